@@ -1,0 +1,85 @@
+/* Node: a whole sidecar's engine as one machine. Events in, effects out.
+ *
+ * The node hosts workflow and activity actors for the partitions it owns, knows the
+ * connected workers, and answers management calls. It owns no socket, clock, thread
+ * or file. sidecar/loop.c carries its effects out; tests/sim does the same in a model
+ * of the world.
+ */
+#ifndef PAWL_ACTORS_NODE_H
+#define PAWL_ACTORS_NODE_H
+
+#include "actors/effect.h"
+#include "actors/event.h"
+
+struct pawl_node;
+
+struct pawl_node_config {
+    const char *app;        /* app id of this sidecar */
+    const char *host;       /* name of this sidecar, for owner rows and logs */
+    uint32_t partitions;    /* 1..PAWL_PARTITIONS_MAX, as stored */
+    uint64_t seed;          /* of all random ids: from the OS in production */
+    uint32_t turns_in_flight_max;      /* 0: no limit besides credit */
+    uint32_t activities_in_flight_max; /* 0: no limit besides credit */
+    int64_t instance_idle_ms;          /* 0: PAWL_INSTANCE_IDLE_MS */
+};
+
+struct pawl_node *pawl_node_new(const struct pawl_node_config *config);
+void pawl_node_free(struct pawl_node *node);
+
+/* Take one event and say what must follow. `effects` is reset first. */
+void pawl_node_step(struct pawl_node *node, const struct pawl_node_event *event,
+                    struct pawl_effects *effects);
+
+/* Buckets in seconds as Prometheus has them; the last is +Inf. */
+#define PAWL_HISTOGRAM_BUCKETS 14u
+extern const double pawl_histogram_bounds[PAWL_HISTOGRAM_BUCKETS - 1];
+
+struct pawl_histogram {
+    uint64_t buckets[PAWL_HISTOGRAM_BUCKETS]; /* not cumulative */
+    uint64_t count;
+    double sum_seconds;
+};
+
+/* Counters only grow; gauges are as of now. */
+struct pawl_node_metrics {
+    uint64_t turns_total;           /* committed turns that ran workflow code */
+    uint64_t turns_retried_total;   /* dispatched again: worker lost, stale, history asked */
+    uint64_t steps_total;           /* operations resolved: activities, timers, children */
+    uint64_t activities_total;      /* activity executions that ended */
+    uint64_t activities_failed_total;
+    uint64_t activities_lost_total; /* dispatched to a worker that went away */
+    uint64_t commits_total;
+    uint64_t commits_conflict_total;
+    uint64_t commits_unknown_total;
+    uint64_t fenced_total;
+    uint64_t started_total;   /* instances created here */
+    uint64_t ended_total[PAWL_STATUS_COUNT];
+    uint64_t events_total;    /* external events accepted */
+    uint64_t requests_total;
+    uint64_t requests_failed_total;
+    uint64_t store_ops_total[PAWL_STORE_OPS_END];
+    struct pawl_histogram turn_seconds;     /* dispatch to TURN_DONE */
+    struct pawl_histogram commit_seconds;   /* STORE effect to reply */
+    struct pawl_histogram activity_seconds; /* dispatch to ACTIVITY_DONE */
+    struct pawl_histogram workflow_seconds; /* creation to terminal commit */
+    uint64_t instances[PAWL_STATUS_COUNT];  /* gauge, by status, of owned partitions */
+    uint64_t active_instances;              /* gauge: actors in memory */
+    uint64_t turns_queued;                  /* gauge: ready, waiting for a worker's credit */
+    uint64_t turns_running;
+    uint64_t activities_queued;
+    uint64_t activities_running;
+    uint64_t requests_waiting;
+    uint64_t workers;
+    uint64_t partitions_owned;
+};
+
+/* Valid until the next step. */
+const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node);
+
+/* True when every partition given by OWN is acquired: the sidecar is ready. */
+bool pawl_node_is_ready(const struct pawl_node *node);
+
+/* True when nothing is running, committing or in flight: a clean moment to stop. */
+bool pawl_node_is_quiet(const struct pawl_node *node);
+
+#endif /* PAWL_ACTORS_NODE_H */

@@ -1,0 +1,18 @@
+# Debian 12 packages. NNG has a CMake config and no pkg-config file; hiredis the
+# other way round (its CMake config is broken there).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(nng 1.5 CONFIG REQUIRED)
+pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(MSGPACK REQUIRED IMPORTED_TARGET msgpack)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(MHD REQUIRED IMPORTED_TARGET libmicrohttpd)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(CYAML REQUIRED IMPORTED_TARGET libcyaml)
+if(BUILD_TESTING)
+  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+endif()

@@ -1,0 +1,139 @@
+/* History: the durable facts of an instance, and their bytes.
+ *
+ * Kinds and fields are a superset of the durabletask HistoryEvent, with the same
+ * kind numbers, so that both gRPC dialects can be served from them without loss.
+ * The same bytes are stored, sent over the app stream and kept in the inbox: the
+ * engine encodes an event once and passes it on unread.
+ *
+ * This file is the contract between the engine (actors/) and whoever runs
+ * workflow code (sdk/replay.c). It knows nothing of either.
+ */
+#ifndef PAWL_SDK_HISTORY_H
+#define PAWL_SDK_HISTORY_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+#define PAWL_EVENT_KIND_MAP(X)         \
+    X(EXECUTION_STARTED, 3, "ExecutionStarted")       \
+    X(EXECUTION_COMPLETED, 4, "ExecutionCompleted")   \
+    X(EXECUTION_TERMINATED, 5, "ExecutionTerminated") \
+    X(TASK_SCHEDULED, 6, "TaskScheduled")             \
+    X(TASK_COMPLETED, 7, "TaskCompleted")             \
+    X(TASK_FAILED, 8, "TaskFailed")                   \
+    X(CHILD_CREATED, 9, "ChildWorkflowCreated")       \
+    X(CHILD_COMPLETED, 10, "ChildWorkflowCompleted")  \
+    X(CHILD_FAILED, 11, "ChildWorkflowFailed")        \
+    X(TIMER_CREATED, 12, "TimerCreated")              \
+    X(TIMER_FIRED, 13, "TimerFired")                  \
+    X(WORKFLOW_STARTED, 14, "WorkflowStarted")        \
+    X(EVENT_SENT, 16, "EventSent")                    \
+    X(EVENT_RAISED, 17, "EventRaised")                \
+    X(CONTINUE_AS_NEW, 20, "ContinueAsNew")           \
+    X(EXECUTION_SUSPENDED, 21, "ExecutionSuspended")  \
+    X(EXECUTION_RESUMED, 22, "ExecutionResumed")      \
+    X(EXECUTION_STALLED, 31, "ExecutionStalled")      \
+    X(TIMER_CANCELLED, 100, "TimerCancelled")
+
+enum pawl_event_kind {
+#define X(name, value, text) PAWL_EVENT_##name = (value),
+    PAWL_EVENT_KIND_MAP(X)
+#undef X
+};
+
+/* Why an activity, a child or a workflow failed. */
+struct pawl_failure_view {
+    bool present;
+    bool non_retriable;
+    struct pawl_bytes type;    /* e.g. "PaymentDeclined" */
+    struct pawl_bytes message; /* for a person */
+    struct pawl_bytes details; /* stack trace or any payload; may be absent */
+    struct pawl_bytes inner;   /* an encoded failure (the cause); may be absent */
+};
+
+/* Whose child an instance is; absent instance: nobody's. */
+struct pawl_parent {
+    struct pawl_bytes app; /* absent: the same app */
+    struct pawl_bytes instance;
+    struct pawl_id inc;
+    uint32_t gen;
+    uint32_t op_id; /* the parent's operation `c:<op_id>` */
+    uint64_t nonce; /* that operation's nonce */
+};
+
+/* One event; which fields have a meaning follows from the kind:
+ *
+ *   kind                   fields
+ *   EXECUTION_STARTED      name version payload(input) execution parent start_at_ms
+ *                          (once per generation; timestamp_ms = creation)
+ *   EXECUTION_COMPLETED    status payload(output) failure
+ *   EXECUTION_TERMINATED   payload(reason/output) recursive
+ *   TASK_SCHEDULED         id name version payload(input) target_app task_execution
+ *   TASK_COMPLETED         ref payload(output)
+ *   TASK_FAILED            ref failure
+ *   CHILD_CREATED          id name version payload(input) target_app instance
+ *   CHILD_COMPLETED        ref payload(output)
+ *   CHILD_FAILED           ref failure
+ *   TIMER_CREATED          id fire_at_ms name(origin, for a person; may be absent)
+ *   TIMER_FIRED            ref fire_at_ms
+ *   TIMER_CANCELLED        ref                 (own: the workflow gave the timer up)
+ *   WORKFLOW_STARTED       (first of each turn; timestamp_ms is the turn's "now")
+ *   EVENT_SENT             id name payload instance
+ *   EVENT_RAISED           name payload
+ *   CONTINUE_AS_NEW        payload(new input)
+ *   EXECUTION_SUSPENDED    payload(reason)
+ *   EXECUTION_RESUMED      payload(reason)
+ *   EXECUTION_STALLED      name(cause) payload(text for a person)
+ *
+ * `id` is the sequence number of the action that made the event (>= 0, restarts
+ * with each generation), -1 for all others; `ref` is the id it answers. */
+struct pawl_history_event {
+    enum pawl_event_kind kind;
+    int32_t id;
+    int32_t ref;
+    int64_t timestamp_ms; /* Unix time */
+    int64_t fire_at_ms;
+    int64_t start_at_ms; /* 0: at once */
+    enum pawl_status status;
+    bool recursive;
+    struct pawl_bytes name;
+    struct pawl_bytes version;
+    struct pawl_bytes payload;
+    struct pawl_bytes instance;
+    struct pawl_bytes target_app;
+    struct pawl_id execution;      /* new with each generation */
+    struct pawl_id task_execution; /* stable over retries of one activity */
+    struct pawl_parent parent;
+    struct pawl_failure_view failure;
+};
+
+/* An event with id = ref = -1 and everything else absent. */
+struct pawl_history_event pawl_history_event_make(enum pawl_event_kind kind, int64_t timestamp_ms);
+
+/* Append the encoded event. Errors stay in the buf. */
+void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_event *event);
+
+/* Encode into the arena; the usual way in the engine. */
+struct pawl_bytes pawl_history_event_pack(struct pawl_arena *arena,
+                                          const struct pawl_history_event *event);
+
+/* Views in *ret_event point into `bytes`. PAWL_E_CORRUPT: not an event. Unknown
+ * fields are skipped, an unknown kind is corrupt. */
+PAWL_MUST_USE pawl_err pawl_history_event_decode(struct pawl_bytes bytes,
+                                                 struct pawl_history_event *ret_event);
+
+void pawl_failure_encode(struct pawl_buf *buf, const struct pawl_failure_view *failure);
+PAWL_MUST_USE pawl_err pawl_failure_decode(struct pawl_bytes bytes,
+                                           struct pawl_failure_view *ret_failure);
+
+/* "TaskScheduled" …; NULL for a number that is no kind. */
+const char *pawl_event_kind_name(int kind);
+
+/* "RUNNING" …; NULL for a number that is no status. */
+const char *pawl_status_name(int status);
+bool pawl_status_is_terminal(enum pawl_status status);
+
+/* True and *ret_status when `text` is a status name (any case). */
+bool pawl_status_parse(struct pawl_bytes text, enum pawl_status *ret_status);
+
+#endif /* PAWL_SDK_HISTORY_H */

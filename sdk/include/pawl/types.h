@@ -1,0 +1,42 @@
+/* Values that cross the public API: fixed width, passed by value. */
+#ifndef PAWL_TYPES_H
+#define PAWL_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A read-only view of bytes owned by somebody else. `data == NULL` means that
+ * the value is absent; a non-NULL pointer with `size == 0` is an empty value.
+ * The two differ wherever a payload is stored or sent. */
+struct pawl_bytes {
+    const uint8_t *data;
+    size_t size;
+};
+
+/* 128 random bits: incarnations, commit ids, delivery nonces. All zero: unset. */
+struct pawl_id {
+    uint8_t bytes[16];
+};
+
+/* Status of a workflow instance. Numbers are the durabletask ones, so every
+ * dialect can show them as they are. */
+#define PAWL_STATUS_MAP(X)        \
+    X(RUNNING, 0, false)          \
+    X(COMPLETED, 1, true)         \
+    X(CONTINUED_AS_NEW, 2, false) \
+    X(FAILED, 3, true)            \
+    X(CANCELED, 4, true)          \
+    X(TERMINATED, 5, true)        \
+    X(PENDING, 6, false)          \
+    X(SUSPENDED, 7, false)        \
+    X(STALLED, 8, false)
+
+enum pawl_status {
+#define X(name, value, terminal) PAWL_STATUS_##name = (value),
+    PAWL_STATUS_MAP(X)
+#undef X
+    PAWL_STATUS_COUNT
+};
+
+#endif /* PAWL_TYPES_H */

@@ -1,0 +1,126 @@
+/* Request: one management call and its answer, as values.
+ *
+ * The HTTP API, the app stream and the tests all build the same struct; the
+ * engine answers it. None of them needs a connected worker.
+ *
+ *   op         uses                                       answers with
+ *   START      instance(optional) request_id(optional)    instance; EXISTS INVALID
+ *              name version payload start_at_ms reuse
+ *   GET        instance with_payloads                     state; NOT_FOUND
+ *   WAIT       instance wait_for timeout_ms               state (also when the time is
+ *              with_payloads                              up: see reached); NOT_FOUND
+ *   RAISE      instance name payload request_id(opt.)     NOT_FOUND TERMINAL BUSY
+ *   SUSPEND    instance payload(reason)                   NOT_FOUND TERMINAL STATE
+ *   RESUME     instance payload(reason)                   NOT_FOUND TERMINAL STATE
+ *   TERMINATE  instance payload(output) recursive         NOT_FOUND TERMINAL
+ *   PURGE      instance force recursive                   NOT_FOUND NOT_TERMINAL
+ *   LIST       status_mask name prefix created_from_ms    states (newest first), cursor
+ *              created_to_ms limit cursor
+ *   HISTORY    instance from limit                        events, events_total; NOT_FOUND
+ *   RERUN      instance(source) new_instance(optional)    instance; NOT_FOUND NOT_TERMINAL
+ *              payload(absent: the old input)
+ *
+ * SUSPEND has happened when it is answered: the status is SUSPENDED. RAISE is
+ * durable when answered. TERMINATE is terminal when answered.
+ */
+#ifndef PAWL_SDK_REQUEST_H
+#define PAWL_SDK_REQUEST_H
+
+#include "sdk/history.h"
+
+#define PAWL_REQUEST_OP_MAP(X) \
+    X(START, 1, "start")       \
+    X(GET, 2, "get")           \
+    X(WAIT, 3, "wait")         \
+    X(RAISE, 4, "raise-event") \
+    X(SUSPEND, 5, "suspend")   \
+    X(RESUME, 6, "resume")     \
+    X(TERMINATE, 7, "terminate") \
+    X(PURGE, 8, "purge")       \
+    X(LIST, 9, "list")         \
+    X(HISTORY, 10, "history")  \
+    X(RERUN, 11, "rerun")
+
+enum pawl_request_op {
+#define X(name, value, text) PAWL_REQUEST_##name = (value),
+    PAWL_REQUEST_OP_MAP(X)
+#undef X
+};
+
+/* What START does when the id is in use. */
+enum pawl_reuse {
+    PAWL_REUSE_REFUSE = 0,       /* EXISTS, whatever its status */
+    PAWL_REUSE_TERMINAL = 1,     /* replace an ended instance, else EXISTS (the default) */
+    PAWL_REUSE_RETURN = 2,       /* answer with the existing one */
+};
+
+enum pawl_wait_for {
+    PAWL_WAIT_STARTED = 1, /* status is not PENDING: its first turn is committed */
+    PAWL_WAIT_COMPLETED,   /* status is terminal */
+};
+
+struct pawl_request {
+    enum pawl_request_op op;
+    enum pawl_reuse reuse;
+    enum pawl_wait_for wait_for;
+    bool with_payloads;
+    bool recursive;
+    bool force;
+    uint32_t status_mask; /* bit 1 << status; 0: any */
+    uint32_t limit;       /* LIST 1..1000 (0: 50), HISTORY 1..512 (0: 512) */
+    uint32_t from;        /* HISTORY: index of the first event wanted */
+    int64_t start_at_ms;
+    int64_t timeout_ms;
+    int64_t created_from_ms; /* 0: any */
+    int64_t created_to_ms;   /* exclusive; 0: any */
+    struct pawl_bytes instance;
+    struct pawl_bytes new_instance;
+    struct pawl_bytes request_id;
+    struct pawl_bytes name;
+    struct pawl_bytes version;
+    struct pawl_bytes payload;
+    struct pawl_bytes prefix; /* LIST: of the instance id */
+    struct pawl_bytes cursor; /* LIST: from the previous answer */
+};
+
+/* What is known of one instance. Payload fields are absent unless asked for. */
+struct pawl_instance_state {
+    struct pawl_bytes instance;
+    struct pawl_bytes name;
+    struct pawl_bytes version;
+    enum pawl_status status;
+    uint32_t gen;
+    uint32_t history_count;
+    int64_t created_ms;
+    int64_t started_ms;   /* 0: not yet */
+    int64_t updated_ms;   /* of the last commit */
+    int64_t completed_ms; /* 0: not yet */
+    struct pawl_bytes custom_status; /* shown with or without payloads */
+    struct pawl_bytes input;
+    struct pawl_bytes output;
+    struct pawl_failure_view failure;
+    struct pawl_bytes parent_instance; /* absent: no parent */
+};
+
+struct pawl_answer {
+    pawl_err err;
+    struct pawl_bytes message; /* for a person; set when err is not PAWL_OK */
+    bool reached;              /* WAIT: what was waited for is so */
+    struct pawl_bytes instance;
+    uint32_t states_count; /* GET, WAIT: 1; LIST: any */
+    struct pawl_instance_state *states;
+    struct pawl_bytes cursor;  /* LIST: absent at the end */
+    uint32_t events_total;     /* HISTORY */
+    uint32_t events_count;
+    struct pawl_bytes *events; /* encoded history events */
+};
+
+/* Check everything that can be checked without state. On PAWL_E_INVALID or
+ * PAWL_E_TOO_LARGE *ret_message says which field and why. */
+PAWL_MUST_USE pawl_err pawl_request_check(const struct pawl_request *request,
+                                          struct pawl_arena *arena,
+                                          struct pawl_bytes *ret_message);
+
+const char *pawl_request_op_name(int op); /* NULL: no such op */
+
+#endif /* PAWL_SDK_REQUEST_H */

@@ -1,0 +1,58 @@
+/* Api: how the fronts (HTTP, app stream, later gRPC) reach the engine.
+ *
+ * A front checks the form of a call, hands it in here and gets exactly one answer
+ * later, on the loop's thread and never from inside pawl_api_call. sidecar/loop.c
+ * implements it; a front's unit test implements it with a fake.
+ */
+#ifndef PAWL_SIDECAR_API_H
+#define PAWL_SIDECAR_API_H
+
+#include "actors/node.h"
+#include "sdk/request.h"
+
+struct pawl_api;
+
+/* The answer and all it points to live until the callback returns. */
+typedef void pawl_api_on_answer(void *context, const struct pawl_answer *answer);
+
+/* What /v1.0/metadata and `pawl` show about this sidecar. Views live until the next
+ * loop turn. */
+struct pawl_api_worker {
+    struct pawl_bytes name; /* as it said in HELLO */
+    uint32_t workflows_count;
+    const struct pawl_registration *workflows;
+    uint32_t activities_count;
+    const struct pawl_registration *activities;
+    uint32_t in_flight;
+};
+
+struct pawl_api_info {
+    const char *app;
+    const char *namespace_;
+    const char *host;
+    const char *version;
+    const char *store_url; /* password removed */
+    const char *app_endpoint;
+    int64_t started_ms;
+    bool ready;            /* store reachable, partitions acquired */
+    const char *not_ready; /* why, for a person; NULL when ready */
+    uint32_t workers_count;
+    const struct pawl_api_worker *workers;
+    const struct pawl_node_metrics *metrics;
+};
+
+struct pawl_api_ops {
+    /* The request is copied. Returns a token for cancel; never 0. The front has run
+     * pawl_request_check before. */
+    uint64_t (*call)(struct pawl_api *api, const struct pawl_request *request,
+                     pawl_api_on_answer *on_answer, void *context);
+    /* The asker has left: on_answer will not be called. */
+    void (*cancel)(struct pawl_api *api, uint64_t token);
+    struct pawl_api_info (*info)(struct pawl_api *api);
+};
+
+struct pawl_api {
+    const struct pawl_api_ops *ops;
+};
+
+#endif /* PAWL_SIDECAR_API_H */

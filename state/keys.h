@@ -1,0 +1,49 @@
+/* Keys: how things are named in a store, the same for every backend.
+ *
+ * Redis (all keys of a partition share the hash tag in braces, so one script may
+ * touch them together, in a cluster too):
+ *
+ *   {ns||app||017}||owner            hash    epoch nonce owner table_version since
+ *   {ns||app||017}||reminders        zset    due ms -> member, see below
+ *   {ns||app||017}||instances        zset    created ms -> instance
+ *   {ns||app||017}||outbox           hash    message id -> body
+ *   {ns||app||017}||counts           hash    status number -> instances
+ *   {ns||app||017}||<instance>||metadata               hash
+ *   {ns||app||017}||<instance>||inbox-NNNNNN           string  delivery(16) + body
+ *   {ns||app||017}||<instance>||<gen>||history-NNNNNN  string  one event
+ *   {ns||app||017}||<instance>||customStatus           string
+ *   {ns||app||017}||<instance>||pending                hash    a:3 -> state:nonce:index
+ *   {ns||app||017}||<instance>||seen                   zset    ms -> request id
+ *   {ns||app}||schema                                  hash    version partitions
+ *
+ * A reminder's member is text: kind|instance|inc|gen|op|nonce with inc and nonce in
+ * hex and "-" for what a kind does not use; an outbox member is o|message id. Read
+ * from both ends, so that an instance id may hold '|'. Namespace and app ids are
+ * restricted (pawl_app_id_is_valid), so braces and "||" in them cannot occur.
+ */
+#ifndef PAWL_STATE_KEYS_H
+#define PAWL_STATE_KEYS_H
+
+#include "state/store.h"
+
+#define PAWL_SCHEMA_VERSION 1u
+
+/* 1 to 64 of letters, digits, '-', '_', '.'. */
+bool pawl_app_id_is_valid(struct pawl_bytes id);
+
+/* The member bytes of a reminder. */
+struct pawl_bytes pawl_reminder_format(struct pawl_arena *arena,
+                                       const struct pawl_reminder *reminder);
+
+/* Views point into `member`. due_ms is left 0. */
+PAWL_MUST_USE pawl_err pawl_reminder_parse(struct pawl_bytes member,
+                                           struct pawl_reminder *ret_reminder);
+
+/* "a:3" */
+struct pawl_bytes pawl_op_format(struct pawl_arena *arena, struct pawl_op op);
+PAWL_MUST_USE pawl_err pawl_op_parse(struct pawl_bytes text, struct pawl_op *ret_op);
+
+/* How far POLL pushes a reminder of this kind. */
+int64_t pawl_reminder_lease_ms(enum pawl_reminder_kind kind);
+
+#endif /* PAWL_STATE_KEYS_H */

@@ -1,0 +1,424 @@
+/* Store: the port to durable state. Nine operations, each one atomic.
+ *
+ * A backend checks first and writes only after every check has passed, in one
+ * indivisible step (Redis: one script; SQLite: one transaction; mem: one call).
+ * Three backends implement it (mem is the reference), and one conformance suite
+ * demands the same answers from all of them, byte for byte.
+ *
+ * Use: fill a request, submit it, get exactly one reply later, never from inside
+ * submit. Requests submitted between two flushes travel together. Replies to
+ * requests of one partition come in the order of the requests.
+ *
+ * Ownership: submit copies what it needs before it returns. A reply and all it
+ * points to live until the callback returns.
+ *
+ * Errors that any operation may answer besides its own:
+ *   UNAVAILABLE  definitely not applied; try again later
+ *   UNKNOWN      may or may not have been applied (reply lost): send the identical
+ *                request again, it is recognised
+ *   CORRUPT      a stored row cannot be read; the text says which
+ */
+#ifndef PAWL_STATE_STORE_H
+#define PAWL_STATE_STORE_H
+
+#include "base/arena.h"
+#include "pawl/err.h"
+#include "pawl/types.h"
+
+/* Values ----------------------------------------------------------------------- */
+
+/* An operation of an instance: 'a' activity, 't' timer, 'c' child, with its id:
+ * shown as "a:3". A zero kind means none. */
+struct pawl_op {
+    char kind;
+    uint32_t id;
+};
+
+enum pawl_reminder_kind {
+    PAWL_REMINDER_WAKE = 'w',     /* the instance has something to do; op, nonce unused */
+    PAWL_REMINDER_ACTIVITY = 'a', /* lease of a pending activity */
+    PAWL_REMINDER_TIMER = 't',    /* a timer, due when it fires */
+    PAWL_REMINDER_CHILD = 'c',    /* a pending child: ask again */
+    PAWL_REMINDER_OUTBOX = 'o',   /* an unacknowledged message; `message` only */
+};
+
+/* One durable wake-up. Its identity is everything but the due time: adding it
+ * again moves it. WAKE has gen 0, so there is one per incarnation. */
+struct pawl_reminder {
+    enum pawl_reminder_kind kind;
+    int64_t due_ms;
+    struct pawl_bytes instance;
+    struct pawl_id inc;
+    uint32_t gen;
+    struct pawl_op op;
+    uint64_t nonce;
+    struct pawl_id message; /* OUTBOX */
+};
+
+struct pawl_inbox_row {
+    uint32_t index;
+    struct pawl_id delivery; /* unique per row */
+    struct pawl_bytes body;  /* opaque: an encoded history event */
+};
+
+enum pawl_pending_state {
+    PAWL_PENDING_OPEN = 1,
+    PAWL_PENDING_DELIVERED = 2, /* its result waits in the inbox */
+};
+
+struct pawl_pending {
+    struct pawl_op op;
+    uint64_t nonce;
+    enum pawl_pending_state state;
+    uint32_t history_index;  /* of the event that scheduled it */
+    struct pawl_bytes event; /* load: that event; absent elsewhere */
+};
+
+struct pawl_message_row {
+    struct pawl_id id;
+    struct pawl_bytes body; /* opaque envelope */
+};
+
+/* Everything an instance's metadata row holds. */
+struct pawl_metadata {
+    struct pawl_id inc;
+    uint32_t gen;
+    struct pawl_id last;   /* id of the last commit; of the create: the request's `delivery` */
+    uint32_t turn;         /* commits so far */
+    uint32_t history_count;
+    uint64_t history_size; /* bytes of the history rows of this generation */
+    uint32_t inbox_head;   /* rows [head, tail) exist */
+    uint32_t inbox_tail;
+    enum pawl_status status;
+    int64_t created_ms;
+    int64_t start_at_ms;
+    int64_t started_ms;
+    int64_t updated_ms;
+    int64_t completed_ms;
+    struct pawl_bytes name;
+    struct pawl_bytes version;
+    struct pawl_bytes request_id;
+    struct pawl_bytes parent; /* opaque (encoded pawl_parent); absent: no parent */
+};
+
+struct pawl_payloads {
+    struct pawl_bytes input;
+    struct pawl_bytes output;
+    struct pawl_bytes failure; /* opaque (encoded pawl_failure_view) */
+};
+
+/* Requests --------------------------------------------------------------------- */
+
+enum pawl_store_op {
+    PAWL_STORE_ACQUIRE = 1,
+    PAWL_STORE_CREATE,
+    PAWL_STORE_LOAD,
+    PAWL_STORE_COMMIT,
+    PAWL_STORE_DELIVER,
+    PAWL_STORE_POLL,
+    PAWL_STORE_PURGE,
+    PAWL_STORE_OUTDONE,
+    PAWL_STORE_QUERY,
+    PAWL_STORE_OPS_END
+};
+
+/* The fence: who the caller believes to be. */
+struct pawl_fence {
+    uint64_t epoch;
+    struct pawl_id nonce;
+};
+
+/* ACQUIRE: become the owner of the partition. The epoch goes up by one and the
+ * nonce is replaced, so every earlier owner is fenced from here on.
+ *   OK epoch | CONFLICT: the stored table version is newer (reply.table_version)
+ *   Re-sent with the stored nonce: OK with the stored epoch, nothing changes. */
+struct pawl_acquire {
+    uint64_t table_version;
+    struct pawl_id nonce;
+    struct pawl_bytes owner; /* for a person: host id */
+    int64_t now_ms;
+};
+
+/* CREATE: a new instance with status PENDING, one inbox row and a WAKE reminder
+ * due at max(created_ms, start_at_ms). Not fenced.
+ *   OK          created; reply.metadata is as stored
+ *   DUPLICATE   the same request id made the present instance; reply.metadata as stored
+ *   EXISTS      another one is there and may not be replaced; reply.metadata as stored
+ * An ended instance is replaced when reuse is PAWL_REUSE_TERMINAL: all its rows go,
+ * the new incarnation has gen = old gen + 1 (a first one has gen 1).
+ * With a parent (child workflow), an existing instance with the same parent and the
+ * same parent operation whose nonce differs is rebound: its stored parent becomes
+ * this one, and the answer is DUPLICATE. (`parent_key` identifies the operation,
+ * `parent` carries the nonce as well.) */
+struct pawl_create {
+    struct pawl_bytes instance;
+    struct pawl_bytes request_id;
+    struct pawl_id inc;
+    struct pawl_id delivery;
+    struct pawl_bytes body;
+    struct pawl_bytes name;
+    struct pawl_bytes version;
+    struct pawl_bytes input;
+    struct pawl_bytes parent;
+    struct pawl_bytes parent_key; /* absent: no parent */
+    int64_t created_ms;
+    int64_t start_at_ms;
+    bool replace_terminal;
+};
+
+enum pawl_load_want {
+    PAWL_LOAD_PENDING = 1,  /* pending operations, each with its scheduling event */
+    PAWL_LOAD_INBOX = 2,    /* all inbox rows */
+    PAWL_LOAD_HISTORY = 4,  /* history rows from history_from on */
+    PAWL_LOAD_PAYLOADS = 8, /* input, output, failure */
+    PAWL_LOAD_FENCED = 16,  /* answer FENCED unless `fence` is the owner's */
+};
+
+/* LOAD: read one instance in one step. Metadata and custom status always come.
+ *   OK | NOT_FOUND | FENCED
+ * With `gen` not 0 and not the present one, history comes back empty. */
+struct pawl_load {
+    struct pawl_fence fence;
+    uint32_t want;
+    struct pawl_bytes instance;
+    uint32_t gen;
+    uint32_t history_from;
+    uint32_t history_max;      /* rows; the reply may hold fewer, at least one if any */
+    uint32_t history_size_max; /* bytes: stop after the row that reaches it */
+};
+
+/* COMMIT: everything one turn changes. Checks, in this order:
+ *   FENCED     fence is not the owner's
+ *   NOT_FOUND  no such instance
+ *   OK         metadata.last == id: it was applied before; nothing changes
+ *   CONFLICT   inc, gen or last differ, or the instance is terminal
+ *   CONFLICT   inbox_consumed is not within [head, tail], or consumed_delivery is not
+ *              the delivery of row inbox_consumed - 1 (skipped when it equals head)
+ *   TOO_LARGE  history_count + events would pass history_max
+ * Then writes: history rows; consumed inbox rows go; pending_done removed and
+ * pending_added added; reminders removed, then added; outbox messages added, each
+ * with an OUTBOX reminder due at now_ms + PAWL_LEASE_OUTBOX_MS; custom status;
+ * payloads that are set; metadata (last = id, turn + 1, status, times).
+ * started_ms is set to now_ms by the first commit, completed_ms by a terminal one.
+ * WAKE reminder: when inbox rows remain (or carry rows were added) and the status is
+ * not terminal it is set to now_ms + PAWL_LEASE_WAKE_MS, unless wake_at_ms is not 0
+ * (then it is set to that, rows or not); else it is removed.
+ * A terminal status also removes: all inbox rows, all pending operations, seen.
+ * Continue as new (carry_count > 0): gen + 1, history of the old generation removed,
+ * `events` must be empty, all pending operations removed, carry rows appended at the
+ * tail, then the unconsumed rows moved behind them (their order and delivery kept);
+ * name, version and input are replaced by those given. */
+struct pawl_commit {
+    struct pawl_fence fence;
+    struct pawl_bytes instance;
+    struct pawl_id inc;
+    uint32_t gen;
+    struct pawl_id last; /* as read */
+    struct pawl_id id;   /* of this commit */
+    int64_t now_ms;
+    uint32_t inbox_consumed; /* the new head */
+    struct pawl_id consumed_delivery;
+    uint32_t history_max;
+    uint32_t events_count;
+    struct pawl_bytes *events;
+    uint32_t pending_done_count;
+    struct pawl_op *pending_done;
+    uint32_t pending_added_count;
+    struct pawl_pending *pending_added; /* history_index: offset in `events` */
+    uint32_t reminders_removed_count;
+    struct pawl_reminder *reminders_removed;
+    uint32_t reminders_added_count;
+    struct pawl_reminder *reminders_added;
+    uint32_t messages_count;
+    struct pawl_message_row *messages;
+    uint32_t carry_count;
+    struct pawl_inbox_row *carry; /* index unused */
+    struct pawl_bytes name;       /* carry only */
+    struct pawl_bytes version;    /* carry only; may be absent */
+    enum pawl_status status;
+    bool custom_status_set;
+    struct pawl_bytes custom_status; /* absent: removed */
+    int64_t wake_at_ms;
+    struct pawl_payloads payloads; /* absent fields stay as they are; carry: input replaces */
+};
+
+/* DELIVER: put one message into an instance's inbox. Not epoch-fenced: a former
+ * owner may still hand in a true result.
+ *   OK         row appended, WAKE reminder set to now_ms unless already earlier
+ *   NOT_FOUND  TERMINAL   (final)
+ *   CONFLICT   op given and inc, gen or the pending nonce differ or it is not pending
+ *              (final: nobody waits for this result any more)
+ *   DUPLICATE  op already delivered, or request_id seen before (final)
+ *   BUSY       inbox_max rows wait, or seen_max request ids younger than seen_ms_max
+ * With op: the pending state becomes DELIVERED; for a timer its reminder goes.
+ * Without op: request_id is remembered; ids older than seen_ms_max are dropped first. */
+struct pawl_deliver {
+    struct pawl_bytes instance;
+    struct pawl_id inc; /* op only */
+    uint32_t gen;       /* op only */
+    struct pawl_op op;  /* kind 0: an external input with request_id */
+    uint64_t nonce;
+    struct pawl_bytes request_id;
+    struct pawl_id delivery;
+    struct pawl_bytes body;
+    int64_t now_ms;
+    uint32_t inbox_max;
+    uint32_t seen_max;
+    int64_t seen_ms_max;
+};
+
+/* POLL: due reminders, oldest first (equal times: by member bytes, see keys.h).
+ * Each one returned is pushed forward in the same step to now_ms + the lease of its
+ * kind (PAWL_LEASE_…_MS; a timer: PAWL_LEASE_WAKE_MS). OUTBOX reminders come with
+ * their message; one whose message is gone is removed instead.
+ * until_ms >= now_ms: reminders due by until_ms count as due, except timers, which
+ * stay untouched until now_ms. `skip`: how many of the first due ones to pass over;
+ * reply.skipped tells how many future timers were passed over in addition.
+ * At most `max` rows are looked at after skip.
+ *   OK items, next_due_ms (of the first reminder left; 0: none), counts | FENCED */
+struct pawl_poll {
+    struct pawl_fence fence;
+    int64_t now_ms;
+    int64_t until_ms;
+    uint32_t skip;
+    uint32_t max;
+};
+
+/* PURGE: remove every row of an instance.
+ *   OK (all gone) | NOT_FOUND | NOT_TERMINAL (unless force)
+ *   CONFLICT   inc is not zero and is another one
+ * One call removes everything of the instance, including its reminders. */
+struct pawl_purge {
+    struct pawl_bytes instance;
+    struct pawl_id inc; /* zero: whichever is there */
+    bool force;
+};
+
+/* OUTDONE: these messages were acknowledged; remove them and their reminders.
+ *   OK, also for ids that are not there */
+struct pawl_outdone {
+    uint32_t ids_count;
+    const struct pawl_id *ids;
+};
+
+/* QUERY: instances of the partition, newest first (created_ms, then id, both
+ * descending), that match. The scan starts behind (before_created_ms, before_instance)
+ * when that instance is not absent.
+ *   OK rows; reply.more: the scan limit stopped it, go on behind the last scanned
+ *   (reply.scanned_created_ms, reply.scanned_instance) */
+struct pawl_query {
+    uint32_t status_mask;
+    struct pawl_bytes name;
+    struct pawl_bytes prefix;
+    int64_t created_from_ms;
+    int64_t created_to_ms; /* exclusive; 0: any */
+    int64_t before_created_ms;
+    struct pawl_bytes before_instance;
+    uint32_t limit;    /* rows wanted */
+    uint32_t scan_max; /* rows looked at */
+};
+
+struct pawl_store_request {
+    uint64_t token; /* comes back with the reply */
+    enum pawl_store_op op;
+    uint32_t partition;
+    union {
+        struct pawl_acquire acquire;
+        struct pawl_create create;
+        struct pawl_load load;
+        struct pawl_commit commit;
+        struct pawl_deliver deliver;
+        struct pawl_poll poll;
+        struct pawl_purge purge;
+        struct pawl_outdone outdone;
+        struct pawl_query query;
+    };
+};
+
+/* Replies ---------------------------------------------------------------------- */
+
+struct pawl_snapshot {
+    struct pawl_metadata metadata;
+    struct pawl_bytes custom_status;
+    struct pawl_payloads payloads;
+    uint32_t pending_count; /* in order of op kind, then id */
+    struct pawl_pending *pending;
+    uint32_t inbox_count;
+    struct pawl_inbox_row *inbox;
+    uint32_t history_from;
+    uint32_t history_count;
+    struct pawl_bytes *history;
+};
+
+struct pawl_poll_item {
+    struct pawl_reminder reminder; /* due_ms: as it was before the lease */
+    struct pawl_bytes body;        /* OUTBOX: the message */
+};
+
+struct pawl_query_row {
+    struct pawl_bytes instance;
+    struct pawl_metadata metadata;
+    struct pawl_bytes custom_status;
+};
+
+struct pawl_store_reply {
+    uint64_t token;
+    enum pawl_store_op op;
+    uint32_t partition;
+    pawl_err err;
+    struct pawl_bytes message; /* for the log; may be absent */
+    union {
+        struct {
+            uint64_t epoch;
+            uint64_t table_version;
+        } acquire;
+        struct {
+            struct pawl_metadata metadata; /* OK, DUPLICATE, EXISTS */
+        } create;
+        struct {
+            struct pawl_snapshot snapshot;
+        } load;
+        struct {
+            uint32_t inbox_head; /* as stored after it; also when applied before */
+            uint32_t inbox_tail;
+        } commit;
+        struct {
+            uint32_t index; /* OK: of the new row */
+        } deliver;
+        struct {
+            uint32_t items_count;
+            struct pawl_poll_item *items;
+            uint32_t skipped;
+            int64_t next_due_ms;
+            uint64_t counts[PAWL_STATUS_COUNT]; /* instances of the partition by status */
+        } poll;
+        struct {
+            uint32_t rows_count;
+            struct pawl_query_row *rows;
+            bool more;
+            int64_t scanned_created_ms;
+            struct pawl_bytes scanned_instance;
+        } query;
+    };
+};
+
+typedef void pawl_store_on_reply(void *context, const struct pawl_store_reply *reply);
+
+/* A backend behind the port. */
+struct pawl_store {
+    const struct pawl_store_ops *ops;
+};
+
+struct pawl_store_ops {
+    /* Take a request; the reply comes later through the callback given at open. */
+    void (*submit)(struct pawl_store *store, const struct pawl_store_request *request);
+    /* Send off what was submitted since the last flush. Called once per loop turn. */
+    void (*flush)(struct pawl_store *store);
+    /* Outstanding requests get PAWL_E_UNAVAILABLE or PAWL_E_UNKNOWN first. Frees it. */
+    void (*close)(struct pawl_store *store);
+};
+
+/* "acquire" …; NULL for a number that is no operation. */
+const char *pawl_store_op_name(int op);
+
+#endif /* PAWL_STATE_STORE_H */

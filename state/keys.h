@@ -17,7 +17,9 @@
  *   {ns||app}||schema                                  hash    version partitions
  *
  * A reminder's member is text: kind|instance|inc|gen|op|nonce with inc and nonce in
- * hex and "-" for what a kind does not use; an outbox member is o|message id. Read
+ * hex (32 and 16 digits) and "-" for what a kind does not use, so a wake-up is
+ * w|instance|inc|0|-|- and a timer t|instance|inc|2|t:7|00000000000000ff; an outbox
+ * member is o|message id in hex. A reminder without op has "-" for op and nonce. Read
  * from both ends, so that an instance id may hold '|'. Namespace and app ids are
  * restricted (pawl_app_id_is_valid), so braces and "||" in them cannot occur.
  */

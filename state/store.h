@@ -131,7 +131,8 @@ struct pawl_fence {
 /* ACQUIRE: become the owner of the partition. The epoch goes up by one and the
  * nonce is replaced, so every earlier owner is fenced from here on.
  *   OK epoch | CONFLICT: the stored table version is newer (reply.table_version)
- *   Re-sent with the stored nonce: OK with the stored epoch, nothing changes. */
+ *   Re-sent with the stored nonce: OK with the stored epoch, nothing changes (this is
+ *   looked at before the table version). */
 struct pawl_acquire {
     uint64_t table_version;
     struct pawl_id nonce;
@@ -149,7 +150,9 @@ struct pawl_acquire {
  * With a parent (child workflow), an existing instance with the same parent and the
  * same parent operation whose nonce differs is rebound: its stored parent becomes
  * this one, and the answer is DUPLICATE. (`parent_key` identifies the operation,
- * `parent` carries the nonce as well.) */
+ * `parent` carries the nonce as well.) This is looked at first and for an ended
+ * instance too; then comes the request id, then the reuse policy.
+ * The new row: turn 0, updated_ms = created_ms, inbox index 0. */
 struct pawl_create {
     struct pawl_bytes instance;
     struct pawl_bytes request_id;
@@ -176,7 +179,8 @@ enum pawl_load_want {
 
 /* LOAD: read one instance in one step. Metadata and custom status always come.
  *   OK | NOT_FOUND | FENCED
- * With `gen` not 0 and not the present one, history comes back empty. */
+ * With `gen` not 0 and not the present one, history comes back empty.
+ * The fence is looked at before the instance. */
 struct pawl_load {
     struct pawl_fence fence;
     uint32_t want;
@@ -204,10 +208,14 @@ struct pawl_load {
  * not terminal it is set to now_ms + PAWL_LEASE_WAKE_MS, unless wake_at_ms is not 0
  * (then it is set to that, rows or not); else it is removed.
  * A terminal status also removes: all inbox rows, all pending operations, seen.
+ * The new inbox head is then the tail; pending_added of a terminal commit is dropped
+ * too. Every pending operation added starts OPEN; one with the same op is replaced.
  * Continue as new (carry_count > 0): gen + 1, history of the old generation removed,
  * `events` must be empty, all pending operations removed, carry rows appended at the
  * tail, then the unconsumed rows moved behind them (their order and delivery kept);
- * name, version and input are replaced by those given. */
+ * name, version and input are replaced by those given, absent ones too; the new head
+ * is the old tail. Reminders and pending_added all belong to `instance`; with carry
+ * there is no pending_added and the status is not terminal. */
 struct pawl_commit {
     struct pawl_fence fence;
     struct pawl_bytes instance;
@@ -251,7 +259,10 @@ struct pawl_commit {
  *   DUPLICATE  op already delivered, or request_id seen before (final)
  *   BUSY       inbox_max rows wait, or seen_max request ids younger than seen_ms_max
  * With op: the pending state becomes DELIVERED; for a timer its reminder goes.
- * Without op: request_id is remembered; ids older than seen_ms_max are dropped first. */
+ * Without op: request_id is remembered; ids older than seen_ms_max are dropped first.
+ * The checks come in this order: NOT_FOUND, TERMINAL, CONFLICT, DUPLICATE, BUSY. An id
+ * is older when its time < now_ms - seen_ms_max: it is no duplicate and is not counted
+ * (rows go only when the answer is OK). */
 struct pawl_deliver {
     struct pawl_bytes instance;
     struct pawl_id inc; /* op only */
@@ -275,7 +286,10 @@ struct pawl_deliver {
  * stay untouched until now_ms. `skip`: how many of the first due ones to pass over;
  * reply.skipped tells how many future timers were passed over in addition.
  * At most `max` rows are looked at after skip.
- *   OK items, next_due_ms (of the first reminder left; 0: none), counts | FENCED */
+ * The rows are picked before any of them is pushed: no row comes twice in one reply.
+ * Future timers count for skip and max like any row.
+ *   OK items, next_due_ms (of the first reminder in the partition after this step,
+ *   whether passed over or not; 0: none), counts | FENCED */
 struct pawl_poll {
     struct pawl_fence fence;
     int64_t now_ms;
@@ -286,7 +300,7 @@ struct pawl_poll {
 
 /* PURGE: remove every row of an instance.
  *   OK (all gone) | NOT_FOUND | NOT_TERMINAL (unless force)
- *   CONFLICT   inc is not zero and is another one
+ *   CONFLICT   inc is not zero and is another one (looked at before NOT_TERMINAL)
  * One call removes everything of the instance, including its reminders. */
 struct pawl_purge {
     struct pawl_bytes instance;
@@ -304,8 +318,11 @@ struct pawl_outdone {
 /* QUERY: instances of the partition, newest first (created_ms, then id, both
  * descending), that match. The scan starts behind (before_created_ms, before_instance)
  * when that instance is not absent.
- *   OK rows; reply.more: the scan limit stopped it, go on behind the last scanned
- *   (reply.scanned_created_ms, reply.scanned_instance) */
+ *   OK rows; reply.more: `limit` or `scan_max` stopped it and at least one instance of
+ *   the created range follows; go on behind the last scanned
+ *   (reply.scanned_created_ms, reply.scanned_instance; set when more)
+ * Rows outside the created range are not looked at. status_mask 0, an absent name and
+ * an absent prefix match all; bit n of the mask is status n. */
 struct pawl_query {
     uint32_t status_mask;
     struct pawl_bytes name;

@@ -22,6 +22,7 @@ struct pawl_map {
     uint32_t slots_count;           /* 0 or a power of two */
     uint32_t slots_used;            /* live and removed */
     uint32_t entries_count;         /* live and removed */
+    uint32_t entries_first;         /* everything before it is removed */
     uint32_t entries_capacity;
     uint32_t count; /* live */
     uint64_t seed[2];

@@ -122,9 +122,16 @@ struct pawl_bytes pawl_history_event_pack(struct pawl_arena *arena,
 PAWL_MUST_USE pawl_err pawl_history_event_decode(struct pawl_bytes bytes,
                                                  struct pawl_history_event *ret_event);
 
+/* Nothing there (`present` is false) is a value of its own; decoding absent bytes
+ * gives the same. */
 void pawl_failure_encode(struct pawl_buf *buf, const struct pawl_failure_view *failure);
 PAWL_MUST_USE pawl_err pawl_failure_decode(struct pawl_bytes bytes,
                                            struct pawl_failure_view *ret_failure);
+
+/* Decoding absent bytes gives nobody's child. */
+void pawl_parent_encode(struct pawl_buf *buf, const struct pawl_parent *parent);
+PAWL_MUST_USE pawl_err pawl_parent_decode(struct pawl_bytes bytes,
+                                          struct pawl_parent *ret_parent);
 
 /* "TaskScheduled" …; NULL for a number that is no kind. */
 const char *pawl_event_kind_name(int kind);

@@ -1,0 +1,371 @@
+#include "sdk/history.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/codec.h"
+#include "base/limits.h"
+
+/* An event is [format, kind, timestamp_ms, {field: value, …}]. A field that has
+ * its usual value is not written, so it costs nothing. Stored bytes are for ever:
+ * numbers here are never reused, new fields get new numbers. */
+enum {
+    EVENT_FORMAT = 1,
+    EVENT_ELEMENTS = 4,      /* of the outer array; a later format 1 may append */
+    EVENT_ELEMENTS_MAX = 16, /* that a reader skips over */
+    EVENT_FIELDS_MAX = 64,
+};
+
+enum event_field {
+    FIELD_ID = 1,
+    FIELD_REF = 2,
+    FIELD_NAME = 3,
+    FIELD_VERSION = 4,
+    FIELD_PAYLOAD = 5,
+    FIELD_INSTANCE = 6,
+    FIELD_TARGET_APP = 7,
+    FIELD_FIRE_AT_MS = 8,
+    FIELD_START_AT_MS = 9,
+    FIELD_STATUS = 10,
+    FIELD_RECURSIVE = 11,
+    FIELD_EXECUTION = 12,
+    FIELD_TASK_EXECUTION = 13,
+    FIELD_PARENT = 14, /* [app, instance, inc, gen, op_id, nonce] */
+    FIELD_FAILURE = 15,
+};
+
+enum failure_field {
+    FAILURE_NON_RETRIABLE = 1, /* always written: an empty map is "no failure" */
+    FAILURE_TYPE = 2,
+    FAILURE_MESSAGE = 3,
+    FAILURE_DETAILS = 4,
+    FAILURE_INNER = 5,
+};
+
+enum { PARENT_ELEMENTS = 6 };
+
+/* Most bytes that a value of each sort takes, its field number included. */
+enum {
+    HEAD_SIZE_MAX = 1 + 1 + 2 + 9 + 3,
+    NUMBER_SIZE_MAX = 1 + 9,
+    BYTES_HEAD_SIZE_MAX = 1 + 5,
+    ID_SIZE_MAX = 1 + 2 + 16,
+    PARENT_SIZE_MAX = 1 + 1 + 2 * BYTES_HEAD_SIZE_MAX + ID_SIZE_MAX + 3 * NUMBER_SIZE_MAX,
+    FAILURE_SIZE_MAX = 1 + 1 + NUMBER_SIZE_MAX + 4 * BYTES_HEAD_SIZE_MAX,
+};
+
+/* Failures --------------------------------------------------------------------- */
+
+static void field_write_bytes(struct pawl_buf *buf, uint32_t field, struct pawl_bytes bytes)
+{
+    if (!bytes.data) return;
+    pawl_write_uint(buf, field);
+    pawl_write_bytes(buf, bytes);
+}
+
+void pawl_failure_encode(struct pawl_buf *buf, const struct pawl_failure_view *failure)
+{
+    if (!failure->present) {
+        pawl_write_map(buf, 0);
+        return;
+    }
+    pawl_write_map(buf, 1u + (failure->type.data != NULL) + (failure->message.data != NULL)
+                            + (failure->details.data != NULL) + (failure->inner.data != NULL));
+    pawl_write_uint(buf, FAILURE_NON_RETRIABLE);
+    pawl_write_bool(buf, failure->non_retriable);
+    field_write_bytes(buf, FAILURE_TYPE, failure->type);
+    field_write_bytes(buf, FAILURE_MESSAGE, failure->message);
+    field_write_bytes(buf, FAILURE_DETAILS, failure->details);
+    field_write_bytes(buf, FAILURE_INNER, failure->inner);
+}
+
+static struct pawl_failure_view failure_read(struct pawl_reader *reader)
+{
+    uint32_t count = pawl_read_map(reader, EVENT_FIELDS_MAX);
+    struct pawl_failure_view failure = { .present = count > 0 };
+
+    for (uint32_t i = 0; i < count; i++) {
+        switch (pawl_read_uint(reader, UINT32_MAX)) {
+        case FAILURE_NON_RETRIABLE: failure.non_retriable = pawl_read_bool(reader); break;
+        case FAILURE_TYPE: failure.type = pawl_read_bytes(reader); break;
+        case FAILURE_MESSAGE: failure.message = pawl_read_bytes(reader); break;
+        case FAILURE_DETAILS: failure.details = pawl_read_bytes(reader); break;
+        case FAILURE_INNER: failure.inner = pawl_read_bytes(reader); break;
+        default: pawl_read_skip(reader); break;
+        }
+    }
+    return failure;
+}
+
+pawl_err pawl_failure_decode(struct pawl_bytes bytes, struct pawl_failure_view *ret_failure)
+{
+    if (pawl_bytes_is_absent(bytes)) {
+        *ret_failure = (struct pawl_failure_view){ .present = false };
+        return PAWL_OK;
+    }
+    struct pawl_reader reader;
+    pawl_reader_init(&reader, bytes);
+    struct pawl_failure_view failure = failure_read(&reader);
+    if (pawl_reader_finish(&reader) != PAWL_OK) return PAWL_E_CORRUPT;
+    *ret_failure = failure;
+    return PAWL_OK;
+}
+
+/* Parents ---------------------------------------------------------------------- */
+
+void pawl_parent_encode(struct pawl_buf *buf, const struct pawl_parent *parent)
+{
+    pawl_write_array(buf, PARENT_ELEMENTS);
+    pawl_write_bytes(buf, parent->app);
+    pawl_write_bytes(buf, parent->instance);
+    pawl_write_id(buf, parent->inc);
+    pawl_write_uint(buf, parent->gen);
+    pawl_write_uint(buf, parent->op_id);
+    pawl_write_uint(buf, parent->nonce);
+}
+
+static struct pawl_parent parent_read(struct pawl_reader *reader)
+{
+    struct pawl_parent parent = { .gen = 0 };
+    uint32_t count = pawl_read_array(reader, EVENT_ELEMENTS_MAX);
+    if (count < PARENT_ELEMENTS) {
+        if (reader->err == PAWL_OK) reader->err = PAWL_E_CORRUPT;
+        return parent;
+    }
+    parent.app = pawl_read_bytes(reader);
+    parent.instance = pawl_read_bytes(reader);
+    parent.inc = pawl_read_id(reader);
+    parent.gen = (uint32_t)pawl_read_uint(reader, UINT32_MAX);
+    parent.op_id = (uint32_t)pawl_read_uint(reader, UINT32_MAX);
+    parent.nonce = pawl_read_uint(reader, UINT64_MAX);
+    for (uint32_t i = PARENT_ELEMENTS; i < count; i++) pawl_read_skip(reader);
+    return parent;
+}
+
+pawl_err pawl_parent_decode(struct pawl_bytes bytes, struct pawl_parent *ret_parent)
+{
+    if (pawl_bytes_is_absent(bytes)) {
+        *ret_parent = (struct pawl_parent){ .gen = 0 };
+        return PAWL_OK;
+    }
+    struct pawl_reader reader;
+    pawl_reader_init(&reader, bytes);
+    struct pawl_parent parent = parent_read(&reader);
+    if (pawl_reader_finish(&reader) != PAWL_OK) return PAWL_E_CORRUPT;
+    *ret_parent = parent;
+    return PAWL_OK;
+}
+
+/* Events ----------------------------------------------------------------------- */
+
+struct pawl_history_event pawl_history_event_make(enum pawl_event_kind kind, int64_t timestamp_ms)
+{
+    return (struct pawl_history_event){
+        .kind = kind, .id = -1, .ref = -1, .timestamp_ms = timestamp_ms
+    };
+}
+
+static uint32_t event_fields_count(const struct pawl_history_event *event)
+{
+    uint32_t count = 0;
+    count += event->id >= 0;
+    count += event->ref >= 0;
+    count += event->name.data != NULL;
+    count += event->version.data != NULL;
+    count += event->payload.data != NULL;
+    count += event->instance.data != NULL;
+    count += event->target_app.data != NULL;
+    count += event->fire_at_ms != 0;
+    count += event->start_at_ms != 0;
+    count += event->status != PAWL_STATUS_RUNNING;
+    count += event->recursive;
+    count += !pawl_id_is_zero(event->execution);
+    count += !pawl_id_is_zero(event->task_execution);
+    count += event->parent.instance.data != NULL;
+    count += event->failure.present;
+    return count;
+}
+
+static void field_write_int(struct pawl_buf *buf, uint32_t field, int64_t value)
+{
+    pawl_write_uint(buf, field);
+    pawl_write_int(buf, value);
+}
+
+static void field_write_id(struct pawl_buf *buf, uint32_t field, struct pawl_id id)
+{
+    if (pawl_id_is_zero(id)) return;
+    pawl_write_uint(buf, field);
+    pawl_write_id(buf, id);
+}
+
+void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_event *event)
+{
+    PAWL_ASSERT(pawl_event_kind_name((int)event->kind) != NULL);
+    PAWL_ASSERT(event->id >= -1);
+    PAWL_ASSERT(event->ref >= -1);
+
+    pawl_write_array(buf, EVENT_ELEMENTS);
+    pawl_write_uint(buf, EVENT_FORMAT);
+    pawl_write_uint(buf, (uint64_t)event->kind);
+    pawl_write_int(buf, event->timestamp_ms);
+
+    pawl_write_map(buf, event_fields_count(event));
+    if (event->id >= 0) field_write_int(buf, FIELD_ID, event->id);
+    if (event->ref >= 0) field_write_int(buf, FIELD_REF, event->ref);
+    field_write_bytes(buf, FIELD_NAME, event->name);
+    field_write_bytes(buf, FIELD_VERSION, event->version);
+    field_write_bytes(buf, FIELD_PAYLOAD, event->payload);
+    field_write_bytes(buf, FIELD_INSTANCE, event->instance);
+    field_write_bytes(buf, FIELD_TARGET_APP, event->target_app);
+    if (event->fire_at_ms != 0) field_write_int(buf, FIELD_FIRE_AT_MS, event->fire_at_ms);
+    if (event->start_at_ms != 0) field_write_int(buf, FIELD_START_AT_MS, event->start_at_ms);
+    if (event->status != PAWL_STATUS_RUNNING)
+        field_write_int(buf, FIELD_STATUS, (int64_t)event->status);
+    if (event->recursive) {
+        pawl_write_uint(buf, FIELD_RECURSIVE);
+        pawl_write_bool(buf, true);
+    }
+    field_write_id(buf, FIELD_EXECUTION, event->execution);
+    field_write_id(buf, FIELD_TASK_EXECUTION, event->task_execution);
+    if (event->parent.instance.data) {
+        pawl_write_uint(buf, FIELD_PARENT);
+        pawl_parent_encode(buf, &event->parent);
+    }
+    if (event->failure.present) {
+        pawl_write_uint(buf, FIELD_FAILURE);
+        pawl_failure_encode(buf, &event->failure);
+    }
+}
+
+/* No encoding of the event is longer; usually it is a few bytes shorter. */
+static size_t event_size_max(const struct pawl_history_event *event)
+{
+    size_t size = HEAD_SIZE_MAX + 6 * NUMBER_SIZE_MAX + 5 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
+    size += event->name.size + event->version.size + event->payload.size;
+    size += event->instance.size + event->target_app.size;
+    if (event->parent.instance.data)
+        size += PARENT_SIZE_MAX + event->parent.app.size + event->parent.instance.size;
+    if (event->failure.present)
+        size += FAILURE_SIZE_MAX + event->failure.type.size + event->failure.message.size
+                + event->failure.details.size + event->failure.inner.size;
+    return size;
+}
+
+struct pawl_bytes pawl_history_event_pack(struct pawl_arena *arena,
+                                          const struct pawl_history_event *event)
+{
+    /* The buf writes straight into the arena and never grows: the bytes are copied
+     * once, and nothing is allocated but the arena's own. */
+    size_t size_max = event_size_max(event);
+    struct pawl_buf buf = { .data = pawl_arena_alloc(arena, size_max),
+                            .capacity = size_max,
+                            .size_max = size_max };
+    pawl_history_event_encode(&buf, event);
+    PAWL_ASSERT(buf.bad == PAWL_OK);
+    return pawl_bytes_make(buf.data, buf.size);
+}
+
+static void event_read_fields(struct pawl_reader *reader, struct pawl_history_event *event)
+{
+    uint32_t count = pawl_read_map(reader, EVENT_FIELDS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        switch (pawl_read_uint(reader, UINT32_MAX)) {
+        case FIELD_ID: event->id = (int32_t)pawl_read_uint(reader, INT32_MAX); break;
+        case FIELD_REF: event->ref = (int32_t)pawl_read_uint(reader, INT32_MAX); break;
+        case FIELD_NAME: event->name = pawl_read_bytes(reader); break;
+        case FIELD_VERSION: event->version = pawl_read_bytes(reader); break;
+        case FIELD_PAYLOAD: event->payload = pawl_read_bytes(reader); break;
+        case FIELD_INSTANCE: event->instance = pawl_read_bytes(reader); break;
+        case FIELD_TARGET_APP: event->target_app = pawl_read_bytes(reader); break;
+        case FIELD_FIRE_AT_MS: event->fire_at_ms = pawl_read_int(reader); break;
+        case FIELD_START_AT_MS: event->start_at_ms = pawl_read_int(reader); break;
+        case FIELD_STATUS:
+            event->status = (enum pawl_status)pawl_read_uint(reader, PAWL_STATUS_COUNT - 1);
+            break;
+        case FIELD_RECURSIVE: event->recursive = pawl_read_bool(reader); break;
+        case FIELD_EXECUTION: event->execution = pawl_read_id(reader); break;
+        case FIELD_TASK_EXECUTION: event->task_execution = pawl_read_id(reader); break;
+        case FIELD_PARENT: event->parent = parent_read(reader); break;
+        case FIELD_FAILURE: event->failure = failure_read(reader); break;
+        default: pawl_read_skip(reader); break;
+        }
+    }
+}
+
+pawl_err pawl_history_event_decode(struct pawl_bytes bytes, struct pawl_history_event *ret_event)
+{
+    struct pawl_reader reader;
+    pawl_reader_init(&reader, bytes);
+
+    uint32_t count = pawl_read_array(&reader, EVENT_ELEMENTS_MAX);
+    if (count < EVENT_ELEMENTS) return PAWL_E_CORRUPT;
+    if (pawl_read_uint(&reader, UINT32_MAX) != EVENT_FORMAT) return PAWL_E_CORRUPT;
+    int kind = (int)pawl_read_uint(&reader, INT32_MAX);
+    if (!pawl_event_kind_name(kind)) return PAWL_E_CORRUPT;
+
+    struct pawl_history_event event =
+        pawl_history_event_make((enum pawl_event_kind)kind, pawl_read_int(&reader));
+    event_read_fields(&reader, &event);
+    for (uint32_t i = EVENT_ELEMENTS; i < count; i++) pawl_read_skip(&reader);
+    if (pawl_reader_finish(&reader) != PAWL_OK) return PAWL_E_CORRUPT;
+    *ret_event = event;
+    return PAWL_OK;
+}
+
+/* Names ------------------------------------------------------------------------ */
+
+const char *pawl_event_kind_name(int kind)
+{
+    switch (kind) {
+#define X(name, value, text) \
+    case value: return text;
+        PAWL_EVENT_KIND_MAP(X)
+#undef X
+    default: return NULL;
+    }
+}
+
+const char *pawl_status_name(int status)
+{
+    switch (status) {
+#define X(name, value, terminal) \
+    case value: return #name;
+        PAWL_STATUS_MAP(X)
+#undef X
+    default: return NULL;
+    }
+}
+
+bool pawl_status_is_terminal(enum pawl_status status)
+{
+    switch (status) {
+#define X(name, value, terminal) \
+    case PAWL_STATUS_##name: return terminal;
+        PAWL_STATUS_MAP(X)
+#undef X
+    case PAWL_STATUS_COUNT: break;
+    }
+    return false;
+}
+
+/* `upper` is in capitals. The C library's comparison would depend on the locale. */
+static bool text_is_any_case(struct pawl_bytes text, const char *upper)
+{
+    if (text.size != strlen(upper)) return false;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.data[i];
+        if (byte >= 'a' && byte <= 'z') byte = (uint8_t)(byte - 'a' + 'A');
+        if (byte != (uint8_t)upper[i]) return false;
+    }
+    return true;
+}
+
+bool pawl_status_parse(struct pawl_bytes text, enum pawl_status *ret_status)
+{
+    for (int status = 0; status < PAWL_STATUS_COUNT; status++) {
+        if (!text_is_any_case(text, pawl_status_name(status))) continue;
+        *ret_status = (enum pawl_status)status;
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,175 @@
+#include "sdk/request.h"
+
+#include <inttypes.h>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+
+/* One check in progress: the first thing wrong is kept, the rest is passed over. */
+struct check {
+    struct pawl_arena *arena;
+    pawl_err err;
+    struct pawl_bytes message;
+};
+
+/* Every message names the field, what is wrong with it, and what is allowed. */
+#define CHECK_FAIL(check, code, ...)                                       \
+    do {                                                                   \
+        (check)->err = (code);                                             \
+        (check)->message = pawl_arena_printf((check)->arena, __VA_ARGS__); \
+    } while (0)
+
+/* A text that names something: an id or a name. */
+static void check_text(struct check *check, const char *field, struct pawl_bytes text,
+                       size_t size_max)
+{
+    if (check->err != PAWL_OK) return;
+    if (pawl_name_is_valid(text, size_max)) return;
+
+    const char *allowed = "bytes of UTF-8 without control characters are allowed";
+    if (text.size == 0)
+        CHECK_FAIL(check, PAWL_E_INVALID, "%s is empty; 1 to %zu %s", field, size_max, allowed);
+    else if (text.size > size_max)
+        CHECK_FAIL(check, PAWL_E_INVALID, "%s has %zu bytes; 1 to %zu %s", field, text.size,
+                   size_max, allowed);
+    else if (!pawl_utf8_is_valid(text))
+        CHECK_FAIL(check, PAWL_E_INVALID, "%s is not valid UTF-8; 1 to %zu %s", field, size_max,
+                   allowed);
+    else
+        CHECK_FAIL(check, PAWL_E_INVALID, "%s contains a control character; 1 to %zu %s", field,
+                   size_max, allowed);
+}
+
+static void check_required(struct check *check, const char *field, struct pawl_bytes text,
+                           size_t size_max)
+{
+    if (check->err != PAWL_OK) return;
+    if (pawl_bytes_is_absent(text))
+        CHECK_FAIL(check, PAWL_E_INVALID, "%s is missing; 1 to %zu bytes of text are needed", field,
+                   size_max);
+    else
+        check_text(check, field, text, size_max);
+}
+
+static void check_optional(struct check *check, const char *field, struct pawl_bytes text,
+                           size_t size_max)
+{
+    if (!pawl_bytes_is_absent(text)) check_text(check, field, text, size_max);
+}
+
+static void check_payload(struct check *check, const char *field, struct pawl_bytes payload)
+{
+    if (check->err != PAWL_OK || payload.size <= PAWL_PAYLOAD_SIZE_MAX) return;
+    CHECK_FAIL(check, PAWL_E_TOO_LARGE, "%s has %zu bytes; at most %u are allowed", field,
+               payload.size, PAWL_PAYLOAD_SIZE_MAX);
+}
+
+static void check_time(struct check *check, const char *field, int64_t time_ms)
+{
+    if (check->err != PAWL_OK || time_ms >= 0) return;
+    CHECK_FAIL(check, PAWL_E_INVALID,
+               "%s is %" PRId64 "; milliseconds since 1970 are expected, 0 for none", field,
+               time_ms);
+}
+
+static void check_range(struct check *check, const char *field, int64_t value, int64_t min,
+                        int64_t max)
+{
+    if (check->err != PAWL_OK || (value >= min && value <= max)) return;
+    CHECK_FAIL(check, PAWL_E_INVALID, "%s is %" PRId64 "; %" PRId64 " to %" PRId64 " are allowed",
+               field, value, min, max);
+}
+
+static void check_start(struct check *check, const struct pawl_request *request)
+{
+    check_optional(check, "instance", request->instance, PAWL_INSTANCE_ID_SIZE_MAX);
+    check_optional(check, "request_id", request->request_id, PAWL_REQUEST_ID_SIZE_MAX);
+    check_required(check, "name", request->name, PAWL_NAME_SIZE_MAX);
+    check_optional(check, "version", request->version, PAWL_NAME_SIZE_MAX);
+    check_payload(check, "input", request->payload);
+    check_time(check, "start_at_ms", request->start_at_ms);
+    check_range(check, "reuse", (int64_t)request->reuse, PAWL_REUSE_REFUSE, PAWL_REUSE_RETURN);
+}
+
+static void check_wait(struct check *check, const struct pawl_request *request)
+{
+    check_range(check, "wait_for", (int64_t)request->wait_for, PAWL_WAIT_STARTED,
+                PAWL_WAIT_COMPLETED);
+    check_range(check, "timeout_ms", request->timeout_ms, 0, PAWL_WAIT_MS_MAX);
+}
+
+static void check_raise(struct check *check, const struct pawl_request *request)
+{
+    check_required(check, "event name", request->name, PAWL_NAME_SIZE_MAX);
+    check_payload(check, "event payload", request->payload);
+    check_optional(check, "request_id", request->request_id, PAWL_REQUEST_ID_SIZE_MAX);
+}
+
+static void check_list(struct check *check, const struct pawl_request *request)
+{
+    check_range(check, "status_mask", request->status_mask, 0, (1 << PAWL_STATUS_COUNT) - 1);
+    check_optional(check, "name", request->name, PAWL_NAME_SIZE_MAX);
+    if (request->prefix.size > 0)
+        check_text(check, "prefix", request->prefix, PAWL_INSTANCE_ID_SIZE_MAX);
+    check_time(check, "created_from_ms", request->created_from_ms);
+    check_time(check, "created_to_ms", request->created_to_ms);
+    check_range(check, "limit", request->limit, 0, PAWL_QUERY_ITEMS_MAX);
+    check_optional(check, "cursor", request->cursor, PAWL_CURSOR_SIZE_MAX);
+    if (check->err != PAWL_OK || request->created_to_ms == 0) return;
+    if (request->created_to_ms > request->created_from_ms) return;
+    CHECK_FAIL(check, PAWL_E_INVALID,
+               "created_to_ms is %" PRId64 ", not after created_from_ms (%" PRId64
+               "); the range would be empty",
+               request->created_to_ms, request->created_from_ms);
+}
+
+static void check_fields(struct check *check, const struct pawl_request *request)
+{
+    switch (request->op) {
+    case PAWL_REQUEST_START: check_start(check, request); return;
+    case PAWL_REQUEST_LIST: check_list(check, request); return;
+    default: break;
+    }
+    /* All others are about one instance that is named. */
+    check_required(check, "instance", request->instance, PAWL_INSTANCE_ID_SIZE_MAX);
+    switch (request->op) {
+    case PAWL_REQUEST_WAIT: check_wait(check, request); break;
+    case PAWL_REQUEST_RAISE: check_raise(check, request); break;
+    case PAWL_REQUEST_SUSPEND:
+    case PAWL_REQUEST_RESUME: check_payload(check, "reason", request->payload); break;
+    case PAWL_REQUEST_TERMINATE: check_payload(check, "output", request->payload); break;
+    case PAWL_REQUEST_HISTORY:
+        check_range(check, "limit", request->limit, 0, PAWL_LOAD_HISTORY_MAX);
+        break;
+    case PAWL_REQUEST_RERUN:
+        check_optional(check, "new_instance", request->new_instance, PAWL_INSTANCE_ID_SIZE_MAX);
+        check_payload(check, "input", request->payload);
+        break;
+    default: break;
+    }
+}
+
+pawl_err pawl_request_check(const struct pawl_request *request, struct pawl_arena *arena,
+                            struct pawl_bytes *ret_message)
+{
+    struct check check = { .arena = arena, .err = PAWL_OK };
+    if (!pawl_request_op_name((int)request->op))
+        CHECK_FAIL(&check, PAWL_E_INVALID, "op is %d; 1 (start) to 11 (rerun) are known",
+                   (int)request->op);
+    else
+        check_fields(&check, request);
+
+    if (check.err != PAWL_OK) *ret_message = check.message;
+    return check.err;
+}
+
+const char *pawl_request_op_name(int op)
+{
+    switch (op) {
+#define X(name, value, text) \
+    case value: return text;
+        PAWL_REQUEST_OP_MAP(X)
+#undef X
+    default: return NULL;
+    }
+}

@@ -1,0 +1,201 @@
+/* Client: management calls to the sidecar, over the same stream as a worker.
+ *
+ *     struct pawl_client *client;
+ *     struct pawl_result *result = NULL;
+ *     pawl_err err = pawl_client_new(NULL, &client);
+ *     if (!err) err = pawl_client_start(
+ *                   client, &(struct pawl_start){ .name = "greet", .id = "g-1" }, NULL);
+ *     if (!err) err = pawl_client_wait(client, "g-1", PAWL_FOR_COMPLETION, 60000, &result);
+ *     if (!err) puts(pawl_as_text(pawl_result_instance(result)->output));
+ *     pawl_result_free(result);
+ *     pawl_client_free(client);
+ *
+ * Calls block; several threads may use one client at once. A lost connection is made
+ * again and calls that can be repeated safely go on over it (start and raise carry a
+ * request id, so they can).
+ *
+ * Results. Every call takes a `ret_result`, which may be NULL. If not, it is set to an
+ * object to be freed with pawl_result_free, also when the call failed (for the message),
+ * and to NULL only when memory ran out.
+ *
+ * Errors common to all calls: PAWL_E_INVALID (an argument; the message says which),
+ * PAWL_E_TOO_LARGE, PAWL_E_UNAVAILABLE (no sidecar within the client's timeout; nothing
+ * happened), PAWL_E_TIMEOUT and PAWL_E_UNKNOWN (it may or may not have happened),
+ * PAWL_E_BUSY, PAWL_E_DENIED, PAWL_E_CANCELLED (the client is being freed), PAWL_E_NOMEM.
+ * Further ones are named at each call.
+ */
+#ifndef PAWL_CLIENT_H
+#define PAWL_CLIENT_H
+
+#include "pawl/value.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pawl_client;
+struct pawl_result;
+
+/* NULL and 0 mean the default. Strings are copied. */
+struct pawl_client_options {
+    const char *endpoint;            /* PAWL_APP_ENDPOINT, else "tcp://127.0.0.1:3501" */
+    const char *app_id;              /* PAWL_APP_ID, else "app" */
+    const char *token;               /* PAWL_TOKEN, else none */
+    int64_t timeout_ms;              /* of one call; 30000 */
+    struct pawl_allocator allocator; /* both functions NULL: malloc and free */
+};
+
+/* What is known of one instance. Strings are never NULL. Times in ms since 1970,
+ * 0: not yet. */
+struct pawl_instance {
+    const char *id;
+    const char *name;
+    const char *version;   /* "": none */
+    const char *parent_id; /* "": none */
+    enum pawl_status status;
+    uint32_t generation;
+    uint32_t history_count;
+    int64_t created_ms;
+    int64_t started_ms;
+    int64_t updated_ms;
+    int64_t completed_ms;
+    struct pawl_bytes custom_status;
+    struct pawl_bytes input;            /* get and wait only */
+    struct pawl_bytes output;           /* get and wait only */
+    const struct pawl_failure *failure; /* NULL: none */
+};
+
+/* One line of an instance's history. */
+struct pawl_history_item {
+    uint32_t index;
+    const char *kind;     /* "TaskScheduled", … */
+    const char *name;     /* of the activity, child, event; "" if it has none */
+    const char *child_id; /* "" unless a child or a sent event */
+    int32_t id;           /* the action's number; -1: not an action */
+    int32_t answers;      /* the action that this is the result of; -1: none */
+    int64_t timestamp_ms;
+    int64_t fire_at_ms; /* timers */
+    struct pawl_bytes payload;
+    const struct pawl_failure *failure; /* NULL: none */
+};
+
+/* `options` may be NULL. Does not wait for the connection. PAWL_E_INVALID, PAWL_E_NOMEM. */
+PAWL_API PAWL_MUST_USE pawl_err pawl_client_new(const struct pawl_client_options *options,
+                                                struct pawl_client **ret_client);
+
+/* Calls under way on other threads end with PAWL_E_CANCELLED; they must have returned
+ * before this does. NULL is fine. */
+PAWL_API void pawl_client_free(struct pawl_client *client);
+
+/* What start does when the id is in use. */
+enum pawl_id_reuse {
+    PAWL_ID_REUSE_ENDED = 0, /* replace an instance that has ended, else PAWL_E_EXISTS */
+    PAWL_ID_REUSE_NEVER,     /* PAWL_E_EXISTS */
+    PAWL_ID_REUSE_RETURN     /* answer with the one that is there */
+};
+
+struct pawl_start {
+    const char *name;       /* of the workflow; the only field that must be set */
+    const char *version;    /* NULL: none */
+    const char *id;         /* NULL: a random one, see pawl_result_id */
+    const char *request_id; /* the same twice starts once; NULL: a random one */
+    struct pawl_bytes input;
+    int64_t start_at_ms; /* 0: at once */
+    enum pawl_id_reuse reuse;
+};
+
+/* Durable when it returns; the workflow itself runs later. PAWL_E_EXISTS. */
+PAWL_API pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *start,
+                                    struct pawl_result **ret_result);
+
+/* The instance with its payloads. PAWL_E_NOT_FOUND. */
+PAWL_API pawl_err pawl_client_get(struct pawl_client *client, const char *id,
+                                  struct pawl_result **ret_result);
+
+enum pawl_wait_until {
+    PAWL_FOR_START = 1, /* its first turn is over */
+    PAWL_FOR_COMPLETION /* it has ended, well or badly: look at its status */
+};
+
+/* Wait until then. PAWL_E_TIMEOUT: not so after timeout_ms, the result has the present
+ * state; PAWL_E_NOT_FOUND. */
+PAWL_API pawl_err pawl_client_wait(struct pawl_client *client, const char *id,
+                                   enum pawl_wait_until until, int64_t timeout_ms,
+                                   struct pawl_result **ret_result);
+
+/* Raise an external event. `request_id`: the same twice counts once; NULL: a random one.
+ * PAWL_E_NOT_FOUND, PAWL_E_TERMINAL. */
+PAWL_API pawl_err pawl_client_raise_event(struct pawl_client *client, const char *id,
+                                          const char *name, struct pawl_bytes payload,
+                                          const char *request_id, struct pawl_result **ret_result);
+
+/* The code stops at its next wait until resumed; what happens meanwhile is kept.
+ * `reason` may be NULL. PAWL_E_NOT_FOUND, PAWL_E_TERMINAL, PAWL_E_STATE. */
+PAWL_API pawl_err pawl_client_suspend(struct pawl_client *client, const char *id,
+                                      const char *reason, struct pawl_result **ret_result);
+PAWL_API pawl_err pawl_client_resume(struct pawl_client *client, const char *id, const char *reason,
+                                     struct pawl_result **ret_result);
+
+/* End it now, with this output; `recursive`: its children too. Activities that run are
+ * not interrupted. PAWL_E_NOT_FOUND, PAWL_E_TERMINAL. */
+PAWL_API pawl_err pawl_client_terminate(struct pawl_client *client, const char *id,
+                                        struct pawl_bytes output, bool recursive,
+                                        struct pawl_result **ret_result);
+
+/* Forget an instance that has ended; `recursive`: its children too; `force`: whatever
+ * its status. PAWL_E_NOT_FOUND, PAWL_E_NOT_TERMINAL. */
+PAWL_API pawl_err pawl_client_purge(struct pawl_client *client, const char *id, bool recursive,
+                                    bool force, struct pawl_result **ret_result);
+
+/* Zero and NULL: any. */
+struct pawl_list_query {
+    uint32_t status_mask; /* bits 1 << status */
+    const char *name;
+    const char *id_prefix;
+    int64_t created_from_ms;
+    int64_t created_to_ms; /* exclusive */
+    uint32_t limit;        /* 1 to 1000; 50 */
+    const char *cursor;    /* pawl_result_cursor of the page before */
+};
+
+/* Instances, newest first, without payloads. `query` may be NULL. */
+PAWL_API pawl_err pawl_client_list(struct pawl_client *client, const struct pawl_list_query *query,
+                                   struct pawl_result **ret_result);
+
+/* A page of the history from index `from`; `limit` 1 to 512, 0: 512. PAWL_E_NOT_FOUND. */
+PAWL_API pawl_err pawl_client_history(struct pawl_client *client, const char *id, uint32_t from,
+                                      uint32_t limit, struct pawl_result **ret_result);
+
+/* Start a new instance like one that has ended. `new_id` NULL: a random one; `input` absent:
+ * the old one. PAWL_E_NOT_FOUND, PAWL_E_NOT_TERMINAL, PAWL_E_EXISTS. */
+PAWL_API pawl_err pawl_client_rerun(struct pawl_client *client, const char *id, const char *new_id,
+                                    struct pawl_bytes input, struct pawl_result **ret_result);
+
+/* Results. Everything lives until pawl_result_free; NULL is fine everywhere. ------- */
+
+PAWL_API void pawl_result_free(struct pawl_result *result);
+
+/* A sentence for a person about the error; "" when there was none. */
+PAWL_API const char *pawl_result_message(const struct pawl_result *result);
+
+/* The id of the instance that was started or asked about. */
+PAWL_API const char *pawl_result_id(const struct pawl_result *result);
+
+/* The only or first instance; NULL: none. */
+PAWL_API const struct pawl_instance *pawl_result_instance(const struct pawl_result *result);
+PAWL_API size_t pawl_result_instances_count(const struct pawl_result *result);
+PAWL_API const struct pawl_instance *pawl_result_instances(const struct pawl_result *result);
+
+/* For the next page of a list; NULL at the end. */
+PAWL_API const char *pawl_result_cursor(const struct pawl_result *result);
+
+/* History: the page, and how many there are in all. */
+PAWL_API size_t pawl_result_history_count(const struct pawl_result *result);
+PAWL_API const struct pawl_history_item *pawl_result_history(const struct pawl_result *result);
+PAWL_API uint32_t pawl_result_history_total(const struct pawl_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PAWL_CLIENT_H */

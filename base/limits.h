@@ -74,5 +74,10 @@
 #define PAWL_HTTP_IDLE_MS         60000u
 #define PAWL_HTTP_URL_SIZE_MAX    8192u /* 414 */
 #define PAWL_JSON_DEPTH_MAX       64u   /* 400 */
+#define PAWL_HTTP_DRAIN_SIZE_MAX  (64u << 20)  /* of a refused body; then the connection ends */
+#define PAWL_HTTP_REPLY_SIZE_MAX  (128u << 20) /* 500 with the advice to ask for fewer */
+#define PAWL_HTTP_HEADER_SIZE_MAX 32768u       /* request line and headers: 431 */
+#define PAWL_HTTP_SEGMENTS_MAX    8u           /* of a path: 404 */
+#define PAWL_HTTP_PARAMS_MAX      16u          /* of a query: 400 */
 
 #endif /* PAWL_BASE_LIMITS_H */

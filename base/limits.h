@@ -37,6 +37,8 @@
 #define PAWL_HANDSHAKE_MS          5000u  /* no HELLO by then: closed */
 #define PAWL_CREDIT_MAX            100000u
 #define PAWL_HELLO_NAMES_MAX       4096u
+#define PAWL_TOKEN_SIZE_MAX        1024u /* of a HELLO; longer: the connection ends */
+#define PAWL_FRAME_ACTIONS_MAX     (2u * PAWL_TURN_ACTIONS_MAX) /* as above */
 #define PAWL_HISTORY_CHUNK_SIZE    (1u << 20) /* history frames of a replayed turn */
 #define PAWL_RECONNECT_MS_MIN      100u
 #define PAWL_RECONNECT_MS_MAX      5000u

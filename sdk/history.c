@@ -53,6 +53,21 @@ enum {
     FAILURE_SIZE_MAX = 1 + 1 + NUMBER_SIZE_MAX + 4 * BYTES_HEAD_SIZE_MAX,
 };
 
+/* A buf that writes straight into the arena and never grows: the bytes are copied
+ * once, and nothing is allocated but the arena's own. */
+static struct pawl_buf buf_in_arena(struct pawl_arena *arena, size_t size_max)
+{
+    return (struct pawl_buf){ .data = pawl_arena_alloc(arena, size_max),
+                              .capacity = size_max,
+                              .size_max = size_max };
+}
+
+static struct pawl_bytes buf_finish(const struct pawl_buf *buf)
+{
+    PAWL_ASSERT(buf->bad == PAWL_OK);
+    return pawl_bytes_make(buf->data, buf->size);
+}
+
 /* Failures --------------------------------------------------------------------- */
 
 static void field_write_bytes(struct pawl_buf *buf, uint32_t field, struct pawl_bytes bytes)
@@ -76,6 +91,21 @@ void pawl_failure_encode(struct pawl_buf *buf, const struct pawl_failure_view *f
     field_write_bytes(buf, FAILURE_MESSAGE, failure->message);
     field_write_bytes(buf, FAILURE_DETAILS, failure->details);
     field_write_bytes(buf, FAILURE_INNER, failure->inner);
+}
+
+/* No encoding of the failure is longer; the same holds for the two below. */
+static size_t failure_size_max(const struct pawl_failure_view *failure)
+{
+    return FAILURE_SIZE_MAX + failure->type.size + failure->message.size + failure->details.size
+           + failure->inner.size;
+}
+
+struct pawl_bytes pawl_failure_pack(struct pawl_arena *arena,
+                                    const struct pawl_failure_view *failure)
+{
+    struct pawl_buf buf = buf_in_arena(arena, failure_size_max(failure));
+    pawl_failure_encode(&buf, failure);
+    return buf_finish(&buf);
 }
 
 static struct pawl_failure_view failure_read(struct pawl_reader *reader)
@@ -123,12 +153,25 @@ void pawl_parent_encode(struct pawl_buf *buf, const struct pawl_parent *parent)
     pawl_write_uint(buf, parent->nonce);
 }
 
+static size_t parent_size_max(const struct pawl_parent *parent)
+{
+    return PARENT_SIZE_MAX + parent->app.size + parent->instance.size;
+}
+
+struct pawl_bytes pawl_parent_pack(struct pawl_arena *arena, const struct pawl_parent *parent)
+{
+    struct pawl_buf buf = buf_in_arena(arena, parent_size_max(parent));
+    pawl_parent_encode(&buf, parent);
+    return buf_finish(&buf);
+}
+
 static struct pawl_parent parent_read(struct pawl_reader *reader)
 {
     struct pawl_parent parent = { .gen = 0 };
     uint32_t count = pawl_read_array(reader, EVENT_ELEMENTS_MAX);
     if (count < PARENT_ELEMENTS) {
         if (reader->err == PAWL_OK) reader->err = PAWL_E_CORRUPT;
+        reader->next = reader->end;
         return parent;
     }
     parent.app = pawl_read_bytes(reader);
@@ -237,32 +280,22 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
     }
 }
 
-/* No encoding of the event is longer; usually it is a few bytes shorter. */
 static size_t event_size_max(const struct pawl_history_event *event)
 {
     size_t size = HEAD_SIZE_MAX + 6 * NUMBER_SIZE_MAX + 5 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
     size += event->name.size + event->version.size + event->payload.size;
     size += event->instance.size + event->target_app.size;
-    if (event->parent.instance.data)
-        size += PARENT_SIZE_MAX + event->parent.app.size + event->parent.instance.size;
-    if (event->failure.present)
-        size += FAILURE_SIZE_MAX + event->failure.type.size + event->failure.message.size
-                + event->failure.details.size + event->failure.inner.size;
+    if (event->parent.instance.data) size += 1 + parent_size_max(&event->parent);
+    if (event->failure.present) size += 1 + failure_size_max(&event->failure);
     return size;
 }
 
 struct pawl_bytes pawl_history_event_pack(struct pawl_arena *arena,
                                           const struct pawl_history_event *event)
 {
-    /* The buf writes straight into the arena and never grows: the bytes are copied
-     * once, and nothing is allocated but the arena's own. */
-    size_t size_max = event_size_max(event);
-    struct pawl_buf buf = { .data = pawl_arena_alloc(arena, size_max),
-                            .capacity = size_max,
-                            .size_max = size_max };
+    struct pawl_buf buf = buf_in_arena(arena, event_size_max(event));
     pawl_history_event_encode(&buf, event);
-    PAWL_ASSERT(buf.bad == PAWL_OK);
-    return pawl_bytes_make(buf.data, buf.size);
+    return buf_finish(&buf);
 }
 
 static void event_read_fields(struct pawl_reader *reader, struct pawl_history_event *event)

@@ -125,11 +125,14 @@ PAWL_MUST_USE pawl_err pawl_history_event_decode(struct pawl_bytes bytes,
 /* Nothing there (`present` is false) is a value of its own; decoding absent bytes
  * gives the same. */
 void pawl_failure_encode(struct pawl_buf *buf, const struct pawl_failure_view *failure);
+struct pawl_bytes pawl_failure_pack(struct pawl_arena *arena,
+                                    const struct pawl_failure_view *failure);
 PAWL_MUST_USE pawl_err pawl_failure_decode(struct pawl_bytes bytes,
                                            struct pawl_failure_view *ret_failure);
 
 /* Decoding absent bytes gives nobody's child. */
 void pawl_parent_encode(struct pawl_buf *buf, const struct pawl_parent *parent);
+struct pawl_bytes pawl_parent_pack(struct pawl_arena *arena, const struct pawl_parent *parent);
 PAWL_MUST_USE pawl_err pawl_parent_decode(struct pawl_bytes bytes,
                                           struct pawl_parent *ret_parent);
 

@@ -45,6 +45,9 @@ PAWL_MUST_USE pawl_err pawl_reminder_parse(struct pawl_bytes member,
 struct pawl_bytes pawl_op_format(struct pawl_arena *arena, struct pawl_op op);
 PAWL_MUST_USE pawl_err pawl_op_parse(struct pawl_bytes text, struct pawl_op *ret_op);
 
+/* Completed, failed, canceled or terminated. */
+bool pawl_store_status_is_terminal(enum pawl_status status);
+
 /* How far POLL pushes a reminder of this kind. */
 int64_t pawl_reminder_lease_ms(enum pawl_reminder_kind kind);
 

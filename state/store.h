@@ -83,8 +83,8 @@ struct pawl_message_row {
 struct pawl_metadata {
     struct pawl_id inc;
     uint32_t gen;
-    struct pawl_id last;   /* id of the last commit; of the create: the request's `delivery` */
-    uint32_t turn;         /* commits so far */
+    struct pawl_id last; /* id of the last commit; of the create: the request's `delivery` */
+    uint32_t turn;       /* commits so far */
     uint32_t history_count;
     uint64_t history_size; /* bytes of the history rows of this generation */
     uint32_t inbox_head;   /* rows [head, tail) exist */

@@ -1,0 +1,171 @@
+#include "state/mem_rows.h"
+
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "state/keys.h"
+
+static pawl_err check(const struct pawl_mem_instance *instance, const struct pawl_commit *commit)
+{
+    const struct pawl_metadata *metadata = &instance->metadata;
+    if (!pawl_id_is_equal(metadata->inc, commit->inc)) return PAWL_E_CONFLICT;
+    if (metadata->gen != commit->gen) return PAWL_E_CONFLICT;
+    if (!pawl_id_is_equal(metadata->last, commit->last)) return PAWL_E_CONFLICT;
+    if (pawl_store_status_is_terminal(metadata->status)) return PAWL_E_CONFLICT;
+
+    uint32_t head = commit->inbox_consumed;
+    if (head < metadata->inbox_head || head > metadata->inbox_tail) return PAWL_E_CONFLICT;
+    if (head != metadata->inbox_head
+        && !pawl_id_is_equal(pawl_mem_inbox_at(instance, head - 1)->delivery,
+                             commit->consumed_delivery))
+        return PAWL_E_CONFLICT;
+
+    uint64_t history_count = (uint64_t)metadata->history_count + commit->events_count;
+    return history_count > commit->history_max ? PAWL_E_TOO_LARGE : PAWL_OK;
+}
+
+static void write_pending(struct pawl_mem_instance *instance, const struct pawl_commit *commit,
+                          uint32_t history_before)
+{
+    for (uint32_t i = 0; i < commit->pending_done_count; i++)
+        pawl_mem_pending_remove(instance, commit->pending_done[i]);
+    for (uint32_t i = 0; i < commit->pending_added_count; i++) {
+        struct pawl_pending pending = commit->pending_added[i];
+        pending.history_index += history_before;
+        pending.state = PAWL_PENDING_OPEN;
+        pawl_mem_pending_put(instance, &pending);
+    }
+}
+
+static void write_reminders(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                            struct pawl_mem_instance *instance, const struct pawl_commit *commit)
+{
+    for (uint32_t i = 0; i < commit->reminders_removed_count; i++)
+        pawl_mem_reminder_remove(mem, partition, &commit->reminders_removed[i]);
+    for (uint32_t i = 0; i < commit->reminders_added_count; i++) {
+        PAWL_ASSERT(pawl_bytes_is_equal(commit->reminders_added[i].instance, commit->instance));
+        pawl_mem_reminder_put(mem, partition, instance, &commit->reminders_added[i]);
+    }
+}
+
+static void write_messages(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                           const struct pawl_commit *commit)
+{
+    for (uint32_t i = 0; i < commit->messages_count; i++) {
+        struct pawl_reminder retry = { .kind = PAWL_REMINDER_OUTBOX,
+                                       .due_ms = commit->now_ms + PAWL_LEASE_OUTBOX_MS,
+                                       .message = commit->messages[i].id };
+        pawl_mem_message_put(partition, &commit->messages[i]);
+        pawl_mem_reminder_put(mem, partition, NULL, &retry);
+    }
+}
+
+static void write_payloads(struct pawl_mem_instance *instance, const struct pawl_commit *commit)
+{
+    struct pawl_payloads *stored = &instance->payloads;
+    if (commit->custom_status_set)
+        pawl_mem_bytes_set(&instance->custom_status, commit->custom_status);
+    if (!pawl_bytes_is_absent(commit->payloads.input))
+        pawl_mem_bytes_set(&stored->input, commit->payloads.input);
+    if (!pawl_bytes_is_absent(commit->payloads.output))
+        pawl_mem_bytes_set(&stored->output, commit->payloads.output);
+    if (!pawl_bytes_is_absent(commit->payloads.failure))
+        pawl_mem_bytes_set(&stored->failure, commit->payloads.failure);
+}
+
+static void write_metadata(struct pawl_mem_partition *partition, struct pawl_mem_instance *instance,
+                           const struct pawl_commit *commit)
+{
+    struct pawl_metadata *metadata = &instance->metadata;
+    pawl_mem_instance_set_status(partition, instance, commit->status);
+    if (metadata->turn == 0) metadata->started_ms = commit->now_ms;
+    if (pawl_store_status_is_terminal(commit->status)) metadata->completed_ms = commit->now_ms;
+    metadata->updated_ms = commit->now_ms;
+    metadata->last = commit->id;
+    metadata->turn++;
+}
+
+/* The carried rows go in front of what arrived meanwhile; every row gets an index that
+ * was never used before in this incarnation. */
+static void continue_as_new(struct pawl_mem_instance *instance, const struct pawl_commit *commit)
+{
+    PAWL_ASSERT(commit->events_count == 0);
+    PAWL_ASSERT(commit->pending_added_count == 0);
+    PAWL_ASSERT(!pawl_store_status_is_terminal(commit->status));
+
+    struct pawl_metadata *metadata = &instance->metadata;
+    metadata->gen++;
+    pawl_mem_history_clear(instance);
+    pawl_mem_pending_clear(instance);
+
+    uint32_t old_head = metadata->inbox_head, old_tail = metadata->inbox_tail;
+    for (uint32_t i = 0; i < commit->carry_count; i++)
+        pawl_mem_inbox_append(instance, commit->carry[i].delivery, commit->carry[i].body);
+    for (uint32_t index = old_head; index < old_tail; index++) {
+        struct pawl_inbox_row row = *pawl_mem_inbox_at(instance, index);
+        pawl_mem_inbox_append(instance, row.delivery, row.body);
+    }
+    pawl_mem_inbox_consume(instance, old_tail);
+
+    pawl_mem_bytes_set(&metadata->name, commit->name);
+    pawl_mem_bytes_set(&metadata->version, commit->version);
+    pawl_mem_bytes_set(&instance->payloads.input, commit->payloads.input);
+}
+
+static void end(struct pawl_mem_instance *instance)
+{
+    pawl_mem_inbox_consume(instance, instance->metadata.inbox_tail);
+    pawl_mem_pending_clear(instance);
+    pawl_mem_seen_clear(instance);
+}
+
+static void write_wake(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                       struct pawl_mem_instance *instance, const struct pawl_commit *commit)
+{
+    const struct pawl_metadata *metadata = &instance->metadata;
+    bool rows_wait = metadata->inbox_head != metadata->inbox_tail; /* never when terminal */
+    int64_t due_ms = commit->wake_at_ms;
+    if (due_ms == 0) due_ms = commit->now_ms + PAWL_LEASE_WAKE_MS;
+
+    struct pawl_reminder wake = pawl_mem_wake(instance, due_ms);
+    if (commit->wake_at_ms != 0 || rows_wait)
+        pawl_mem_reminder_put(mem, partition, instance, &wake);
+    else
+        pawl_mem_reminder_remove(mem, partition, &wake);
+}
+
+static void write(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                  struct pawl_mem_instance *instance, const struct pawl_commit *commit)
+{
+    uint32_t history_before = instance->metadata.history_count;
+    for (uint32_t i = 0; i < commit->events_count; i++)
+        pawl_mem_history_append(instance, commit->events[i]);
+    pawl_mem_inbox_consume(instance, commit->inbox_consumed);
+    write_pending(instance, commit, history_before);
+    write_reminders(mem, partition, instance, commit);
+    write_messages(mem, partition, commit);
+    write_payloads(instance, commit);
+    write_metadata(partition, instance, commit);
+    if (commit->carry_count > 0) continue_as_new(instance, commit);
+    if (pawl_store_status_is_terminal(commit->status)) end(instance);
+    write_wake(mem, partition, instance, commit);
+}
+
+void pawl_mem_commit(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                     const struct pawl_commit *commit, struct pawl_store_reply *reply)
+{
+    if (!pawl_mem_fence_holds(partition, &commit->fence)) {
+        reply->err = PAWL_E_FENCED;
+        return;
+    }
+    struct pawl_mem_instance *instance = pawl_mem_instance_find(partition, commit->instance);
+    if (!instance) {
+        reply->err = PAWL_E_NOT_FOUND;
+        return;
+    }
+    bool is_applied = pawl_id_is_equal(instance->metadata.last, commit->id);
+    if (!is_applied) reply->err = check(instance, commit);
+    if (reply->err) return;
+    if (!is_applied) write(mem, partition, instance, commit);
+    reply->commit.inbox_head = instance->metadata.inbox_head;
+    reply->commit.inbox_tail = instance->metadata.inbox_tail;
+}

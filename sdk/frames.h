@@ -50,6 +50,7 @@ struct pawl_registration {
     struct pawl_bytes version;
 };
 
+/* Of another protocol version only the version is read; the rest stays absent. */
 struct pawl_hello {
     uint32_t protocol_version;
     struct pawl_bytes app_id;
@@ -209,7 +210,11 @@ void pawl_frame_encode(struct pawl_buf *buf, const struct pawl_frame *frame);
 
 /* Byte views point into `bytes`, arrays into the arena. PAWL_E_PROTOCOL: unknown
  * type or malformed; *ret_frame is then not to be read. Every value is checked for
- * its range here (enums, counts, string limits), so no other code has to. */
+ * its range here (enums, counts, string limits), so no other code has to, but for:
+ *   - a REQUEST, which goes through pawl_request_check so that its asker learns why;
+ *   - a TURN_DONE, which may hold PAWL_FRAME_ACTIONS_MAX actions, so that the engine
+ *     can fail an instance that makes more than PAWL_TURN_ACTIONS_MAX.
+ * Messages and the texts of failures are cut to their limit and made UTF-8 here. */
 PAWL_MUST_USE pawl_err pawl_frame_decode(struct pawl_bytes bytes, struct pawl_arena *arena,
                                          struct pawl_frame *ret_frame);
 

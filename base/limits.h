@@ -55,6 +55,10 @@
 #define PAWL_PURGE_ROWS_MAX        1000u      /* rows removed per purge call */
 #define PAWL_STORE_IN_FLIGHT_MAX   4096u      /* more wait in the adapter, in order */
 #define PAWL_STORE_TIMEOUT_MS      5000u      /* then PAWL_E_UNKNOWN and a new connection */
+#define PAWL_STORE_WAITING_MAX     65536u       /* not yet sent; beyond: PAWL_E_UNAVAILABLE */
+#define PAWL_STORE_WAITING_SIZE_MAX (256u << 20) /* as above */
+#define PAWL_STORE_REQUEST_SIZE_MAX (128u << 20) /* PAWL_E_TOO_LARGE */
+#define PAWL_STORE_REPLY_SIZE_MAX  (512u << 20) /* the connection ends, PAWL_E_UNKNOWN */
 #define PAWL_LEASE_WAKE_MS         10000u
 #define PAWL_LEASE_ACTIVITY_MS     30000u
 #define PAWL_LEASE_CHILD_MS        60000u
@@ -76,6 +80,7 @@
 #define PAWL_HTTP_IDLE_MS         60000u
 #define PAWL_HTTP_URL_SIZE_MAX    8192u /* 414 */
 #define PAWL_JSON_DEPTH_MAX       64u   /* 400 */
+#define PAWL_HTTP_BODIES_SIZE_MAX (256u << 20) /* of all requests together: 503 */
 #define PAWL_HTTP_DRAIN_SIZE_MAX  (64u << 20)  /* of a refused body; then the connection ends */
 #define PAWL_HTTP_REPLY_SIZE_MAX  (128u << 20) /* 500 with the advice to ask for fewer */
 #define PAWL_HTTP_HEADER_SIZE_MAX 32768u       /* request line and headers: 431 */

@@ -1,0 +1,140 @@
+#include "sidecar/http_history.h"
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "base/timetext.h"
+
+static void write_time(struct pawl_json *json, const char *key, int64_t unix_ms)
+{
+    char text[PAWL_TIMETEXT_SIZE];
+    pawl_timetext_format(unix_ms, text);
+    pawl_json_key(json, key);
+    pawl_json_str(json, text);
+}
+
+static void write_text(struct pawl_json *json, const char *key, struct pawl_bytes text)
+{
+    if (pawl_bytes_is_absent(text)) return;
+    pawl_json_key(json, key);
+    pawl_json_text(json, text);
+}
+
+static void write_id(struct pawl_json *json, const char *key, struct pawl_id id)
+{
+    if (pawl_id_is_zero(id)) return;
+    char text[PAWL_ID_TEXT_SIZE];
+    pawl_id_format(id, text);
+    pawl_json_key(json, key);
+    pawl_json_str(json, text);
+}
+
+/* Causes nest inside each other; what is deeper than any reader wants is left out. */
+static void write_failure(struct pawl_json *json, const struct pawl_failure_view *failure,
+                          uint32_t depth)
+{
+    pawl_json_object_begin(json);
+    write_text(json, "errorType", failure->type);
+    write_text(json, "errorMessage", failure->message);
+    pawl_json_payload(json, "stackTrace", failure->details);
+    pawl_json_key(json, "isNonRetriable");
+    pawl_json_bool(json, failure->non_retriable);
+    struct pawl_failure_view inner;
+    if (!pawl_bytes_is_absent(failure->inner) && depth < PAWL_JSON_DEPTH_MAX / 4
+        && pawl_failure_decode(failure->inner, &inner) == PAWL_OK) {
+        pawl_json_key(json, "innerFailure");
+        write_failure(json, &inner, depth + 1);
+    }
+    pawl_json_object_end(json);
+}
+
+void pawl_http_failure_write(struct pawl_json *json, const struct pawl_failure_view *failure)
+{
+    write_failure(json, failure, 0);
+}
+
+/* What a payload is called follows from the kind. */
+static const char *payload_key(enum pawl_event_kind kind)
+{
+    switch (kind) {
+    case PAWL_EVENT_EXECUTION_STARTED:
+    case PAWL_EVENT_TASK_SCHEDULED:
+    case PAWL_EVENT_CHILD_CREATED:
+    case PAWL_EVENT_CONTINUE_AS_NEW: return "input";
+    case PAWL_EVENT_EXECUTION_COMPLETED:
+    case PAWL_EVENT_EXECUTION_TERMINATED:
+    case PAWL_EVENT_TASK_COMPLETED:
+    case PAWL_EVENT_CHILD_COMPLETED: return "output";
+    case PAWL_EVENT_EXECUTION_SUSPENDED:
+    case PAWL_EVENT_EXECUTION_RESUMED:
+    case PAWL_EVENT_EXECUTION_STALLED: return "reason";
+    default: return "data";
+    }
+}
+
+static void write_parent(struct pawl_json *json, const struct pawl_parent *parent)
+{
+    if (pawl_bytes_is_absent(parent->instance)) return;
+    pawl_json_key(json, "parent");
+    pawl_json_object_begin(json);
+    write_text(json, "appID", parent->app);
+    write_text(json, "instanceID", parent->instance);
+    pawl_json_key(json, "eventId");
+    pawl_json_uint(json, parent->op_id);
+    pawl_json_object_end(json);
+}
+
+static void write_status(struct pawl_json *json, const struct pawl_history_event *event)
+{
+    if (event->kind == PAWL_EVENT_EXECUTION_COMPLETED) {
+        pawl_json_key(json, "runtimeStatus");
+        pawl_json_str(json, pawl_status_name((int)event->status));
+    }
+    if (event->kind == PAWL_EVENT_EXECUTION_TERMINATED) {
+        pawl_json_key(json, "recursive");
+        pawl_json_bool(json, event->recursive);
+    }
+}
+
+static void write_event(struct pawl_json *json, const struct pawl_history_event *event)
+{
+    pawl_json_key(json, "kind");
+    pawl_json_str(json, pawl_event_kind_name((int)event->kind));
+    pawl_json_key(json, "eventId");
+    pawl_json_int(json, event->id);
+    if (event->ref >= 0) {
+        pawl_json_key(json, "scheduledId");
+        pawl_json_int(json, event->ref);
+    }
+    write_time(json, "timestamp", event->timestamp_ms);
+    write_text(json, "name", event->name);
+    write_text(json, "version", event->version);
+    write_text(json, "instanceID", event->instance);
+    write_text(json, "appID", event->target_app);
+    write_status(json, event);
+    if (event->fire_at_ms != 0) write_time(json, "fireAt", event->fire_at_ms);
+    if (event->start_at_ms != 0) write_time(json, "startTime", event->start_at_ms);
+    pawl_json_payload(json, payload_key(event->kind), event->payload);
+    if (event->failure.present) {
+        pawl_json_key(json, "failure");
+        pawl_http_failure_write(json, &event->failure);
+    }
+    write_parent(json, &event->parent);
+    write_id(json, "executionId", event->execution);
+    write_id(json, "taskExecutionId", event->task_execution);
+}
+
+void pawl_http_history_write(struct pawl_json *json, uint32_t index, struct pawl_bytes encoded)
+{
+    struct pawl_history_event event;
+    pawl_json_object_begin(json);
+    pawl_json_key(json, "index");
+    pawl_json_uint(json, index);
+    if (pawl_history_event_decode(encoded, &event) == PAWL_OK) {
+        write_event(json, &event);
+    } else {
+        pawl_json_key(json, "kind");
+        pawl_json_str(json, "Unreadable");
+        pawl_json_payload(json, "data", encoded);
+    }
+    pawl_json_object_end(json);
+}

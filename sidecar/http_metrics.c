@@ -1,0 +1,247 @@
+#include "sidecar/http_info.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/bytes.h"
+
+/* One exposition: every sample carries the app's id, so that one Prometheus can
+ * watch the sidecars of many apps. */
+struct expo {
+    struct pawl_buf *buf;
+    const char *app;
+};
+
+/* Label values escape backslash, quote and newline. */
+static void write_label(struct expo *expo, const char *value)
+{
+    for (const char *c = value; *c; c++) {
+        if (*c == '\n')
+            pawl_buf_append(expo->buf, "\\n", 2);
+        else if (*c == '"' || *c == '\\')
+            pawl_buf_printf(expo->buf, "\\%c", *c);
+        else
+            pawl_buf_append(expo->buf, c, 1);
+    }
+}
+
+static void write_head(struct expo *expo, const char *name, const char *type, const char *help)
+{
+    pawl_buf_printf(expo->buf, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* name{app="…"[,label="value"]} and a space */
+static void write_name(struct expo *expo, const char *name, const char *label, const char *value)
+{
+    pawl_buf_printf(expo->buf, "%s{app=\"", name);
+    write_label(expo, expo->app);
+    pawl_buf_append(expo->buf, "\"", 1);
+    if (label) {
+        pawl_buf_printf(expo->buf, ",%s=\"", label);
+        write_label(expo, value);
+        pawl_buf_append(expo->buf, "\"", 1);
+    }
+    pawl_buf_append(expo->buf, "} ", 2);
+}
+
+static void write_uint(struct expo *expo, const char *name, const char *label, const char *value,
+                       uint64_t number)
+{
+    write_name(expo, name, label, value);
+    pawl_buf_printf(expo->buf, "%" PRIu64 "\n", number);
+}
+
+static void write_one(struct expo *expo, const char *name, const char *type, const char *help,
+                      uint64_t number)
+{
+    write_head(expo, name, type, help);
+    write_uint(expo, name, NULL, NULL, number);
+}
+
+static void write_histogram(struct expo *expo, const char *name, const char *help,
+                            const struct pawl_histogram *histogram, const double *bounds)
+{
+    write_head(expo, name, "histogram", help);
+    char bucket[96];
+    snprintf(bucket, sizeof bucket, "%s_bucket", name);
+    uint64_t below = 0;
+    for (uint32_t i = 0; i < PAWL_HISTOGRAM_BUCKETS; i++) {
+        char le[32] = "+Inf";
+        if (i + 1 < PAWL_HISTOGRAM_BUCKETS) snprintf(le, sizeof le, "%g", bounds[i]);
+        below += histogram->buckets[i];
+        write_uint(expo, bucket, "le", le, below);
+    }
+    char part[96];
+    snprintf(part, sizeof part, "%s_sum", name);
+    write_name(expo, part, NULL, NULL);
+    pawl_buf_printf(expo->buf, "%.9g\n", histogram->sum_seconds);
+    snprintf(part, sizeof part, "%s_count", name);
+    write_uint(expo, part, NULL, NULL, histogram->count);
+}
+
+/* The engine -------------------------------------------------------------------------- */
+
+static void write_engine_counters(struct expo *expo, const struct pawl_node_metrics *m)
+{
+    const struct {
+        const char *name;
+        const char *help;
+        uint64_t value;
+    } rows[] = {
+        { "pawl_turns_total", "Committed turns that ran workflow code.", m->turns_total },
+        { "pawl_turns_retried_total", "Turns dispatched again.", m->turns_retried_total },
+        { "pawl_steps_total", "Resolved activities, timers and child workflows.", m->steps_total },
+        { "pawl_activities_total", "Activity executions that ended.", m->activities_total },
+        { "pawl_activities_failed_total", "Activity executions that ended with a failure.",
+          m->activities_failed_total },
+        { "pawl_activities_lost_total", "Activities whose worker went away before the end.",
+          m->activities_lost_total },
+        { "pawl_commits_total", "Turns written to the store.", m->commits_total },
+        { "pawl_commits_conflict_total", "Turns refused because somebody else wrote first.",
+          m->commits_conflict_total },
+        { "pawl_commits_unknown_total", "Commits whose reply was lost and that were sent again.",
+          m->commits_unknown_total },
+        { "pawl_fenced_total", "Store calls refused because another sidecar owns the partition.",
+          m->fenced_total },
+        { "pawl_workflows_started_total", "Workflow instances created here.", m->started_total },
+        { "pawl_events_total", "External events accepted.", m->events_total },
+        { "pawl_requests_total", "Management requests answered by the engine.", m->requests_total },
+        { "pawl_requests_failed_total", "Management requests that were refused or failed.",
+          m->requests_failed_total },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_one(expo, rows[i].name, "counter", rows[i].help, rows[i].value);
+    }
+}
+
+static void write_engine_gauges(struct expo *expo, const struct pawl_node_metrics *m)
+{
+    const struct {
+        const char *name;
+        const char *help;
+        uint64_t value;
+    } rows[] = {
+        { "pawl_active_instances", "Workflow actors in memory.", m->active_instances },
+        { "pawl_turns_queued", "Turns that wait for a worker.", m->turns_queued },
+        { "pawl_turns_running", "Turns that a worker runs now.", m->turns_running },
+        { "pawl_activities_queued", "Activities that wait for a worker.", m->activities_queued },
+        { "pawl_activities_running", "Activities that a worker runs now.", m->activities_running },
+        { "pawl_requests_waiting", "Management requests without an answer yet.",
+          m->requests_waiting },
+        { "pawl_workers", "Connected workers.", m->workers },
+        { "pawl_partitions_owned", "Partitions this sidecar owns.", m->partitions_owned },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_one(expo, rows[i].name, "gauge", rows[i].help, rows[i].value);
+    }
+}
+
+static void write_by_status(struct expo *expo, const char *name, const char *type, const char *help,
+                            const uint64_t counts[PAWL_STATUS_COUNT], bool terminal_only)
+{
+    write_head(expo, name, type, help);
+    for (int status = 0; status < PAWL_STATUS_COUNT; status++) {
+        if (terminal_only && !pawl_status_is_terminal((enum pawl_status)status)) continue;
+        write_uint(expo, name, "status", pawl_status_name(status), counts[status]);
+    }
+}
+
+static void write_engine(struct expo *expo, const struct pawl_node_metrics *m, const double *bounds)
+{
+    write_engine_counters(expo, m);
+    write_engine_gauges(expo, m);
+    write_by_status(expo, "pawl_workflows_ended_total", "counter", "Workflow instances that ended.",
+                    m->ended_total, true);
+    write_by_status(expo, "pawl_instances", "gauge", "Stored instances of the owned partitions.",
+                    m->instances, false);
+
+    write_head(expo, "pawl_store_operations_total", "counter", "Operations sent to the store.");
+    for (int op = 1; op < PAWL_STORE_OPS_END; op++) {
+        write_uint(expo, "pawl_store_operations_total", "operation", pawl_store_op_name(op),
+                   m->store_ops_total[op]);
+    }
+    write_histogram(expo, "pawl_turn_duration_seconds", "From handing a turn out to its result.",
+                    &m->turn_seconds, bounds);
+    write_histogram(expo, "pawl_commit_duration_seconds", "From sending a commit to its reply.",
+                    &m->commit_seconds, bounds);
+    write_histogram(expo, "pawl_activity_duration_seconds",
+                    "From handing an activity out to its result.", &m->activity_seconds, bounds);
+    write_histogram(expo, "pawl_workflow_duration_seconds",
+                    "From the creation of a workflow instance to its end.", &m->workflow_seconds,
+                    bounds);
+}
+
+/* The front and the process ------------------------------------------------------------ */
+
+static void write_http(struct expo *expo, const struct pawl_http_counters *counters)
+{
+    write_head(expo, "pawl_http_requests_total", "counter", "Answered HTTP requests.");
+    for (int route = 0; route < PAWL_HTTP_ROUTE_COUNT; route++) {
+        const char *name = route == PAWL_HTTP_ROUTE_NONE
+                               ? "none"
+                               : pawl_http_route_name((enum pawl_http_route)route);
+        for (unsigned class = 2; class < PAWL_HTTP_CLASSES; class ++) {
+            if (counters->answers[route][class] == 0) continue;
+            char labels[64];
+            snprintf(labels, sizeof labels, "%uxx", class);
+            pawl_buf_printf(expo->buf, "pawl_http_requests_total{app=\"");
+            write_label(expo, expo->app);
+            pawl_buf_printf(expo->buf, "\",route=\"%s\",code=\"%s\"} %" PRIu64 "\n", name, labels,
+                            counters->answers[route][class]);
+        }
+    }
+    write_one(expo, "pawl_http_requests_cancelled_total", "counter",
+              "HTTP requests whose client left before the answer.", counters->cancelled_total);
+    write_one(expo, "pawl_http_received_bytes_total", "counter", "Bytes of request bodies.",
+              counters->received_bytes);
+    write_one(expo, "pawl_http_sent_bytes_total", "counter", "Bytes of answer bodies.",
+              counters->sent_bytes);
+    write_one(expo, "pawl_http_requests_in_flight", "gauge", "HTTP requests being handled now.",
+              counters->in_flight);
+}
+
+/* The names that every Prometheus client library uses, without our label. */
+static void write_process(struct expo *expo, const struct pawl_api_info *info,
+                          const struct pawl_process_stats *process)
+{
+    if (process->cpu_seconds >= 0) {
+        write_head(expo, "process_cpu_seconds_total", "counter",
+                   "User and system CPU time in seconds.");
+        pawl_buf_printf(expo->buf, "process_cpu_seconds_total %.2f\n", process->cpu_seconds);
+    }
+    const struct {
+        const char *name;
+        const char *help;
+        int64_t value;
+    } rows[] = {
+        { "process_resident_memory_bytes", "Resident memory.", process->resident_bytes },
+        { "process_open_fds", "Open file descriptors.", process->open_fds },
+        { "process_max_fds", "Limit of open file descriptors.", process->max_fds },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].value < 0) continue;
+        write_head(expo, rows[i].name, "gauge", rows[i].help);
+        pawl_buf_printf(expo->buf, "%s %" PRId64 "\n", rows[i].name, rows[i].value);
+    }
+    write_head(expo, "process_start_time_seconds", "gauge", "Start time since the Unix epoch.");
+    pawl_buf_printf(expo->buf, "process_start_time_seconds %.3f\n",
+                    (double)info->started_ms / 1000.0);
+}
+
+void pawl_http_metrics_reply(struct pawl_http_reply *reply, const struct pawl_api_info *info,
+                             const struct pawl_http_counters *counters,
+                             const struct pawl_process_stats *process, const double *bounds)
+{
+    struct expo expo = { .buf = &reply->body, .app = info->app };
+    pawl_buf_clear(&reply->body);
+    reply->status = 200;
+    reply->type = "text/plain; version=0.0.4; charset=utf-8";
+
+    write_head(&expo, "pawl_info", "gauge", "Always 1; the version is in the label.");
+    write_uint(&expo, "pawl_info", "version", info->version, 1);
+    write_one(&expo, "pawl_ready", "gauge", "1 when the sidecar can serve workflows, else 0.",
+              info->ready ? 1 : 0);
+    write_engine(&expo, info->metrics, bounds);
+    write_http(&expo, counters);
+    write_process(&expo, info, process);
+}

@@ -1,0 +1,349 @@
+#include "sidecar/http_request.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/json.h"
+#include "base/timetext.h"
+
+/* What a build works on. The first problem stays. */
+struct build {
+    const struct pawl_http_input *input;
+    struct pawl_arena *arena;
+    struct pawl_request *request;
+    struct pawl_http_problem problem; /* status 0: none yet */
+};
+
+static void build_fail(struct build *build, int status, const char *code, struct pawl_bytes message)
+{
+    if (build->problem.status != 0) return;
+    build->problem = (struct pawl_http_problem){ status, code, message };
+}
+
+static void build_malformed(struct build *build, const char *name, struct pawl_bytes value,
+                            const char *want)
+{
+    build_fail(build, 400, "ERR_MALFORMED_REQUEST",
+               pawl_arena_printf(build->arena, "query parameter %s=%.*s: %s", name,
+                                 (int)(value.size < 64 ? value.size : 64), value.data, want));
+}
+
+/* Query parameters ----------------------------------------------------------------- */
+
+static struct pawl_bytes param(const struct build *build, const char *name)
+{
+    return pawl_http_url_param(build->input->url, name);
+}
+
+/* As param, but an empty value counts as absent too. */
+static struct pawl_bytes param_text(const struct build *build, const char *name)
+{
+    struct pawl_bytes value = param(build, name);
+    return value.size > 0 ? value : PAWL_BYTES_ABSENT;
+}
+
+static bool param_bool(struct build *build, const char *name, bool fallback)
+{
+    struct pawl_bytes value = param(build, name);
+    if (pawl_bytes_is_absent(value)) return fallback;
+    if (value.size == 0 || pawl_bytes_is_str(value, "true") || pawl_bytes_is_str(value, "1")) {
+        return true;
+    }
+    if (pawl_bytes_is_str(value, "false") || pawl_bytes_is_str(value, "0")) return false;
+    build_malformed(build, name, value, "write true or false");
+    return fallback;
+}
+
+static uint32_t param_uint(struct build *build, const char *name, uint32_t value_max)
+{
+    struct pawl_bytes text = param(build, name);
+    if (pawl_bytes_is_absent(text)) return 0;
+    uint64_t value = 0;
+    bool good = text.size > 0 && text.size <= 10;
+    for (size_t i = 0; good && i < text.size; i++) {
+        good = text.data[i] >= '0' && text.data[i] <= '9';
+        value = value * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    if (good && value <= value_max) return (uint32_t)value;
+    build_malformed(build, name, text,
+                    (const char *)pawl_arena_printf(build->arena,
+                                                    "write a whole number from 0 to %u", value_max)
+                        .data);
+    return 0;
+}
+
+static int64_t param_time(struct build *build, const char *name)
+{
+    struct pawl_bytes value = param(build, name);
+    int64_t time_ms = 0;
+    if (pawl_bytes_is_absent(value)) return 0;
+    if (pawl_timetext_parse(value, &time_ms)) return time_ms;
+    build_malformed(build, name, value,
+                    "write an RFC 3339 time such as 2026-08-21T10:00:00Z (a '+' in a URL must be "
+                    "written %2B)");
+    return 0;
+}
+
+static int64_t param_duration(struct build *build, const char *name, int64_t fallback)
+{
+    struct pawl_bytes value = param(build, name);
+    int64_t ms = 0;
+    if (pawl_bytes_is_absent(value)) return fallback;
+    if (pawl_timetext_parse_duration(value, &ms) && ms <= (int64_t)PAWL_WAIT_MS_MAX) return ms;
+    build_malformed(build, name, value, "write a duration such as 500ms, 30s or 5m, at most 1h");
+    return fallback;
+}
+
+static uint32_t param_status_mask(struct build *build)
+{
+    struct pawl_bytes rest = param(build, "status");
+    uint32_t mask = 0;
+    while (rest.size > 0) {
+        const uint8_t *comma = memchr(rest.data, ',', rest.size);
+        size_t size = comma ? (size_t)(comma - rest.data) : rest.size;
+        enum pawl_status status;
+        if (!pawl_status_parse(pawl_bytes_make(rest.data, size), &status)) {
+            build_malformed(build, "status", param(build, "status"),
+                            "write status names separated by commas, such as RUNNING,FAILED");
+            return 0;
+        }
+        mask |= 1u << status;
+        size_t skip = comma ? size + 1 : size;
+        rest = pawl_bytes_make(rest.data + skip, rest.size - skip);
+    }
+    return mask;
+}
+
+static struct pawl_bytes param_cursor(struct build *build)
+{
+    struct pawl_bytes text = param_text(build, "cursor");
+    if (pawl_bytes_is_absent(text)) return text;
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, PAWL_HTTP_URL_SIZE_MAX);
+    struct pawl_bytes cursor = PAWL_BYTES_ABSENT;
+    if (pawl_base64_decode(&buf, text, true) && buf.bad == PAWL_OK) {
+        cursor = pawl_arena_copy(build->arena, pawl_buf_view(&buf));
+    } else {
+        build_malformed(build, "cursor", text, "use the cursor of the previous answer as it is");
+    }
+    pawl_buf_deinit(&buf);
+    return cursor;
+}
+
+static enum pawl_reuse param_reuse(struct build *build)
+{
+    struct pawl_bytes value = param(build, "reuse");
+    if (pawl_bytes_is_absent(value) || pawl_bytes_is_str(value, "terminal")) {
+        return PAWL_REUSE_TERMINAL;
+    }
+    if (pawl_bytes_is_str(value, "refuse")) return PAWL_REUSE_REFUSE;
+    if (pawl_bytes_is_str(value, "return")) return PAWL_REUSE_RETURN;
+    build_malformed(build, "reuse", value, "write terminal, refuse or return");
+    return PAWL_REUSE_TERMINAL;
+}
+
+static enum pawl_wait_for param_wait_for(struct build *build)
+{
+    struct pawl_bytes value = param(build, "for");
+    if (pawl_bytes_is_absent(value) || pawl_bytes_is_str(value, "completed")) {
+        return PAWL_WAIT_COMPLETED;
+    }
+    if (pawl_bytes_is_str(value, "started")) return PAWL_WAIT_STARTED;
+    build_malformed(build, "for", value, "write started or completed");
+    return PAWL_WAIT_COMPLETED;
+}
+
+/* Names ---------------------------------------------------------------------------- */
+
+/* Our ids may hold any character but controls; Dapr allows letters, digits, _ and -,
+ * so every id of its clients is one of ours. */
+static void check_instance(struct build *build, struct pawl_bytes id)
+{
+    if (id.size == 0) {
+        build_fail(build, 400, "ERR_INSTANCE_ID_PROVIDED_MISSING",
+                   PAWL_BYTES_LITERAL("the workflow instance id is empty"));
+    } else if (id.size > PAWL_INSTANCE_ID_SIZE_MAX) {
+        build_fail(build, 400, "ERR_INSTANCE_ID_TOO_LONG",
+                   pawl_arena_printf(build->arena,
+                                     "the workflow instance id has %zu bytes, at most %u are "
+                                     "allowed",
+                                     id.size, PAWL_INSTANCE_ID_SIZE_MAX));
+    } else if (!pawl_name_is_valid(id, PAWL_INSTANCE_ID_SIZE_MAX)) {
+        build_fail(build, 400, "ERR_INSTANCE_ID_INVALID",
+                   PAWL_BYTES_LITERAL("the workflow instance id must be UTF-8 text without control "
+                                      "characters"));
+    }
+}
+
+static void check_name(struct build *build, const char *code, const char *what)
+{
+    struct pawl_bytes name = build->input->match->name;
+    if (pawl_name_is_valid(name, PAWL_NAME_SIZE_MAX)) return;
+    build_fail(build, 400, code,
+               pawl_arena_printf(build->arena,
+                                 "the %s name %s: it must be 1 to %u bytes of UTF-8 text without "
+                                 "control characters",
+                                 what, name.size == 0 ? "is missing" : "is not valid",
+                                 PAWL_NAME_SIZE_MAX));
+}
+
+/* Calls for other apps need their own sidecar; saying so beats starting the workflow
+ * in the wrong app. */
+static void check_app(struct build *build)
+{
+    struct pawl_bytes app = param_text(build, "appID");
+    if (pawl_bytes_is_absent(app) || pawl_bytes_is_equal(app, build->input->app)) return;
+    build_fail(build, 400, "ERR_WORKFLOW_APP_ID_INVALID",
+               pawl_arena_printf(build->arena,
+                                 "this is the sidecar of app \"%.*s\": send the request to a "
+                                 "sidecar of the app that appID names",
+                                 PAWL_BYTES_FMT(build->input->app)));
+}
+
+/* One function per route ------------------------------------------------------------ */
+
+/* A body, or the query parameter that may stand for it. */
+static struct pawl_bytes body_or_param(const struct build *build, const char *name)
+{
+    if (build->input->body.size > 0) return build->input->body;
+    return name ? param_text(build, name) : PAWL_BYTES_ABSENT;
+}
+
+static void build_start(struct build *build)
+{
+    struct pawl_request *request = build->request;
+    check_name(build, "ERR_WORKFLOW_NAME_MISSING", "workflow");
+    request->name = build->input->match->name;
+    request->instance = param(build, "instanceID");
+    if (!pawl_bytes_is_absent(request->instance)) check_instance(build, request->instance);
+    request->version = param_text(build, "version");
+    request->start_at_ms = param_time(build, "startTime");
+    request->reuse = param_reuse(build);
+    request->request_id = build->input->idempotency_key;
+    request->payload = body_or_param(build, NULL);
+}
+
+static void build_raise(struct build *build)
+{
+    check_name(build, "ERR_WORKFLOW_EVENT_NAME_MISSING", "event");
+    build->request->name = build->input->match->name;
+    build->request->request_id = build->input->idempotency_key;
+    build->request->payload = body_or_param(build, NULL);
+}
+
+static void build_list(struct build *build)
+{
+    struct pawl_request *request = build->request;
+    request->status_mask = param_status_mask(build);
+    request->name = param_text(build, "name");
+    request->prefix = param_text(build, "prefix");
+    request->created_from_ms = param_time(build, "createdFrom");
+    request->created_to_ms = param_time(build, "createdTo");
+    request->limit = param_uint(build, "limit", PAWL_QUERY_ITEMS_MAX);
+    request->cursor = param_cursor(build);
+}
+
+static void build_wait(struct build *build)
+{
+    build->request->wait_for = param_wait_for(build);
+    build->request->timeout_ms = param_duration(build, "timeout", 30000);
+    build->request->with_payloads = param_bool(build, "payloads", true);
+}
+
+static void build_rerun(struct build *build)
+{
+    build->request->new_instance = param(build, "newInstanceID");
+    if (!pawl_bytes_is_absent(build->request->new_instance)) {
+        check_instance(build, build->request->new_instance);
+    }
+    build->request->payload = body_or_param(build, NULL);
+}
+
+static void build_route(struct build *build)
+{
+    struct pawl_request *request = build->request;
+    switch (build->input->match->route) {
+    case PAWL_HTTP_ROUTE_START: build_start(build); break;
+    case PAWL_HTTP_ROUTE_GET: request->with_payloads = param_bool(build, "payloads", true); break;
+    case PAWL_HTTP_ROUTE_RAISE: build_raise(build); break;
+    case PAWL_HTTP_ROUTE_SUSPEND:
+    case PAWL_HTTP_ROUTE_RESUME: request->payload = body_or_param(build, "reason"); break;
+    case PAWL_HTTP_ROUTE_TERMINATE:
+        request->payload = body_or_param(build, "output");
+        request->recursive = param_bool(build, "recursive", true);
+        break;
+    case PAWL_HTTP_ROUTE_PURGE:
+        request->force = param_bool(build, "force", false);
+        request->recursive = param_bool(build, "recursive", true);
+        break;
+    case PAWL_HTTP_ROUTE_LIST: build_list(build); break;
+    case PAWL_HTTP_ROUTE_HISTORY:
+        request->from = param_uint(build, "from", UINT32_MAX);
+        request->limit = param_uint(build, "limit", PAWL_LOAD_HISTORY_MAX);
+        break;
+    case PAWL_HTTP_ROUTE_WAIT: build_wait(build); break;
+    case PAWL_HTTP_ROUTE_RERUN: build_rerun(build); break;
+    default: PAWL_UNREACHABLE("a route without an operation");
+    }
+}
+
+/* The engine's own check has the last word; what it names is said in its words. */
+static void build_check(struct build *build)
+{
+    struct pawl_bytes message = PAWL_BYTES_ABSENT;
+    pawl_err err = pawl_request_check(build->request, build->arena, &message);
+    if (err == PAWL_OK) return;
+    build_fail(build, err == PAWL_E_TOO_LARGE ? 413 : 400, "ERR_MALFORMED_REQUEST", message);
+}
+
+bool pawl_http_request_check_params(enum pawl_http_route route, const struct pawl_http_url *url,
+                                    struct pawl_arena *arena, struct pawl_http_problem *ret_problem)
+{
+    const char *known = pawl_http_route_params(route);
+    for (uint32_t i = 0; i < url->params_count; i++) {
+        struct pawl_bytes name = url->params[i].name;
+        bool found = false;
+        for (const char *word = known; *word && !found;) {
+            size_t size = strcspn(word, " ");
+            found = pawl_bytes_is_equal(name, pawl_bytes_make(word, size));
+            word += size + (word[size] == ' ' ? 1 : 0);
+        }
+        bool twice = false;
+        for (uint32_t k = 0; k < i; k++) {
+            if (pawl_bytes_is_equal(url->params[k].name, name)) twice = true;
+        }
+        if (found && !twice) continue;
+        *ret_problem = (struct pawl_http_problem){
+            400, "ERR_MALFORMED_REQUEST",
+            pawl_arena_printf(arena, "query parameter \"%.*s\" %s; this route takes: %s",
+                              (int)(name.size < 64 ? name.size : 64), name.data,
+                              twice ? "is given twice" : "is not known", known[0] ? known : "none")
+        };
+        return false;
+    }
+    return true;
+}
+
+bool pawl_http_request_build(const struct pawl_http_input *input, struct pawl_arena *arena,
+                             struct pawl_request *ret_request,
+                             struct pawl_http_problem *ret_problem)
+{
+    PAWL_ASSERT(input->match->miss == PAWL_HTTP_FOUND);
+    enum pawl_http_route route = input->match->route;
+    if (!pawl_http_request_check_params(route, input->url, arena, ret_problem)) return false;
+
+    struct pawl_request request = { .op = (enum pawl_request_op)pawl_http_route_op(route) };
+    struct build build = { .input = input, .arena = arena, .request = &request };
+    if (!pawl_bytes_is_absent(input->match->instance)) {
+        request.instance = input->match->instance;
+        check_instance(&build, request.instance);
+    }
+    check_app(&build);
+    build_route(&build);
+    if (build.problem.status == 0) build_check(&build);
+    if (build.problem.status != 0) {
+        *ret_problem = build.problem;
+        return false;
+    }
+    *ret_request = request;
+    return true;
+}

@@ -1,0 +1,92 @@
+/* Inside the HTTP front: the server (http.c) and one request on its way
+ * (http_exchange.c).
+ *
+ * An exchange begins with the request line and ends when libmicrohttpd says that the
+ * request is over. In between:
+ *
+ *   NEW --headers--> READING --last byte--> WAITING --engine--> ANSWERED --> SENT
+ *                       |                      |
+ *                       +--our own answer------|--------------> ANSWERED
+ *                                              +--client left-> GONE
+ *
+ * Only in WAITING is the connection suspended, does the engine know of it, and is its
+ * socket watched by us.
+ */
+#ifndef PAWL_SIDECAR_IO_HTTP_INTERNAL_H
+#define PAWL_SIDECAR_IO_HTTP_INTERNAL_H
+
+#include <microhttpd.h>
+#include <uv.h>
+
+#include "base/list.h"
+#include "sidecar/http_info.h"
+#include "sidecar/io/http.h"
+
+enum pawl_exchange_state {
+    PAWL_EXCHANGE_NEW = 1,
+    PAWL_EXCHANGE_READING,
+    PAWL_EXCHANGE_WAITING,
+    PAWL_EXCHANGE_ANSWERED,
+    PAWL_EXCHANGE_SENT,
+    PAWL_EXCHANGE_GONE,
+};
+
+struct pawl_exchange;
+
+/* libuv closes handles later, so the watch outlives its exchange. */
+struct pawl_watch {
+    uv_poll_t poll;
+    struct pawl_exchange *exchange; /* NULL: closing */
+};
+
+struct pawl_exchange {
+    struct pawl_list link; /* on pawl_http.exchanges */
+    struct pawl_http *http;
+    struct MHD_Connection *connection;
+    enum pawl_exchange_state state;
+    struct pawl_arena arena;  /* the URL and all views of the request */
+    struct pawl_bytes target; /* as on the wire */
+    bool target_cut;          /* it was longer than PAWL_HTTP_URL_SIZE_MAX */
+    enum pawl_http_method method;
+    struct pawl_http_url url;
+    struct pawl_http_match match;
+    struct pawl_buf body;
+    size_t drained_size; /* body bytes of a refused request, thrown away */
+    bool refused;        /* `reply` stands although the body is still coming */
+    struct pawl_request request;
+    uint64_t token;           /* WAITING: names the call to the engine */
+    struct pawl_watch *watch; /* WAITING */
+    struct pawl_http_reply reply;
+};
+
+struct pawl_http {
+    uv_loop_t *loop;
+    struct pawl_api *api;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;   /* of the daemon's epoll descriptor */
+    uv_timer_t timer; /* the daemon's timeouts */
+    uint32_t handles; /* not yet closed by libuv */
+    char host[64];
+    uint16_t port;
+    char *token; /* NULL: none */
+    bool closing;
+    size_t bodies_size; /* held by all exchanges */
+    struct pawl_list exchanges;
+    struct pawl_http_counters counters;
+};
+
+struct pawl_exchange *pawl_exchange_new(struct pawl_http *http, struct MHD_Connection *connection,
+                                        const char *target);
+void pawl_exchange_free(struct pawl_exchange *exchange);
+
+/* libmicrohttpd has headers, body bytes, the end of the body, or a resumed connection
+ * for us. */
+enum MHD_Result pawl_exchange_on_access(struct pawl_exchange *exchange, const char *method,
+                                        const char *data, size_t *data_size);
+
+/* WAITING: take the call back from the engine and answer 503. */
+void pawl_exchange_abort(struct pawl_exchange *exchange);
+
+void pawl_process_stats_read(struct pawl_process_stats *ret_stats);
+
+#endif /* PAWL_SIDECAR_IO_HTTP_INTERNAL_H */

@@ -1,0 +1,44 @@
+#!lua
+-- 1 epoch, 2 nonce, 3 now, 4 until, 5 skip, 6 max, 7 kind -> due after this step
+local a=cmsgpack.unpack(ARGV[1])
+local t=KEYS[1]
+local o=redis.call('HMGET',t..'owner','epoch','nonce')
+if o[1]~=a[1] or o[2]~=a[2] then return {'FENCED'} end
+local rows=redis.call('ZRANGEBYSCORE',t..'reminders','-inf',a[4],'WITHSCORES','LIMIT',a[5],a[6])
+local now,skipped=a[3],0
+local messages={}
+for k=1,#rows,2 do
+  if string.sub(rows[k],1,1)=='o' then messages[#messages+1]=string.sub(rows[k],3) end
+end
+local bodies={}
+for k=1,#messages,1000 do
+  local page=redis.call('HMGET',t..'outbox',unpack(messages,k,math.min(k+999,#messages)))
+  for j=1,#page do bodies[#bodies+1]=page[j] end
+end
+local items,push,gone,nth={},{},{},0
+for k=1,#rows,2 do
+  local member,kind=rows[k],string.sub(rows[k],1,1)
+  local body,take=false,true
+  if kind=='o' then
+    nth=nth+1
+    body=bodies[nth]
+    if not body then take=false gone[#gone+1]=member end
+  elseif kind=='t' and tonumber(rows[k+1])>now then
+    take=false
+    skipped=skipped+1
+  end
+  if take then
+    local n=#items
+    items[n+1],items[n+2],items[n+3]=member,rows[k+1],body
+    n=#push
+    push[n+1],push[n+2]=a[7][kind],member
+  end
+end
+for k=1,#push,1000 do
+  redis.call('ZADD',t..'reminders',unpack(push,k,math.min(k+999,#push)))
+end
+for k=1,#gone,1000 do
+  redis.call('ZREM',t..'reminders',unpack(gone,k,math.min(k+999,#gone)))
+end
+local first=redis.call('ZRANGE',t..'reminders',0,0,'WITHSCORES')
+return {'OK',items,skipped,first[2] or '0',redis.call('HGETALL',t..'counts')}

@@ -1,0 +1,30 @@
+#!lua flags=allow-oom
+-- The number of partitions and the layout's version, fixed by whoever comes first.
+-- 1 version, 2 partitions. KEYS[2] is used to try every command that the other scripts
+-- need, so that a missing permission shows now and not in the middle of a commit.
+local k=KEYS[2]
+redis.call('SET',k,'x')
+redis.call('GET',k)
+redis.call('GETRANGE',k,0,0)
+redis.call('RENAME',k,k)
+redis.call('EXISTS',k)
+redis.call('MSET',k,'x')
+redis.call('MGET',k)
+redis.call('UNLINK',k)
+redis.call('HSET',k,'a','1')
+redis.call('HINCRBY',k,'a',1)
+redis.call('HGET',k,'a')
+redis.call('HMGET',k,'a')
+redis.call('HGETALL',k)
+redis.call('HDEL',k,'a')
+redis.call('ZADD',k,1,'a')
+redis.call('ZSCORE',k,'a')
+redis.call('ZCOUNT',k,0,1)
+redis.call('ZRANGE',k,0,0)
+redis.call('ZREVRANGE',k,0,0)
+redis.call('ZRANGEBYSCORE',k,0,1)
+redis.call('ZREMRANGEBYSCORE',k,5,6)
+redis.call('ZREM',k,'a')
+redis.call('HSETNX',KEYS[1],'version',ARGV[1])
+redis.call('HSETNX',KEYS[1],'partitions',ARGV[2])
+return redis.call('HMGET',KEYS[1],'version','partitions')

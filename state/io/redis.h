@@ -1,0 +1,30 @@
+/* Redis: the store behind one pipelined connection. See backends.h for how it is
+ * opened; this header is for tests, which cannot wait as long as an operator can.
+ *
+ *   submit    encodes the request at once and puts it at the end of `waiting`
+ *   flush     makes everything that waits eligible and sends it in one write
+ *   replies   come in the order of sending; `in_flight` is that order
+ *   trouble   what was written gets PAWL_E_UNKNOWN, what was not waits for the next
+ *             connection
+ *
+ * A request that cannot be sent (too large, queue full) takes its place in the queues
+ * like any other and is answered when it gets to the front: replies of one partition
+ * never overtake each other.
+ */
+#ifndef PAWL_STATE_IO_REDIS_H
+#define PAWL_STATE_IO_REDIS_H
+
+#include "state/io/backends.h"
+
+struct pawl_redis_options {
+    uint32_t timeout_ms;  /* PAWL_STORE_TIMEOUT_MS */
+    uint32_t waiting_max; /* PAWL_STORE_WAITING_MAX */
+};
+
+/* As pawl_store_redis_open. close must not be called from a callback. */
+PAWL_MUST_USE pawl_err pawl_redis_store_open(const struct pawl_store_config *config,
+                                             const struct pawl_redis_options *options,
+                                             struct pawl_store **ret_store,
+                                             const char **ret_message);
+
+#endif /* PAWL_STATE_IO_REDIS_H */

@@ -1,0 +1,313 @@
+#include "state/io/redis_conn.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+/* A batch that is being collected plus the largest single request. */
+#define OUT_SIZE_MAX ((size_t)PAWL_STORE_REQUEST_SIZE_MAX + (32u << 20))
+
+/* Larger write buffers are given back after use. */
+#define OUT_SIZE_KEPT (16u << 20)
+
+/* hiredis moves its unread bytes to the front of its buffer for every kilobyte
+ * consumed, so it is fed in small pieces. */
+#define FEED_SIZE ((size_t)8192)
+
+#define WORDS_MAX 8u
+
+struct pawl_redis_conn {
+    const struct pawl_redis_url *url;
+    struct pawl_redis_conn_handler handler;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    };
+    uv_loop_t *loop;
+    uv_getaddrinfo_t resolve;
+    uv_connect_t connect;
+    uv_write_t write;
+    struct addrinfo *addresses;
+    const struct addrinfo *address_next;
+    struct pawl_redis_reader *reader;
+    struct pawl_buf out;
+    size_t out_sent; /* of `out`; the rest is with libuv when `writing` */
+    bool handle_open;
+    bool resolving;
+    bool connected;
+    bool writing;
+    bool closed;        /* by the owner or by a failure: no more callbacks */
+    int connect_status; /* of the last address that was tried */
+    char why[512];
+    char in[65536];
+};
+
+static void conn_try_next(struct pawl_redis_conn *conn);
+
+static void conn_free(struct pawl_redis_conn *conn)
+{
+    if (conn->addresses) uv_freeaddrinfo(conn->addresses);
+    pawl_redis_reader_free(conn->reader);
+    pawl_buf_deinit(&conn->out);
+    pawl_mem_free(conn);
+}
+
+/* libuv may still hold the handle or the name request; the last to let go frees. */
+static void conn_release(struct pawl_redis_conn *conn)
+{
+    if (conn->closed && !conn->handle_open && !conn->resolving) conn_free(conn);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct pawl_redis_conn *conn = handle->data;
+    conn->handle_open = false;
+    if (conn->closed)
+        conn_release(conn);
+    else
+        conn_try_next(conn);
+}
+
+void pawl_redis_conn_close(struct pawl_redis_conn *conn)
+{
+    if (!conn || conn->closed) return;
+    conn->closed = true;
+    if (conn->resolving)
+        (void)uv_cancel((uv_req_t *)&conn->resolve); /* its callback comes anyway */
+    if (conn->handle_open && !uv_is_closing(&conn->handle))
+        uv_close(&conn->handle, on_handle_closed);
+}
+
+/* Only from libuv's callbacks. */
+static void conn_fail(struct pawl_redis_conn *conn, const char *what, const char *detail)
+{
+    if (conn->closed) return;
+    (void)snprintf(conn->why, sizeof conn->why, "Redis at %s: %s%s%s", conn->url->text, what,
+                   detail[0] ? ": " : "", detail);
+    pawl_redis_conn_close(conn);
+    conn->handler.on_end(conn->handler.context, conn->why);
+}
+
+/* Reading ---------------------------------------------------------------------- */
+
+static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *ret_buf)
+{
+    (void)size;
+    struct pawl_redis_conn *conn = handle->data;
+    *ret_buf = uv_buf_init(conn->in, sizeof conn->in);
+}
+
+/* False: the connection is closed. */
+static bool conn_hand_over(struct pawl_redis_conn *conn)
+{
+    struct pawl_arena *arena = pawl_redis_reader_arena(conn->reader);
+    for (;;) {
+        const struct pawl_redis_value *value = NULL;
+        if (pawl_redis_reader_next(conn->reader, &value)) {
+            conn_fail(conn, "sent something that is not Redis' protocol", "");
+            return false;
+        }
+        if (!value) return true;
+        conn->handler.on_value(conn->handler.context, value, arena);
+        if (conn->closed) return false;
+    }
+}
+
+static void on_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+{
+    struct pawl_redis_conn *conn = stream->data;
+    if (conn->closed || size == 0) return;
+    if (size < 0) {
+        conn_fail(conn, "connection lost", uv_strerror((int)size));
+        return;
+    }
+    for (size_t at = 0; at < (size_t)size; at += FEED_SIZE) {
+        size_t piece = (size_t)size - at < FEED_SIZE ? (size_t)size - at : FEED_SIZE;
+        if (pawl_redis_reader_feed(conn->reader, buf->base + at, piece)) {
+            conn_fail(conn, "sent a reply that is too large", "");
+            return;
+        }
+        if (!conn_hand_over(conn)) return;
+    }
+    conn->handler.on_read(conn->handler.context);
+}
+
+/* Connecting ------------------------------------------------------------------- */
+
+static void on_connect(uv_connect_t *request, int status)
+{
+    struct pawl_redis_conn *conn = request->data;
+    if (conn->closed) return;
+    if (status == 0) status = uv_read_start(&conn->stream, on_alloc, on_bytes);
+    if (status < 0) {
+        conn->connect_status = status;
+        uv_close(&conn->handle, on_handle_closed); /* which tries the next address */
+        return;
+    }
+    conn->connected = true;
+    if (!conn->url->is_unix) {
+        (void)uv_tcp_nodelay(&conn->tcp, 1);       /* only slower without */
+        (void)uv_tcp_keepalive(&conn->tcp, 1, 30); /* requests have their own timeout */
+    }
+    conn->handler.on_open(conn->handler.context);
+}
+
+static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
+{
+    struct pawl_redis_conn *conn = request->data;
+    conn->resolving = false;
+    conn->addresses = addresses;
+    if (conn->closed) {
+        conn_release(conn);
+        return;
+    }
+    if (status < 0) {
+        conn_fail(conn, "the host name cannot be resolved", uv_strerror(status));
+        conn_release(conn);
+        return;
+    }
+    conn->address_next = addresses;
+    conn->connect_status = UV_EADDRNOTAVAIL;
+    conn_try_next(conn);
+}
+
+static void conn_try_next(struct pawl_redis_conn *conn)
+{
+    const struct addrinfo *address = conn->address_next;
+    if (!address) {
+        conn_fail(conn, "cannot connect", uv_strerror(conn->connect_status));
+        conn_release(conn);
+        return;
+    }
+    conn->address_next = address->ai_next;
+    int status = uv_tcp_init(conn->loop, &conn->tcp);
+    PAWL_ASSERT(status == 0);
+    conn->handle.data = conn;
+    conn->handle_open = true;
+    conn->connect.data = conn;
+    status = uv_tcp_connect(&conn->connect, &conn->tcp, address->ai_addr, on_connect);
+    if (status < 0) {
+        conn->connect_status = status;
+        uv_close(&conn->handle, on_handle_closed);
+    }
+}
+
+static int conn_start_unix(struct pawl_redis_conn *conn)
+{
+    int status = uv_pipe_init(conn->loop, &conn->pipe, 0);
+    if (status < 0) return status;
+    conn->handle.data = conn;
+    conn->handle_open = true;
+    conn->connect.data = conn;
+    uv_pipe_connect(&conn->connect, &conn->pipe, conn->url->path, on_connect);
+    return 0;
+}
+
+static int conn_start_tcp(struct pawl_redis_conn *conn)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+    conn->resolve.data = conn;
+    int status = uv_getaddrinfo(conn->loop, &conn->resolve, on_resolved, conn->url->host,
+                                conn->url->port, &hints);
+    conn->resolving = status == 0;
+    return status;
+}
+
+struct pawl_redis_conn *pawl_redis_conn_open(uv_loop_t *loop, const struct pawl_redis_url *url,
+                                             const struct pawl_redis_conn_handler *handler,
+                                             const char **ret_why)
+{
+    struct pawl_redis_conn *conn = PAWL_NEW(struct pawl_redis_conn);
+    conn->loop = loop;
+    conn->url = url;
+    conn->handler = *handler;
+    conn->reader = pawl_redis_reader_new();
+    pawl_buf_init(&conn->out, OUT_SIZE_MAX);
+
+    int status = url->is_unix ? conn_start_unix(conn) : conn_start_tcp(conn);
+    if (status < 0) {
+        *ret_why = uv_strerror(status);
+        conn_free(conn);
+        return NULL;
+    }
+    return conn;
+}
+
+/* Writing ---------------------------------------------------------------------- */
+
+bool pawl_redis_conn_is_writable(const struct pawl_redis_conn *conn)
+{
+    return conn->connected && !conn->closed && !conn->writing;
+}
+
+struct pawl_buf *pawl_redis_conn_out(struct pawl_redis_conn *conn)
+{
+    return &conn->out;
+}
+
+static void conn_clear_out(struct pawl_redis_conn *conn)
+{
+    conn->out_sent = 0;
+    pawl_buf_clear(&conn->out);
+    if (conn->out.capacity <= OUT_SIZE_KEPT) return;
+    pawl_buf_deinit(&conn->out);
+    pawl_buf_init(&conn->out, OUT_SIZE_MAX);
+}
+
+static void on_rest_written(uv_write_t *request, int status)
+{
+    struct pawl_redis_conn *conn = request->data;
+    conn->writing = false;
+    if (conn->closed) return;
+    if (status < 0) {
+        conn_fail(conn, "connection lost while sending", uv_strerror(status));
+        return;
+    }
+    conn_clear_out(conn);
+    conn->handler.on_written(conn->handler.context);
+}
+
+/* Mostly the kernel takes everything at once and no request object is needed. An error
+ * shows up as one of the rest's write or of the read side. */
+void pawl_redis_conn_flush(struct pawl_redis_conn *conn)
+{
+    PAWL_ASSERT(pawl_redis_conn_is_writable(conn));
+    PAWL_ASSERT(conn->out.bad == PAWL_OK);
+    if (conn->out.size == 0) return;
+
+    uv_buf_t buf = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.size);
+    int sent = uv_try_write(&conn->stream, &buf, 1);
+    conn->out_sent = sent > 0 ? (size_t)sent : 0;
+    if (conn->out_sent == conn->out.size) {
+        conn_clear_out(conn);
+        return;
+    }
+    buf = uv_buf_init((char *)conn->out.data + conn->out_sent,
+                      (unsigned)(conn->out.size - conn->out_sent));
+    conn->write.data = conn;
+    conn->writing = true;
+    int status = uv_write(&conn->write, &conn->stream, &buf, 1, on_rest_written);
+    PAWL_ASSERT(status == 0); /* only bad arguments fail at once */
+}
+
+void pawl_redis_command(struct pawl_buf *out, uint32_t count, const struct pawl_bytes *words)
+{
+    const char *texts[WORDS_MAX];
+    size_t sizes[WORDS_MAX];
+    PAWL_ASSERT(count <= WORDS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        texts[i] = words[i].size ? (const char *)words[i].data : "";
+        sizes[i] = words[i].size;
+    }
+    char *command = NULL;
+    int size = redisFormatCommandArgv(&command, (int)count, texts, sizes);
+    PAWL_ASSERT(size > 0); /* or out of memory */
+    pawl_buf_append(out, command, (size_t)size);
+    redisFreeCommand(command);
+}

@@ -1,0 +1,218 @@
+#include "state/io/redis_hello.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "state/io/redis_conn.h"
+#include "state/io/redis_error.h"
+#include "state/io/redis_script.h"
+#include "state/keys.h"
+
+static pawl_err hello_refuse(struct pawl_redis_hello *hello, pawl_err err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static pawl_err hello_refuse(struct pawl_redis_hello *hello, pawl_err err, const char *format, ...)
+{
+    int used = snprintf(hello->why, sizeof hello->why, "Redis at %s: ", hello->url->text);
+    PAWL_ASSERT(used > 0 && (size_t)used < sizeof hello->why);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(hello->why + used, sizeof hello->why - (size_t)used, format, args);
+    va_end(args);
+    return err;
+}
+
+static void hello_expect(struct pawl_redis_hello *hello, enum pawl_redis_hello_step step, int op)
+{
+    PAWL_ASSERT(hello->expected_count < PAWL_REDIS_HELLO_STEPS_MAX);
+    hello->expected[hello->expected_count].step = step;
+    hello->expected[hello->expected_count].op = op;
+    hello->expected_count++;
+}
+
+/* First half ------------------------------------------------------------------- */
+
+static void hello_auth(struct pawl_redis_hello *hello, struct pawl_buf *out)
+{
+    const struct pawl_redis_url *url = hello->url;
+    if (!url->has_password) return;
+    struct pawl_bytes words[3] = { PAWL_BYTES_LITERAL("AUTH") };
+    uint32_t count = 1;
+    if (url->user[0]) words[count++] = pawl_bytes_str(url->user);
+    words[count++] = pawl_bytes_str(url->password);
+    pawl_redis_command(out, count, words);
+    hello_expect(hello, PAWL_REDIS_HELLO_AUTH, 0);
+}
+
+static void hello_select(struct pawl_redis_hello *hello, struct pawl_buf *out)
+{
+    if (hello->url->db == 0) return;
+    char db[12];
+    (void)snprintf(db, sizeof db, "%u", (unsigned)hello->url->db);
+    struct pawl_bytes words[] = { PAWL_BYTES_LITERAL("SELECT"), pawl_bytes_str(db) };
+    pawl_redis_command(out, 2, words);
+    hello_expect(hello, PAWL_REDIS_HELLO_SELECT, 0);
+}
+
+static void hello_name(struct pawl_redis_hello *hello, struct pawl_buf *out)
+{
+    char name[160];
+    (void)snprintf(name, sizeof name, "pawl:%s/%s", hello->namespace_, hello->app);
+    struct pawl_bytes words[] = { PAWL_BYTES_LITERAL("CLIENT"), PAWL_BYTES_LITERAL("SETNAME"),
+                                  pawl_bytes_str(name) };
+    pawl_redis_command(out, 3, words);
+    hello_expect(hello, PAWL_REDIS_HELLO_NAME, 0);
+}
+
+void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out)
+{
+    hello->expected_count = 0;
+    hello->expected_next = 0;
+    hello->second_half = false;
+    hello_auth(hello, out);
+    hello_select(hello, out);
+    hello_name(hello, out);
+    struct pawl_bytes role = PAWL_BYTES_LITERAL("ROLE");
+    pawl_redis_command(out, 1, &role);
+    hello_expect(hello, PAWL_REDIS_HELLO_ROLE, 0);
+}
+
+/* Second half ------------------------------------------------------------------ */
+
+static void hello_schema(struct pawl_redis_hello *hello, struct pawl_buf *out)
+{
+    char schema_key[160], probe_key[160], version[12], partitions[12];
+    (void)snprintf(schema_key, sizeof schema_key, "{%s||%s}||schema", hello->namespace_,
+                   hello->app);
+    (void)snprintf(probe_key, sizeof probe_key, "{%s||%s}||probe", hello->namespace_, hello->app);
+    (void)snprintf(version, sizeof version, "%u", PAWL_SCHEMA_VERSION);
+    (void)snprintf(partitions, sizeof partitions, "%u", (unsigned)hello->partitions);
+    struct pawl_bytes words[] = {
+        PAWL_BYTES_LITERAL("EVAL"), pawl_redis_script(PAWL_REDIS_SCRIPT_SCHEMA),
+        PAWL_BYTES_LITERAL("2"),    pawl_bytes_str(schema_key),
+        pawl_bytes_str(probe_key),  pawl_bytes_str(version),
+        pawl_bytes_str(partitions)
+    };
+    pawl_redis_command(out, 7, words);
+    hello_expect(hello, PAWL_REDIS_HELLO_SCHEMA, 0);
+}
+
+static void hello_continue(struct pawl_redis_hello *hello, struct pawl_buf *out)
+{
+    hello->second_half = true;
+    hello->expected_count = 0;
+    hello->expected_next = 0;
+    for (int op = 1; op < PAWL_STORE_OPS_END; op++) {
+        struct pawl_bytes words[] = { PAWL_BYTES_LITERAL("SCRIPT"), PAWL_BYTES_LITERAL("LOAD"),
+                                      pawl_redis_script(op) };
+        pawl_redis_command(out, 3, words);
+        hello_expect(hello, PAWL_REDIS_HELLO_SCRIPT, op);
+    }
+    hello_schema(hello, out);
+}
+
+/* Replies ---------------------------------------------------------------------- */
+
+static bool role_is_master(const struct pawl_redis_value *value)
+{
+    return value->kind == PAWL_REDIS_ARRAY && value->count > 0
+           && value->items[0].kind == PAWL_REDIS_STRING
+           && pawl_bytes_is_str(value->items[0].text, "master");
+}
+
+/* Schema fields are decimal text; what differs is shown as it is. */
+static pawl_err hello_check_schema(struct pawl_redis_hello *hello,
+                                   const struct pawl_redis_value *value)
+{
+    if (value->kind != PAWL_REDIS_ARRAY || value->count != 2
+        || value->items[0].kind != PAWL_REDIS_STRING || value->items[1].kind != PAWL_REDIS_STRING)
+        return hello_refuse(hello, PAWL_E_VERSION, "key {%s||%s}||schema cannot be read",
+                            hello->namespace_, hello->app);
+    struct pawl_bytes version = value->items[0].text;
+    struct pawl_bytes partitions = value->items[1].text;
+    char expected[12];
+    (void)snprintf(expected, sizeof expected, "%u", PAWL_SCHEMA_VERSION);
+    if (!pawl_bytes_is_str(version, expected))
+        return hello_refuse(hello, PAWL_E_VERSION,
+                            "key {%s||%s}||schema has version %.*s, this program needs version %s",
+                            hello->namespace_, hello->app, PAWL_BYTES_FMT(version), expected);
+    (void)snprintf(expected, sizeof expected, "%u", (unsigned)hello->partitions);
+    if (!pawl_bytes_is_str(partitions, expected))
+        return hello_refuse(hello, PAWL_E_VERSION,
+                            "key {%s||%s}||schema has %.*s partitions, %s are configured; the "
+                            "number cannot change after the first start",
+                            hello->namespace_, hello->app, PAWL_BYTES_FMT(partitions), expected);
+    return PAWL_OK;
+}
+
+/* What a refusal means for the person who set this up. */
+static const char *error_advice(struct pawl_bytes text)
+{
+    if (pawl_redis_error_is(text, "NOAUTH")) return "a password is needed";
+    if (pawl_redis_error_is(text, "WRONGPASS")) return "user name or password is wrong";
+    if (pawl_redis_error_is(text, "LOADING")) return "still loading its data";
+    if (pawl_redis_error_is(text, "READONLY")) return "a read-only replica";
+    if (pawl_redis_error_is(text, "MASTERDOWN")) return "a replica without its master";
+    if (pawl_redis_error_is(text, "NOPERM")) return "this user may not do what Pawl needs";
+    return "refused";
+}
+
+static pawl_err hello_on_error(struct pawl_redis_hello *hello, enum pawl_redis_hello_step step,
+                               struct pawl_bytes text)
+{
+    /* Nice to have: a user may be forbidden to ask for them. */
+    bool optional = step == PAWL_REDIS_HELLO_NAME || step == PAWL_REDIS_HELLO_ROLE;
+    if (optional && pawl_redis_error_is(text, "NOPERM")) return PAWL_OK;
+    /* A mistyped AUTH is the one error that could show a secret; Redis does not, but a
+     * proxy might. */
+    if (step == PAWL_REDIS_HELLO_AUTH && !pawl_redis_error_is(text, "WRONGPASS"))
+        return hello_refuse(hello, PAWL_E_UNAVAILABLE, "the login was refused");
+    return hello_refuse(hello, PAWL_E_UNAVAILABLE, "%s (%.*s)", error_advice(text),
+                        (int)(text.size < 200 ? text.size : 200), (const char *)text.data);
+}
+
+static pawl_err hello_on_step(struct pawl_redis_hello *hello, enum pawl_redis_hello_step step,
+                              int op, const struct pawl_redis_value *value)
+{
+    switch (step) {
+    case PAWL_REDIS_HELLO_AUTH:
+    case PAWL_REDIS_HELLO_SELECT:
+    case PAWL_REDIS_HELLO_NAME: return PAWL_OK;
+    case PAWL_REDIS_HELLO_ROLE:
+        if (role_is_master(value)) return PAWL_OK;
+        return hello_refuse(hello, PAWL_E_UNAVAILABLE, "is a replica, not the master");
+    case PAWL_REDIS_HELLO_SCRIPT:
+        if (value->kind != PAWL_REDIS_STRING || value->text.size != 40)
+            return hello_refuse(hello, PAWL_E_UNAVAILABLE, "SCRIPT LOAD gave no SHA1");
+        memcpy(hello->sha[op], value->text.data, 40);
+        hello->sha[op][40] = 0;
+        return PAWL_OK;
+    case PAWL_REDIS_HELLO_SCHEMA: return hello_check_schema(hello, value);
+    }
+    PAWL_UNREACHABLE("every step is handled");
+}
+
+pawl_err pawl_redis_hello_on_value(struct pawl_redis_hello *hello,
+                                   const struct pawl_redis_value *value, struct pawl_buf *out,
+                                   bool *ret_done)
+{
+    PAWL_ASSERT(hello->expected_next < hello->expected_count);
+    enum pawl_redis_hello_step step = hello->expected[hello->expected_next].step;
+    int op = hello->expected[hello->expected_next].op;
+    hello->expected_next++;
+
+    pawl_err err = value->kind == PAWL_REDIS_ERROR ? hello_on_error(hello, step, value->text)
+                                                   : hello_on_step(hello, step, op, value);
+    if (err) return err;
+    *ret_done = false;
+    if (hello->expected_next < hello->expected_count) return PAWL_OK;
+    if (hello->second_half)
+        *ret_done = true;
+    else
+        hello_continue(hello, out);
+    return PAWL_OK;
+}

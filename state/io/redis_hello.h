@@ -1,0 +1,53 @@
+/* Hello: what is said on a new connection before the first request.
+ *
+ * First log in, choose the database, and ask for the role; then, on a master only,
+ * load the scripts and agree on the schema. Pure: commands go into a buffer, replies
+ * come in one by one.
+ */
+#ifndef PAWL_STATE_IO_REDIS_HELLO_H
+#define PAWL_STATE_IO_REDIS_HELLO_H
+
+#include "base/buf.h"
+#include "state/io/redis_url.h"
+#include "state/io/redis_value.h"
+#include "state/store.h"
+
+enum pawl_redis_hello_step {
+    PAWL_REDIS_HELLO_AUTH = 1,
+    PAWL_REDIS_HELLO_SELECT,
+    PAWL_REDIS_HELLO_NAME,
+    PAWL_REDIS_HELLO_ROLE,
+    PAWL_REDIS_HELLO_SCRIPT, /* one per operation */
+    PAWL_REDIS_HELLO_SCHEMA,
+};
+
+#define PAWL_REDIS_HELLO_STEPS_MAX 16u
+
+struct pawl_redis_hello {
+    const struct pawl_redis_url *url;
+    const char *namespace_;
+    const char *app;
+    uint32_t partitions;
+    /* Results. */
+    char sha[PAWL_STORE_OPS_END][41];
+    char why[512]; /* after an error */
+    /* The expected replies, in order. */
+    struct {
+        enum pawl_redis_hello_step step;
+        int op;
+    } expected[PAWL_REDIS_HELLO_STEPS_MAX];
+    uint32_t expected_count;
+    uint32_t expected_next;
+    bool second_half;
+};
+
+/* Appends the first commands. */
+void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out);
+
+/* Takes one reply; may append further commands. *ret_done when the connection is ready.
+ * PAWL_E_UNAVAILABLE: not now, hello->why says why. PAWL_E_VERSION: another schema. */
+PAWL_MUST_USE pawl_err pawl_redis_hello_on_value(struct pawl_redis_hello *hello,
+                                                 const struct pawl_redis_value *value,
+                                                 struct pawl_buf *out, bool *ret_done);
+
+#endif /* PAWL_STATE_IO_REDIS_HELLO_H */

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""The checks of this folder find what they are for, and only that."""
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import formatted
+import layers
+import words
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def layer_problems(name, text):
+    return list(layers.file_problems(name, text))
+
+
+class Layers(unittest.TestCase):
+    def refused(self, name, line, because):
+        found = layer_problems(name, f"/* a file */\n{line}\n")
+        self.assertEqual(len(found), 1, found)
+        self.assertTrue(found[0].startswith(f"{name}:2: "), found[0])
+        self.assertIn(because, found[0])
+
+    def allowed(self, name, line):
+        self.assertEqual(layer_problems(name, line + "\n"), [])
+
+    def test_an_upper_layer_is_refused(self):
+        self.refused("base/x.c", '#include "state/store.h"', "not below base/")
+        self.refused("state/x.c", '#include "actors/node.h"', "not below state/")
+        self.refused("actors/x.h", '#include "sidecar/api.h"', "not below actors/")
+        self.refused("state/io/x.c", '#include "actors/node.h"', "not below state/")
+        self.refused("placement/main.c", '#include "sidecar/api.h"', "not below placement/")
+
+    def test_a_sibling_is_refused(self):
+        self.refused("state/x.c", '#include "sdk/history.h"', "not below state/")
+        self.refused("sdk/x.c", '#include "state/store.h"', "not below sdk/")
+        self.refused("placement/x.c", '#include "state/store.h"', "not below placement/")
+        self.refused("cli/x.c", '#include "actors/node.h"', "not below cli/")
+
+    def test_from_the_sdk_the_engine_sees_the_contract_only(self):
+        self.allowed("actors/x.c", '#include "sdk/history.h"')
+        self.allowed("sidecar/x.c", '#include "sdk/request.h"')
+        self.refused("actors/x.c", '#include "sdk/coro.h"', "not below actors/")
+        self.refused("actors/x.c", '#include "pawl/worker.h"', "belongs to apps")
+        self.allowed("base/x.h", '#include "pawl/err.h"')
+
+    def test_an_adapter_is_named_by_adapters_and_main_and_loop_only(self):
+        self.refused("sidecar/api.c", '#include "state/io/backends.h"', "adapter")
+        self.refused("sdk/worker.c", '#include "base/io/stream.h"', "adapter")
+        self.allowed("sidecar/loop.c", '#include "state/io/backends.h"')
+        self.allowed("sidecar/main.c", '#include "state/io/backends.h"')
+        self.allowed("sdk/io/link.c", '#include "base/io/stream.h"')
+
+    def test_a_path_starts_at_the_project_root(self):
+        self.refused("base/x.c", '#include "buf.h"', "project root")
+
+    def test_a_third_party_or_system_header_belongs_to_adapters(self):
+        for header in ("msgpack.h", "sodium.h", "uv.h", "time.h", "unistd.h", "pthread.h"):
+            self.refused("actors/x.c", f"#include <{header}>", "io/ folder")
+            self.allowed("state/io/x.c", f"#include <{header}>")
+            self.allowed("sidecar/loop.c", f"#include <{header}>")
+        self.allowed("base/codec.c", "#include <msgpack.h>")
+        self.allowed("base/hash.c", "#include <sodium.h>")
+        self.refused("base/hash.c", "#include <msgpack.h>", "io/ folder")
+
+    def test_pure_code_calls_nothing_that_touches_the_world(self):
+        for call in ("time(NULL)", "rand()", "malloc(1)", "free (p)", "getenv(a)", "printf(a)",
+                     "pthread_mutex_lock(&m)", "usleep(1)", "strdup(a)", "abort()"):
+            self.refused("actors/x.c", f"    a = {call};", "not for pure code")
+            self.allowed("actors/io/x.c", f"    a = {call};")
+        self.allowed("base/mem.c", "    free(memory);")
+        self.refused("base/map.c", "    free(memory);", "not for pure code")
+
+    def test_words_that_only_look_like_calls_are_fine(self):
+        self.allowed("actors/x.c", "/* time(NULL) would be wrong here */")
+        self.allowed("actors/x.c", '    text("malloc(1)");')
+        self.allowed("actors/x.c", "    port->read(port); store.write(row); node_time(1);")
+        self.allowed("actors/x.c", "/* first\n   rand()\n*/ int after;")
+
+    def test_code_after_a_comment_is_seen(self):
+        self.refused("actors/x.c", "/* a */ rand(); /* b */", "rand")
+        self.refused("actors/x.c", 'text("/*"); rand(); text("*/");', "rand")
+
+    def test_examples_and_public_headers_use_public_headers_only(self):
+        self.allowed("sdk/examples/x.c", '#include "pawl/workflow.h"\n#include <unistd.h>')
+        self.refused("sdk/examples/x.c", '#include "base/buf.h"', "public headers only")
+        self.refused("sdk/include/pawl/x.h", '#include "base/buf.h"', "public headers only")
+
+    def test_a_planted_file_makes_the_program_fail(self):
+        with tempfile.TemporaryDirectory() as folder:
+            planted = pathlib.Path(folder, "actors")
+            planted.mkdir()
+            run = [sys.executable, str(HERE / "layers.py"), folder]
+            (planted / "x.c").write_text("int x;\n")
+            self.assertEqual(subprocess.run(run, capture_output=True).returncode, 0)
+            (planted / "x.c").write_text("#include <uv.h>\n")
+            done = subprocess.run(run, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("actors/x.c:1: <uv.h>", done.stdout)
+
+
+class Words(unittest.TestCase):
+    def test_banned_functions_are_found_also_in_adapters(self):
+        found = list(words.file_problems("state/io/x.c", "\n  strcpy(a, b); n = atoi(c);\n"))
+        self.assertEqual(len(found), 2, found)
+        self.assertIn("state/io/x.c:2: strcpy()", found[0])
+        self.assertEqual(list(words.file_problems("a/x.c", "snprintf(a, 1, b); /* gets() */")), [])
+
+    def test_notes_left_behind_are_found(self):
+        for note in ("TO" + "DO", "FIX" + "ME"):
+            self.assertEqual(len(list(words.file_problems("a/x.py", f"# {note}: later"))), 1)
+            self.assertEqual(len(list(words.file_problems("a/x.c", f"/* {note} */"))), 1)
+
+    def test_a_long_file_is_found(self):
+        self.assertEqual(list(words.file_problems("a/x.c", "\n" * words.LINES_MAX)), [])
+        found = list(words.file_problems("a/x.c", "\n" * (words.LINES_MAX + 1)))
+        self.assertIn("split it by concept", found[0])
+
+
+class Formatted(unittest.TestCase):
+    def test_an_unformatted_file_is_found(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / "base").mkdir()
+            (root / ".clang-format").write_text((HERE.parents[1] / ".clang-format").read_text())
+            (root / "base/x.c").write_text("int x;\n")
+            first = formatted.main(root)
+            if first == formatted.SKIPPED:
+                self.skipTest("clang-format-14 is not installed")
+            self.assertEqual(first, 0)
+            (root / "base/x.c").write_text("int   x ;\n")
+            self.assertEqual(formatted.main(root), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,170 @@
+/* Write the seeds of every fuzz target: real encodings and real texts.
+ *
+ *   write_corpus tests/fuzz/corpus
+ *
+ * Run it again when an encoding gets something new. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/bytes.h"
+#include "samples.h"
+#include "state/keys.h"
+
+static const char *corpus;
+
+static void fail(const char *path)
+{
+    (void)fprintf(stderr, "%s: %s\n", path, strerror(errno));
+    exit(1);
+}
+
+static void write_seed(const char *target, const char *name, int number, struct pawl_bytes bytes)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/%s", corpus, target);
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) fail(path);
+    (void)snprintf(path, sizeof path, "%s/%s/%s-%03d", corpus, target, name, number);
+    FILE *file = fopen(path, "wb");
+    if (!file) fail(path);
+    if (bytes.size && fwrite(bytes.data, bytes.size, 1, file) != 1) fail(path);
+    if (fclose(file) != 0) fail(path);
+}
+
+static void write_frame(struct pawl_arena *arena, const char *target, const char *name, int number,
+                        const struct pawl_frame *frame)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, 1u << 20);
+    pawl_frame_encode(&buf, frame);
+    write_seed(target, name, number, pawl_arena_copy(arena, pawl_buf_view(&buf)));
+    pawl_buf_deinit(&buf);
+}
+
+static void write_frames(struct pawl_arena *arena)
+{
+    for (int type = 1; type < PAWL_FRAME_TYPES_END; type++) {
+        struct pawl_frame frame = pawl_sample_frame(type, arena);
+        write_frame(arena, "frames", "frame", type, &frame);
+    }
+    for (int op = PAWL_REQUEST_START; op <= PAWL_REQUEST_RERUN; op++) {
+        struct pawl_frame frame = { .type = PAWL_FRAME_REQUEST };
+        frame.request.request = pawl_sample_request(op);
+        write_frame(arena, "frames", "request", op, &frame);
+        write_frame(arena, "request", "request", op, &frame);
+    }
+}
+
+static void write_events(struct pawl_arena *arena)
+{
+#define X(name, value, text)                                                           \
+    do {                                                                               \
+        struct pawl_history_event event = pawl_sample_event(value);                    \
+        write_seed("history", "event", value, pawl_history_event_pack(arena, &event)); \
+    } while (0);
+    PAWL_EVENT_KIND_MAP(X)
+#undef X
+    struct pawl_failure_view failure = pawl_sample_failure();
+    write_seed("history", "failure", 1, pawl_failure_pack(arena, &failure));
+    struct pawl_parent parent = pawl_sample_event(PAWL_EVENT_EXECUTION_STARTED).parent;
+    write_seed("history", "parent", 1, pawl_parent_pack(arena, &parent));
+}
+
+/* Calls in front of the bytes that they read, see fuzz_codec.c. */
+static void write_codec(struct pawl_arena *arena)
+{
+    struct pawl_history_event event = pawl_sample_event(PAWL_EVENT_TASK_SCHEDULED);
+    struct pawl_bytes bytes = pawl_history_event_pack(arena, &event);
+    static const uint8_t calls[] = { 14,   0x40, 0x12, 0x32, 0x03, 0x41, 0x32, 0x03,
+                                     0x32, 0x05, 0x32, 0x05, 0x32, 0x05, 0x07 };
+    uint8_t *seed = pawl_arena_alloc(arena, sizeof calls + bytes.size);
+    memcpy(seed, calls, sizeof calls);
+    memcpy(seed + sizeof calls, bytes.data, bytes.size);
+    write_seed("codec", "calls", 1, pawl_bytes_make(seed, sizeof calls + bytes.size));
+    write_seed("codec", "skip", 1,
+               PAWL_BYTES_LITERAL("\x01\x07\x93\x81\x01\xc0\xd9\x01x\xcb--------"));
+    write_seed("codec", "bool", 1, PAWL_BYTES_LITERAL("\x02\x04\x04\xc2\xc3"));
+    write_seed("codec", "id", 1,
+               PAWL_BYTES_LITERAL("\x01\x06\xc4\x10"
+                                  "0123456789abcdef"));
+}
+
+static void write_texts(const char *target, const char *name, const char *const *texts)
+{
+    for (int i = 0; texts[i]; i++) write_seed(target, name, i + 1, pawl_bytes_str(texts[i]));
+}
+
+static void write_records(struct pawl_arena *arena)
+{
+    static const enum pawl_reminder_kind kinds[] = { PAWL_REMINDER_WAKE, PAWL_REMINDER_ACTIVITY,
+                                                     PAWL_REMINDER_TIMER, PAWL_REMINDER_CHILD,
+                                                     PAWL_REMINDER_OUTBOX };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct pawl_reminder reminder = { .kind = kinds[i] };
+        if (kinds[i] == PAWL_REMINDER_OUTBOX) {
+            reminder.message = pawl_sample_id(0x10);
+        } else {
+            reminder.instance = PAWL_BYTES_LITERAL("order|1");
+            reminder.inc = pawl_sample_id(0x20);
+        }
+        if (kinds[i] != PAWL_REMINDER_OUTBOX && kinds[i] != PAWL_REMINDER_WAKE) {
+            reminder.gen = 2;
+            reminder.op = (struct pawl_op){ .kind = (char)kinds[i], .id = 7 };
+            reminder.nonce = 255;
+        }
+        write_seed("records", "reminder", (int)i + 1, pawl_reminder_format(arena, &reminder));
+    }
+    static const char *const texts[] = { "a:0", "t:4294967295", "c:17", "my-app_1.x", NULL };
+    write_texts("records", "text", texts);
+}
+
+static const char *const small_texts[] = { "2026-08-21T10:00:00.123Z",
+                                           "2026-02-28T23:59:59+14:00",
+                                           "1h30m",
+                                           "250ms",
+                                           "0123456789abcdef0123456789ABCDEF",
+                                           "Z\xc3\xbcrich \xf0\x9f\x90\xbe",
+                                           "aGVsbG8gd29ybGQ=",
+                                           "_-8",
+                                           "tab\tand \"quotes\"",
+                                           NULL };
+
+static const char *const http_calls[] = {
+    "P/v1.0/workflows/pawl/Order/start?instanceID=order-1&reuse=terminal\n{\"n\":1}",
+    "P/v1.0/workflows/dapr/Order/start?startTime=2026-08-21T10:00:00Z&version=2\n",
+    "G/v1.0/workflows/pawl/order%2F1?payloads=true",
+    "P/v1.0/workflows/pawl/order-1/raiseEvent/approved\ntrue",
+    "P/v1.0/workflows/pawl/order-1/pause?reason=by+hand",
+    "P/v1.0/workflows/pawl/order-1/resume",
+    "P/v1.0/workflows/pawl/order-1/terminate?recursive=true",
+    "P/v1.0/workflows/pawl/order-1/purge?force=true",
+    "G/v1.0/workflows/pawl?status=RUNNING,FAILED&limit=10&prefix=order-&cursor=abc",
+    "G/v1.0/workflows/pawl/order-1/history?from=0&limit=512",
+    "G/v1.0/workflows/pawl/order-1/wait?for=completed&timeout=30s",
+    "P/v1.0/workflows/pawl/order-1/rerun?newInstanceID=order-2",
+    "G/v1.0/healthz",
+    "G/v1.0/metadata",
+    "G/metrics",
+    NULL
+};
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        (void)fprintf(stderr, "usage: %s <corpus folder>\n", argv[0]);
+        return 2;
+    }
+    corpus = argv[1];
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
+    write_frames(&arena);
+    write_events(&arena);
+    write_codec(&arena);
+    write_records(&arena);
+    write_texts("text", "text", small_texts);
+    write_texts("http", "call", http_calls);
+    pawl_arena_deinit(&arena);
+    return 0;
+}

@@ -68,7 +68,7 @@ EXCEPTIONS = {
     "sdk/coro.c": ("malloc calloc free mmap ucontext.h sys/mman.h unistd.h sanitizer/* signal.h"
                    " pthread.h pthread_* sys/resource.h",
                    "a coroutine's stack is memory of its own with a guard page"),
-    "sdk/instance.c": ("abort", "a finished coroutine that is resumed has no stack to return to"),
+    "sdk/instance.c": ("abort", "after a stack overflow no memory can be trusted"),
     "sdk/pool.c": ("pthread.h pthread_* stdatomic.h atomic_* malloc calloc realloc free",
                    "activities run on threads"),
 }

@@ -14,72 +14,72 @@
 #define PAWL_MESSAGE_SIZE_MAX       1024u       /* reasons and error texts: cut at a character */
 
 /* One instance ---------------------------------------------------------------- */
-#define PAWL_HISTORY_EVENTS_WARN     10000u      /* logged once per generation */
-#define PAWL_HISTORY_EVENTS_MAX      50000u      /* the instance fails, advice: continue as new */
-#define PAWL_HISTORY_SIZE_MAX        (50u << 20) /* as above */
-#define PAWL_INBOX_ROWS_MAX          10000u      /* deliver answers PAWL_E_BUSY */
-#define PAWL_PENDING_OPS_MAX         10000u      /* the turn fails the instance with a reason */
-#define PAWL_SEEN_REQUESTS_MAX       10000u      /* older than a day leave; else PAWL_E_BUSY */
-#define PAWL_TURN_ACTIONS_MAX        10000u      /* the turn fails the instance with a reason */
-#define PAWL_TURN_EVENTS_MAX         2048u       /* more wait for the next turn */
-#define PAWL_TURN_SIZE_MAX           (16u << 20) /* new events of one turn: as above */
-#define PAWL_TURN_ATTEMPTS_MAX       10u         /* then STALLED, with the reason */
-#define PAWL_ACTIVITY_ATTEMPTS_MAX   10u         /* dispatches that lost their worker: TaskFailed */
-#define PAWL_TURN_RETRY_MS_MIN       500u        /* doubles per attempt */
-#define PAWL_TURN_RETRY_MS_MAX       60000u
+#define PAWL_HISTORY_EVENTS_WARN   10000u      /* logged once per generation */
+#define PAWL_HISTORY_EVENTS_MAX    50000u      /* the instance fails, advice: continue as new */
+#define PAWL_HISTORY_SIZE_MAX      (50u << 20) /* as above */
+#define PAWL_INBOX_ROWS_MAX        10000u      /* deliver answers PAWL_E_BUSY */
+#define PAWL_PENDING_OPS_MAX       10000u      /* the turn fails the instance with a reason */
+#define PAWL_SEEN_REQUESTS_MAX     10000u      /* older than a day leave; else PAWL_E_BUSY */
+#define PAWL_TURN_ACTIONS_MAX      10000u      /* the turn fails the instance with a reason */
+#define PAWL_TURN_EVENTS_MAX       2048u       /* more wait for the next turn */
+#define PAWL_TURN_SIZE_MAX         (16u << 20) /* new events of one turn: as above */
+#define PAWL_TURN_ATTEMPTS_MAX     10u         /* then STALLED, with the reason */
+#define PAWL_ACTIVITY_ATTEMPTS_MAX 10u         /* dispatches that lost their worker: TaskFailed */
+#define PAWL_TURN_RETRY_MS_MIN     500u        /* doubles per attempt */
+#define PAWL_TURN_RETRY_MS_MAX     60000u
 
 /* Streams ---------------------------------------------------------------------- */
-#define PAWL_FRAME_SIZE_MAX        (18u << 20) /* checked before allocation: connection ends */
-#define PAWL_STREAM_OUT_SIZE_MAX   (64u << 20) /* per connection; a reader this slow is cut off */
-#define PAWL_STREAM_CONNECTIONS_MAX 1024u      /* further ones are closed at once */
-#define PAWL_HEARTBEAT_MS          5000u
-#define PAWL_SILENCE_MS            15000u /* the connection ends */
-#define PAWL_HANDSHAKE_MS          5000u  /* no HELLO by then: closed */
-#define PAWL_CREDIT_MAX            100000u
-#define PAWL_HELLO_NAMES_MAX       4096u
-#define PAWL_TOKEN_SIZE_MAX        1024u /* of a HELLO; longer: the connection ends */
-#define PAWL_FRAME_ACTIONS_MAX     (2u * PAWL_TURN_ACTIONS_MAX) /* as above */
-#define PAWL_HISTORY_CHUNK_SIZE    (1u << 20) /* history frames of a replayed turn */
-#define PAWL_RECONNECT_MS_MIN      100u
-#define PAWL_RECONNECT_MS_MAX      5000u
+#define PAWL_FRAME_SIZE_MAX         (18u << 20) /* checked before allocation: connection ends */
+#define PAWL_STREAM_OUT_SIZE_MAX    (64u << 20) /* per connection; a reader this slow is cut off */
+#define PAWL_STREAM_CONNECTIONS_MAX 1024u       /* further ones are closed at once */
+#define PAWL_HEARTBEAT_MS           5000u
+#define PAWL_SILENCE_MS             15000u /* the connection ends */
+#define PAWL_HANDSHAKE_MS           5000u  /* no HELLO by then: closed */
+#define PAWL_CREDIT_MAX             100000u
+#define PAWL_HELLO_NAMES_MAX        4096u
+#define PAWL_TOKEN_SIZE_MAX         1024u /* of a HELLO; longer: the connection ends */
+#define PAWL_FRAME_ACTIONS_MAX      (2u * PAWL_TURN_ACTIONS_MAX) /* as above */
+#define PAWL_HISTORY_CHUNK_SIZE     (1u << 20) /* history frames of a replayed turn */
+#define PAWL_RECONNECT_MS_MIN       100u
+#define PAWL_RECONNECT_MS_MAX       5000u
 
 /* Store ------------------------------------------------------------------------ */
-#define PAWL_PARTITIONS_DEFAULT    128u
-#define PAWL_PARTITIONS_MAX        4096u
-#define PAWL_POLL_ITEMS_MAX        256u
-#define PAWL_POLL_EVERY_MS         1000u
-#define PAWL_LOAD_HISTORY_MAX      512u       /* rows per load; more takes pages */
-#define PAWL_LOAD_HISTORY_SIZE_MAX (8u << 20) /* bytes per load; at least one row */
-#define PAWL_QUERY_ITEMS_MAX       1000u
-#define PAWL_OUTDONE_IDS_MAX       256u
-#define PAWL_PURGE_ROWS_MAX        1000u      /* rows removed per purge call */
-#define PAWL_STORE_IN_FLIGHT_MAX   4096u      /* more wait in the adapter, in order */
-#define PAWL_STORE_TIMEOUT_MS      5000u      /* then PAWL_E_UNKNOWN and a new connection */
-#define PAWL_STORE_WAITING_MAX     65536u       /* not yet sent; beyond: PAWL_E_UNAVAILABLE */
+#define PAWL_PARTITIONS_DEFAULT     128u
+#define PAWL_PARTITIONS_MAX         4096u
+#define PAWL_POLL_ITEMS_MAX         256u
+#define PAWL_POLL_EVERY_MS          1000u
+#define PAWL_LOAD_HISTORY_MAX       512u       /* rows per load; more takes pages */
+#define PAWL_LOAD_HISTORY_SIZE_MAX  (8u << 20) /* bytes per load; at least one row */
+#define PAWL_QUERY_ITEMS_MAX        1000u
+#define PAWL_OUTDONE_IDS_MAX        256u
+#define PAWL_PURGE_ROWS_MAX         1000u        /* rows removed per purge call */
+#define PAWL_STORE_IN_FLIGHT_MAX    4096u        /* more wait in the adapter, in order */
+#define PAWL_STORE_TIMEOUT_MS       5000u        /* then PAWL_E_UNKNOWN and a new connection */
+#define PAWL_STORE_WAITING_MAX      65536u       /* not yet sent; beyond: PAWL_E_UNAVAILABLE */
 #define PAWL_STORE_WAITING_SIZE_MAX (256u << 20) /* as above */
 #define PAWL_STORE_REQUEST_SIZE_MAX (128u << 20) /* PAWL_E_TOO_LARGE */
-#define PAWL_STORE_REPLY_SIZE_MAX  (512u << 20) /* the connection ends, PAWL_E_UNKNOWN */
-#define PAWL_LEASE_WAKE_MS         10000u
-#define PAWL_LEASE_ACTIVITY_MS     30000u
-#define PAWL_LEASE_CHILD_MS        60000u
-#define PAWL_LEASE_OUTBOX_MS       10000u
-#define PAWL_LEASE_MS_MAX          60000u /* the longest of the four above */
-#define PAWL_CLOCK_SKEW_MS_MAX     60000u
+#define PAWL_STORE_REPLY_SIZE_MAX   (512u << 20) /* the connection ends, PAWL_E_UNKNOWN */
+#define PAWL_LEASE_WAKE_MS          10000u
+#define PAWL_LEASE_ACTIVITY_MS      30000u
+#define PAWL_LEASE_CHILD_MS         60000u
+#define PAWL_LEASE_OUTBOX_MS        10000u
+#define PAWL_LEASE_MS_MAX           60000u /* the longest of the four above */
+#define PAWL_CLOCK_SKEW_MS_MAX      60000u
 
 /* Sidecar ---------------------------------------------------------------------- */
-#define PAWL_INSTANCE_IDLE_MS    5000u   /* then the actor leaves memory */
-#define PAWL_INSTANCES_MAX       200000u /* active at once; more wait in the store */
-#define PAWL_REQUESTS_MAX        65536u  /* management requests in flight; more: PAWL_E_BUSY */
-#define PAWL_WAIT_MS_MAX         3600000u
-#define PAWL_COALESCE_MS         2u  /* results of a wide fan-out wait this long for others */
-#define PAWL_COALESCE_OPS_MIN    64u /* pending operations from which that holds */
+#define PAWL_INSTANCE_IDLE_MS 5000u   /* then the actor leaves memory */
+#define PAWL_INSTANCES_MAX    200000u /* active at once; more wait in the store */
+#define PAWL_REQUESTS_MAX     65536u  /* management requests in flight; more: PAWL_E_BUSY */
+#define PAWL_WAIT_MS_MAX      3600000u
+#define PAWL_COALESCE_MS      2u  /* results of a wide fan-out wait this long for others */
+#define PAWL_COALESCE_OPS_MIN 64u /* pending operations from which that holds */
 
 /* HTTP ------------------------------------------------------------------------- */
 #define PAWL_HTTP_BODY_SIZE_MAX   PAWL_PAYLOAD_SIZE_MAX /* 413 */
 #define PAWL_HTTP_CONNECTIONS_MAX 1024u
 #define PAWL_HTTP_IDLE_MS         60000u
-#define PAWL_HTTP_URL_SIZE_MAX    8192u /* 414 */
-#define PAWL_JSON_DEPTH_MAX       64u   /* 400 */
+#define PAWL_HTTP_URL_SIZE_MAX    8192u        /* 414 */
+#define PAWL_JSON_DEPTH_MAX       64u          /* 400 */
 #define PAWL_HTTP_BODIES_SIZE_MAX (256u << 20) /* of all requests together: 503 */
 #define PAWL_HTTP_DRAIN_SIZE_MAX  (64u << 20)  /* of a refused body; then the connection ends */
 #define PAWL_HTTP_REPLY_SIZE_MAX  (128u << 20) /* 500 with the advice to ask for fewer */

@@ -15,7 +15,8 @@ struct pawl_list {
     struct pawl_list *next;
 };
 
-#define PAWL_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define PAWL_CONTAINER_OF(ptr, type, member) \
+    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void pawl_list_init(struct pawl_list *head)
 {

@@ -1,0 +1,77 @@
+/* Which backend a URL means. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "state/io/backends.h"
+#include "state/keys.h"
+
+#define MESSAGE_SIZE 512u
+
+static _Thread_local char message_text[MESSAGE_SIZE];
+
+static bool has_scheme(const char *url, const char *scheme)
+{
+    return strncmp(url, scheme, strlen(scheme)) == 0;
+}
+
+static bool is_redis(const char *url)
+{
+    static const char *const schemes[] = { "redis://", "rediss://", "redis+unix://",
+                                           "redis+cluster://", "redis+sentinel://" };
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+        if (has_scheme(url, schemes[i])) return true;
+    return false;
+}
+
+static pawl_err refuse(const char **ret_message, const char *format, const char *value)
+{
+    /* Formats are literals of this file with one %.100s. */
+    snprintf(message_text, sizeof message_text, format, value);
+    *ret_message = message_text;
+    return PAWL_E_INVALID;
+}
+
+static pawl_err config_check(const struct pawl_store_config *config, const char **ret_message)
+{
+    if (!config->url || !config->url[0])
+        return refuse(ret_message, "no state store is configured%.100s", "");
+    if (!pawl_app_id_is_valid(pawl_bytes_str(config->app)))
+        return refuse(ret_message,
+                      "app id \"%.100s\" is not valid: 1 to 64 letters, digits, '-', '_', '.'",
+                      config->app ? config->app : "");
+    if (!pawl_app_id_is_valid(pawl_bytes_str(config->namespace_)))
+        return refuse(ret_message,
+                      "namespace \"%.100s\" is not valid: 1 to 64 letters, digits, '-', '_', '.'",
+                      config->namespace_ ? config->namespace_ : "");
+    if (config->partitions < 1 || config->partitions > PAWL_PARTITIONS_MAX)
+        return refuse(ret_message, "the number of partitions must be 1 to 4096%.100s", "");
+    return PAWL_OK;
+}
+
+/* Only the scheme is shown: what follows may hold a password. */
+static pawl_err refuse_scheme(const char *url, const char **ret_message)
+{
+    char scheme[32];
+    size_t size = strcspn(url, ":/");
+    snprintf(scheme, sizeof scheme, "%.*s", (int)(size < 24 ? size : 24), url);
+    return refuse(ret_message,
+                  "the state store URL begins with \"%.100s\"; known are sqlite:///path/to/file, "
+                  "redis://host:6379, redis+unix:///path/to/socket and mem:// (nothing is kept)",
+                  scheme);
+}
+
+pawl_err pawl_store_open(const struct pawl_store_config *config, struct pawl_store **ret_store,
+                         const char **ret_message)
+{
+    pawl_err err = config_check(config, ret_message);
+    if (err) return err;
+
+    if (has_scheme(config->url, "mem://"))
+        return pawl_store_mem_open(config, ret_store, ret_message);
+    if (has_scheme(config->url, "sqlite://"))
+        return pawl_store_sqlite_open(config, ret_store, ret_message);
+    if (is_redis(config->url)) return pawl_store_redis_open(config, ret_store, ret_message);
+    return refuse_scheme(config->url, ret_message);
+}

@@ -12,24 +12,24 @@
 #include "state/store.h"
 
 enum pawl_node_event_type {
-    PAWL_NODE_TICK = 1,       /* the wake-up the core asked for; spurious ones are fine */
-    PAWL_NODE_OWN,            /* this sidecar is to own a partition */
-    PAWL_NODE_DISOWN,         /* … no longer */
+    PAWL_NODE_TICK = 1, /* the wake-up the core asked for; spurious ones are fine */
+    PAWL_NODE_OWN,      /* this sidecar is to own a partition */
+    PAWL_NODE_DISOWN,   /* … no longer */
     PAWL_NODE_STORE_REPLY,
-    PAWL_NODE_WORKER_OPENED,  /* a worker said HELLO and was accepted */
-    PAWL_NODE_WORKER_CLOSED,  /* its connection is gone */
+    PAWL_NODE_WORKER_OPENED, /* a worker said HELLO and was accepted */
+    PAWL_NODE_WORKER_CLOSED, /* its connection is gone */
     PAWL_NODE_WORKER_CREDIT,
-    PAWL_NODE_WORKER_BYE,     /* give it nothing new */
+    PAWL_NODE_WORKER_BYE, /* give it nothing new */
     PAWL_NODE_TURN_DONE,
     PAWL_NODE_NEED_HISTORY,
     PAWL_NODE_ACTIVITY_DONE,
-    PAWL_NODE_REQUEST,        /* a management call; exactly one ANSWER effect follows */
-    PAWL_NODE_REQUEST_GONE,   /* its asker has left: no answer is wanted */
+    PAWL_NODE_REQUEST,      /* a management call; exactly one ANSWER effect follows */
+    PAWL_NODE_REQUEST_GONE, /* its asker has left: no answer is wanted */
 };
 
 struct pawl_node_event {
     enum pawl_node_event_type type;
-    int64_t now_ms; /* Unix time, never going back from one event to the next */
+    int64_t now_ms;  /* Unix time, never going back from one event to the next */
     uint64_t worker; /* WORKER_*, TURN_DONE, NEED_HISTORY, ACTIVITY_DONE: which one */
     union {
         struct {
@@ -43,7 +43,7 @@ struct pawl_node_event {
         struct pawl_need_history need_history;
         const struct pawl_activity_done *activity_done;
         struct {
-            uint64_t token; /* chosen by the asker, unique while in flight */
+            uint64_t token;                     /* chosen by the asker, unique while in flight */
             const struct pawl_request *request; /* REQUEST; passed pawl_request_check */
         } request;
     };

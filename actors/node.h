@@ -14,10 +14,10 @@
 struct pawl_node;
 
 struct pawl_node_config {
-    const char *app;        /* app id of this sidecar */
-    const char *host;       /* name of this sidecar, for owner rows and logs */
-    uint32_t partitions;    /* 1..PAWL_PARTITIONS_MAX, as stored */
-    uint64_t seed;          /* of all random ids: from the OS in production */
+    const char *app;                   /* app id of this sidecar */
+    const char *host;                  /* name of this sidecar, for owner rows and logs */
+    uint32_t partitions;               /* 1..PAWL_PARTITIONS_MAX, as stored */
+    uint64_t seed;                     /* of all random ids: from the OS in production */
     uint32_t turns_in_flight_max;      /* 0: no limit besides credit */
     uint32_t activities_in_flight_max; /* 0: no limit besides credit */
     int64_t instance_idle_ms;          /* 0: PAWL_INSTANCE_IDLE_MS */
@@ -42,19 +42,19 @@ struct pawl_histogram {
 
 /* Counters only grow; gauges are as of now. */
 struct pawl_node_metrics {
-    uint64_t turns_total;           /* committed turns that ran workflow code */
-    uint64_t turns_retried_total;   /* dispatched again: worker lost, stale, history asked */
-    uint64_t steps_total;           /* operations resolved: activities, timers, children */
-    uint64_t activities_total;      /* activity executions that ended */
+    uint64_t turns_total;         /* committed turns that ran workflow code */
+    uint64_t turns_retried_total; /* dispatched again: worker lost, stale, history asked */
+    uint64_t steps_total;         /* operations resolved: activities, timers, children */
+    uint64_t activities_total;    /* activity executions that ended */
     uint64_t activities_failed_total;
     uint64_t activities_lost_total; /* dispatched to a worker that went away */
     uint64_t commits_total;
     uint64_t commits_conflict_total;
     uint64_t commits_unknown_total;
     uint64_t fenced_total;
-    uint64_t started_total;   /* instances created here */
+    uint64_t started_total; /* instances created here */
     uint64_t ended_total[PAWL_STATUS_COUNT];
-    uint64_t events_total;    /* external events accepted */
+    uint64_t events_total; /* external events accepted */
     uint64_t requests_total;
     uint64_t requests_failed_total;
     uint64_t store_ops_total[PAWL_STORE_OPS_END];

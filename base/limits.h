@@ -19,7 +19,8 @@
 #define PAWL_HISTORY_SIZE_MAX      (50u << 20) /* as above */
 #define PAWL_INBOX_ROWS_MAX        10000u      /* deliver answers PAWL_E_BUSY */
 #define PAWL_PENDING_OPS_MAX       10000u      /* the turn fails the instance with a reason */
-#define PAWL_SEEN_REQUESTS_MAX     10000u      /* older than a day leave; else PAWL_E_BUSY */
+#define PAWL_SEEN_REQUESTS_MAX       10000u      /* older than a day leave; else PAWL_E_BUSY */
+#define PAWL_SEEN_MS                 86400000    /* how long a request id is remembered */
 #define PAWL_TURN_ACTIONS_MAX      10000u      /* the turn fails the instance with a reason */
 #define PAWL_TURN_EVENTS_MAX       2048u       /* more wait for the next turn */
 #define PAWL_TURN_SIZE_MAX         (16u << 20) /* new events of one turn: as above */

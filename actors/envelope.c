@@ -1,0 +1,139 @@
+#include "actors/envelope.h"
+
+#include "base/bytes.h"
+#include "base/codec.h"
+#include "base/hash.h"
+#include "base/limits.h"
+
+#define ENVELOPE_SIZE_MAX (PAWL_PAYLOAD_SIZE_MAX * 2u)
+
+static struct pawl_bytes envelope_take(struct pawl_arena *arena, struct pawl_buf *buf)
+{
+    struct pawl_bytes bytes = PAWL_BYTES_ABSENT;
+    if (buf->bad == PAWL_OK) bytes = pawl_arena_copy(arena, pawl_buf_view(buf));
+    pawl_buf_deinit(buf);
+    return bytes;
+}
+
+struct pawl_bytes pawl_inbox_body_pack(struct pawl_arena *arena, const struct pawl_inbox_body *body)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, ENVELOPE_SIZE_MAX);
+    pawl_write_array(&buf, 3);
+    pawl_write_uint(&buf, body->gen);
+    pawl_write_uint(&buf, body->nonce);
+    pawl_write_bytes(&buf, body->event);
+    return envelope_take(arena, &buf);
+}
+
+pawl_err pawl_inbox_body_unpack(struct pawl_bytes bytes, struct pawl_inbox_body *ret_body)
+{
+    struct pawl_reader reader;
+    struct pawl_inbox_body body;
+    pawl_reader_init(&reader, bytes);
+    uint32_t fields = pawl_read_array(&reader, 16);
+    body.gen = (uint32_t)pawl_read_uint(&reader, UINT32_MAX);
+    body.nonce = pawl_read_uint(&reader, UINT64_MAX);
+    body.event = pawl_read_bytes(&reader);
+    for (uint32_t i = 3; i < fields; i++) pawl_read_skip(&reader);
+    pawl_err err = pawl_reader_finish(&reader);
+    if (err != PAWL_OK) return err;
+    if (fields < 3 || pawl_bytes_is_absent(body.event)) return PAWL_E_CORRUPT;
+    *ret_body = body;
+    return PAWL_OK;
+}
+
+static void parent_write(struct pawl_buf *buf, const struct pawl_parent *parent)
+{
+    pawl_write_array(buf, 6);
+    pawl_write_bytes(buf, parent->app);
+    pawl_write_bytes(buf, parent->instance);
+    pawl_write_id(buf, parent->inc);
+    pawl_write_uint(buf, parent->gen);
+    pawl_write_uint(buf, parent->op_id);
+    pawl_write_uint(buf, parent->nonce);
+}
+
+static struct pawl_parent parent_read(struct pawl_reader *reader)
+{
+    struct pawl_parent parent;
+    uint32_t fields = pawl_read_array(reader, 16);
+    parent.app = pawl_read_bytes(reader);
+    parent.instance = pawl_read_bytes(reader);
+    parent.inc = pawl_read_id(reader);
+    parent.gen = (uint32_t)pawl_read_uint(reader, UINT32_MAX);
+    parent.op_id = (uint32_t)pawl_read_uint(reader, UINT32_MAX);
+    parent.nonce = pawl_read_uint(reader, UINT64_MAX);
+    for (uint32_t i = 6; i < fields; i++) pawl_read_skip(reader);
+    if (fields < 6 && reader->err == PAWL_OK) reader->err = PAWL_E_CORRUPT;
+    return parent;
+}
+
+struct pawl_bytes pawl_message_body_pack(struct pawl_arena *arena,
+                                         const struct pawl_message_body *body)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, ENVELOPE_SIZE_MAX);
+    pawl_write_array(&buf, 4);
+    pawl_write_uint(&buf, (uint64_t)body->kind);
+    pawl_write_bytes(&buf, body->instance);
+    parent_write(&buf, &body->parent);
+    pawl_write_bytes(&buf, body->event);
+    return envelope_take(arena, &buf);
+}
+
+pawl_err pawl_message_body_unpack(struct pawl_bytes bytes, struct pawl_message_body *ret_body)
+{
+    struct pawl_reader reader;
+    struct pawl_message_body body;
+    pawl_reader_init(&reader, bytes);
+    uint32_t fields = pawl_read_array(&reader, 16);
+    uint64_t kind = pawl_read_uint(&reader, PAWL_MESSAGE_TERMINATE);
+    body.instance = pawl_read_bytes(&reader);
+    body.parent = parent_read(&reader);
+    body.event = pawl_read_bytes(&reader);
+    for (uint32_t i = 4; i < fields; i++) pawl_read_skip(&reader);
+    pawl_err err = pawl_reader_finish(&reader);
+    if (err != PAWL_OK) return err;
+    if (fields < 4 || kind == 0 || pawl_bytes_is_absent(body.event)) return PAWL_E_CORRUPT;
+    body.kind = (enum pawl_message_kind)kind;
+    *ret_body = body;
+    return PAWL_OK;
+}
+
+struct pawl_bytes pawl_parent_pack(struct pawl_arena *arena, const struct pawl_parent *parent)
+{
+    if (pawl_bytes_is_absent(parent->instance)) return PAWL_BYTES_ABSENT;
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, ENVELOPE_SIZE_MAX);
+    parent_write(&buf, parent);
+    return envelope_take(arena, &buf);
+}
+
+pawl_err pawl_parent_unpack(struct pawl_bytes bytes, struct pawl_parent *ret_parent)
+{
+    if (bytes.size == 0) {
+        *ret_parent = (struct pawl_parent){ .op_id = 0 };
+        return PAWL_OK;
+    }
+    struct pawl_reader reader;
+    pawl_reader_init(&reader, bytes);
+    struct pawl_parent parent = parent_read(&reader);
+    pawl_err err = pawl_reader_finish(&reader);
+    if (err == PAWL_OK) *ret_parent = parent;
+    return err;
+}
+
+struct pawl_bytes pawl_parent_key(struct pawl_arena *arena, const struct pawl_parent *parent)
+{
+    struct pawl_parent key = *parent;
+    key.nonce = 0;
+    return pawl_parent_pack(arena, &key);
+}
+
+uint64_t pawl_op_nonce(struct pawl_id id, struct pawl_op op)
+{
+    uint8_t name[5] = { (uint8_t)op.kind, (uint8_t)(op.id >> 24), (uint8_t)(op.id >> 16),
+                        (uint8_t)(op.id >> 8), (uint8_t)op.id };
+    return pawl_hash_keyed(id.bytes, pawl_bytes_make(name, sizeof name));
+}

@@ -1,0 +1,53 @@
+/* Envelope: the bytes the engine puts into inbox rows and outbox rows. The store
+ * passes them on unread. */
+#ifndef PAWL_ACTORS_ENVELOPE_H
+#define PAWL_ACTORS_ENVELOPE_H
+
+#include "sdk/history.h"
+#include "state/store.h"
+
+/* An inbox row: an event, and for a result which schedule of which generation it
+ * answers. The generation matters: ids restart with each one, and a row that was
+ * delivered to the old generation travels into the new one's inbox. */
+struct pawl_inbox_body {
+    uint32_t gen; /* 0: an external input */
+    uint64_t nonce;
+    struct pawl_bytes event; /* encoded history event */
+};
+
+struct pawl_bytes pawl_inbox_body_pack(struct pawl_arena *arena,
+                                       const struct pawl_inbox_body *body);
+PAWL_MUST_USE pawl_err pawl_inbox_body_unpack(struct pawl_bytes bytes,
+                                              struct pawl_inbox_body *ret_body);
+
+enum pawl_message_kind {
+    PAWL_MESSAGE_START_CHILD = 1, /* instance, parent, event: its EXECUTION_STARTED */
+    PAWL_MESSAGE_CHILD_DONE,      /* parent names the waiting operation; event: result */
+    PAWL_MESSAGE_EVENT,           /* instance, event: EVENT_RAISED */
+    PAWL_MESSAGE_TERMINATE,       /* instance, event: EXECUTION_TERMINATED; only a child
+                                     whose parent is `parent` */
+};
+
+/* An outbox row: what one instance says to another. */
+struct pawl_message_body {
+    enum pawl_message_kind kind;
+    struct pawl_bytes instance;
+    struct pawl_parent parent;
+    struct pawl_bytes event;
+};
+
+struct pawl_bytes pawl_message_body_pack(struct pawl_arena *arena,
+                                         const struct pawl_message_body *body);
+PAWL_MUST_USE pawl_err pawl_message_body_unpack(struct pawl_bytes bytes,
+                                                struct pawl_message_body *ret_body);
+
+/* The parent as stored in metadata, and the part of it that names the operation but
+ * not its nonce (see CREATE in state/store.h). */
+struct pawl_bytes pawl_parent_pack(struct pawl_arena *arena, const struct pawl_parent *parent);
+PAWL_MUST_USE pawl_err pawl_parent_unpack(struct pawl_bytes bytes, struct pawl_parent *ret_parent);
+struct pawl_bytes pawl_parent_key(struct pawl_arena *arena, const struct pawl_parent *parent);
+
+/* The nonce of an operation scheduled by the commit `id`. */
+uint64_t pawl_op_nonce(struct pawl_id id, struct pawl_op op);
+
+#endif /* PAWL_ACTORS_ENVELOPE_H */

@@ -1,0 +1,276 @@
+#include "actors/node.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "actors/activity.h"
+#include "actors/call.h"
+#include "actors/node_internal.h"
+#include "actors/outbox.h"
+#include "actors/partition.h"
+#include "actors/request.h"
+#include "actors/worker.h"
+#include "actors/workflow.h"
+#include "base/hash.h"
+#include "base/mutant.h"
+
+#ifdef PAWL_MUTANTS
+enum pawl_mutant pawl_mutant_active = PAWL_MUTANT_NONE;
+#endif
+
+const double pawl_histogram_bounds[PAWL_HISTOGRAM_BUCKETS - 1] = { 0.001, 0.002, 0.005, 0.01, 0.025,
+                                                                   0.05,  0.1,   0.25,  0.5,  1,
+                                                                   5,     30,    300 };
+
+void pawl_histogram_add(struct pawl_histogram *histogram, int64_t ms)
+{
+    double seconds = (double)(ms > 0 ? ms : 0) / 1000.0;
+    uint32_t bucket = 0;
+    while (bucket < PAWL_HISTOGRAM_BUCKETS - 1 && seconds > pawl_histogram_bounds[bucket]) bucket++;
+    histogram->buckets[bucket]++;
+    histogram->count++;
+    histogram->sum_seconds += seconds;
+}
+
+struct pawl_bytes pawl_bytes_dup(struct pawl_bytes bytes)
+{
+    if (pawl_bytes_is_absent(bytes)) return PAWL_BYTES_ABSENT;
+    uint8_t *copy = pawl_mem_alloc(bytes.size ? bytes.size : 1);
+    if (bytes.size) memcpy(copy, bytes.data, bytes.size);
+    return pawl_bytes_make(copy, bytes.size);
+}
+
+void pawl_bytes_free(struct pawl_bytes bytes)
+{
+    union {
+        const uint8_t *shown;
+        void *owned;
+    } memory = { bytes.data };
+    pawl_mem_free(memory.owned);
+}
+
+struct pawl_partition *pawl_node_partition(struct pawl_node *node, struct pawl_bytes instance)
+{
+    return &node->partitions[pawl_hash_partition(instance, node->config.partitions)];
+}
+
+/* Alarms ---------------------------------------------------------------------------------- */
+
+void pawl_alarm_clear(struct pawl_node *node, struct pawl_alarm *alarm)
+{
+    pawl_heap_remove(&node->alarms, &alarm->node);
+}
+
+void pawl_alarm_set(struct pawl_node *node, struct pawl_alarm *alarm, int64_t due_ms)
+{
+    pawl_alarm_clear(node, alarm);
+    pawl_heap_insert(&node->alarms, &alarm->node, due_ms);
+}
+
+/* Alarms set for now while firing wait for the next step, so a step ends. */
+static void node_fire_alarms(struct pawl_node *node)
+{
+    uint64_t end = node->alarms.next_order;
+    for (struct pawl_heap_node *due; (due = pawl_heap_peek(&node->alarms)) != NULL;) {
+        if (due->due_ms > node->now_ms || due->order >= end) return;
+        struct pawl_alarm *alarm = PAWL_CONTAINER_OF(due, struct pawl_alarm, node);
+        pawl_alarm_clear(node, alarm);
+        alarm->fire(node, alarm);
+    }
+}
+
+/* Answers, sends, log ------------------------------------------------------------------------ */
+
+void pawl_node_send(struct pawl_node *node, uint64_t worker, const struct pawl_frame *frame)
+{
+    struct pawl_effect *effect = pawl_effects_push(node->effects, PAWL_EFFECT_SEND);
+    effect->send.worker = worker;
+    effect->send.frame = frame;
+}
+
+void pawl_node_answer(struct pawl_node *node, uint64_t token, const struct pawl_answer *answer)
+{
+    if (token == 0) return;
+    if (answer->err != PAWL_OK) node->metrics.requests_failed_total++;
+    struct pawl_effect *effect = pawl_effects_push(node->effects, PAWL_EFFECT_ANSWER);
+    effect->answer.token = token;
+    effect->answer.answer = answer;
+}
+
+static struct pawl_bytes node_vprintf(struct pawl_node *node, const char *format, va_list args)
+{
+    char text[PAWL_MESSAGE_SIZE_MAX];
+    int size = vsnprintf(text, sizeof text, format, args);
+    if (size < 0) size = 0;
+    if ((size_t)size >= sizeof text) size = (int)sizeof text - 1;
+    return pawl_arena_copy(&node->effects->arena, pawl_bytes_make(text, (size_t)size));
+}
+
+void pawl_node_answer_err(struct pawl_node *node, uint64_t token, pawl_err err, const char *format,
+                          ...)
+{
+    struct pawl_answer *answer = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_answer);
+    va_list args;
+    va_start(args, format);
+    answer->err = err;
+    if (err != PAWL_OK) answer->message = node_vprintf(node, format, args);
+    va_end(args);
+    pawl_node_answer(node, token, answer);
+}
+
+void pawl_node_log(struct pawl_node *node, enum pawl_log_level level, const char *format, ...)
+{
+    struct pawl_effect *effect = pawl_effects_push(node->effects, PAWL_EFFECT_LOG);
+    va_list args;
+    va_start(args, format);
+    effect->log.level = (int)level;
+    effect->log.text = node_vprintf(node, format, args);
+    va_end(args);
+}
+
+/* Life ------------------------------------------------------------------------------------------
+ */
+
+static char *node_copy_text(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(pawl_mem_alloc(size), text, size);
+}
+
+struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
+{
+    PAWL_ASSERT(config->partitions >= 1 && config->partitions <= PAWL_PARTITIONS_MAX);
+    struct pawl_node *node = PAWL_NEW(struct pawl_node);
+    node->app = node_copy_text(config->app);
+    node->host = node_copy_text(config->host);
+    node->config = *config;
+    node->config.app = node->app;
+    node->config.host = node->host;
+    if (node->config.instance_idle_ms == 0) node->config.instance_idle_ms = PAWL_INSTANCE_IDLE_MS;
+    pawl_rng_init(&node->rng, config->seed);
+    pawl_heap_init(&node->alarms);
+    pawl_list_init(&node->calls_unused);
+    pawl_list_init(&node->calls_finished);
+    struct pawl_map *maps[] = { &node->workflows,  &node->workers,    &node->turn_lanes,
+                                &node->task_lanes, &node->activities, &node->activities_token,
+                                &node->messages,   &node->waiters,    &node->waiters_token };
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
+        pawl_map_init(maps[i], pawl_rng_next(&node->rng));
+    pawl_partitions_init(node);
+    return node;
+}
+
+void pawl_node_free(struct pawl_node *node)
+{
+    if (!node) return;
+    struct pawl_effects effects;
+    pawl_effects_init(&effects);
+    node->effects = &effects;
+    pawl_requests_deinit(node);
+    pawl_workflows_deinit(node);
+    pawl_activities_deinit(node);
+    pawl_outbox_deinit(node);
+    pawl_workers_deinit(node);
+    pawl_partitions_deinit(node);
+    pawl_calls_deinit(node);
+    pawl_heap_deinit(&node->alarms);
+    pawl_effects_deinit(&effects);
+    pawl_mem_free(node->app);
+    pawl_mem_free(node->host);
+    pawl_mem_free(node);
+}
+
+/* Steps -----------------------------------------------------------------------------------------
+ */
+
+static void node_dispatch(struct pawl_node *node, const struct pawl_node_event *event)
+{
+    switch (event->type) {
+    case PAWL_NODE_TICK: return;
+    case PAWL_NODE_OWN:
+        pawl_partition_on_own(node, event->own.partition, event->own.table_version);
+        return;
+    case PAWL_NODE_DISOWN: pawl_partition_on_disown(node, event->own.partition); return;
+    case PAWL_NODE_STORE_REPLY: pawl_call_on_store_reply(node, event->store_reply); return;
+    case PAWL_NODE_WORKER_OPENED: pawl_worker_on_opened(node, event->worker, event->hello); return;
+    case PAWL_NODE_WORKER_CLOSED: pawl_worker_on_closed(node, event->worker); return;
+    case PAWL_NODE_WORKER_CREDIT: pawl_worker_on_credit(node, event->worker, event->credit); return;
+    case PAWL_NODE_WORKER_BYE: pawl_worker_on_bye(node, event->worker); return;
+    case PAWL_NODE_TURN_DONE:
+        pawl_workflow_on_turn_done(node, event->worker, event->turn_done);
+        return;
+    case PAWL_NODE_NEED_HISTORY:
+        pawl_workflow_on_need_history(node, event->worker, &event->need_history);
+        return;
+    case PAWL_NODE_ACTIVITY_DONE:
+        pawl_activity_on_done(node, event->worker, event->activity_done);
+        return;
+    case PAWL_NODE_REQUEST:
+        pawl_request_on_call(node, event->request.token, event->request.request);
+        return;
+    case PAWL_NODE_REQUEST_GONE: pawl_request_on_gone(node, event->request.token); return;
+    }
+    PAWL_UNREACHABLE("not an event");
+}
+
+void pawl_node_step(struct pawl_node *node, const struct pawl_node_event *event,
+                    struct pawl_effects *effects)
+{
+    PAWL_ASSERT(event->now_ms >= node->now_ms);
+    node->now_ms = event->now_ms;
+    node->effects = effects;
+    pawl_calls_recycle(node);
+    pawl_arena_reset(&effects->arena);
+    effects->items = NULL;
+    effects->count = 0;
+    effects->capacity = 0;
+
+    node_dispatch(node, event);
+    node_fire_alarms(node);
+    pawl_worker_pump(node);
+
+    const struct pawl_heap_node *next = pawl_heap_peek(&node->alarms);
+    effects->wake_at_ms = next ? next->due_ms : 0;
+    node->effects = NULL;
+}
+
+/* Questions -------------------------------------------------------------------------------------
+ */
+
+static uint64_t node_count_waiting(const struct pawl_map *lanes)
+{
+    uint64_t count = 0;
+    uint32_t cursor = 0;
+    for (struct pawl_lane *lane; (lane = pawl_map_next(lanes, &cursor)) != NULL;)
+        for (struct pawl_list *link = lane->waiting.next; link != &lane->waiting; link = link->next)
+            count++;
+    return count;
+}
+
+const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node)
+{
+    /* Gauges are derived on demand; nothing else of the node changes. */
+    union {
+        const struct pawl_node *shown;
+        struct pawl_node *owned;
+    } self = { node };
+    struct pawl_node_metrics *metrics = &self.owned->metrics;
+    metrics->active_instances = node->workflows.count;
+    metrics->turns_queued = node_count_waiting(&node->turn_lanes);
+    metrics->activities_queued = node->activities.count - node->activities_token.count;
+    metrics->requests_waiting = node->waiters_token.count;
+    metrics->workers = node->workers.count;
+    metrics->partitions_owned = node->partitions_owned;
+    return metrics;
+}
+
+bool pawl_node_is_ready(const struct pawl_node *node)
+{
+    return node->partitions_wanted > 0 && node->partitions_owned == node->partitions_wanted;
+}
+
+bool pawl_node_is_quiet(const struct pawl_node *node)
+{
+    return node->calls_in_flight == 0 && node->metrics.turns_running == 0
+           && node->activities_token.count == 0;
+}

@@ -1,0 +1,125 @@
+/* The node's parts and what they share. Included by actors/ .c files only.
+ *
+ *   node         the events' way in; ownership of everything below
+ *   partition    acquire, poll, fenced: one per partition
+ *   call         a store operation in flight: kept until it is answered for good
+ *   workflow     one active instance as a machine
+ *   turn         actions of a worker -> the rows of one commit
+ *   activity     one activity execution as a machine
+ *   worker       connected workers, their credit, the lanes of waiting work
+ *   outbox       messages to other instances, until acknowledged
+ *   request      management calls
+ */
+#ifndef PAWL_ACTORS_NODE_INTERNAL_H
+#define PAWL_ACTORS_NODE_INTERNAL_H
+
+#include "actors/node.h"
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/heap.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+struct pawl_call;
+struct pawl_worker;
+struct pawl_workflow;
+
+/* Alarm: a deadline of some part. Embed it; fire runs on the first step at or after
+ * the time. */
+struct pawl_alarm {
+    struct pawl_heap_node node;
+    void (*fire)(struct pawl_node *node, struct pawl_alarm *alarm);
+};
+
+enum pawl_partition_state {
+    PAWL_PARTITION_FREE,
+    PAWL_PARTITION_ACQUIRING,
+    PAWL_PARTITION_OWNED,
+    PAWL_PARTITION_STATES_COUNT,
+};
+
+struct pawl_partition {
+    uint32_t index;
+    uint8_t state;
+    bool polling;    /* a POLL is in flight */
+    bool recovering; /* the first polls also return what an earlier owner has leased */
+    uint32_t recovery_skip;
+    uint64_t table_version;
+    struct pawl_fence fence;
+    struct pawl_alarm alarm; /* next poll, or next attempt to acquire */
+    uint64_t counts[PAWL_STATUS_COUNT];
+};
+
+struct pawl_node {
+    char *app;
+    char *host;
+    struct pawl_node_config config;
+    struct pawl_rng rng;
+    int64_t now_ms;
+    struct pawl_effects *effects; /* of the present step */
+    struct pawl_node_metrics metrics;
+    struct pawl_heap alarms;
+
+    struct pawl_partition *partitions;
+    uint32_t partitions_wanted; /* OWN minus DISOWN */
+    uint32_t partitions_owned;
+
+    struct pawl_call **calls; /* by slot; token = generation << 32 | slot + 1 */
+    uint32_t *calls_generation;
+    uint32_t calls_capacity;
+    uint32_t calls_in_flight;
+    struct pawl_list calls_unused; /* call objects ready for reuse */
+    uint32_t calls_unused_count;
+    struct pawl_list calls_finished; /* in this step: effects may still point into them */
+    uint32_t *slots_unused;          /* stack of slot numbers */
+    uint32_t slots_unused_count;
+
+    struct pawl_map workflows; /* instance id -> struct pawl_workflow */
+
+    struct pawl_map workers;    /* worker id -> struct pawl_worker */
+    struct pawl_map turn_lanes; /* workflow name -> struct pawl_lane */
+    struct pawl_map task_lanes; /* activity name -> struct pawl_lane */
+
+    struct pawl_map activities;       /* instance + inc + gen + op -> struct pawl_activity */
+    struct pawl_map activities_token; /* dispatch token -> the running ones */
+
+    struct pawl_map messages; /* message id -> struct pawl_message: being delivered */
+
+    struct pawl_map waiters;       /* instance -> struct pawl_waiters */
+    struct pawl_map waiters_token; /* request token -> struct pawl_waiter */
+};
+
+/* Effects ------------------------------------------------------------------------ */
+
+struct pawl_effect *pawl_effects_push(struct pawl_effects *effects, enum pawl_effect_type type);
+
+/* A frame to a worker; the frame must live in the effects' arena or until the next
+ * step. */
+void pawl_node_send(struct pawl_node *node, uint64_t worker, const struct pawl_frame *frame);
+
+void pawl_node_log(struct pawl_node *node, enum pawl_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The answer is copied by reference: it must live until the next step. */
+void pawl_node_answer(struct pawl_node *node, uint64_t token, const struct pawl_answer *answer);
+
+/* An answer that is only an error and a text for a person. */
+void pawl_node_answer_err(struct pawl_node *node, uint64_t token, pawl_err err, const char *format,
+                          ...) __attribute__((format(printf, 4, 5)));
+
+void pawl_alarm_set(struct pawl_node *node, struct pawl_alarm *alarm, int64_t due_ms);
+void pawl_alarm_clear(struct pawl_node *node, struct pawl_alarm *alarm);
+
+void pawl_histogram_add(struct pawl_histogram *histogram, int64_t ms);
+
+struct pawl_partition *pawl_node_partition(struct pawl_node *node, struct pawl_bytes instance);
+
+/* A heap copy of bytes, absent stays absent. Free `data` with pawl_mem_free. */
+struct pawl_bytes pawl_bytes_dup(struct pawl_bytes bytes);
+void pawl_bytes_free(struct pawl_bytes bytes);
+
+#endif /* PAWL_ACTORS_NODE_INTERNAL_H */

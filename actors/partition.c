@@ -1,0 +1,223 @@
+#include "actors/partition.h"
+
+#include "actors/call.h"
+#include "actors/outbox.h"
+#include "actors/workflow.h"
+#include "base/fsm.h"
+
+#define ACQUIRE_AGAIN_MS 1000
+
+#define ALLOW(state) PAWL_FSM_BIT(PAWL_PARTITION_##state)
+static const struct pawl_fsm_state partition_states[PAWL_PARTITION_STATES_COUNT] = {
+    [PAWL_PARTITION_FREE] = { "free", ALLOW(ACQUIRING) },
+    [PAWL_PARTITION_ACQUIRING] = { "acquiring", ALLOW(OWNED) | ALLOW(FREE) },
+    [PAWL_PARTITION_OWNED] = { "owned", ALLOW(ACQUIRING) | ALLOW(FREE) },
+};
+#undef ALLOW
+
+static void partition_move(struct pawl_node *node, struct pawl_partition *partition,
+                           enum pawl_partition_state state)
+{
+    if (partition->state == PAWL_PARTITION_OWNED) node->partitions_owned--;
+    pawl_fsm_move(partition_states, &partition->state, (uint8_t)state);
+    if (partition->state == PAWL_PARTITION_OWNED) node->partitions_owned++;
+}
+
+bool pawl_partition_is_owned(const struct pawl_partition *partition)
+{
+    return partition->state == PAWL_PARTITION_OWNED;
+}
+
+static bool fence_is_equal(const struct pawl_fence *a, const struct pawl_fence *b)
+{
+    return a->epoch == b->epoch && pawl_id_is_equal(a->nonce, b->nonce);
+}
+
+/* Poll ----------------------------------------------------------------------------------------- */
+
+static void partition_poll(struct pawl_node *node, struct pawl_partition *partition);
+
+static void partition_poll_item(struct pawl_node *node, const struct pawl_partition *partition,
+                                const struct pawl_poll_item *item)
+{
+    if (item->reminder.kind == PAWL_REMINDER_OUTBOX)
+        pawl_outbox_pump(node, partition->index, item->reminder.message, item->body);
+    else
+        pawl_workflow_on_reminder(node, &item->reminder);
+}
+
+static int64_t partition_next_poll_ms(const struct pawl_node *node,
+                                      const struct pawl_partition *partition,
+                                      const struct pawl_store_reply *reply)
+{
+    bool is_more = reply->poll.items_count + reply->poll.skipped >= PAWL_POLL_ITEMS_MAX;
+    if (is_more || partition->recovering) return node->now_ms;
+    int64_t next_ms = node->now_ms + PAWL_POLL_EVERY_MS;
+    int64_t due_ms = reply->poll.next_due_ms;
+    if (due_ms == 0 || due_ms > next_ms) return next_ms;
+    return due_ms > node->now_ms ? due_ms : node->now_ms + 1;
+}
+
+static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
+                                const struct pawl_store_reply *reply)
+{
+    struct pawl_partition *partition = &node->partitions[call->request.partition];
+    if (!pawl_partition_is_owned(partition)
+        || !fence_is_equal(&partition->fence, &call->request.poll.fence))
+        return;
+    partition->polling = false;
+    if (reply->err == PAWL_E_FENCED) {
+        pawl_partition_on_fenced(node, partition, &call->request.poll.fence);
+        return;
+    }
+    if (reply->err != PAWL_OK) {
+        pawl_alarm_set(node, &partition->alarm, node->now_ms + PAWL_POLL_EVERY_MS);
+        return;
+    }
+    for (size_t i = 0; i < PAWL_STATUS_COUNT; i++) {
+        node->metrics.instances[i] += reply->poll.counts[i] - partition->counts[i];
+        partition->counts[i] = reply->poll.counts[i];
+    }
+    bool is_end = reply->poll.items_count + reply->poll.skipped < PAWL_POLL_ITEMS_MAX;
+    partition->recovery_skip += reply->poll.skipped;
+    if (is_end) partition->recovering = false;
+    for (uint32_t i = 0; i < reply->poll.items_count; i++)
+        partition_poll_item(node, partition, &reply->poll.items[i]);
+    if (pawl_partition_is_owned(partition))
+        pawl_alarm_set(node, &partition->alarm, partition_next_poll_ms(node, partition, reply));
+}
+
+/* Right after acquiring, what an earlier owner has leased is due at once: that owner
+ * is fenced and will not do it. Timers keep their time. */
+static void partition_poll(struct pawl_node *node, struct pawl_partition *partition)
+{
+    if (partition->polling) return;
+    struct pawl_call *call =
+        pawl_call_new(node, PAWL_STORE_POLL, partition->index, partition_on_polled);
+    call->attempts_max = 1;
+    call->request.poll = (struct pawl_poll){
+        .fence = partition->fence,
+        .now_ms = node->now_ms,
+        .until_ms = node->now_ms + (partition->recovering ? PAWL_LEASE_MS_MAX : 0),
+        .skip = partition->recovering ? partition->recovery_skip : 0,
+        .max = PAWL_POLL_ITEMS_MAX,
+    };
+    partition->polling = true;
+    pawl_call_send(node, call);
+}
+
+/* Acquire -------------------------------------------------------------------------------------- */
+
+static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call,
+                                  const struct pawl_store_reply *reply)
+{
+    struct pawl_partition *partition = &node->partitions[call->request.partition];
+    if (partition->state != PAWL_PARTITION_ACQUIRING) return;
+    if (!pawl_id_is_equal(partition->fence.nonce, call->request.acquire.nonce)) return;
+    if (reply->err != PAWL_OK) {
+        if (reply->err == PAWL_E_CONFLICT)
+            pawl_node_log(node, PAWL_LOG_WARN,
+                          "partition %u is owned under a newer placement table; waiting",
+                          partition->index);
+        else
+            pawl_node_log(node, PAWL_LOG_ERROR, "partition %u cannot be acquired: %s (%.*s)",
+                          partition->index, pawl_err_text(reply->err),
+                          PAWL_BYTES_FMT(reply->message));
+        pawl_alarm_set(node, &partition->alarm, node->now_ms + ACQUIRE_AGAIN_MS);
+        return;
+    }
+    partition->fence.epoch = reply->acquire.epoch;
+    partition->recovering = true;
+    partition->recovery_skip = 0;
+    partition->polling = false;
+    partition_move(node, partition, PAWL_PARTITION_OWNED);
+    partition_poll(node, partition);
+}
+
+static void partition_acquire(struct pawl_node *node, struct pawl_partition *partition)
+{
+    partition->fence = (struct pawl_fence){ .nonce = pawl_rng_id(&node->rng) };
+    struct pawl_call *call =
+        pawl_call_new(node, PAWL_STORE_ACQUIRE, partition->index, partition_on_acquired);
+    call->request.acquire = (struct pawl_acquire){ .table_version = partition->table_version,
+                                                   .nonce = partition->fence.nonce,
+                                                   .owner = pawl_bytes_str(node->host),
+                                                   .now_ms = node->now_ms };
+    pawl_call_send(node, call);
+}
+
+static void partition_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
+{
+    struct pawl_partition *partition = PAWL_CONTAINER_OF(alarm, struct pawl_partition, alarm);
+    switch ((enum pawl_partition_state)partition->state) {
+    case PAWL_PARTITION_ACQUIRING: partition_acquire(node, partition); return;
+    case PAWL_PARTITION_OWNED: partition_poll(node, partition); return;
+    default: return;
+    }
+}
+
+/* Everything in memory rests on ownership: without it, none of it may be used. */
+static void partition_forget_all(struct pawl_node *node, const struct pawl_partition *partition,
+                                 pawl_err err)
+{
+    uint32_t cursor = 0;
+    for (struct pawl_workflow *workflow;
+         (workflow = pawl_map_next(&node->workflows, &cursor)) != NULL;)
+        if (workflow->partition == partition) pawl_workflow_forget(node, workflow, err);
+}
+
+void pawl_partition_on_fenced(struct pawl_node *node, struct pawl_partition *partition,
+                              const struct pawl_fence *fence)
+{
+    if (!pawl_partition_is_owned(partition) || !fence_is_equal(&partition->fence, fence)) return;
+    node->metrics.fenced_total++;
+    pawl_node_log(node, PAWL_LOG_WARN,
+                  "partition %u was taken over by another sidecar; dropped what was held of it",
+                  partition->index);
+    partition_move(node, partition, PAWL_PARTITION_ACQUIRING);
+    partition_forget_all(node, partition, PAWL_E_FENCED);
+    pawl_alarm_set(node, &partition->alarm, node->now_ms + ACQUIRE_AGAIN_MS);
+}
+
+void pawl_partition_on_own(struct pawl_node *node, uint32_t index, uint64_t table_version)
+{
+    PAWL_ASSERT(index < node->config.partitions);
+    struct pawl_partition *partition = &node->partitions[index];
+    partition->table_version = table_version;
+    if (partition->state != PAWL_PARTITION_FREE) return;
+    node->partitions_wanted++;
+    partition_move(node, partition, PAWL_PARTITION_ACQUIRING);
+    partition_acquire(node, partition);
+}
+
+void pawl_partition_on_disown(struct pawl_node *node, uint32_t index)
+{
+    PAWL_ASSERT(index < node->config.partitions);
+    struct pawl_partition *partition = &node->partitions[index];
+    if (partition->state == PAWL_PARTITION_FREE) return;
+    node->partitions_wanted--;
+    pawl_alarm_clear(node, &partition->alarm);
+    partition_move(node, partition, PAWL_PARTITION_FREE);
+    partition_forget_all(node, partition, PAWL_E_FENCED);
+    for (size_t i = 0; i < PAWL_STATUS_COUNT; i++) {
+        node->metrics.instances[i] -= partition->counts[i];
+        partition->counts[i] = 0;
+    }
+}
+
+void pawl_partitions_init(struct pawl_node *node)
+{
+    uint32_t count = node->config.partitions;
+    node->partitions = pawl_mem_alloc(count * sizeof *node->partitions);
+    for (uint32_t i = 0; i < count; i++) {
+        node->partitions[i].index = i;
+        node->partitions[i].alarm.fire = partition_on_alarm;
+    }
+}
+
+void pawl_partitions_deinit(struct pawl_node *node)
+{
+    for (uint32_t i = 0; i < node->config.partitions; i++)
+        pawl_alarm_clear(node, &node->partitions[i].alarm);
+    pawl_mem_free(node->partitions);
+}

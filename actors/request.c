@@ -1,0 +1,354 @@
+#include "actors/request.h"
+
+#include "actors/call.h"
+#include "actors/request_list.h"
+#include "actors/waiter.h"
+#include "actors/workflow.h"
+
+#define CLIENT_ATTEMPTS_MAX 3u
+
+/* A store call on behalf of a client: few attempts, because somebody waits. */
+static struct pawl_call *client_call(struct pawl_node *node, uint64_t token, enum pawl_store_op op,
+                                     struct pawl_bytes instance, pawl_call_on_reply *on_reply)
+{
+    struct pawl_call *call =
+        pawl_call_new(node, op, pawl_node_partition(node, instance)->index, on_reply);
+    call->request_token = token;
+    call->attempts_max = CLIENT_ATTEMPTS_MAX;
+    call->instance = pawl_arena_copy(&call->arena, instance);
+    return call;
+}
+
+void pawl_request_answer_store_err(struct pawl_node *node, uint64_t token,
+                                   struct pawl_bytes instance, const struct pawl_store_reply *reply)
+{
+    switch (reply->err) {
+    case PAWL_E_NOT_FOUND:
+        pawl_node_answer_err(node, token, reply->err,
+                             "unable to find workflow with the provided instance ID: %.*s",
+                             PAWL_BYTES_FMT(instance));
+        return;
+    case PAWL_E_TERMINAL:
+        pawl_node_answer_err(node, token, reply->err, "workflow instance '%.*s' has already ended",
+                             PAWL_BYTES_FMT(instance));
+        return;
+    case PAWL_E_NOT_TERMINAL:
+        pawl_node_answer_err(node, token, reply->err,
+                             "workflow instance '%.*s' has not ended yet: terminate it first, or "
+                             "purge with force",
+                             PAWL_BYTES_FMT(instance));
+        return;
+    case PAWL_E_BUSY:
+        pawl_node_answer_err(node, token, reply->err,
+                             "too many events wait for workflow instance '%.*s'; try again later",
+                             PAWL_BYTES_FMT(instance));
+        return;
+    default:
+        pawl_node_answer_err(node, token, reply->err, "%s%s%.*s", pawl_err_text(reply->err),
+                             reply->message.size ? ": " : "", PAWL_BYTES_FMT(reply->message));
+    }
+}
+
+/* Start --------------------------------------------------------------------------------------- */
+
+static void answer_instance(struct pawl_node *node, uint64_t token, struct pawl_bytes instance)
+{
+    struct pawl_answer *answer = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_answer);
+    answer->instance = pawl_arena_copy(&node->effects->arena, instance);
+    pawl_node_answer(node, token, answer);
+}
+
+static void start_on_created(struct pawl_node *node, struct pawl_call *call,
+                             const struct pawl_store_reply *reply)
+{
+    const enum pawl_reuse *reuse = call->context;
+    switch (reply->err) {
+    case PAWL_OK:
+        node->metrics.started_total++;
+        answer_instance(node, call->request_token, call->instance);
+        pawl_workflow_on_created(node, call->instance, &reply->create.metadata,
+                                 call->request.create.delivery, call->request.create.body);
+        return;
+    case PAWL_E_DUPLICATE: answer_instance(node, call->request_token, call->instance); return;
+    case PAWL_E_EXISTS:
+        if (*reuse == PAWL_REUSE_RETURN) {
+            answer_instance(node, call->request_token, call->instance);
+            return;
+        }
+        pawl_node_answer_err(
+            node, call->request_token, PAWL_E_EXISTS,
+            "%s workflow with ID '%.*s' already exists (status %s)",
+            pawl_status_is_terminal(reply->create.metadata.status) ? "a" : "an active",
+            PAWL_BYTES_FMT(call->instance), pawl_status_name((int)reply->create.metadata.status));
+        return;
+    default: pawl_request_answer_store_err(node, call->request_token, call->instance, reply);
+    }
+}
+
+static struct pawl_bytes start_new_id(struct pawl_node *node)
+{
+    struct pawl_id id = pawl_rng_id(&node->rng);
+    char hex[PAWL_ID_TEXT_SIZE];
+    id.bytes[6] = (uint8_t)(0x40 | (id.bytes[6] & 0x0f)); /* UUID version 4 */
+    id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f));
+    pawl_id_format(id, hex);
+    return pawl_arena_printf(&node->effects->arena, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8,
+                             hex + 12, hex + 16, hex + 20);
+}
+
+static struct pawl_bytes start_event(struct pawl_node *node, struct pawl_arena *arena,
+                                     const struct pawl_request *request)
+{
+    struct pawl_history_event started =
+        pawl_history_event_make(PAWL_EVENT_EXECUTION_STARTED, node->now_ms);
+    started.name = request->name;
+    started.version = request->version;
+    started.payload = request->payload;
+    started.start_at_ms = request->start_at_ms;
+    started.execution = pawl_rng_id(&node->rng);
+    return pawl_history_event_pack(arena, &started);
+}
+
+static void request_start(struct pawl_node *node, uint64_t token,
+                          const struct pawl_request *request)
+{
+    struct pawl_bytes instance = request->instance.size ? request->instance : start_new_id(node);
+    struct pawl_call *call =
+        client_call(node, token, PAWL_STORE_CREATE, instance, start_on_created);
+    struct pawl_arena *arena = &call->arena;
+    enum pawl_reuse *reuse = PAWL_ARENA_NEW(arena, enum pawl_reuse);
+    *reuse = request->reuse;
+    call->context = reuse;
+
+    struct pawl_bytes request_id = pawl_arena_copy(arena, request->request_id);
+    if (request_id.size == 0) {
+        char text[PAWL_ID_TEXT_SIZE];
+        pawl_id_format(pawl_rng_id(&node->rng), text);
+        request_id = pawl_arena_copy(arena, pawl_bytes_str(text));
+    }
+    struct pawl_inbox_body body = { .event = start_event(node, arena, request) };
+    call->request.create = (struct pawl_create){
+        .instance = call->instance,
+        .request_id = request_id,
+        .inc = pawl_rng_id(&node->rng),
+        .delivery = pawl_rng_id(&node->rng),
+        .body = pawl_inbox_body_pack(arena, &body),
+        .name = pawl_arena_copy(arena, request->name),
+        .version = pawl_arena_copy(arena, request->version),
+        .input = pawl_arena_copy(arena, request->payload),
+        .created_ms = node->now_ms,
+        .start_at_ms = request->start_at_ms,
+        .replace_terminal = request->reuse == PAWL_REUSE_TERMINAL,
+    };
+    pawl_call_send(node, call);
+}
+
+/* Get and wait ----------------------------------------------------------------------------------
+ */
+
+void pawl_request_fill_state(struct pawl_bytes instance, const struct pawl_metadata *metadata,
+                             struct pawl_bytes custom_status, struct pawl_instance_state *ret_state)
+{
+    struct pawl_parent parent;
+    *ret_state = (struct pawl_instance_state){ .instance = instance,
+                                               .name = metadata->name,
+                                               .version = metadata->version,
+                                               .status = metadata->status,
+                                               .gen = metadata->gen,
+                                               .history_count = metadata->history_count,
+                                               .created_ms = metadata->created_ms,
+                                               .started_ms = metadata->started_ms,
+                                               .updated_ms = metadata->updated_ms,
+                                               .completed_ms = metadata->completed_ms,
+                                               .custom_status = custom_status };
+    if (pawl_parent_unpack(metadata->parent, &parent) == PAWL_OK)
+        ret_state->parent_instance = parent.instance;
+}
+
+void pawl_request_answer_state(struct pawl_node *node, uint64_t token, struct pawl_bytes instance,
+                               const struct pawl_snapshot *snapshot, bool reached)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_answer *answer = PAWL_ARENA_NEW(arena, struct pawl_answer);
+    struct pawl_instance_state *state = PAWL_ARENA_NEW(arena, struct pawl_instance_state);
+    pawl_request_fill_state(instance, &snapshot->metadata, snapshot->custom_status, state);
+    state->input = snapshot->payloads.input;
+    state->output = snapshot->payloads.output;
+    if (snapshot->payloads.failure.size
+        && pawl_failure_decode(snapshot->payloads.failure, &state->failure) != PAWL_OK)
+        state->failure = (struct pawl_failure_view){ .present = true };
+    answer->instance = instance;
+    answer->states_count = 1;
+    answer->states = state;
+    answer->reached = reached;
+    pawl_node_answer(node, token, answer);
+}
+
+static void get_on_loaded(struct pawl_node *node, struct pawl_call *call,
+                          const struct pawl_store_reply *reply)
+{
+    if (reply->err != PAWL_OK) {
+        pawl_request_answer_store_err(node, call->request_token, call->instance, reply);
+        return;
+    }
+    pawl_request_answer_state(node, call->request_token, call->instance, &reply->load.snapshot,
+                              false);
+}
+
+static void request_get(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
+{
+    struct pawl_call *call =
+        client_call(node, token, PAWL_STORE_LOAD, request->instance, get_on_loaded);
+    call->request.load =
+        (struct pawl_load){ .instance = call->instance,
+                            .want = request->with_payloads ? PAWL_LOAD_PAYLOADS : 0 };
+    pawl_call_send(node, call);
+}
+
+/* Raise ------------------------------------------------------------------------------------------
+ */
+
+static void answer_ok(struct pawl_node *node, uint64_t token)
+{
+    pawl_node_answer_err(node, token, PAWL_OK, "%s", "");
+}
+
+static void raise_on_delivered(struct pawl_node *node, struct pawl_call *call,
+                               const struct pawl_store_reply *reply)
+{
+    if (reply->err != PAWL_OK && reply->err != PAWL_E_DUPLICATE) {
+        pawl_request_answer_store_err(node, call->request_token, call->instance, reply);
+        return;
+    }
+    answer_ok(node, call->request_token);
+    if (reply->err != PAWL_OK) return;
+    node->metrics.events_total++;
+    pawl_workflow_on_delivered(node, call->instance, reply->deliver.index,
+                               call->request.deliver.delivery, call->request.deliver.body);
+}
+
+static void request_raise(struct pawl_node *node, uint64_t token,
+                          const struct pawl_request *request)
+{
+    struct pawl_call *call =
+        client_call(node, token, PAWL_STORE_DELIVER, request->instance, raise_on_delivered);
+    struct pawl_arena *arena = &call->arena;
+    struct pawl_history_event raised =
+        pawl_history_event_make(PAWL_EVENT_EVENT_RAISED, node->now_ms);
+    raised.name = request->name;
+    raised.payload = request->payload;
+    struct pawl_inbox_body body = { .event = pawl_history_event_pack(arena, &raised) };
+    struct pawl_bytes request_id = pawl_arena_copy(arena, request->request_id);
+    if (request_id.size == 0) {
+        char text[PAWL_ID_TEXT_SIZE];
+        pawl_id_format(pawl_rng_id(&node->rng), text);
+        request_id = pawl_arena_copy(arena, pawl_bytes_str(text));
+    }
+    call->request.deliver = (struct pawl_deliver){ .instance = call->instance,
+                                                   .request_id = request_id,
+                                                   .delivery = pawl_rng_id(&node->rng),
+                                                   .body = pawl_inbox_body_pack(arena, &body),
+                                                   .now_ms = node->now_ms,
+                                                   .inbox_max = PAWL_INBOX_ROWS_MAX,
+                                                   .seen_max = PAWL_SEEN_REQUESTS_MAX,
+                                                   .seen_ms_max = PAWL_SEEN_MS };
+    pawl_call_send(node, call);
+}
+
+/* History and rerun -------------------------------------------------------------------------------
+ */
+
+static void history_on_loaded(struct pawl_node *node, struct pawl_call *call,
+                              const struct pawl_store_reply *reply)
+{
+    if (reply->err != PAWL_OK) {
+        pawl_request_answer_store_err(node, call->request_token, call->instance, reply);
+        return;
+    }
+    struct pawl_answer *answer = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_answer);
+    answer->instance = call->instance;
+    answer->events_total = reply->load.snapshot.metadata.history_count;
+    answer->events_count = reply->load.snapshot.history_count;
+    answer->events = reply->load.snapshot.history;
+    pawl_node_answer(node, call->request_token, answer);
+}
+
+static void request_history(struct pawl_node *node, uint64_t token,
+                            const struct pawl_request *request)
+{
+    struct pawl_call *call =
+        client_call(node, token, PAWL_STORE_LOAD, request->instance, history_on_loaded);
+    call->request.load =
+        (struct pawl_load){ .instance = call->instance,
+                            .want = PAWL_LOAD_HISTORY,
+                            .history_from = request->from,
+                            .history_max = request->limit ? request->limit : PAWL_LOAD_HISTORY_MAX,
+                            .history_size_max = PAWL_LOAD_HISTORY_SIZE_MAX };
+    pawl_call_send(node, call);
+}
+
+static void rerun_on_loaded(struct pawl_node *node, struct pawl_call *call,
+                            const struct pawl_store_reply *reply)
+{
+    const struct pawl_request *asked = call->context;
+    if (reply->err != PAWL_OK) {
+        pawl_request_answer_store_err(node, call->request_token, call->instance, reply);
+        return;
+    }
+    const struct pawl_snapshot *source = &reply->load.snapshot;
+    if (!pawl_status_is_terminal(source->metadata.status)) {
+        pawl_node_answer_err(
+            node, call->request_token, PAWL_E_NOT_TERMINAL,
+            "workflow instance '%.*s' has not ended yet, so it cannot be run again",
+            PAWL_BYTES_FMT(call->instance));
+        return;
+    }
+    struct pawl_request start = { .op = PAWL_REQUEST_START,
+                                  .reuse = PAWL_REUSE_REFUSE,
+                                  .instance = asked->new_instance,
+                                  .request_id = asked->request_id,
+                                  .name = source->metadata.name,
+                                  .version = source->metadata.version,
+                                  .payload = pawl_bytes_is_absent(asked->payload)
+                                                 ? source->payloads.input
+                                                 : asked->payload };
+    request_start(node, call->request_token, &start);
+}
+
+static void request_rerun(struct pawl_node *node, uint64_t token,
+                          const struct pawl_request *request)
+{
+    struct pawl_call *call =
+        client_call(node, token, PAWL_STORE_LOAD, request->instance, rerun_on_loaded);
+    struct pawl_request *kept = PAWL_ARENA_NEW(&call->arena, struct pawl_request);
+    kept->new_instance = pawl_arena_copy(&call->arena, request->new_instance);
+    kept->request_id = pawl_arena_copy(&call->arena, request->request_id);
+    kept->payload = pawl_arena_copy(&call->arena, request->payload);
+    call->context = kept;
+    call->request.load =
+        (struct pawl_load){ .instance = call->instance, .want = PAWL_LOAD_PAYLOADS };
+    pawl_call_send(node, call);
+}
+
+/* Entry
+ * --------------------------------------------------------------------------------------------- */
+
+void pawl_request_on_call(struct pawl_node *node, uint64_t token,
+                          const struct pawl_request *request)
+{
+    node->metrics.requests_total++;
+    switch (request->op) {
+    case PAWL_REQUEST_START: request_start(node, token, request); return;
+    case PAWL_REQUEST_GET: request_get(node, token, request); return;
+    case PAWL_REQUEST_WAIT: pawl_waiter_on_wait(node, token, request); return;
+    case PAWL_REQUEST_RAISE: request_raise(node, token, request); return;
+    case PAWL_REQUEST_SUSPEND:
+    case PAWL_REQUEST_RESUME:
+    case PAWL_REQUEST_TERMINATE: pawl_workflow_on_control(node, request, token); return;
+    case PAWL_REQUEST_PURGE: pawl_request_purge(node, token, request); return;
+    case PAWL_REQUEST_LIST: pawl_request_list(node, token, request); return;
+    case PAWL_REQUEST_HISTORY: request_history(node, token, request); return;
+    case PAWL_REQUEST_RERUN: request_rerun(node, token, request); return;
+    }
+    PAWL_UNREACHABLE("pawl_request_check lets no other operation through");
+}

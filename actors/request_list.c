@@ -1,0 +1,322 @@
+#include "actors/request_list.h"
+
+#include "actors/call.h"
+#include "actors/envelope.h"
+#include "actors/request.h"
+#include "actors/workflow.h"
+#include "base/codec.h"
+
+#define LIST_LIMIT_DEFAULT 50u
+#define LIST_SCAN_MAX      1000u
+
+/* List: every partition gives its newest matches; the newest of all of them are the
+ * page. A partition that stopped scanning before it found enough is asked on. ----------- */
+
+struct list_row {
+    struct pawl_bytes instance;
+    struct pawl_instance_state state;
+};
+
+struct list_job {
+    struct pawl_arena arena;
+    uint64_t token;
+    struct pawl_query query; /* of the first round */
+    uint32_t limit;
+    uint32_t outstanding;
+    bool failed;
+    uint32_t rows_count;
+    uint32_t rows_capacity;
+    struct list_row *rows; /* newest first, at most limit + 1 */
+};
+
+static struct pawl_bytes list_cursor_pack(struct pawl_arena *arena, int64_t created_ms,
+                                          struct pawl_bytes instance)
+{
+    struct pawl_bytes text = pawl_arena_printf(arena, "%lld|", (long long)created_ms);
+    uint8_t *joined = pawl_arena_alloc(arena, text.size + instance.size);
+    memcpy(joined, text.data, text.size);
+    memcpy(joined + text.size, instance.data, instance.size);
+    return pawl_bytes_make(joined, text.size + instance.size);
+}
+
+static bool list_cursor_unpack(struct pawl_bytes cursor, struct pawl_query *query)
+{
+    int64_t created_ms = 0;
+    size_t at = 0;
+    while (at < cursor.size && at < 18 && cursor.data[at] >= '0' && cursor.data[at] <= '9')
+        created_ms = created_ms * 10 + (cursor.data[at++] - '0');
+    if (at == 0 || at + 1 >= cursor.size || cursor.data[at] != '|') return false;
+    query->before_created_ms = created_ms;
+    query->before_instance = pawl_bytes_make(cursor.data + at + 1, cursor.size - at - 1);
+    return true;
+}
+
+/* Newest first: created, then id, both descending. */
+static int list_order(const struct list_row *a, const struct list_row *b)
+{
+    if (a->state.created_ms != b->state.created_ms)
+        return a->state.created_ms > b->state.created_ms ? -1 : 1;
+    return pawl_bytes_compare(b->instance, a->instance);
+}
+
+static void list_insert(struct list_job *job, const struct list_row *row)
+{
+    uint32_t at = job->rows_count;
+    while (at > 0 && list_order(row, &job->rows[at - 1]) < 0) at--;
+    if (at == job->rows_capacity) return; /* older than a full page */
+    uint32_t moved = job->rows_count - at;
+    if (job->rows_count == job->rows_capacity)
+        moved--;
+    else
+        job->rows_count++;
+    memmove(&job->rows[at + 1], &job->rows[at], moved * sizeof *job->rows);
+    job->rows[at] = *row;
+}
+
+static struct pawl_instance_state list_copy_state(struct pawl_arena *arena,
+                                                  const struct pawl_query_row *row)
+{
+    struct pawl_instance_state state;
+    pawl_request_fill_state(row->instance, &row->metadata, row->custom_status, &state);
+    state.instance = pawl_arena_copy(arena, state.instance);
+    state.name = pawl_arena_copy(arena, state.name);
+    state.version = pawl_arena_copy(arena, state.version);
+    state.custom_status = pawl_arena_copy(arena, state.custom_status);
+    state.parent_instance = pawl_arena_copy(arena, state.parent_instance);
+    return state;
+}
+
+static void list_answer(struct pawl_node *node, struct list_job *job)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_answer *answer = PAWL_ARENA_NEW(arena, struct pawl_answer);
+    uint32_t count = job->rows_count < job->limit ? job->rows_count : job->limit;
+    answer->states_count = count;
+    answer->states = PAWL_ARENA_ARRAY(arena, struct pawl_instance_state, count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct pawl_instance_state *state = &answer->states[i];
+        *state = job->rows[i].state;
+        state->instance = pawl_arena_copy(arena, state->instance);
+        state->name = pawl_arena_copy(arena, state->name);
+        state->version = pawl_arena_copy(arena, state->version);
+        state->custom_status = pawl_arena_copy(arena, state->custom_status);
+        state->parent_instance = pawl_arena_copy(arena, state->parent_instance);
+    }
+    if (job->rows_count > job->limit)
+        answer->cursor = list_cursor_pack(arena, answer->states[count - 1].created_ms,
+                                          answer->states[count - 1].instance);
+    pawl_node_answer(node, job->token, answer);
+}
+
+static void list_ask(struct pawl_node *node, struct list_job *job, uint32_t partition,
+                     const struct pawl_query *query);
+
+static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
+                         const struct pawl_store_reply *reply)
+{
+    struct list_job *job = call->context;
+    job->outstanding--;
+    if (reply->err != PAWL_OK) {
+        if (!job->failed) pawl_request_answer_store_err(node, job->token, call->instance, reply);
+        job->failed = true;
+    } else if (!job->failed) {
+        for (uint32_t i = 0; i < reply->query.rows_count; i++) {
+            struct list_row row = { .state = list_copy_state(&job->arena, &reply->query.rows[i]) };
+            row.instance = row.state.instance;
+            list_insert(job, &row);
+        }
+        if (reply->query.more && reply->query.rows_count < call->request.query.limit) {
+            struct pawl_query next = call->request.query;
+            next.limit -= reply->query.rows_count;
+            next.before_created_ms = reply->query.scanned_created_ms;
+            next.before_instance = reply->query.scanned_instance;
+            list_ask(node, job, call->request.partition, &next);
+        }
+    }
+    if (job->outstanding > 0) return;
+    if (!job->failed) list_answer(node, job);
+    pawl_arena_deinit(&job->arena);
+    pawl_mem_free(job);
+}
+
+static void list_ask(struct pawl_node *node, struct list_job *job, uint32_t partition,
+                     const struct pawl_query *query)
+{
+    struct pawl_call *call = pawl_call_new(node, PAWL_STORE_QUERY, partition, list_on_rows);
+    call->attempts_max = 2;
+    call->context = job;
+    call->request.query = *query;
+    call->request.query.name = pawl_arena_copy(&call->arena, query->name);
+    call->request.query.prefix = pawl_arena_copy(&call->arena, query->prefix);
+    call->request.query.before_instance = pawl_arena_copy(&call->arena, query->before_instance);
+    job->outstanding++;
+    pawl_call_send(node, call);
+}
+
+void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
+{
+    uint32_t limit = request->limit ? request->limit : LIST_LIMIT_DEFAULT;
+    struct pawl_query query = { .status_mask = request->status_mask,
+                                .name = request->name,
+                                .prefix = request->prefix,
+                                .created_from_ms = request->created_from_ms,
+                                .created_to_ms = request->created_to_ms,
+                                .limit = limit + 1,
+                                .scan_max = LIST_SCAN_MAX };
+    if (request->cursor.size && !list_cursor_unpack(request->cursor, &query)) {
+        pawl_node_answer_err(node, token, PAWL_E_INVALID,
+                             "cursor: not one that an earlier list has returned");
+        return;
+    }
+    struct list_job *job = PAWL_NEW(struct list_job);
+    pawl_arena_init(&job->arena);
+    job->token = token;
+    job->limit = limit;
+    job->rows_capacity = limit + 1;
+    job->rows = PAWL_ARENA_ARRAY(&job->arena, struct list_row, limit + 1);
+    for (uint32_t i = 0; i < node->config.partitions; i++) list_ask(node, job, i, &query);
+}
+
+/* Purge ------------------------------------------------------------------------------------- */
+
+struct purge_item {
+    struct purge_item *next; /* deeper in the stack */
+    struct pawl_bytes instance;
+    struct pawl_id inc;
+    uint32_t history_from;
+    bool expanded; /* its children are on the stack above it, or gone */
+};
+
+struct purge_job {
+    struct pawl_arena arena;
+    uint64_t token;
+    bool force;
+    bool recursive;
+    struct purge_item *stack; /* top first; the instance asked for is the deepest */
+};
+
+static void purge_next(struct pawl_node *node, struct purge_job *job);
+
+static void purge_free(struct purge_job *job)
+{
+    pawl_arena_deinit(&job->arena);
+    pawl_mem_free(job);
+}
+
+static void purge_on_purged(struct pawl_node *node, struct pawl_call *call,
+                            const struct pawl_store_reply *reply)
+{
+    struct purge_job *job = call->context;
+    struct purge_item *item = job->stack;
+    bool is_root = item->next == NULL;
+    bool is_gone =
+        reply->err == PAWL_OK
+        || (!is_root && (reply->err == PAWL_E_NOT_FOUND || reply->err == PAWL_E_CONFLICT));
+    if (!is_gone) {
+        pawl_request_answer_store_err(node, job->token, call->instance, reply);
+        purge_free(job);
+        return;
+    }
+    struct pawl_workflow *active = pawl_workflow_find(node, call->instance);
+    if (active && reply->err == PAWL_OK) pawl_workflow_forget(node, active, PAWL_E_NOT_FOUND);
+    pawl_request_on_purged(node, call->instance);
+    job->stack = item->next;
+    purge_next(node, job);
+}
+
+static void purge_push(struct purge_job *job, struct pawl_bytes instance)
+{
+    struct purge_item *item = PAWL_ARENA_NEW(&job->arena, struct purge_item);
+    item->instance = pawl_arena_copy(&job->arena, instance);
+    item->next = job->stack;
+    job->stack = item;
+}
+
+static bool purge_is_child_of(const struct purge_item *parent, const struct pawl_metadata *metadata)
+{
+    struct pawl_parent stored;
+    return pawl_parent_unpack(metadata->parent, &stored) == PAWL_OK
+           && pawl_bytes_is_equal(stored.instance, parent->instance)
+           && pawl_id_is_equal(stored.inc, parent->inc);
+}
+
+/* Walks the history for children; each is looked at before its parent is removed. */
+static void purge_on_history(struct pawl_node *node, struct pawl_call *call,
+                             const struct pawl_store_reply *reply)
+{
+    struct purge_job *job = call->context;
+    struct purge_item *item = job->stack;
+    bool is_root = item->next == NULL;
+    if (reply->err != PAWL_OK) {
+        if (is_root || reply->err != PAWL_E_NOT_FOUND) {
+            pawl_request_answer_store_err(node, job->token, call->instance, reply);
+            purge_free(job);
+            return;
+        }
+        job->stack = item->next;
+        purge_next(node, job);
+        return;
+    }
+    const struct pawl_snapshot *snapshot = &reply->load.snapshot;
+    if (!is_root && item->history_from == 0
+        && !purge_is_child_of(item->next, &snapshot->metadata)) {
+        job->stack = item->next; /* the id belongs to somebody else by now */
+        purge_next(node, job);
+        return;
+    }
+    if (!job->force && !pawl_status_is_terminal(snapshot->metadata.status)) {
+        struct pawl_store_reply refused = { .err = PAWL_E_NOT_TERMINAL };
+        pawl_request_answer_store_err(node, job->token, call->instance, &refused);
+        purge_free(job);
+        return;
+    }
+    item->inc = snapshot->metadata.inc;
+    item->history_from += snapshot->history_count;
+    item->expanded = item->history_from >= snapshot->metadata.history_count;
+    for (uint32_t i = 0; i < snapshot->history_count; i++) {
+        struct pawl_history_event event;
+        if (pawl_history_event_decode(snapshot->history[i], &event) != PAWL_OK) continue;
+        if (event.kind == PAWL_EVENT_CHILD_CREATED) purge_push(job, event.instance);
+    }
+    purge_next(node, job);
+}
+
+static void purge_next(struct pawl_node *node, struct purge_job *job)
+{
+    struct purge_item *item = job->stack;
+    if (!item) {
+        pawl_node_answer_err(node, job->token, PAWL_OK, "%s", "");
+        purge_free(job);
+        return;
+    }
+    uint32_t partition = pawl_node_partition(node, item->instance)->index;
+    bool is_expanding = job->recursive && !item->expanded;
+    struct pawl_call *call =
+        pawl_call_new(node, is_expanding ? PAWL_STORE_LOAD : PAWL_STORE_PURGE, partition,
+                      is_expanding ? purge_on_history : purge_on_purged);
+    call->attempts_max = 3;
+    call->context = job;
+    call->instance = pawl_arena_copy(&call->arena, item->instance);
+    if (is_expanding)
+        call->request.load = (struct pawl_load){ .instance = call->instance,
+                                                 .want = PAWL_LOAD_HISTORY,
+                                                 .history_from = item->history_from,
+                                                 .history_max = PAWL_LOAD_HISTORY_MAX,
+                                                 .history_size_max = PAWL_LOAD_HISTORY_SIZE_MAX };
+    else
+        call->request.purge = (struct pawl_purge){ .instance = call->instance,
+                                                   .inc = item->inc,
+                                                   .force = job->force };
+    pawl_call_send(node, call);
+}
+
+void pawl_request_purge(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
+{
+    struct purge_job *job = PAWL_NEW(struct purge_job);
+    pawl_arena_init(&job->arena);
+    job->token = token;
+    job->force = request->force;
+    job->recursive = request->recursive;
+    purge_push(job, request->instance);
+    purge_next(node, job);
+}

@@ -1,0 +1,26 @@
+/* The management calls that take several store operations: list and purge. And what
+ * they share with request.c. */
+#ifndef PAWL_ACTORS_REQUEST_LIST_H
+#define PAWL_ACTORS_REQUEST_LIST_H
+
+#include "actors/node_internal.h"
+
+/* Asks every partition for its newest matches and merges them. */
+void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl_request *request);
+
+/* Children first when recursive, so that a purge that was cut off can be repeated. */
+void pawl_request_purge(struct pawl_node *node, uint64_t token, const struct pawl_request *request);
+
+void pawl_request_answer_store_err(struct pawl_node *node, uint64_t token,
+                                   struct pawl_bytes instance,
+                                   const struct pawl_store_reply *reply);
+
+void pawl_request_answer_state(struct pawl_node *node, uint64_t token, struct pawl_bytes instance,
+                               const struct pawl_snapshot *snapshot, bool reached);
+
+/* Views point to what metadata points to. */
+void pawl_request_fill_state(struct pawl_bytes instance, const struct pawl_metadata *metadata,
+                             struct pawl_bytes custom_status,
+                             struct pawl_instance_state *ret_state);
+
+#endif /* PAWL_ACTORS_REQUEST_LIST_H */

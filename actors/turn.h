@@ -1,0 +1,112 @@
+/* Turn: what one step of an instance changes, from the inputs it takes to the rows of
+ * its commit.
+ *
+ * A turn is built in the arena of the store call that will commit it, so a commit
+ * whose reply is lost can be sent again byte for byte.
+ */
+#ifndef PAWL_ACTORS_TURN_H
+#define PAWL_ACTORS_TURN_H
+
+#include "actors/call.h"
+#include "actors/envelope.h"
+
+/* pawl_turn_op.fire_at_ms of a timer that the same turn has given up again. */
+#define PAWL_TIMER_CANCELLED INT64_MIN
+
+struct pawl_workflow;
+
+/* A whole history read from the store. */
+struct pawl_past {
+    struct pawl_arena arena;
+    uint32_t count;
+    uint32_t capacity;
+    struct pawl_bytes *events;
+    size_t size;
+};
+
+/* An operation that the turn schedules. */
+struct pawl_turn_op {
+    struct pawl_op op;
+    uint64_t nonce;
+    uint32_t event_index; /* in events */
+    int64_t fire_at_ms;
+    struct pawl_bytes child;
+    bool refused; /* the target app cannot be reached from here: fails at once */
+};
+
+struct pawl_turn_draft {
+    struct pawl_call *call; /* the commit; owns this struct */
+    struct pawl_id id;
+    int64_t now_ms;
+    uint64_t worker; /* 0: the engine's own turn */
+    int64_t dispatched_ms;
+    bool cached; /* the worker holds the instance at `id` */
+
+    uint32_t inputs_taken; /* from the head of workflow.inputs */
+    uint32_t inbox_consumed;
+    struct pawl_id consumed_delivery;
+    uint32_t events_count;
+    uint32_t events_capacity;
+    struct pawl_bytes *events;
+    size_t events_size;
+    uint32_t inputs_events_count; /* the first events: what the worker is told */
+    uint32_t resolved_count;
+    uint32_t resolved_capacity;
+    struct pawl_op *resolved;
+
+    uint32_t ops_count;
+    uint32_t ops_capacity;
+    struct pawl_turn_op *ops;
+    uint32_t messages_count;
+    uint32_t messages_capacity;
+    struct pawl_message_row *messages;
+
+    enum pawl_status status; /* after the commit */
+    bool continued;
+    struct pawl_bytes new_name;
+    struct pawl_bytes new_version;
+    uint32_t carry_count;
+    struct pawl_inbox_row *carry;
+    struct pawl_payloads payloads;
+    bool custom_status_set;
+    struct pawl_bytes custom_status;
+    struct pawl_list controls; /* answered when committed */
+};
+
+/* A turn with nothing in it, about to be committed with `id`. */
+struct pawl_turn_draft *pawl_turn_new(struct pawl_node *node, struct pawl_workflow *workflow,
+                                      pawl_call_on_reply *on_committed);
+void pawl_turn_drop(struct pawl_node *node, struct pawl_turn_draft *turn);
+
+void pawl_turn_add_event(struct pawl_turn_draft *turn, const struct pawl_history_event *event);
+
+/* Take the inputs and due timers into the turn: WORKFLOW_STARTED and their events. What
+ * answers no pending operation is consumed without an event. */
+void pawl_turn_take_inputs(struct pawl_node *node, struct pawl_workflow *workflow,
+                           struct pawl_turn_draft *turn);
+
+/* Add what the worker's actions say. A broken or oversize answer fails the instance. */
+void pawl_turn_apply(struct pawl_node *node, struct pawl_workflow *workflow,
+                     struct pawl_turn_draft *turn, const struct pawl_turn_done *done);
+
+/* End the instance: FAILED with this reason. */
+void pawl_turn_fail(struct pawl_node *node, struct pawl_workflow *workflow,
+                    struct pawl_turn_draft *turn, const char *type, struct pawl_bytes message);
+
+/* End the instance: TERMINATED. Children are told when `recursive`. */
+void pawl_turn_terminate(struct pawl_node *node, struct pawl_workflow *workflow,
+                         struct pawl_turn_draft *turn, struct pawl_bytes output, bool recursive);
+
+/* The message that starts a child, from its CHILD_CREATED event: made by the turn, and
+ * again whenever nothing has been heard of the child for a while. */
+void pawl_turn_child_message(const struct pawl_workflow *workflow, struct pawl_arena *arena,
+                             uint32_t op_id, uint64_t nonce,
+                             const struct pawl_history_event *created,
+                             struct pawl_message_body *ret_body);
+struct pawl_id pawl_turn_child_message_id(uint64_t nonce, struct pawl_bytes parent);
+
+/* Fill the commit request from everything above. */
+void pawl_turn_seal(struct pawl_node *node, struct pawl_workflow *workflow,
+                    struct pawl_turn_draft *turn);
+
+#endif /* PAWL_ACTORS_TURN_H */

@@ -1,0 +1,741 @@
+#include "actors/workflow.h"
+
+#include "actors/activity.h"
+#include "actors/outbox.h"
+#include "actors/partition.h"
+#include "actors/request.h"
+#include "actors/worker.h"
+#include "actors/workflow_state.h"
+#include "base/fsm.h"
+#include "base/mutant.h"
+
+#define LOAD_ATTEMPTS_MAX 3u
+
+#define ALLOW(state) PAWL_FSM_BIT(PAWL_WORKFLOW_##state)
+static const struct pawl_fsm_state workflow_states[PAWL_WORKFLOW_STATES_COUNT] = {
+    [PAWL_WORKFLOW_LOADING] = { "loading", ALLOW(READY) },
+    [PAWL_WORKFLOW_READY] = { "ready", ALLOW(QUEUED) | ALLOW(COMMITTING) | ALLOW(LOADING) },
+    [PAWL_WORKFLOW_QUEUED] = { "queued", ALLOW(FETCHING) | ALLOW(RUNNING) | ALLOW(READY) },
+    [PAWL_WORKFLOW_FETCHING] = { "fetching", ALLOW(RUNNING) | ALLOW(READY) },
+    [PAWL_WORKFLOW_RUNNING] = { "running", ALLOW(COMMITTING) | ALLOW(READY) },
+    [PAWL_WORKFLOW_COMMITTING] = { "committing", ALLOW(READY) },
+};
+#undef ALLOW
+
+static bool state_is_at_worker(uint8_t state)
+{
+    return state == PAWL_WORKFLOW_FETCHING || state == PAWL_WORKFLOW_RUNNING;
+}
+
+static void workflow_move(struct pawl_node *node, struct pawl_workflow *workflow,
+                          enum pawl_workflow_state state)
+{
+    if (state_is_at_worker(workflow->state)) node->metrics.turns_running--;
+    pawl_fsm_move(workflow_states, &workflow->state, (uint8_t)state);
+    if (state_is_at_worker(workflow->state)) node->metrics.turns_running++;
+}
+
+void pawl_workflow_set_ready(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    workflow_move(node, workflow, PAWL_WORKFLOW_READY);
+}
+
+/* Directory ------------------------------------------------------------------------------ */
+
+struct pawl_workflow *pawl_workflow_find(const struct pawl_node *node, struct pawl_bytes id)
+{
+    return pawl_map_find(&node->workflows, id);
+}
+
+static void workflow_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
+{
+    pawl_workflow_advance(node, PAWL_CONTAINER_OF(alarm, struct pawl_workflow, alarm));
+}
+
+static struct pawl_workflow *workflow_add(struct pawl_node *node, struct pawl_bytes id)
+{
+    struct pawl_workflow *workflow = pawl_workflow_state_new(node, id);
+    workflow->alarm.fire = workflow_on_alarm;
+    pawl_map_insert(&node->workflows, workflow->id, workflow);
+    return workflow;
+}
+
+static void workflow_on_loaded(struct pawl_node *node, struct pawl_call *call,
+                               const struct pawl_store_reply *reply);
+
+static void workflow_load(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_LOADING);
+    struct pawl_call *call =
+        pawl_call_new(node, PAWL_STORE_LOAD, workflow->partition->index, workflow_on_loaded);
+    call->instance = pawl_arena_copy(&call->arena, workflow->id);
+    call->attempts_max = LOAD_ATTEMPTS_MAX;
+    call->request.load = (struct pawl_load){
+        .fence = workflow->partition->fence,
+        .want = PAWL_LOAD_PENDING | PAWL_LOAD_INBOX | PAWL_LOAD_HISTORY | PAWL_LOAD_FENCED,
+        .instance = call->instance,
+        .history_max = PAWL_LOAD_HISTORY_MAX,
+        .history_size_max = PAWL_LOAD_HISTORY_SIZE_MAX,
+    };
+    pawl_call_send(node, call);
+}
+
+struct pawl_workflow *pawl_workflow_activate(struct pawl_node *node, struct pawl_bytes id)
+{
+    struct pawl_workflow *workflow = pawl_workflow_find(node, id);
+    if (workflow) return workflow;
+    if (!pawl_partition_is_owned(pawl_node_partition(node, id))) return NULL;
+    workflow = workflow_add(node, id);
+    workflow_load(node, workflow);
+    return workflow;
+}
+
+/* Read again: what is cached may be older than what is stored. Results and controls
+ * that are known only here stay. */
+static void workflow_reload(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_READY);
+    struct pawl_list *link = workflow->inputs.next;
+    while (link != &workflow->inputs) {
+        struct pawl_input *input = PAWL_CONTAINER_OF(link, struct pawl_input, link);
+        link = link->next;
+        if (input->durable) pawl_workflow_remove_input(workflow, input);
+    }
+    pawl_workflow_clear_ops(workflow);
+    pawl_past_free(workflow->past);
+    workflow->past = NULL;
+    workflow->sticky_worker = 0;
+    workflow->reload = false;
+    workflow_move(node, workflow, PAWL_WORKFLOW_LOADING);
+    workflow_load(node, workflow);
+}
+
+void pawl_workflow_answer_controls(struct pawl_node *node, struct pawl_list *controls, pawl_err err,
+                                   const char *text)
+{
+    while (!pawl_list_is_empty(controls)) {
+        struct pawl_control *control = PAWL_CONTAINER_OF(controls->next, struct pawl_control, link);
+        pawl_list_remove(&control->link);
+        pawl_node_answer_err(node, control->request_token, err, "%s", text);
+        pawl_bytes_free(control->payload);
+        pawl_mem_free(control);
+    }
+}
+
+static void workflow_unlink(struct pawl_workflow *workflow)
+{
+    if (pawl_list_is_linked(&workflow->lane_link)) pawl_list_remove(&workflow->lane_link);
+}
+
+/* Ready again with all its inputs; the turn, if any, never happened. */
+static void workflow_abandon_turn(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    PAWL_ASSERT(workflow->state != PAWL_WORKFLOW_COMMITTING);
+    workflow_unlink(workflow);
+    if (workflow->turn) pawl_turn_drop(node, workflow->turn);
+    workflow->turn = NULL;
+    workflow_move(node, workflow, PAWL_WORKFLOW_READY);
+}
+
+void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow, pawl_err err)
+{
+    const char *text = pawl_err_text(err);
+    workflow_unlink(workflow);
+    pawl_alarm_clear(node, &workflow->alarm);
+    if (state_is_at_worker(workflow->state)) node->metrics.turns_running--;
+    if (workflow->turn && workflow->state == PAWL_WORKFLOW_COMMITTING) {
+        /* The commit is on its way and belongs to its call. */
+        pawl_workflow_answer_controls(node, &workflow->turn->controls,
+                                      err == PAWL_E_FENCED ? PAWL_E_UNKNOWN : err, text);
+    } else if (workflow->turn) {
+        pawl_turn_drop(node, workflow->turn);
+    }
+    pawl_workflow_answer_controls(node, &workflow->controls, err, text);
+    for (struct pawl_input *input; (input = pawl_workflow_first_input(workflow)) != NULL;) {
+        bool is_final = err == PAWL_E_NOT_FOUND || err == PAWL_E_TERMINAL;
+        if (is_final)
+            pawl_outbox_ack(node, input->message_partition, input->message);
+        else
+            pawl_outbox_release(node, input->message);
+        pawl_workflow_remove_input(workflow, input);
+    }
+    pawl_map_remove(&node->workflows, workflow->id);
+    pawl_workflow_state_free(workflow);
+}
+
+/* Loading ---------------------------------------------------------------------------------- */
+
+static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workflow,
+                             const struct pawl_pending *pending)
+{
+    struct pawl_history_event event = { .kind = 0 };
+    if (pawl_history_event_decode(pending->event, &event) != PAWL_OK) {
+        pawl_node_log(node, PAWL_LOG_ERROR,
+                      "instance %.*s: the history event of its operation %c:%u cannot be read; "
+                      "the operation will not be repeated",
+                      PAWL_BYTES_FMT(workflow->id), pending->op.kind, pending->op.id);
+    }
+    bool delivered = pending->state == PAWL_PENDING_DELIVERED;
+    pawl_workflow_add_op(workflow, pending->op, pending->nonce, delivered, event.fire_at_ms,
+                         pending->op.kind == 'c' ? event.instance : PAWL_BYTES_ABSENT);
+    if (PAWL_MUTANT(NO_RESEND_AFTER_LOAD)) return;
+    if (pending->op.kind == 'a' && !delivered && event.kind == PAWL_EVENT_TASK_SCHEDULED)
+        pawl_activity_spawn(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
+                            pending->op, pending->nonce, pending->event);
+}
+
+static void workflow_load_past(struct pawl_workflow *workflow, const struct pawl_snapshot *snapshot)
+{
+    if (snapshot->history_count != snapshot->metadata.history_count) return;
+    workflow->past = pawl_past_new();
+    for (uint32_t i = 0; i < snapshot->history_count; i++)
+        pawl_past_add(workflow->past, snapshot->history[i]);
+}
+
+/* Rows of the snapshot come first, then those delivered since, then what is known only
+ * here. */
+static pawl_err workflow_load_inbox(struct pawl_workflow *workflow,
+                                    const struct pawl_snapshot *snapshot)
+{
+    struct pawl_list later;
+    uint32_t later_count = 0;
+    pawl_list_init(&later);
+    for (struct pawl_input *input; (input = pawl_workflow_first_input(workflow)) != NULL;) {
+        if (input->durable && input->index < snapshot->metadata.inbox_tail) {
+            pawl_workflow_remove_input(workflow, input);
+            continue;
+        }
+        pawl_list_remove(&input->link);
+        workflow->inputs_count--;
+        pawl_list_push_tail(&later, &input->link);
+        later_count++;
+    }
+    pawl_err err = PAWL_OK;
+    for (uint32_t i = 0; i < snapshot->inbox_count && err == PAWL_OK; i++)
+        err = pawl_workflow_add_row(workflow, snapshot->inbox[i].index, snapshot->inbox[i].delivery,
+                                    snapshot->inbox[i].body);
+    while (!pawl_list_is_empty(&later)) {
+        struct pawl_list *link = later.next;
+        pawl_list_remove(link);
+        pawl_list_push_tail(&workflow->inputs, link);
+    }
+    workflow->inputs_count += later_count;
+    return err;
+}
+
+static void workflow_take_snapshot(struct pawl_node *node, struct pawl_workflow *workflow,
+                                   const struct pawl_snapshot *snapshot)
+{
+    pawl_err err = pawl_workflow_set_metadata(workflow, &snapshot->metadata);
+    if (err == PAWL_OK && pawl_status_is_terminal(snapshot->metadata.status)) {
+        pawl_workflow_forget(node, workflow, PAWL_E_TERMINAL);
+        return;
+    }
+    if (err == PAWL_OK) err = workflow_load_inbox(workflow, snapshot);
+    if (err != PAWL_OK) {
+        pawl_node_log(node, PAWL_LOG_ERROR,
+                      "instance %.*s: a stored row cannot be read; the instance rests until its "
+                      "rows are repaired or it is purged",
+                      PAWL_BYTES_FMT(workflow->id));
+        pawl_workflow_forget(node, workflow, PAWL_E_CORRUPT);
+        return;
+    }
+    for (uint32_t i = 0; i < snapshot->pending_count; i++)
+        workflow_load_op(node, workflow, &snapshot->pending[i]);
+    workflow_load_past(workflow, snapshot);
+    workflow_move(node, workflow, PAWL_WORKFLOW_READY);
+    workflow->active_ms = node->now_ms;
+    pawl_workflow_advance(node, workflow);
+}
+
+static void workflow_on_loaded(struct pawl_node *node, struct pawl_call *call,
+                               const struct pawl_store_reply *reply)
+{
+    struct pawl_workflow *workflow = pawl_workflow_find(node, call->instance);
+    if (!workflow || workflow->state != PAWL_WORKFLOW_LOADING) return;
+    switch (reply->err) {
+    case PAWL_OK: workflow_take_snapshot(node, workflow, &reply->load.snapshot); return;
+    case PAWL_E_FENCED:
+        pawl_partition_on_fenced(node, workflow->partition, &call->request.load.fence);
+        return;
+    case PAWL_E_NOT_FOUND: pawl_workflow_forget(node, workflow, PAWL_E_NOT_FOUND); return;
+    case PAWL_E_UNAVAILABLE:
+    case PAWL_E_UNKNOWN:
+    case PAWL_E_TIMEOUT:
+        /* The store is away. Nothing is lost: a reminder brings the instance back. */
+        pawl_workflow_forget(node, workflow, PAWL_E_UNAVAILABLE);
+        return;
+    default:
+        pawl_node_log(node, PAWL_LOG_ERROR, "instance %.*s cannot be loaded: %s (%.*s)",
+                      PAWL_BYTES_FMT(call->instance), pawl_err_text(reply->err),
+                      PAWL_BYTES_FMT(reply->message));
+        pawl_workflow_forget(node, workflow, reply->err);
+    }
+}
+
+void pawl_workflow_on_created(struct pawl_node *node, struct pawl_bytes id,
+                              const struct pawl_metadata *metadata, struct pawl_id delivery,
+                              struct pawl_bytes body)
+{
+    if (!pawl_partition_is_owned(pawl_node_partition(node, id))) return;
+    struct pawl_workflow *workflow = pawl_workflow_find(node, id);
+    if (workflow) {
+        /* Somebody asked for it before it was there: that load will tell. */
+        if (workflow->state == PAWL_WORKFLOW_READY) workflow_reload(node, workflow);
+        return;
+    }
+    workflow = workflow_add(node, id);
+    pawl_err err = pawl_workflow_set_metadata(workflow, metadata);
+    if (err == PAWL_OK) err = pawl_workflow_add_row(workflow, 0, delivery, body);
+    PAWL_ASSERT(err == PAWL_OK); /* we have just encoded both */
+    workflow_move(node, workflow, PAWL_WORKFLOW_READY);
+    pawl_workflow_advance(node, workflow);
+}
+
+/* What follows ------------------------------------------------------------------------------ */
+
+static bool workflow_is_runnable(const struct pawl_workflow *workflow)
+{
+    return workflow->metadata.status == PAWL_STATUS_RUNNING
+           || workflow->metadata.status == PAWL_STATUS_PENDING;
+}
+
+static void workflow_commit(struct pawl_node *node, struct pawl_workflow *workflow,
+                            struct pawl_turn_draft *turn)
+{
+    workflow_move(node, workflow, PAWL_WORKFLOW_COMMITTING);
+    workflow->turn = turn;
+    pawl_turn_seal(node, workflow, turn);
+    pawl_call_send(node, turn->call);
+}
+
+static struct pawl_turn_draft *workflow_new_turn(struct pawl_node *node,
+                                                 struct pawl_workflow *workflow)
+{
+    return pawl_turn_new(node, workflow, pawl_workflow_on_committed);
+}
+
+static void workflow_add_control_event(struct pawl_node *node, struct pawl_turn_draft *turn,
+                                       enum pawl_event_kind kind, struct pawl_bytes name,
+                                       struct pawl_bytes payload)
+{
+    struct pawl_history_event event = pawl_history_event_make(kind, node->now_ms);
+    event.name = name;
+    event.payload = payload;
+    pawl_turn_add_event(turn, &event);
+}
+
+/* A status for an instance that runs again: PENDING as long as its start was never
+ * consumed. */
+static enum pawl_status workflow_resumed_status(const struct pawl_workflow *workflow)
+{
+    const struct pawl_input *first = pawl_workflow_first_input(workflow);
+    bool is_new = first && first->kind == PAWL_EVENT_EXECUTION_STARTED
+                  && workflow->metadata.gen != 0 && workflow->metadata.inbox_head == 0;
+    return is_new ? PAWL_STATUS_PENDING : PAWL_STATUS_RUNNING;
+}
+
+static void workflow_end(struct pawl_node *node, struct pawl_workflow *workflow,
+                         struct pawl_turn_draft *turn, struct pawl_bytes output, bool recursive)
+{
+    pawl_turn_take_inputs(node, workflow, turn);
+    pawl_turn_terminate(node, workflow, turn, output, recursive);
+}
+
+/* NULL: the control can be done, and is in the turn. Else why not. */
+static const char *workflow_build_control(struct pawl_node *node, struct pawl_workflow *workflow,
+                                          struct pawl_turn_draft *turn,
+                                          const struct pawl_control *control)
+{
+    enum pawl_status status = workflow->metadata.status;
+    switch (control->op) {
+    case PAWL_REQUEST_SUSPEND:
+        if (status == PAWL_STATUS_SUSPENDED) return "";
+        workflow_add_control_event(node, turn, PAWL_EVENT_EXECUTION_SUSPENDED, PAWL_BYTES_ABSENT,
+                                   control->payload);
+        turn->status = PAWL_STATUS_SUSPENDED;
+        return NULL;
+    case PAWL_REQUEST_RESUME:
+        if (status != PAWL_STATUS_SUSPENDED && status != PAWL_STATUS_STALLED)
+            return "the workflow is not suspended, so there is nothing to resume";
+        workflow_add_control_event(node, turn, PAWL_EVENT_EXECUTION_RESUMED, PAWL_BYTES_ABSENT,
+                                   control->payload);
+        if (status == PAWL_STATUS_STALLED) turn->payloads.failure = PAWL_BYTES_LITERAL("");
+        turn->status = workflow_resumed_status(workflow);
+        return NULL;
+    case PAWL_REQUEST_TERMINATE:
+        workflow_end(node, workflow, turn, control->payload, control->recursive);
+        return NULL;
+    default: PAWL_UNREACHABLE("not a control");
+    }
+}
+
+static void workflow_run_control(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    if (workflow->state != PAWL_WORKFLOW_READY) workflow_abandon_turn(node, workflow);
+    struct pawl_control *control =
+        PAWL_CONTAINER_OF(workflow->controls.next, struct pawl_control, link);
+    struct pawl_turn_draft *turn = workflow_new_turn(node, workflow);
+    const char *refused = workflow_build_control(node, workflow, turn, control);
+
+    struct pawl_list done;
+    pawl_list_init(&done);
+    pawl_list_remove(&control->link);
+    if (refused) {
+        pawl_turn_drop(node, turn);
+        pawl_list_push_tail(&done, &control->link);
+        pawl_workflow_answer_controls(node, &done, refused[0] ? PAWL_E_STATE : PAWL_OK, refused);
+        pawl_workflow_advance(node, workflow);
+        return;
+    }
+    pawl_list_push_tail(&turn->controls, &control->link);
+    workflow_commit(node, workflow, turn);
+}
+
+static void workflow_stall(struct pawl_node *node, struct pawl_workflow *workflow,
+                           const char *cause, struct pawl_bytes why)
+{
+    PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_READY);
+    struct pawl_turn_draft *turn = workflow_new_turn(node, workflow);
+    workflow_add_control_event(node, turn, PAWL_EVENT_EXECUTION_STALLED, pawl_bytes_str(cause),
+                               why);
+    struct pawl_failure_view failure = { .present = true,
+                                         .type = pawl_bytes_str(cause),
+                                         .message = why };
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, PAWL_PAYLOAD_SIZE_MAX);
+    pawl_failure_encode(&buf, &failure);
+    turn->payloads.failure = pawl_arena_copy(&turn->call->arena, pawl_buf_view(&buf));
+    pawl_buf_deinit(&buf);
+    turn->status = PAWL_STATUS_STALLED;
+    pawl_node_log(node, PAWL_LOG_WARN, "instance %.*s is stalled (%s): %.*s",
+                  PAWL_BYTES_FMT(workflow->id), cause, PAWL_BYTES_FMT(why));
+    workflow_commit(node, workflow, turn);
+}
+
+/* Nothing to do: sleep until the next timer, or leave memory when idle. */
+static void workflow_rest(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    int64_t idle_ms = workflow->active_ms + node->config.instance_idle_ms;
+    int64_t timer_ms =
+        workflow_is_runnable(workflow) ? pawl_workflow_next_timer_ms(workflow) : INT64_MAX;
+    if (idle_ms <= node->now_ms && timer_ms > node->now_ms + node->config.instance_idle_ms) {
+        pawl_workflow_forget(node, workflow, PAWL_E_UNAVAILABLE);
+        return;
+    }
+    int64_t idle_next_ms = idle_ms > node->now_ms ? idle_ms : timer_ms;
+    pawl_alarm_set(node, &workflow->alarm, timer_ms < idle_next_ms ? timer_ms : idle_next_ms);
+}
+
+/* Results of a wide fan-out trickle in: a short wait gathers many for one turn. */
+static int64_t workflow_coalesce_until_ms(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    uint32_t pending = workflow->ops_count - workflow->ops_resolved;
+    if (pending < PAWL_COALESCE_OPS_MIN) return 0;
+    uint32_t enough = pending / 4 < 256 ? pending / 4 : 256;
+    if (workflow->inputs_count >= enough) return 0;
+    if (workflow->coalesce_ms == 0) workflow->coalesce_ms = node->now_ms;
+    return workflow->coalesce_ms + PAWL_COALESCE_MS;
+}
+
+static bool workflow_has_work(struct pawl_node *node, const struct pawl_workflow *workflow)
+{
+    if (workflow->inputs_count > 0) return true;
+    int64_t timer_ms = pawl_workflow_next_timer_ms(workflow);
+    if (PAWL_MUTANT(TIMER_EARLY)) return timer_ms != INT64_MAX;
+    return timer_ms <= node->now_ms;
+}
+
+static void workflow_queue(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    workflow_move(node, workflow, PAWL_WORKFLOW_QUEUED);
+    workflow->coalesce_ms = 0;
+    pawl_alarm_clear(node, &workflow->alarm);
+    struct pawl_worker *sticky = pawl_worker_find(node, workflow->sticky_worker);
+    if (sticky && !sticky->leaving) {
+        pawl_list_push_tail(&sticky->sticky, &workflow->lane_link);
+        return;
+    }
+    workflow->sticky_worker = 0;
+    struct pawl_lane *lane = pawl_worker_lane(&node->turn_lanes, workflow->metadata.name);
+    pawl_list_push_tail(&lane->waiting, &workflow->lane_link);
+}
+
+static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    const struct pawl_input *terminate = pawl_workflow_find_terminate(workflow);
+    if (terminate) {
+        struct pawl_history_event event;
+        pawl_err err = pawl_history_event_decode(terminate->event, &event);
+        PAWL_ASSERT(err == PAWL_OK); /* decoded when it was added */
+        struct pawl_turn_draft *turn = workflow_new_turn(node, workflow);
+        workflow_end(node, workflow, turn, event.payload, event.recursive);
+        workflow_commit(node, workflow, turn);
+        return;
+    }
+    if (!workflow_is_runnable(workflow)) {
+        workflow_rest(node, workflow);
+        return;
+    }
+    if (!workflow_has_work(node, workflow)) {
+        if (workflow->clear_wake) {
+            workflow->clear_wake = false;
+            workflow_commit(node, workflow, workflow_new_turn(node, workflow));
+            return;
+        }
+        workflow_rest(node, workflow);
+        return;
+    }
+    if (workflow->attempts >= PAWL_TURN_ATTEMPTS_MAX) {
+        workflow_stall(node, workflow, "WorkerLost",
+                       PAWL_BYTES_LITERAL("the worker went away each time it ran this workflow; "
+                                          "resume it when the cause is mended"));
+        return;
+    }
+    workflow->active_ms = node->now_ms;
+    int64_t wait_ms = workflow_coalesce_until_ms(node, workflow);
+    if (workflow->not_before_ms > wait_ms) wait_ms = workflow->not_before_ms;
+    if (workflow->metadata.status == PAWL_STATUS_PENDING
+        && workflow->metadata.start_at_ms > wait_ms)
+        wait_ms = workflow->metadata.start_at_ms;
+    if (wait_ms > node->now_ms) {
+        /* A start that lies far ahead has its row; no need to hold it in memory. */
+        if (wait_ms > node->now_ms + PAWL_LEASE_MS_MAX)
+            pawl_workflow_forget(node, workflow, PAWL_E_UNAVAILABLE);
+        else
+            pawl_alarm_set(node, &workflow->alarm, wait_ms);
+        return;
+    }
+    workflow_queue(node, workflow);
+}
+
+void pawl_workflow_advance(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    switch ((enum pawl_workflow_state)workflow->state) {
+    case PAWL_WORKFLOW_LOADING:
+    case PAWL_WORKFLOW_COMMITTING: return;
+    case PAWL_WORKFLOW_READY:
+        if (workflow->reload)
+            workflow_reload(node, workflow);
+        else if (!pawl_list_is_empty(&workflow->controls))
+            workflow_run_control(node, workflow);
+        else
+            workflow_advance_ready(node, workflow);
+        return;
+    case PAWL_WORKFLOW_QUEUED:
+    case PAWL_WORKFLOW_FETCHING:
+    case PAWL_WORKFLOW_RUNNING:
+        if (!pawl_list_is_empty(&workflow->controls)) {
+            workflow_run_control(node, workflow);
+        } else if (pawl_workflow_find_terminate(workflow)) {
+            workflow_abandon_turn(node, workflow);
+            workflow_advance_ready(node, workflow);
+        }
+        return;
+    case PAWL_WORKFLOW_STATES_COUNT: PAWL_UNREACHABLE("not a state");
+    }
+}
+
+/* Dispatch ------------------------------------------------------------------------------------ */
+
+static void workflow_send_chunk(struct pawl_node *node, const struct pawl_turn_draft *turn,
+                                uint32_t from, uint32_t count, const struct pawl_past *past)
+{
+    struct pawl_frame *frame = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_frame);
+    frame->type = PAWL_FRAME_HISTORY;
+    frame->history.turn = turn->id;
+    frame->history.events_count = count;
+    frame->history.events = past->events + from;
+    pawl_node_send(node, turn->worker, frame);
+}
+
+static void workflow_send_past(struct pawl_node *node, const struct pawl_turn_draft *turn,
+                               const struct pawl_past *past)
+{
+    uint32_t from = 0;
+    size_t size = 0;
+    for (uint32_t i = 0; i < past->count; i++) {
+        size += past->events[i].size;
+        if (size < PAWL_HISTORY_CHUNK_SIZE && i + 1 < past->count) continue;
+        workflow_send_chunk(node, turn, from, i + 1 - from, past);
+        from = i + 1;
+        size = 0;
+    }
+}
+
+static void workflow_send_turn(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    struct pawl_turn_draft *turn = workflow->turn;
+    bool is_held = workflow->sticky_worker != 0;
+    if (!is_held && workflow->past) workflow_send_past(node, turn, workflow->past);
+
+    struct pawl_frame *frame = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_frame);
+    frame->type = PAWL_FRAME_TURN;
+    frame->turn = (struct pawl_turn){ .turn = turn->id,
+                                      .inc = workflow->metadata.inc,
+                                      .gen = workflow->metadata.gen,
+                                      .instance = workflow->id,
+                                      .name = workflow->metadata.name,
+                                      .version = workflow->metadata.version,
+                                      .events_count = turn->events_count,
+                                      .events = turn->events };
+    if (is_held) frame->turn.base = workflow->metadata.last;
+    turn->dispatched_ms = node->now_ms;
+    workflow_move(node, workflow, PAWL_WORKFLOW_RUNNING);
+    pawl_node_send(node, turn->worker, frame);
+}
+
+static void workflow_on_fetched(struct pawl_node *node, struct pawl_call *call,
+                                const struct pawl_store_reply *reply);
+
+static void workflow_fetch(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    struct pawl_call *call =
+        pawl_call_new(node, PAWL_STORE_LOAD, workflow->partition->index, workflow_on_fetched);
+    call->instance = pawl_arena_copy(&call->arena, workflow->id);
+    struct pawl_id *turn_id = PAWL_ARENA_NEW(&call->arena, struct pawl_id);
+    *turn_id = workflow->turn->id;
+    call->context = turn_id;
+    call->request.load = (struct pawl_load){ .fence = workflow->partition->fence,
+                                             .want = PAWL_LOAD_HISTORY | PAWL_LOAD_FENCED,
+                                             .instance = call->instance,
+                                             .gen = workflow->metadata.gen,
+                                             .history_from = workflow->past->count,
+                                             .history_max = PAWL_LOAD_HISTORY_MAX,
+                                             .history_size_max = PAWL_LOAD_HISTORY_SIZE_MAX };
+    pawl_call_send(node, call);
+}
+
+static void workflow_on_fetched(struct pawl_node *node, struct pawl_call *call,
+                                const struct pawl_store_reply *reply)
+{
+    struct pawl_workflow *workflow = pawl_workflow_find(node, call->instance);
+    if (!workflow || workflow->state != PAWL_WORKFLOW_FETCHING) return;
+    if (!pawl_id_is_equal(workflow->turn->id, *(const struct pawl_id *)call->context)) return;
+    if (reply->err == PAWL_E_FENCED) {
+        pawl_partition_on_fenced(node, workflow->partition, &call->request.load.fence);
+        return;
+    }
+    const struct pawl_snapshot *snapshot = &reply->load.snapshot;
+    bool is_same = reply->err == PAWL_OK
+                   && pawl_id_is_equal(snapshot->metadata.last, workflow->metadata.last)
+                   && snapshot->history_count > 0;
+    if (!is_same) {
+        workflow_abandon_turn(node, workflow);
+        workflow_reload(node, workflow);
+        return;
+    }
+    for (uint32_t i = 0; i < snapshot->history_count; i++)
+        pawl_past_add(workflow->past, snapshot->history[i]);
+    if (workflow->past->count < workflow->metadata.history_count) {
+        workflow_fetch(node, workflow);
+        return;
+    }
+    workflow_send_turn(node, workflow);
+}
+
+void pawl_workflow_dispatch(struct pawl_node *node, struct pawl_workflow *workflow,
+                            struct pawl_worker *worker)
+{
+    PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_QUEUED);
+    workflow_unlink(workflow);
+    if (workflow->sticky_worker != worker->id) workflow->sticky_worker = 0;
+    workflow->turn = workflow_new_turn(node, workflow);
+    workflow->turn->worker = worker->id;
+    pawl_turn_take_inputs(node, workflow, workflow->turn);
+    pawl_list_push_tail(&worker->turns, &workflow->lane_link);
+
+    bool is_whole = workflow->past && workflow->past->count == workflow->metadata.history_count;
+    if (workflow->sticky_worker || is_whole || workflow->metadata.history_count == 0) {
+        workflow_send_turn(node, workflow);
+        return;
+    }
+    pawl_past_free(workflow->past);
+    workflow->past = pawl_past_new();
+    workflow_move(node, workflow, PAWL_WORKFLOW_FETCHING);
+    workflow_fetch(node, workflow);
+}
+
+static struct pawl_workflow *workflow_of_turn(struct pawl_node *node, uint64_t worker,
+                                              struct pawl_bytes instance, struct pawl_id turn)
+{
+    struct pawl_workflow *workflow = pawl_workflow_find(node, instance);
+    if (!workflow || workflow->state != PAWL_WORKFLOW_RUNNING) return NULL;
+    if (workflow->turn->worker != worker) return NULL;
+    return pawl_id_is_equal(workflow->turn->id, turn) ? workflow : NULL;
+}
+
+void pawl_workflow_on_turn_done(struct pawl_node *node, uint64_t worker,
+                                const struct pawl_turn_done *done)
+{
+    struct pawl_workflow *workflow = workflow_of_turn(node, worker, done->instance, done->turn);
+    if (!workflow) return; /* abandoned meanwhile */
+    struct pawl_turn_draft *turn = workflow->turn;
+    pawl_histogram_add(&node->metrics.turn_seconds, node->now_ms - turn->dispatched_ms);
+    workflow_unlink(workflow);
+
+    if (done->err == PAWL_E_NONDETERMINISM) {
+        struct pawl_bytes why = pawl_arena_copy(&node->effects->arena, done->message);
+        workflow_abandon_turn(node, workflow);
+        workflow_stall(node, workflow, "NonDeterminism", why);
+        return;
+    }
+    if (done->err != PAWL_OK) {
+        const char *type = pawl_err_name(done->err);
+        pawl_turn_fail(node, workflow, turn,
+                       done->err == PAWL_E_NOT_REGISTERED ? "WorkflowNotRegistered" : type,
+                       pawl_arena_copy(&turn->call->arena, done->message));
+    } else {
+        pawl_turn_apply(node, workflow, turn, done);
+    }
+#ifdef PAWL_MUTANTS
+    for (uint32_t i = 0; PAWL_MUTANT(SEND_BEFORE_COMMIT) && i < turn->ops_count; i++)
+        if (turn->ops[i].op.kind == 'a')
+            pawl_activity_spawn(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
+                                turn->ops[i].op, turn->ops[i].nonce,
+                                turn->events[turn->ops[i].event_index]);
+#endif
+    workflow_commit(node, workflow, turn);
+}
+
+void pawl_workflow_on_need_history(struct pawl_node *node, uint64_t worker,
+                                   const struct pawl_need_history *need)
+{
+    struct pawl_workflow *workflow = workflow_of_turn(node, worker, need->instance, need->turn);
+    if (!workflow) return;
+    node->metrics.turns_retried_total++;
+    workflow->sticky_worker = 0;
+    workflow_abandon_turn(node, workflow);
+    pawl_workflow_advance(node, workflow);
+}
+
+/* Many instances share a worker, and one of them may have killed it: each waits longer
+ * from attempt to attempt, so the innocent ones get through. */
+void pawl_workflow_on_worker_lost(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    node->metrics.turns_retried_total++;
+    workflow->sticky_worker = 0;
+    workflow_abandon_turn(node, workflow);
+    workflow->attempts++;
+    if (workflow->attempts > 1) {
+        uint32_t doublings = workflow->attempts < 10 ? workflow->attempts - 2 : 8;
+        int64_t delay_ms = (int64_t)PAWL_TURN_RETRY_MS_MIN << doublings;
+        if (delay_ms > PAWL_TURN_RETRY_MS_MAX) delay_ms = PAWL_TURN_RETRY_MS_MAX;
+        delay_ms += (int64_t)pawl_rng_below(&node->rng, (uint64_t)delay_ms / 2 + 1);
+        workflow->not_before_ms = node->now_ms + delay_ms;
+    }
+    pawl_workflow_advance(node, workflow);
+}
+
+void pawl_workflow_on_not_registered(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    workflow_abandon_turn(node, workflow);
+    struct pawl_turn_draft *turn = workflow_new_turn(node, workflow);
+    pawl_turn_take_inputs(node, workflow, turn);
+    struct pawl_bytes text =
+        pawl_arena_printf(&turn->call->arena,
+                          "no connected worker of app '%s' has registered a workflow named '%.*s'",
+                          node->app, PAWL_BYTES_FMT(workflow->metadata.name));
+    pawl_turn_fail(node, workflow, turn, "WorkflowNotRegistered", text);
+    workflow_commit(node, workflow, turn);
+}

@@ -1,0 +1,160 @@
+/* Workflow: one active instance as a machine. Pure: events in, effects out.
+ *
+ *             loaded            work           picked            history
+ *   LOADING ---------> READY ---------> QUEUED -------> FETCHING --------+
+ *      ^                 ^  |              |                             v
+ *      |                 |  |              +---------------------> RUNNING (at a worker)
+ *      | conflict        |  | engine's own turn (suspend, …)             | actions
+ *      |                 |  v                                            |
+ *      +------------- COMMITTING <---------------------------------------+
+ *                        |  committed: outbox released, READY again or gone when ended
+ *
+ *   A control (suspend, resume, terminate) takes QUEUED, FETCHING and RUNNING back to
+ *   READY: the turn at the worker is abandoned, its completion will be ignored.
+ *
+ * In every state but LOADING the cached fields equal the stored rows as of
+ * `metadata.last`, COMMITTING excepted, where they may already be older. Inputs are
+ * kept until the commit that consumes them is known good; so an abandoned or failed
+ * turn loses nothing.
+ *
+ * A turn's id is drawn when it is dispatched and becomes the id of its commit.
+ */
+#ifndef PAWL_ACTORS_WORKFLOW_H
+#define PAWL_ACTORS_WORKFLOW_H
+
+#include "actors/envelope.h"
+#include "actors/node_internal.h"
+#include "actors/turn.h"
+
+enum pawl_workflow_state {
+    PAWL_WORKFLOW_LOADING,
+    PAWL_WORKFLOW_READY,
+    PAWL_WORKFLOW_QUEUED,
+    PAWL_WORKFLOW_FETCHING,
+    PAWL_WORKFLOW_RUNNING,
+    PAWL_WORKFLOW_COMMITTING,
+    PAWL_WORKFLOW_STATES_COUNT,
+};
+
+/* An operation that was scheduled and is not resolved. */
+struct pawl_pending_op {
+    struct pawl_op op; /* kind 0: resolved, to be compacted */
+    uint64_t nonce;
+    bool delivered;          /* its result waits in the inbox */
+    bool taken;              /* resolved by the turn that is being built */
+    int64_t fire_at_ms;      /* timer */
+    struct pawl_bytes child; /* child: instance id, owned */
+};
+
+/* Something that the next turn is told. */
+struct pawl_input {
+    struct pawl_list link;
+    bool durable;            /* an inbox row; else known to this process only */
+    uint32_t index;          /* of the row */
+    struct pawl_id delivery; /* of the row */
+    uint32_t gen;            /* result: which generation's operation; 0: external */
+    uint64_t nonce;
+    enum pawl_event_kind kind;
+    int32_t ref;
+    struct pawl_bytes body;  /* owned */
+    struct pawl_bytes event; /* encoded event, inside body */
+    struct pawl_id message;  /* acknowledge this message when consumed; zero: none */
+    uint32_t message_partition;
+};
+
+/* A management call that changes the status: done by a turn of the engine's own. */
+struct pawl_control {
+    struct pawl_list link;
+    enum pawl_request_op op;   /* SUSPEND RESUME TERMINATE */
+    struct pawl_bytes payload; /* owned */
+    bool recursive;
+    uint64_t request_token;
+};
+
+struct pawl_workflow {
+    struct pawl_bytes id; /* owned */
+    struct pawl_partition *partition;
+    uint8_t state;
+    struct pawl_metadata metadata; /* strings owned */
+    struct pawl_parent parent;     /* decoded from metadata.parent */
+
+    uint32_t ops_count; /* with resolved ones */
+    uint32_t ops_resolved;
+    uint32_t ops_capacity;
+    struct pawl_pending_op *ops; /* by id */
+
+    struct pawl_list inputs; /* pawl_input, in order of arrival */
+    uint32_t inputs_count;
+    struct pawl_list controls;
+    bool reload;     /* COMMITTING: read again afterwards, somebody else has delivered */
+    bool clear_wake; /* the store holds a wake-up for which there is nothing to do */
+
+    struct pawl_turn_draft *turn; /* FETCHING RUNNING COMMITTING */
+    uint64_t sticky_worker;       /* holds the instance at metadata.last; 0: none */
+    struct pawl_past *past;       /* whole history, right after a load; NULL: not at hand */
+    struct pawl_list lane_link;   /* on a lane, worker.sticky or worker.turns */
+    uint32_t attempts;            /* turns lost in a row */
+    int64_t not_before_ms;        /* retry */
+    int64_t coalesce_ms;          /* first input of a wide fan-out arrived then; 0: none */
+    int64_t active_ms;            /* last time it had something to do */
+    struct pawl_alarm alarm;
+};
+
+/* The pending operation with this key, or NULL. */
+struct pawl_pending_op *pawl_workflow_op_find(const struct pawl_workflow *workflow,
+                                              struct pawl_op op);
+
+/* True when any pending operation has this id: the kinds share one sequence. */
+bool pawl_workflow_op_is_known(const struct pawl_workflow *workflow, uint32_t id);
+
+/* The active instance, or NULL. */
+struct pawl_workflow *pawl_workflow_find(const struct pawl_node *node, struct pawl_bytes id);
+
+/* Make it active: find it or start loading it. NULL when its partition is not owned. */
+struct pawl_workflow *pawl_workflow_activate(struct pawl_node *node, struct pawl_bytes id);
+
+/* An instance that CREATE has just made, without reading it back. `body` is the inbox
+ * row, as created. */
+void pawl_workflow_on_created(struct pawl_node *node, struct pawl_bytes id,
+                              const struct pawl_metadata *metadata, struct pawl_id delivery,
+                              struct pawl_bytes body);
+
+/* A row was delivered to its inbox: tell the active one, or activate it. */
+void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, uint32_t index,
+                                struct pawl_id delivery, struct pawl_bytes body);
+
+/* The result of an operation has arrived. It is folded into the next turn's commit when
+ * the instance can run, else delivered to the inbox. `message` (zero: none) is
+ * acknowledged when the result is durable or final. */
+void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
+                             uint32_t gen, struct pawl_op op, uint64_t nonce,
+                             struct pawl_bytes event, struct pawl_id message,
+                             uint32_t message_partition);
+
+/* Suspend, resume or terminate; the call is answered when it has happened. */
+void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request *request,
+                              uint64_t request_token);
+
+/* Poll found a reminder of it. */
+void pawl_workflow_on_reminder(struct pawl_node *node, const struct pawl_reminder *reminder);
+
+/* From the worker side. */
+void pawl_workflow_dispatch(struct pawl_node *node, struct pawl_workflow *workflow,
+                            struct pawl_worker *worker);
+void pawl_workflow_on_turn_done(struct pawl_node *node, uint64_t worker,
+                                const struct pawl_turn_done *done);
+void pawl_workflow_on_need_history(struct pawl_node *node, uint64_t worker,
+                                   const struct pawl_need_history *need);
+void pawl_workflow_on_worker_lost(struct pawl_node *node, struct pawl_workflow *workflow);
+void pawl_workflow_on_not_registered(struct pawl_node *node, struct pawl_workflow *workflow);
+
+/* Decide what follows; harmless at any time. */
+void pawl_workflow_advance(struct pawl_node *node, struct pawl_workflow *workflow);
+
+/* Drop an instance from memory: its partition is lost, or it was purged. Controls are
+ * answered with `err`. */
+void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow, pawl_err err);
+
+void pawl_workflows_deinit(struct pawl_node *node);
+
+#endif /* PAWL_ACTORS_WORKFLOW_H */

@@ -1,0 +1,494 @@
+/* What follows from a commit, and results on their way in. Part of the workflow
+ * machine (workflow.h). */
+#include "actors/activity.h"
+#include "actors/outbox.h"
+#include "actors/partition.h"
+#include "actors/request.h"
+#include "actors/worker.h"
+#include "actors/workflow.h"
+#include "actors/workflow_state.h"
+#include "base/mutant.h"
+
+/* Deliver: a result that cannot be folded now becomes an inbox row --------------------------- */
+
+struct delivery {
+    struct pawl_id message;
+    uint32_t message_partition;
+};
+
+static void result_on_delivered(struct pawl_node *node, struct pawl_call *call,
+                                const struct pawl_store_reply *reply)
+{
+    const struct delivery *delivery = call->context;
+    if (reply->err == PAWL_E_BUSY || reply->err == PAWL_E_CORRUPT) {
+        /* Not taken. The message's or the activity's reminder tries again. */
+        pawl_outbox_release(node, delivery->message);
+        return;
+    }
+    pawl_outbox_ack(node, delivery->message_partition, delivery->message);
+    if (reply->err == PAWL_OK)
+        pawl_workflow_on_delivered(node, call->instance, reply->deliver.index,
+                                   call->request.deliver.delivery, call->request.deliver.body);
+}
+
+static void result_deliver(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
+                           uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event,
+                           struct pawl_id message, uint32_t message_partition)
+{
+    struct pawl_call *call = pawl_call_new(
+        node, PAWL_STORE_DELIVER, pawl_node_partition(node, id)->index, result_on_delivered);
+    struct delivery *delivery = PAWL_ARENA_NEW(&call->arena, struct delivery);
+    *delivery = (struct delivery){ message, message_partition };
+    call->context = delivery;
+    call->instance = pawl_arena_copy(&call->arena, id);
+    struct pawl_inbox_body body = { .gen = gen, .nonce = nonce, .event = event };
+    call->request.deliver =
+        (struct pawl_deliver){ .instance = call->instance,
+                               .inc = inc,
+                               .gen = gen,
+                               .op = op,
+                               .nonce = nonce,
+                               .delivery = pawl_rng_id(&node->rng),
+                               .body = pawl_inbox_body_pack(&call->arena, &body),
+                               .now_ms = node->now_ms,
+                               .inbox_max = PAWL_INBOX_ROWS_MAX,
+                               .seen_max = PAWL_SEEN_REQUESTS_MAX,
+                               .seen_ms_max = PAWL_SEEN_MS };
+    pawl_call_send(node, call);
+    if (PAWL_MUTANT(ACK_BEFORE_DURABLE)) pawl_outbox_ack(node, message_partition, message);
+}
+
+static char event_op_kind(struct pawl_bytes event)
+{
+    struct pawl_history_event decoded;
+    if (pawl_history_event_decode(event, &decoded) != PAWL_OK) return 0;
+    switch (decoded.kind) {
+    case PAWL_EVENT_TASK_COMPLETED:
+    case PAWL_EVENT_TASK_FAILED: return 'a';
+    case PAWL_EVENT_CHILD_COMPLETED:
+    case PAWL_EVENT_CHILD_FAILED: return 'c';
+    default: return 0;
+    }
+}
+
+/* Results known only here cannot wait for an instance that does not run: store them. */
+static void workflow_store_results(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    struct pawl_list *link = workflow->inputs.next;
+    while (link != &workflow->inputs) {
+        struct pawl_input *input = PAWL_CONTAINER_OF(link, struct pawl_input, link);
+        link = link->next;
+        if (input->durable) continue;
+        struct pawl_op op = { event_op_kind(input->event), (uint32_t)input->ref };
+        result_deliver(node, workflow->id, workflow->metadata.inc, input->gen, op, input->nonce,
+                       input->event, input->message, input->message_partition);
+        pawl_workflow_remove_input(workflow, input);
+    }
+}
+
+static bool workflow_can_fold(struct pawl_node *node, const struct pawl_workflow *workflow)
+{
+    if (workflow->state == PAWL_WORKFLOW_LOADING) return true; /* judged when taken */
+    if (workflow->metadata.status != PAWL_STATUS_RUNNING
+        && workflow->metadata.status != PAWL_STATUS_PENDING)
+        return false;
+    return node->workers.count > 0;
+}
+
+void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
+                             uint32_t gen, struct pawl_op op, uint64_t nonce,
+                             struct pawl_bytes event, struct pawl_id message,
+                             uint32_t message_partition)
+{
+    struct pawl_workflow *workflow = pawl_workflow_find(node, id);
+    if (!workflow || !workflow_can_fold(node, workflow)) {
+        result_deliver(node, id, inc, gen, op, nonce, event, message, message_partition);
+        return;
+    }
+    if (workflow->state != PAWL_WORKFLOW_LOADING && !PAWL_MUTANT(NO_DEDUPLICATION)) {
+        const struct pawl_pending_op *pending = pawl_workflow_op_find(workflow, op);
+        bool is_waited_for = pending && pending->nonce == nonce && gen == workflow->metadata.gen
+                             && pawl_id_is_equal(inc, workflow->metadata.inc)
+                             && !pending->delivered;
+        if (!is_waited_for && !PAWL_MUTANT(OLD_GENERATION_MATCHES)) {
+            pawl_outbox_ack(node, message_partition, message);
+            return;
+        }
+    }
+    pawl_err err =
+        pawl_workflow_add_result(workflow, gen, nonce, event, message, message_partition);
+    PAWL_ASSERT(err == PAWL_OK); /* encoded by this engine */
+    pawl_workflow_advance(node, workflow);
+}
+
+void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, uint32_t index,
+                                struct pawl_id delivery, struct pawl_bytes body)
+{
+    struct pawl_workflow *workflow = pawl_workflow_find(node, id);
+    if (!workflow) {
+        (void)pawl_workflow_activate(node, id); /* not owned: its owner's poll finds the row */
+        return;
+    }
+    if (workflow->state != PAWL_WORKFLOW_LOADING && index != workflow->metadata.inbox_tail) {
+        workflow->reload = true; /* rows came that did not pass through here */
+        pawl_workflow_advance(node, workflow);
+        return;
+    }
+    pawl_err err = pawl_workflow_add_row(workflow, index, delivery, body);
+    PAWL_ASSERT(err == PAWL_OK); /* encoded by this engine */
+    if (workflow->state != PAWL_WORKFLOW_LOADING) workflow->metadata.inbox_tail = index + 1;
+    struct pawl_inbox_body unpacked;
+    struct pawl_history_event event;
+    if (pawl_inbox_body_unpack(body, &unpacked) == PAWL_OK && unpacked.gen != 0
+        && pawl_history_event_decode(unpacked.event, &event) == PAWL_OK) {
+        struct pawl_op op = { event_op_kind(unpacked.event), (uint32_t)event.ref };
+        struct pawl_pending_op *pending = pawl_workflow_op_find(workflow, op);
+        if (pending && pending->nonce == unpacked.nonce) pending->delivered = true;
+    }
+    pawl_workflow_advance(node, workflow);
+}
+
+/* Controls and reminders -------------------------------------------------------------------- */
+
+void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request *request,
+                              uint64_t request_token)
+{
+    struct pawl_workflow *workflow = pawl_workflow_activate(node, request->instance);
+    if (!workflow) {
+        pawl_node_answer_err(node, request_token, PAWL_E_UNAVAILABLE,
+                             "this sidecar does not own the workflow's partition yet; try again");
+        return;
+    }
+    struct pawl_control *control = PAWL_NEW(struct pawl_control);
+    control->op = request->op;
+    control->payload = pawl_bytes_dup(request->payload);
+    control->recursive = request->recursive;
+    control->request_token = request_token;
+    pawl_list_push_tail(&workflow->controls, &control->link);
+    pawl_workflow_advance(node, workflow);
+}
+
+/* Ask again for a child of which nothing has been heard: the same message under the
+ * same id; its store recognises it, and an ended child tells its result again. */
+static void workflow_ask_child(struct pawl_node *node, const struct pawl_reminder *reminder);
+
+void pawl_workflow_on_reminder(struct pawl_node *node, const struct pawl_reminder *reminder)
+{
+    struct pawl_workflow *workflow = pawl_workflow_find(node, reminder->instance);
+    if (reminder->kind == PAWL_REMINDER_CHILD) {
+        workflow_ask_child(node, reminder);
+        return;
+    }
+    if (!workflow) {
+        workflow = pawl_workflow_activate(node, reminder->instance);
+        if (workflow && reminder->kind == PAWL_REMINDER_WAKE) workflow->clear_wake = true;
+        return;
+    }
+    if (workflow->state != PAWL_WORKFLOW_READY) return; /* busy with it, or soon will be */
+    bool is_expected = workflow->inputs_count > 0;
+    if (reminder->kind == PAWL_REMINDER_ACTIVITY)
+        is_expected = pawl_activity_is_known(node, reminder->instance, reminder->inc, reminder->gen,
+                                             reminder->op);
+    if (reminder->kind == PAWL_REMINDER_TIMER)
+        is_expected = pawl_workflow_op_find(workflow, reminder->op) != NULL;
+    if (reminder->kind == PAWL_REMINDER_WAKE) workflow->clear_wake = true;
+    /* The store knows something that the cache does not: read it again. */
+    if (!is_expected) workflow->reload = true;
+    pawl_workflow_advance(node, workflow);
+}
+
+static void child_on_loaded(struct pawl_node *node, struct pawl_call *call,
+                            const struct pawl_store_reply *reply)
+{
+    if (reply->err != PAWL_OK) return; /* the reminder comes again */
+    const struct pawl_reminder *reminder = call->context;
+    const struct pawl_snapshot *snapshot = &reply->load.snapshot;
+    for (uint32_t i = 0; i < snapshot->pending_count; i++) {
+        const struct pawl_pending *pending = &snapshot->pending[i];
+        if (pending->op.kind != 'c' || pending->op.id != reminder->op.id) continue;
+        if (pending->nonce != reminder->nonce || pending->state != PAWL_PENDING_OPEN) return;
+        struct pawl_history_event created;
+        if (pawl_history_event_decode(pending->event, &created) != PAWL_OK) return;
+        struct pawl_workflow parent = { .id = call->instance, .metadata = snapshot->metadata };
+        struct pawl_message_body body;
+        pawl_turn_child_message(&parent, &call->arena, pending->op.id, pending->nonce, &created,
+                                &body);
+        pawl_outbox_pump(node, call->request.partition,
+                         pawl_turn_child_message_id(pending->nonce, call->instance),
+                         pawl_message_body_pack(&call->arena, &body));
+        return;
+    }
+}
+
+static void workflow_ask_child(struct pawl_node *node, const struct pawl_reminder *reminder)
+{
+    struct pawl_call *call =
+        pawl_call_new(node, PAWL_STORE_LOAD, pawl_node_partition(node, reminder->instance)->index,
+                      child_on_loaded);
+    struct pawl_reminder *kept = PAWL_ARENA_NEW(&call->arena, struct pawl_reminder);
+    *kept = *reminder;
+    call->instance = pawl_arena_copy(&call->arena, reminder->instance);
+    kept->instance = call->instance;
+    call->context = kept;
+    call->request.load =
+        (struct pawl_load){ .want = PAWL_LOAD_PENDING, .instance = call->instance };
+    pawl_call_send(node, call);
+}
+
+/* Committed ----------------------------------------------------------------------------------- */
+
+static void committed_consume(struct pawl_node *node, struct pawl_workflow *workflow,
+                              const struct pawl_turn_draft *turn)
+{
+    for (uint32_t i = 0; i < turn->inputs_taken; i++) {
+        struct pawl_input *input = pawl_workflow_first_input(workflow);
+        PAWL_ASSERT(input != NULL);
+        pawl_outbox_ack(node, input->message_partition, input->message);
+        pawl_workflow_remove_input(workflow, input);
+    }
+}
+
+/* The store has put the carried rows at the tail and moved the others behind them. */
+static void committed_carry(struct pawl_workflow *workflow, const struct pawl_turn_draft *turn,
+                            uint32_t head)
+{
+    struct pawl_list rest;
+    uint32_t rest_count = workflow->inputs_count;
+    pawl_list_init(&rest);
+    while (!pawl_list_is_empty(&workflow->inputs)) {
+        struct pawl_list *link = workflow->inputs.next;
+        pawl_list_remove(link);
+        pawl_list_push_tail(&rest, link);
+    }
+    workflow->inputs_count = 0;
+    uint32_t index = head;
+    for (uint32_t i = 0; i < turn->carry_count; i++) {
+        pawl_err err =
+            pawl_workflow_add_row(workflow, index++, turn->carry[i].delivery, turn->carry[i].body);
+        PAWL_ASSERT(err == PAWL_OK); /* encoded by this engine */
+    }
+    while (!pawl_list_is_empty(&rest)) {
+        struct pawl_input *input = PAWL_CONTAINER_OF(rest.next, struct pawl_input, link);
+        pawl_list_remove(&input->link);
+        if (input->durable) input->index = index++;
+        pawl_list_push_tail(&workflow->inputs, &input->link);
+    }
+    workflow->inputs_count += rest_count;
+}
+
+static void committed_ops(struct pawl_node *node, struct pawl_workflow *workflow,
+                          const struct pawl_turn_draft *turn, bool ends)
+{
+    node->metrics.steps_total += turn->resolved_count;
+    for (uint32_t i = 0; i < turn->resolved_count; i++)
+        pawl_workflow_resolve_op(workflow, turn->resolved[i]);
+    if (ends) {
+        for (uint32_t i = 0; i < workflow->ops_count; i++)
+            if (workflow->ops[i].op.kind == 'a')
+                pawl_activity_forget(node, workflow->id, workflow->metadata.inc,
+                                     turn->call->request.commit.gen, workflow->ops[i].op);
+        pawl_workflow_clear_ops(workflow);
+        return;
+    }
+    for (uint32_t i = 0; i < turn->ops_count; i++) {
+        const struct pawl_turn_op *op = &turn->ops[i];
+        if (op->fire_at_ms == PAWL_TIMER_CANCELLED) continue;
+        pawl_workflow_add_op(workflow, op->op, op->nonce, false, op->fire_at_ms, op->child);
+    }
+}
+
+static void committed_refuse(struct pawl_node *node, struct pawl_workflow *workflow,
+                             const struct pawl_turn_draft *turn, const struct pawl_turn_op *op)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_history_event event = pawl_history_event_make(
+        op->op.kind == 'a' ? PAWL_EVENT_TASK_FAILED : PAWL_EVENT_CHILD_FAILED, turn->now_ms);
+    event.ref = (int32_t)op->op.id;
+    event.failure = (struct pawl_failure_view){
+        .present = true,
+        .non_retriable = true,
+        .type = PAWL_BYTES_LITERAL("TargetAppUnreachable"),
+        .message = pawl_arena_printf(
+            arena, "app '%s' runs without placement and cannot reach other apps", node->app),
+    };
+    pawl_workflow_on_result(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
+                            op->op, op->nonce, pawl_history_event_pack(arena, &event),
+                            (struct pawl_id){ { 0 } }, 0);
+}
+
+/* Only now does anything leave: the outbox of the turn. */
+static void committed_release(struct pawl_node *node, struct pawl_workflow *workflow,
+                              const struct pawl_turn_draft *turn)
+{
+    uint32_t gen = turn->call->request.commit.gen;
+    for (uint32_t i = 0; i < turn->ops_count; i++) {
+        const struct pawl_turn_op *op = &turn->ops[i];
+        if (op->op.kind == 'a' && !op->refused)
+            pawl_activity_spawn(node, turn->call->instance, workflow->metadata.inc, gen, op->op,
+                                op->nonce, turn->events[op->event_index]);
+    }
+    for (uint32_t i = 0; i < turn->messages_count; i++)
+        pawl_outbox_pump(node, turn->call->request.partition, turn->messages[i].id,
+                         turn->messages[i].body);
+}
+
+static void committed_metadata(struct pawl_node *node, struct pawl_workflow *workflow,
+                               const struct pawl_turn_draft *turn,
+                               const struct pawl_store_reply *reply)
+{
+    struct pawl_metadata *metadata = &workflow->metadata;
+    metadata->last = turn->id;
+    metadata->turn++;
+    metadata->status = turn->status;
+    metadata->updated_ms = turn->call->request.commit.now_ms;
+    if (metadata->started_ms == 0) metadata->started_ms = metadata->updated_ms;
+    if (turn->continued) {
+        struct pawl_bytes version = pawl_bytes_dup(turn->new_version);
+        pawl_bytes_free(metadata->version);
+        metadata->version = version;
+        metadata->gen++;
+        metadata->history_count = 0;
+        metadata->history_size = 0;
+    } else {
+        uint32_t before = metadata->history_count;
+        metadata->history_count += turn->events_count;
+        metadata->history_size += turn->events_size;
+        if (before < PAWL_HISTORY_EVENTS_WARN
+            && metadata->history_count >= PAWL_HISTORY_EVENTS_WARN)
+            pawl_node_log(node, PAWL_LOG_WARN,
+                          "instance %.*s has %u history events; at %u it fails. Let it continue as "
+                          "new from time to time",
+                          PAWL_BYTES_FMT(workflow->id), metadata->history_count,
+                          PAWL_HISTORY_EVENTS_MAX);
+    }
+    metadata->inbox_head = reply->commit.inbox_head;
+}
+
+static void committed_count(struct pawl_node *node, const struct pawl_workflow *workflow,
+                            const struct pawl_turn_draft *turn)
+{
+    node->metrics.commits_total++;
+    if (turn->worker) node->metrics.turns_total++;
+    pawl_histogram_add(&node->metrics.commit_seconds, node->now_ms - turn->call->sent_ms);
+    if (!pawl_status_is_terminal(turn->status)) return;
+    node->metrics.ended_total[turn->status]++;
+    pawl_histogram_add(&node->metrics.workflow_seconds,
+                       node->now_ms - workflow->metadata.created_ms);
+}
+
+static void committed_evict(struct pawl_node *node, const struct pawl_workflow *workflow)
+{
+    if (!pawl_worker_find(node, workflow->sticky_worker)) return;
+    struct pawl_frame *frame = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_frame);
+    frame->type = PAWL_FRAME_EVICT;
+    frame->evict.instance = pawl_arena_copy(&node->effects->arena, workflow->id);
+    pawl_node_send(node, workflow->sticky_worker, frame);
+}
+
+static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *workflow,
+                                  struct pawl_turn_draft *turn,
+                                  const struct pawl_store_reply *reply)
+{
+    bool is_terminal = pawl_status_is_terminal(turn->status);
+    uint32_t tail_known = workflow->metadata.inbox_tail;
+    enum pawl_status before = workflow->metadata.status;
+
+    workflow->turn = NULL;
+    workflow->attempts = 0;
+    workflow->not_before_ms = 0;
+    workflow->active_ms = node->now_ms;
+    workflow->clear_wake = false;
+    pawl_past_free(workflow->past);
+    workflow->past = NULL;
+    committed_count(node, workflow, turn);
+    committed_metadata(node, workflow, turn, reply);
+    committed_consume(node, workflow, turn);
+    committed_ops(node, workflow, turn, turn->continued || is_terminal);
+    pawl_workflow_answer_controls(node, &turn->controls, PAWL_OK, "");
+    uint64_t held_by = turn->cached ? turn->worker : 0;
+    if (is_terminal && !turn->worker) held_by = workflow->sticky_worker;
+    workflow->sticky_worker = turn->continued ? 0 : held_by;
+    if (turn->continued) {
+        committed_carry(workflow, turn, reply->commit.inbox_head);
+        tail_known += turn->carry_count + (tail_known - turn->call->request.commit.inbox_consumed);
+    }
+    workflow->metadata.inbox_tail = reply->commit.inbox_tail;
+    committed_release(node, workflow, turn);
+    if (turn->status != before || is_terminal || workflow->metadata.turn == 1)
+        pawl_request_on_status(node, workflow->id, turn->status);
+    if (is_terminal) {
+        committed_evict(node, workflow);
+        pawl_workflow_forget(node, workflow, PAWL_E_TERMINAL);
+        return;
+    }
+    pawl_workflow_set_ready(node, workflow);
+    if (reply->commit.inbox_tail != tail_known) workflow->reload = true;
+    if (turn->status == PAWL_STATUS_SUSPENDED || turn->status == PAWL_STATUS_STALLED)
+        workflow_store_results(node, workflow);
+    for (uint32_t i = 0; !turn->continued && i < turn->ops_count; i++)
+        if (turn->ops[i].refused) committed_refuse(node, workflow, turn, &turn->ops[i]);
+    pawl_workflow_advance(node, workflow);
+}
+
+/* Decided on an old state: none of it happened. Controls wait for the next attempt. */
+static void workflow_on_commit_stale(struct pawl_node *node, struct pawl_workflow *workflow,
+                                     struct pawl_turn_draft *turn)
+{
+    node->metrics.commits_conflict_total++;
+    while (!pawl_list_is_empty(&turn->controls)) {
+        struct pawl_list *link = turn->controls.next;
+        pawl_list_remove(link);
+        pawl_list_push_tail(&workflow->controls, link);
+    }
+    workflow->turn = NULL;
+    pawl_workflow_set_ready(node, workflow);
+    if (!PAWL_MUTANT(KEEP_CACHE_ON_CONFLICT) && !PAWL_MUTANT(UNKNOWN_IS_LOST))
+        workflow->reload = true;
+    pawl_workflow_advance(node, workflow);
+}
+
+/* Calls repeat an unknown commit until it is known, so this is a mutant's way only. */
+static void workflow_on_commit_unknown(struct pawl_node *node, struct pawl_workflow *workflow,
+                                       struct pawl_turn_draft *turn)
+{
+    if (!PAWL_MUTANT(UNKNOWN_IS_OK)) {
+        workflow_on_commit_stale(node, workflow, turn);
+        return;
+    }
+    struct pawl_store_reply reply = { .err = PAWL_OK };
+    uint32_t remaining = workflow->metadata.inbox_tail - turn->inbox_consumed;
+    reply.commit.inbox_head =
+        turn->continued ? workflow->metadata.inbox_tail : turn->inbox_consumed;
+    reply.commit.inbox_tail = turn->continued
+                                  ? workflow->metadata.inbox_tail + turn->carry_count + remaining
+                                  : workflow->metadata.inbox_tail;
+    workflow_on_commit_ok(node, workflow, turn, &reply);
+}
+
+void pawl_workflow_on_committed(struct pawl_node *node, struct pawl_call *call,
+                                const struct pawl_store_reply *reply)
+{
+    struct pawl_turn_draft *turn = call->context;
+    struct pawl_workflow *workflow = pawl_workflow_find(node, call->instance);
+    if (!workflow || workflow->turn != turn) {
+        /* Forgotten meanwhile; its controls were answered then. */
+        PAWL_ASSERT(pawl_list_is_empty(&turn->controls));
+        return;
+    }
+    PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_COMMITTING);
+    switch (reply->err) {
+    case PAWL_OK: workflow_on_commit_ok(node, workflow, turn, reply); return;
+    case PAWL_E_FENCED:
+        pawl_partition_on_fenced(node, workflow->partition, &call->request.commit.fence);
+        return;
+    case PAWL_E_CONFLICT: workflow_on_commit_stale(node, workflow, turn); return;
+    case PAWL_E_NOT_FOUND: pawl_workflow_forget(node, workflow, PAWL_E_NOT_FOUND); return;
+    case PAWL_E_UNKNOWN:
+    case PAWL_E_TIMEOUT: workflow_on_commit_unknown(node, workflow, turn); return;
+    default:
+        pawl_node_log(node, PAWL_LOG_ERROR, "instance %.*s: the store refused a commit: %s (%.*s)",
+                      PAWL_BYTES_FMT(call->instance), pawl_err_text(reply->err),
+                      PAWL_BYTES_FMT(reply->message));
+        pawl_workflow_forget(node, workflow, reply->err);
+    }
+}

@@ -1,0 +1,266 @@
+#include "actors/workflow_state.h"
+
+static void metadata_free(struct pawl_metadata *metadata)
+{
+    pawl_bytes_free(metadata->name);
+    pawl_bytes_free(metadata->version);
+    pawl_bytes_free(metadata->request_id);
+    pawl_bytes_free(metadata->parent);
+}
+
+struct pawl_workflow *pawl_workflow_state_new(struct pawl_node *node, struct pawl_bytes id)
+{
+    struct pawl_workflow *workflow = PAWL_NEW(struct pawl_workflow);
+    workflow->id = pawl_bytes_dup(id);
+    workflow->partition = pawl_node_partition(node, id);
+    workflow->active_ms = node->now_ms;
+    pawl_list_init(&workflow->inputs);
+    pawl_list_init(&workflow->controls);
+    return workflow;
+}
+
+void pawl_workflow_state_free(struct pawl_workflow *workflow)
+{
+    PAWL_ASSERT(!pawl_heap_node_is_linked(&workflow->alarm.node));
+    PAWL_ASSERT(!pawl_list_is_linked(&workflow->lane_link));
+    while (workflow->inputs_count)
+        pawl_workflow_remove_input(workflow, pawl_workflow_first_input(workflow));
+    while (!pawl_list_is_empty(&workflow->controls)) {
+        struct pawl_control *control =
+            PAWL_CONTAINER_OF(workflow->controls.next, struct pawl_control, link);
+        pawl_list_remove(&control->link);
+        pawl_bytes_free(control->payload);
+        pawl_mem_free(control);
+    }
+    pawl_workflow_clear_ops(workflow);
+    pawl_mem_free(workflow->ops);
+    pawl_past_free(workflow->past);
+    metadata_free(&workflow->metadata);
+    pawl_bytes_free(workflow->id);
+    pawl_mem_free(workflow);
+}
+
+pawl_err pawl_workflow_set_metadata(struct pawl_workflow *workflow,
+                                    const struct pawl_metadata *metadata)
+{
+    struct pawl_metadata owned = *metadata;
+    struct pawl_parent parent;
+    owned.name = pawl_bytes_dup(metadata->name);
+    owned.version = pawl_bytes_dup(metadata->version);
+    owned.request_id = PAWL_BYTES_ABSENT; /* the store's business only */
+    owned.parent = pawl_bytes_dup(metadata->parent);
+    pawl_err err = pawl_parent_unpack(owned.parent, &parent);
+    if (err != PAWL_OK) {
+        metadata_free(&owned);
+        return PAWL_E_CORRUPT;
+    }
+    metadata_free(&workflow->metadata);
+    workflow->metadata = owned;
+    workflow->parent = parent;
+    return PAWL_OK;
+}
+
+/* Operations: sorted by id, which only grows, so adding is appending. A resolved one
+ * stays as a hole until half of the table is holes. ------------------------------------ */
+
+static uint32_t ops_search(const struct pawl_workflow *workflow, uint32_t id)
+{
+    uint32_t low = 0, high = workflow->ops_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (workflow->ops[middle].op.id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct pawl_pending_op *pawl_workflow_op_find(const struct pawl_workflow *workflow,
+                                              struct pawl_op op)
+{
+    uint32_t at = ops_search(workflow, op.id);
+    if (at == workflow->ops_count) return NULL;
+    struct pawl_pending_op *found = &workflow->ops[at];
+    if (found->op.id != op.id || found->op.kind != op.kind || !op.kind) return NULL;
+    return found;
+}
+
+bool pawl_workflow_op_is_known(const struct pawl_workflow *workflow, uint32_t id)
+{
+    uint32_t at = ops_search(workflow, id);
+    return at < workflow->ops_count && workflow->ops[at].op.id == id
+           && workflow->ops[at].op.kind != 0;
+}
+
+static void ops_compact(struct pawl_workflow *workflow)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < workflow->ops_count; i++)
+        if (workflow->ops[i].op.kind) workflow->ops[kept++] = workflow->ops[i];
+    workflow->ops_count = kept;
+    workflow->ops_resolved = 0;
+}
+
+void pawl_workflow_add_op(struct pawl_workflow *workflow, struct pawl_op op, uint64_t nonce,
+                          bool delivered, int64_t fire_at_ms, struct pawl_bytes child)
+{
+    if (workflow->ops_count == workflow->ops_capacity) {
+        workflow->ops_capacity = workflow->ops_capacity ? workflow->ops_capacity * 2 : 2;
+        workflow->ops =
+            pawl_mem_resize(workflow->ops, workflow->ops_capacity * sizeof *workflow->ops);
+    }
+    uint32_t at = ops_search(workflow, op.id);
+    if (at < workflow->ops_count && workflow->ops[at].op.id == op.id) {
+        PAWL_ASSERT(workflow->ops[at].op.kind == 0);
+        workflow->ops_resolved--;
+    } else {
+        memmove(&workflow->ops[at + 1], &workflow->ops[at],
+                (workflow->ops_count - at) * sizeof *workflow->ops);
+        workflow->ops_count++;
+    }
+    workflow->ops[at] = (struct pawl_pending_op){ .op = op,
+                                                  .nonce = nonce,
+                                                  .delivered = delivered,
+                                                  .fire_at_ms = fire_at_ms,
+                                                  .child = pawl_bytes_dup(child) };
+}
+
+void pawl_workflow_resolve_op(struct pawl_workflow *workflow, struct pawl_op op)
+{
+    struct pawl_pending_op *found = pawl_workflow_op_find(workflow, op);
+    PAWL_ASSERT(found != NULL);
+    pawl_bytes_free(found->child);
+    found->child = PAWL_BYTES_ABSENT;
+    found->op.kind = 0;
+    workflow->ops_resolved++;
+    if (workflow->ops_resolved * 2 > workflow->ops_count) ops_compact(workflow);
+}
+
+void pawl_workflow_clear_ops(struct pawl_workflow *workflow)
+{
+    for (uint32_t i = 0; i < workflow->ops_count; i++) pawl_bytes_free(workflow->ops[i].child);
+    workflow->ops_count = 0;
+    workflow->ops_resolved = 0;
+}
+
+int64_t pawl_workflow_next_timer_ms(const struct pawl_workflow *workflow)
+{
+    int64_t next_ms = INT64_MAX;
+    for (uint32_t i = 0; i < workflow->ops_count; i++) {
+        const struct pawl_pending_op *op = &workflow->ops[i];
+        if (op->op.kind == 't' && !op->delivered && op->fire_at_ms < next_ms)
+            next_ms = op->fire_at_ms;
+    }
+    return next_ms;
+}
+
+/* Inputs ------------------------------------------------------------------------------- */
+
+static pawl_err input_add(struct pawl_workflow *workflow, struct pawl_input *input)
+{
+    struct pawl_inbox_body body;
+    struct pawl_history_event event;
+    pawl_err err = pawl_inbox_body_unpack(input->body, &body);
+    if (err == PAWL_OK) err = pawl_history_event_decode(body.event, &event);
+    if (err != PAWL_OK) {
+        pawl_bytes_free(input->body);
+        pawl_mem_free(input);
+        return PAWL_E_CORRUPT;
+    }
+    input->gen = body.gen;
+    input->nonce = body.nonce;
+    input->event = body.event;
+    input->kind = event.kind;
+    input->ref = event.ref;
+    pawl_list_push_tail(&workflow->inputs, &input->link);
+    workflow->inputs_count++;
+    return PAWL_OK;
+}
+
+pawl_err pawl_workflow_add_row(struct pawl_workflow *workflow, uint32_t index,
+                               struct pawl_id delivery, struct pawl_bytes body)
+{
+    struct pawl_input *input = PAWL_NEW(struct pawl_input);
+    input->durable = true;
+    input->index = index;
+    input->delivery = delivery;
+    input->body = pawl_bytes_dup(body);
+    return input_add(workflow, input);
+}
+
+pawl_err pawl_workflow_add_result(struct pawl_workflow *workflow, uint32_t gen, uint64_t nonce,
+                                  struct pawl_bytes event, struct pawl_id message,
+                                  uint32_t message_partition)
+{
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
+    struct pawl_inbox_body body = { .gen = gen, .nonce = nonce, .event = event };
+    struct pawl_input *input = PAWL_NEW(struct pawl_input);
+    input->body = pawl_bytes_dup(pawl_inbox_body_pack(&arena, &body));
+    input->message = message;
+    input->message_partition = message_partition;
+    pawl_arena_deinit(&arena);
+    return input_add(workflow, input);
+}
+
+void pawl_workflow_remove_input(struct pawl_workflow *workflow, struct pawl_input *input)
+{
+    PAWL_ASSERT(workflow->inputs_count > 0);
+    pawl_list_remove(&input->link);
+    workflow->inputs_count--;
+    pawl_bytes_free(input->body);
+    pawl_mem_free(input);
+}
+
+struct pawl_input *pawl_workflow_first_input(const struct pawl_workflow *workflow)
+{
+    if (pawl_list_is_empty(&workflow->inputs)) return NULL;
+    return PAWL_CONTAINER_OF(workflow->inputs.next, struct pawl_input, link);
+}
+
+struct pawl_input *pawl_workflow_find_terminate(const struct pawl_workflow *workflow)
+{
+    struct pawl_list *link = workflow->inputs.next;
+    for (; link != &workflow->inputs; link = link->next) {
+        struct pawl_input *input = PAWL_CONTAINER_OF(link, struct pawl_input, link);
+        if (input->kind == PAWL_EVENT_EXECUTION_TERMINATED) return input;
+    }
+    return NULL;
+}
+
+/* Past --------------------------------------------------------------------------------- */
+
+struct pawl_past *pawl_past_new(void)
+{
+    struct pawl_past *past = PAWL_NEW(struct pawl_past);
+    pawl_arena_init(&past->arena);
+    return past;
+}
+
+void pawl_past_add(struct pawl_past *past, struct pawl_bytes event)
+{
+    if (past->count == past->capacity) {
+        past->capacity = past->capacity ? past->capacity * 2 : 16;
+        past->events = pawl_mem_resize(past->events, past->capacity * sizeof *past->events);
+    }
+    past->events[past->count++] = pawl_arena_copy(&past->arena, event);
+    past->size += event.size;
+}
+
+void pawl_past_free(struct pawl_past *past)
+{
+    if (!past) return;
+    pawl_arena_deinit(&past->arena);
+    pawl_mem_free(past->events);
+    pawl_mem_free(past);
+}
+
+void pawl_workflows_deinit(struct pawl_node *node)
+{
+    uint32_t cursor = 0;
+    for (struct pawl_workflow *workflow;
+         (workflow = pawl_map_next(&node->workflows, &cursor)) != NULL;)
+        pawl_workflow_forget(node, workflow, PAWL_E_UNAVAILABLE);
+    pawl_map_deinit(&node->workflows);
+}

@@ -1,0 +1,48 @@
+/* Workflow state: the parts of an active instance that are plain data: its table of
+ * pending operations, its mailbox of inputs, its strings. Used by workflow.c. */
+#ifndef PAWL_ACTORS_WORKFLOW_STATE_H
+#define PAWL_ACTORS_WORKFLOW_STATE_H
+
+#include "actors/workflow.h"
+
+struct pawl_workflow *pawl_workflow_state_new(struct pawl_node *node, struct pawl_bytes id);
+
+/* Frees everything but the turn. No alarm may be set, no lane linked. */
+void pawl_workflow_state_free(struct pawl_workflow *workflow);
+
+/* Copy metadata in; its strings become owned. CORRUPT: the parent cannot be read. */
+PAWL_MUST_USE pawl_err pawl_workflow_set_metadata(struct pawl_workflow *workflow,
+                                                  const struct pawl_metadata *metadata);
+
+void pawl_workflow_add_op(struct pawl_workflow *workflow, struct pawl_op op, uint64_t nonce,
+                          bool delivered, int64_t fire_at_ms, struct pawl_bytes child);
+void pawl_workflow_resolve_op(struct pawl_workflow *workflow, struct pawl_op op);
+void pawl_workflow_clear_ops(struct pawl_workflow *workflow);
+
+/* When the next timer is due; INT64_MAX: no timer. */
+int64_t pawl_workflow_next_timer_ms(const struct pawl_workflow *workflow);
+
+/* Append an input. `body` is copied. CORRUPT: not an inbox body, nothing added. */
+PAWL_MUST_USE pawl_err pawl_workflow_add_row(struct pawl_workflow *workflow, uint32_t index,
+                                             struct pawl_id delivery, struct pawl_bytes body);
+PAWL_MUST_USE pawl_err pawl_workflow_add_result(struct pawl_workflow *workflow, uint32_t gen,
+                                                uint64_t nonce, struct pawl_bytes event,
+                                                struct pawl_id message, uint32_t message_partition);
+void pawl_workflow_remove_input(struct pawl_workflow *workflow, struct pawl_input *input);
+struct pawl_input *pawl_workflow_first_input(const struct pawl_workflow *workflow);
+
+/* The inbox row that ends the instance, if one waits. */
+struct pawl_input *pawl_workflow_find_terminate(const struct pawl_workflow *workflow);
+
+/* Between workflow.c and workflow_commit.c. */
+void pawl_workflow_on_committed(struct pawl_node *node, struct pawl_call *call,
+                                const struct pawl_store_reply *reply);
+void pawl_workflow_set_ready(struct pawl_node *node, struct pawl_workflow *workflow);
+void pawl_workflow_answer_controls(struct pawl_node *node, struct pawl_list *controls, pawl_err err,
+                                   const char *text);
+
+struct pawl_past *pawl_past_new(void);
+void pawl_past_add(struct pawl_past *past, struct pawl_bytes event); /* copied */
+void pawl_past_free(struct pawl_past *past);                         /* NULL is fine */
+
+#endif /* PAWL_ACTORS_WORKFLOW_STATE_H */

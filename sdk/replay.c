@@ -208,6 +208,7 @@ static void begin_turn(struct pawl_workflow_ctx *ctx, bool replaying)
     ctx->actions_count = 0;
     ctx->actions_capacity = 0;
     ctx->custom_status_set = false;
+    ctx->custom_status = PAWL_BYTES_ABSENT;
     ctx->replaying = replaying;
 }
 

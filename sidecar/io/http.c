@@ -38,6 +38,11 @@ static void http_run(struct pawl_http *http)
     }
 }
 
+void pawl_http_run_soon(struct pawl_http *http)
+{
+    uv_timer_start(&http->timer, http_on_timer, 0, 0);
+}
+
 /* The request line, untouched: everything after this is decoded by libmicrohttpd in ways
  * that cannot be undone. */
 static void *http_on_target(void *context, const char *target, struct MHD_Connection *connection)

@@ -264,6 +264,7 @@ static void exchange_wake(struct pawl_exchange *exchange, enum pawl_exchange_sta
     exchange->token = 0;
     exchange->state = state;
     MHD_resume_connection(exchange->connection);
+    pawl_http_run_soon(exchange->http);
 }
 
 /* A client that has only ended its own sending side still reads (nc -N does that), so

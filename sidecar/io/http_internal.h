@@ -87,6 +87,10 @@ enum MHD_Result pawl_exchange_on_access(struct pawl_exchange *exchange, const ch
 /* WAITING: take the call back from the engine and answer 503. */
 void pawl_exchange_abort(struct pawl_exchange *exchange);
 
+/* Resuming a connection does not wake libmicrohttpd's own epoll: it must be run, once
+ * for all that were resumed in this turn of the loop. */
+void pawl_http_run_soon(struct pawl_http *http);
+
 void pawl_process_stats_read(struct pawl_process_stats *ret_stats);
 
 #endif /* PAWL_SIDECAR_IO_HTTP_INTERNAL_H */

@@ -72,6 +72,8 @@
 #define PAWL_INSTANCES_MAX    200000u /* active at once; more wait in the store */
 #define PAWL_REQUESTS_MAX     65536u  /* management requests in flight; more: PAWL_E_BUSY */
 #define PAWL_WAIT_MS_MAX      3600000u
+#define PAWL_STOP_MS_MAX      5000u /* a stopping sidecar waits so long for what runs */
+#define PAWL_STOP_LINGER_MS   1000u /* … then so long for what it still has to send */
 #define PAWL_COALESCE_MS      2u  /* results of a wide fan-out wait this long for others */
 #define PAWL_COALESCE_OPS_MIN 64u /* pending operations from which that holds */
 

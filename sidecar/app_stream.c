@@ -526,6 +526,19 @@ void pawl_app_stream_stop(struct pawl_app_stream *stream, int64_t now_ms)
     }
 }
 
+void pawl_app_stream_end_all(struct pawl_app_stream *stream, int64_t now_ms)
+{
+    uint32_t cursor = 0;
+    for (struct app_conn *conn; (conn = pawl_map_next(&stream->conns, &cursor)) != NULL;) {
+        conn_end(stream, conn, true, now_ms);
+    }
+}
+
+uint32_t pawl_app_stream_count(const struct pawl_app_stream *stream)
+{
+    return stream->conns.count;
+}
+
 const struct pawl_api_worker *pawl_app_stream_workers(const struct pawl_app_stream *stream,
                                                       struct pawl_arena *arena, uint32_t *ret_count)
 {

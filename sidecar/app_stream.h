@@ -67,6 +67,12 @@ int64_t pawl_app_stream_wake_at_ms(const struct pawl_app_stream *stream);
 /* The sidecar is stopping: workers get nothing new, and no new ones are taken. */
 void pawl_app_stream_stop(struct pawl_app_stream *stream, int64_t now_ms);
 
+/* Close every connection after what was sent to it. */
+void pawl_app_stream_end_all(struct pawl_app_stream *stream, int64_t now_ms);
+
+/* Connections that on_close has not ended yet. */
+uint32_t pawl_app_stream_count(const struct pawl_app_stream *stream);
+
 /* The workers, into the arena. */
 const struct pawl_api_worker *pawl_app_stream_workers(const struct pawl_app_stream *stream,
                                                       struct pawl_arena *arena,

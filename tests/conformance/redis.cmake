@@ -1,0 +1,14 @@
+# Tests against a real redis-server, which each of them starts for itself. They exit
+# with 77, shown as skipped, when it is not installed.
+add_library(pawl_redis_tests STATIC ${CMAKE_CURRENT_LIST_DIR}/redis_client.c
+                                    ${CMAKE_CURRENT_LIST_DIR}/redis_random.c
+                                    ${CMAKE_CURRENT_LIST_DIR}/redis_server.c)
+target_link_libraries(pawl_redis_tests PUBLIC pawl_store_redis PkgConfig::HIREDIS)
+target_include_directories(pawl_redis_tests PUBLIC ${CMAKE_CURRENT_LIST_DIR})
+
+foreach(test operations server)
+  add_executable(test_redis_${test} ${CMAKE_CURRENT_LIST_DIR}/test_redis_${test}.c)
+  target_link_libraries(test_redis_${test} PRIVATE pawl_redis_tests PkgConfig::CMOCKA)
+  add_test(NAME conformance/redis/${test} COMMAND test_redis_${test})
+  set_tests_properties(conformance/redis/${test} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
+endforeach()

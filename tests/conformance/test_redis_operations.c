@@ -1,0 +1,370 @@
+/* The Redis backend answers every operation as the reference store does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "redis_client.h"
+#include "redis_random.h"
+#include "redis_server.h"
+
+static struct redis_server server;
+static struct redis_client client;
+static char url[160];
+
+static int setup(void **state)
+{
+    (void)state;
+    redis_server_do(&server, "FLUSHALL");
+    (void)snprintf(url, sizeof url, "redis+unix://%s", server.socket);
+    redis_client_open(&client, url, 4, NULL);
+    redis_client_wait_ready(&client, true);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    redis_client_close(&client);
+    return 0;
+}
+
+/* Random sequences ------------------------------------------------------------- */
+
+#define BATCH 64u
+
+static uint32_t operations_count(void)
+{
+    const char *text = getenv("PAWL_REDIS_OPERATIONS");
+    return text ? (uint32_t)strtoul(text, NULL, 10) : 100000;
+}
+
+static void purge_everywhere(const char *instance)
+{
+    for (uint32_t partition = 0; partition < 4; partition++) {
+        struct pawl_store_request request = {
+            .op = PAWL_STORE_PURGE,
+            .partition = partition,
+            .purge = { .instance = pawl_bytes_str(instance), .force = true },
+        };
+        (void)redis_client_call(&client, &request);
+    }
+}
+
+/* Only the partitions' own rows and messages may be there when no instance is. */
+static void check_nothing_is_left_after_purging(void)
+{
+    for (size_t i = 0; i < REDIS_RANDOM_INSTANCES; i++) purge_everywhere(redis_random_instances[i]);
+    redisReply *keys = redis_server_command(&server, NULL, "KEYS *");
+    for (size_t i = 0; i < keys->elements; i++) {
+        const char *key = keys->element[i]->str;
+        const char *name = strrchr(key, '}') + 3;
+        bool is_own = strcmp(name, "owner") == 0 || strcmp(name, "outbox") == 0
+                      || strcmp(name, "counts") == 0 || strcmp(name, "schema") == 0
+                      || strcmp(name, "reminders") == 0;
+        if (!is_own) print_message("left: %s\n", key);
+        assert_true(is_own);
+        if (strcmp(name, "reminders") != 0) continue;
+        redisReply *rows = redis_server_command(&server, NULL, "ZRANGE %s 0 -1", key);
+        for (size_t j = 0; j < rows->elements; j++) assert_int_equal(rows->element[j]->str[0], 'o');
+        freeReplyObject(rows);
+    }
+    freeReplyObject(keys);
+}
+
+/* Requests go out in pipelined batches; the reference answers while they are away. */
+static void the_same_requests_get_the_same_answers_as_from_the_reference(void **state)
+{
+    (void)state;
+    struct pawl_mem *mem = pawl_mem_store_new();
+    struct redis_random random;
+    redis_random_init(&random, 20261121, mem);
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
+    struct pawl_buf expected[BATCH];
+    for (uint32_t i = 0; i < BATCH; i++) pawl_buf_init(&expected[i], 1u << 24);
+    uint64_t answers[32] = { 0 };
+    uint64_t applied[PAWL_STORE_OPS_END] = { 0 };
+
+    for (uint32_t done = 0; done < operations_count(); done += BATCH) {
+        for (uint32_t i = 0; i < BATCH; i++) {
+            struct pawl_store_request request;
+            struct pawl_store_reply reply;
+            pawl_arena_reset(&arena);
+            redis_random_next(&random, &arena, &request);
+            request.token = done + i;
+            redis_client_submit(&client, &request);
+            pawl_mem_store_apply(mem, &request, &arena, &reply);
+            redis_random_learn(&random, &request, &reply);
+            answers[-reply.err]++;
+            applied[request.op] += reply.err == PAWL_OK;
+            pawl_buf_clear(&expected[i]);
+            redis_reply_print(&expected[i], &reply);
+            pawl_buf_append(&expected[i], "", 1);
+        }
+        redis_client_flush(&client);
+        redis_client_wait_replies(&client, BATCH);
+        for (uint32_t i = 0; i < BATCH; i++) {
+            assert_int_equal(client.replies[i].token, done + i);
+            if (strcmp(client.replies[i].text, (char *)expected[i].data) != 0)
+                print_message("at %u: %s\n", done + i, client.replies[i].message);
+            assert_string_equal(client.replies[i].text, (char *)expected[i].data);
+        }
+        redis_client_forget(&client);
+    }
+    /* The sequence reached every answer there is. */
+    static const pawl_err reached[] = { PAWL_OK,         PAWL_E_CONFLICT,  PAWL_E_NOT_FOUND,
+                                        PAWL_E_EXISTS,   PAWL_E_DUPLICATE, PAWL_E_FENCED,
+                                        PAWL_E_TERMINAL, PAWL_E_BUSY,      PAWL_E_NOT_TERMINAL,
+                                        PAWL_E_TOO_LARGE };
+    for (size_t i = 0; i < sizeof reached / sizeof *reached; i++) {
+        if (answers[-reached[i]] == 0) print_message("never %s\n", pawl_err_name(reached[i]));
+        assert_true(answers[-reached[i]] > 0);
+    }
+
+    /* And most of it was real work: of every operation a hundredth at least succeeded. */
+    for (int op = 1; op < PAWL_STORE_OPS_END; op++)
+        assert_true(applied[op] >= operations_count() / 100);
+
+    for (uint32_t i = 0; i < BATCH; i++) pawl_buf_deinit(&expected[i]);
+    pawl_arena_deinit(&arena);
+    pawl_mem_store_free(mem);
+    check_nothing_is_left_after_purging();
+}
+
+/* Directed cases --------------------------------------------------------------- */
+
+static const struct pawl_fence fence = { .epoch = 1, .nonce = { { 7 } } };
+static const struct pawl_id inc = { { 1, 2, 3 } };
+
+static struct pawl_id commit_id(uint32_t number)
+{
+    struct pawl_id id = { { 0xc0 } };
+    memcpy(id.bytes + 12, &number, sizeof number);
+    return id;
+}
+
+static const struct redis_client_reply *acquire(void)
+{
+    struct pawl_store_request request = { .op = PAWL_STORE_ACQUIRE,
+                                          .acquire = { .nonce = fence.nonce, .now_ms = 1 } };
+    return redis_client_call(&client, &request);
+}
+
+static const struct redis_client_reply *create(const char *instance)
+{
+    struct pawl_store_request request = {
+        .op = PAWL_STORE_CREATE,
+        .create = { .instance = pawl_bytes_str(instance),
+                    .request_id = PAWL_BYTES_LITERAL("r"),
+                    .inc = inc,
+                    .delivery = commit_id(0),
+                    .body = PAWL_BYTES_LITERAL("start"),
+                    .name = PAWL_BYTES_LITERAL("order"),
+                    .created_ms = 1000 },
+    };
+    return redis_client_call(&client, &request);
+}
+
+static struct pawl_store_request commit_request(const char *instance, uint32_t number)
+{
+    struct pawl_store_request request = {
+        .op = PAWL_STORE_COMMIT,
+        .commit = { .fence = fence,
+                    .instance = pawl_bytes_str(instance),
+                    .inc = inc,
+                    .gen = 1,
+                    .last = commit_id(number - 1),
+                    .id = commit_id(number),
+                    .now_ms = 2000,
+                    .inbox_consumed = 1,
+                    .consumed_delivery = commit_id(0),
+                    .history_max = PAWL_HISTORY_EVENTS_MAX,
+                    .status = PAWL_STATUS_RUNNING },
+    };
+    return request;
+}
+
+static const struct redis_client_reply *load(const char *instance)
+{
+    struct pawl_store_request request = {
+        .op = PAWL_STORE_LOAD,
+        .load = { .want = PAWL_LOAD_PENDING | PAWL_LOAD_INBOX | PAWL_LOAD_HISTORY,
+                  .instance = pawl_bytes_str(instance),
+                  .history_max = 512,
+                  .history_size_max = 1u << 20 },
+    };
+    return redis_client_call(&client, &request);
+}
+
+static const struct redis_client_reply *purge(const char *instance)
+{
+    struct pawl_store_request request = {
+        .op = PAWL_STORE_PURGE,
+        .purge = { .instance = pawl_bytes_str(instance), .force = true },
+    };
+    return redis_client_call(&client, &request);
+}
+
+static size_t keys_count(const char *pattern)
+{
+    redisReply *reply = redis_server_command(&server, NULL, "KEYS %s", pattern);
+    size_t count = reply->elements;
+    freeReplyObject(reply);
+    return count;
+}
+
+#define ROWS PAWL_TURN_ACTIONS_MAX
+
+static void a_commit_with_ten_thousand_rows_of_everything_is_applied_and_purged(void **state)
+{
+    (void)state;
+    assert_int_equal(acquire()->err, PAWL_OK);
+    assert_int_equal(create("wide")->err, PAWL_OK);
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
+    struct pawl_store_request request = commit_request("wide", 1);
+    struct pawl_commit *commit = &request.commit;
+    commit->events_count = ROWS;
+    commit->events = PAWL_ARENA_ARRAY(&arena, struct pawl_bytes, ROWS);
+    commit->pending_added_count = ROWS;
+    commit->pending_added = PAWL_ARENA_ARRAY(&arena, struct pawl_pending, ROWS);
+    commit->reminders_added_count = ROWS;
+    commit->reminders_added = PAWL_ARENA_ARRAY(&arena, struct pawl_reminder, ROWS);
+    commit->messages_count = ROWS;
+    commit->messages = PAWL_ARENA_ARRAY(&arena, struct pawl_message_row, ROWS);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        struct pawl_op op = { .kind = 'a', .id = i };
+        commit->events[i] = pawl_arena_printf(&arena, "event %u", i);
+        commit->pending_added[i] =
+            (struct pawl_pending){ .op = op, .nonce = i, .history_index = i };
+        commit->reminders_added[i] = (struct pawl_reminder){ .kind = PAWL_REMINDER_ACTIVITY,
+                                                             .due_ms = 5000,
+                                                             .instance = commit->instance,
+                                                             .inc = inc,
+                                                             .gen = 1,
+                                                             .op = op,
+                                                             .nonce = i };
+        commit->messages[i] =
+            (struct pawl_message_row){ .id = commit_id(100 + i), .body = PAWL_BYTES_LITERAL("m") };
+    }
+    assert_string_equal(redis_client_call(&client, &request)->text, "commit 0 OK inbox=1-1");
+    assert_int_equal(keys_count("*||wide||1||history-*"), ROWS);
+
+    const struct redis_client_reply *loaded = load("wide");
+    assert_int_equal(loaded->err, PAWL_OK);
+    assert_non_null(
+        strstr(loaded->text, "pending a:9999 000000000000270f 1 @9999 event='event 9999'"));
+
+    struct pawl_store_request done = commit_request("wide", 2);
+    done.commit.consumed_delivery = (struct pawl_id){ { 0 } };
+    done.commit.pending_done_count = ROWS;
+    done.commit.pending_done = PAWL_ARENA_ARRAY(&arena, struct pawl_op, ROWS);
+    for (uint32_t i = 0; i < ROWS; i++) done.commit.pending_done[i] = commit->pending_added[i].op;
+    assert_int_equal(redis_client_call(&client, &done)->err, PAWL_OK);
+    assert_int_equal(keys_count("*||wide||pending"), 0);
+
+    assert_int_equal(purge("wide")->err, PAWL_OK);
+    assert_int_equal(keys_count("*||wide||*"), 0);
+    redisReply *left = redis_server_command(&server, NULL, "ZCARD {test||app||000}||reminders");
+    assert_int_equal(left->integer, ROWS); /* those of the messages */
+    freeReplyObject(left);
+    pawl_arena_deinit(&arena);
+}
+
+static void a_table_version_is_compared_in_all_its_64_bits(void **state)
+{
+    (void)state;
+    struct pawl_store_request request = {
+        .op = PAWL_STORE_ACQUIRE, .acquire = { .table_version = UINT64_MAX - 1, .nonce = { { 1 } } }
+    };
+    assert_int_equal(redis_client_call(&client, &request)->err, PAWL_OK);
+    request.acquire.nonce.bytes[0] = 2;
+    request.acquire.table_version = UINT64_MAX - 2;
+    assert_string_equal(redis_client_call(&client, &request)->text,
+                        "acquire 0 CONFLICT epoch=1 table=18446744073709551614");
+    request.acquire.table_version = 9;
+    assert_int_equal(redis_client_call(&client, &request)->err, PAWL_E_CONFLICT);
+    request.acquire.table_version = UINT64_MAX;
+    assert_string_equal(redis_client_call(&client, &request)->text,
+                        "acquire 0 OK epoch=2 table=18446744073709551615");
+}
+
+static void a_lost_row_makes_a_load_corrupt_and_names_the_key(void **state)
+{
+    (void)state;
+    assert_int_equal(acquire()->err, PAWL_OK);
+    assert_int_equal(create("torn")->err, PAWL_OK);
+    redis_server_do(&server, "DEL {test||app||000}||torn||inbox-000000");
+    const struct redis_client_reply *loaded = load("torn");
+    assert_int_equal(loaded->err, PAWL_E_CORRUPT);
+    assert_non_null(strstr(loaded->message, "{test||app||000}||torn||inbox-000000"));
+}
+
+static void a_key_of_another_type_is_corrupt(void **state)
+{
+    (void)state;
+    redis_server_do(&server, "SET {test||app||000}||odd||metadata x");
+    const struct redis_client_reply *loaded = load("odd");
+    assert_int_equal(loaded->err, PAWL_E_CORRUPT);
+    assert_non_null(strstr(loaded->message, "WRONGTYPE"));
+}
+
+static void damaged_metadata_is_corrupt(void **state)
+{
+    (void)state;
+    assert_int_equal(create("bad")->err, PAWL_OK);
+    redis_server_do(&server, "HSET {test||app||000}||bad||metadata created_ms soon");
+    assert_int_equal(load("bad")->err, PAWL_E_CORRUPT);
+}
+
+static void a_request_for_a_partition_that_does_not_exist_is_invalid(void **state)
+{
+    (void)state;
+    struct pawl_store_request request = { .op = PAWL_STORE_OUTDONE, .partition = 4 };
+    assert_int_equal(redis_client_call(&client, &request)->err, PAWL_E_INVALID);
+}
+
+static void metadata_is_readable_with_redis_cli(void **state)
+{
+    (void)state;
+    assert_int_equal(create("plain")->err, PAWL_OK);
+    redisReply *reply = redis_server_command(&server, NULL,
+                                             "HMGET {test||app||000}||plain||metadata inc gen "
+                                             "status name created_ms inbox_tail");
+    static const char *const wanted[] = {
+        "01020300000000000000000000000000", "1", "6", "order", "1000", "1"
+    };
+    for (size_t i = 0; i < 6; i++) assert_string_equal(reply->element[i]->str, wanted[i]);
+    freeReplyObject(reply);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            the_same_requests_get_the_same_answers_as_from_the_reference, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_commit_with_ten_thousand_rows_of_everything_is_applied_and_purged, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_table_version_is_compared_in_all_its_64_bits, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_lost_row_makes_a_load_corrupt_and_names_the_key, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_key_of_another_type_is_corrupt, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_metadata_is_corrupt, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_request_for_a_partition_that_does_not_exist_is_invalid,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(metadata_is_readable_with_redis_cli, setup, teardown),
+    };
+    if (!redis_server_is_installed()) return 77;
+    redis_server_start(&server, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    redis_server_stop(&server);
+    return failed;
+}

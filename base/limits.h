@@ -19,8 +19,8 @@
 #define PAWL_HISTORY_SIZE_MAX      (50u << 20) /* as above */
 #define PAWL_INBOX_ROWS_MAX        10000u      /* deliver answers PAWL_E_BUSY */
 #define PAWL_PENDING_OPS_MAX       10000u      /* the turn fails the instance with a reason */
-#define PAWL_SEEN_REQUESTS_MAX       10000u      /* older than a day leave; else PAWL_E_BUSY */
-#define PAWL_SEEN_MS                 86400000    /* how long a request id is remembered */
+#define PAWL_SEEN_REQUESTS_MAX     10000u      /* older than a day leave; else PAWL_E_BUSY */
+#define PAWL_SEEN_MS               86400000    /* how long a request id is remembered */
 #define PAWL_TURN_ACTIONS_MAX      10000u      /* the turn fails the instance with a reason */
 #define PAWL_TURN_EVENTS_MAX       2048u       /* more wait for the next turn */
 #define PAWL_TURN_SIZE_MAX         (16u << 20) /* new events of one turn: as above */
@@ -74,8 +74,8 @@
 #define PAWL_WAIT_MS_MAX      3600000u
 #define PAWL_STOP_MS_MAX      5000u /* a stopping sidecar waits so long for what runs */
 #define PAWL_STOP_LINGER_MS   1000u /* … then so long for what it still has to send */
-#define PAWL_COALESCE_MS      2u  /* results of a wide fan-out wait this long for others */
-#define PAWL_COALESCE_OPS_MIN 64u /* pending operations from which that holds */
+#define PAWL_COALESCE_MS      2u    /* results of a wide fan-out wait this long for others */
+#define PAWL_COALESCE_OPS_MIN 64u   /* pending operations from which that holds */
 
 /* HTTP ------------------------------------------------------------------------- */
 #define PAWL_HTTP_BODY_SIZE_MAX   PAWL_PAYLOAD_SIZE_MAX /* 413 */

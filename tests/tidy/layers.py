@@ -64,6 +64,7 @@ EXCEPTIONS = {
                    "runs inside apps too, where short memory is an error and not the end"),
     "base/codec.c": ("msgpack.h", "the only place that knows the format"),
     "base/hash.c": ("sodium.h", "the hashes are libsodium's"),
+    "cli/options.c": ("getopt.h", "reads the arguments it is given"),
     "sdk/alloc.c": ("malloc calloc realloc free", "the default allocator of the library"),
     "sdk/coro.c": ("malloc calloc free mmap ucontext.h sys/mman.h unistd.h sanitizer/* signal.h"
                    " pthread.h pthread_* sys/resource.h",

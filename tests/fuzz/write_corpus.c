@@ -150,6 +150,37 @@ static const char *const http_calls[] = {
     NULL
 };
 
+/* An instance's metadata as the Redis scripts answer it: 18 values. */
+#define METADATA                                                                            \
+    "*18\r\n$32\r\n0102030405060708090a0b0c0d0e0f10\r\n:2\r\n"                              \
+    "$32\r\n1102030405060708090a0b0c0d0e0f10\r\n$1\r\n3\r\n:2\r\n:77\r\n:4\r\n:5\r\n:0\r\n" \
+    "$13\r\n1700000000123\r\n:0\r\n:1\r\n:2\r\n:0\r\n$5\r\nOrder\r\n$-1\r\n$2\r\nr1\r\n$-1\r\n"
+
+/* The operation asked, then the answer; 'u' and a URL. */
+static const char *const redis_answers[] = {
+    "1*3\r\n$2\r\nOK\r\n:7\r\n:3\r\n",
+    "1*3\r\n$8\r\nCONFLICT\r\n:7\r\n:9\r\n",
+    "2*2\r\n$2\r\nOK\r\n" METADATA,
+    "3*8\r\n$2\r\nOK\r\n" METADATA "$4\r\nhalf\r\n*3\r\n$2\r\n{}\r\n$-1\r\n$0\r\n\r\n"
+    "*2\r\n$3\r\na:3\r\n$20\r\n1:00000000000000ff:1\r\n*1\r\n$1\r\ne\r\n"
+    "*1\r\n$17\r\n0123456789abcdefB\r\n*2\r\n$1\r\nh\r\n$2\r\nhh\r\n",
+    "3*1\r\n$9\r\nNOT_FOUND\r\n",
+    "4*3\r\n$2\r\nOK\r\n:4\r\n:5\r\n",
+    "4*1\r\n$6\r\nFENCED\r\n",
+    "5*2\r\n$2\r\nOK\r\n:6\r\n",
+    "6*5\r\n$2\r\nOK\r\n*3\r\n$46\r\nw|order|0102030405060708090a0b0c0d0e0f10|0|-|-\r\n"
+    "$13\r\n1700000000123\r\n$-1\r\n:0\r\n$1\r\n0\r\n*2\r\n$1\r\n0\r\n$1\r\n9\r\n",
+    "7*1\r\n$2\r\nOK\r\n",
+    "7*2\r\n$7\r\nCORRUPT\r\n$3\r\nkey\r\n",
+    "8*1\r\n$2\r\nOK\r\n",
+    "9*5\r\n$2\r\nOK\r\n*1\r\n*3\r\n$5\r\norder\r\n" METADATA "$-1\r\n:1\r\n:5\r\n$5\r\norder\r\n",
+    "3-ERR something\r\n",
+    "3*2147483647\r\n",
+    "uredis://user:pass%40word@[::1]:6380/3",
+    "uredis+unix:///run/redis.sock?db=1&user=u&password=p",
+    NULL
+};
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -165,6 +196,7 @@ int main(int argc, char **argv)
     write_records(&arena);
     write_texts("text", "text", small_texts);
     write_texts("http", "call", http_calls);
+    write_texts("redis", "answer", redis_answers);
     pawl_arena_deinit(&arena);
     return 0;
 }

@@ -1,0 +1,75 @@
+/* What comes from a Redis server: bytes on the wire, then the answer of a script. The
+ * first byte of the input is the operation asked (a digit), or 'u' for a store URL. */
+#include "fuzz.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "state/io/redis_decode.h"
+#include "state/io/redis_url.h"
+
+#define URL_SIZE_MAX 2048u
+
+static void check_url(const uint8_t *data, size_t size)
+{
+    char text[URL_SIZE_MAX + 1] = { 0 };
+    memcpy(text, data, size < URL_SIZE_MAX ? size : URL_SIZE_MAX);
+    struct pawl_redis_url url;
+    const char *message = NULL;
+    pawl_err err = pawl_redis_url_parse(text, &url, &message);
+    if (err != PAWL_OK) {
+        PAWL_ASSERT(err == PAWL_E_INVALID);
+        PAWL_ASSERT(message != NULL);
+        return;
+    }
+    PAWL_ASSERT(memchr(url.host, 0, sizeof url.host) != NULL);
+    PAWL_ASSERT(memchr(url.path, 0, sizeof url.path) != NULL);
+    PAWL_ASSERT(memchr(url.text, 0, sizeof url.text) != NULL);
+    PAWL_ASSERT(memchr(url.password, 0, sizeof url.password) != NULL);
+}
+
+static void check_reply(const struct pawl_store_reply *reply)
+{
+    if (reply->err == PAWL_E_CORRUPT) {
+        PAWL_ASSERT(reply->message.size > 0);
+        return;
+    }
+    if (reply->err != PAWL_OK) return;
+    if (reply->op == PAWL_STORE_LOAD) {
+        const struct pawl_snapshot *snapshot = &reply->load.snapshot;
+        PAWL_ASSERT((int)snapshot->metadata.status < PAWL_STATUS_COUNT);
+        for (uint32_t i = 0; i < snapshot->history_count; i++)
+            PAWL_ASSERT(!pawl_bytes_is_absent(snapshot->history[i]));
+        for (uint32_t i = 1; i < snapshot->pending_count; i++)
+            PAWL_ASSERT(snapshot->pending[i - 1].op.kind <= snapshot->pending[i].op.kind);
+    }
+    if (reply->op == PAWL_STORE_QUERY)
+        for (uint32_t i = 0; i < reply->query.rows_count; i++)
+            PAWL_ASSERT(!pawl_bytes_is_absent(reply->query.rows[i].instance));
+}
+
+static void check_wire(enum pawl_store_op op, const uint8_t *data, size_t size)
+{
+    struct pawl_redis_reader *reader = pawl_redis_reader_new();
+    const struct pawl_redis_value *value = NULL;
+    if (pawl_redis_reader_feed(reader, data, size) == PAWL_OK) {
+        while (pawl_redis_reader_next(reader, &value) == PAWL_OK && value) {
+            struct pawl_store_reply reply = { .op = op };
+            pawl_redis_decode(value, pawl_redis_reader_arena(reader), &reply);
+            PAWL_ASSERT(reply.op == op);
+            check_reply(&reply);
+        }
+    }
+    pawl_redis_reader_free(reader);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0) return 0;
+    if (data[0] == 'u')
+        check_url(data + 1, size - 1);
+    else if (data[0] > '0' && data[0] < '0' + PAWL_STORE_OPS_END)
+        check_wire((enum pawl_store_op)(data[0] - '0'), data + 1, size - 1);
+    return 0;
+}

@@ -74,6 +74,7 @@ struct redis_store {
     uint32_t in_flight_count;
     struct pawl_list again; /* the server did not know their script */
     bool is_draining;       /* nothing is sent until in_flight is empty */
+    bool is_leaving;        /* as above, and then the connection is given up */
 
     uv_timer_t retry;
     uv_timer_t tick; /* while connected or connecting */
@@ -240,6 +241,7 @@ static void store_lose(struct redis_store *store, const char *why)
     store->conn = NULL;
     store->state = REDIS_AWAY;
     store->is_draining = false;
+    store->is_leaving = false;
     (void)uv_timer_stop(&store->tick);
     (void)uv_timer_start(&store->retry, on_retry, retry_delay_ms(store), 0);
 
@@ -321,7 +323,8 @@ static void send_again(struct redis_store *store)
 static void store_pump(struct redis_store *store)
 {
     if (store->state != REDIS_READY) return;
-    if (store->is_draining || !pawl_redis_conn_is_writable(store->conn)) return;
+    if (store->is_draining || store->is_leaving) return;
+    if (!pawl_redis_conn_is_writable(store->conn)) return;
 
     const struct pawl_buf *out = pawl_redis_conn_out(store->conn);
     while (store->waiting_eligible > 0 && store->in_flight_count < PAWL_STORE_IN_FLIGHT_MAX
@@ -374,6 +377,14 @@ static void answer_overtaken(struct redis_store *store, uint32_t partition)
                      "Redis lost its script cache while requests were on their way");
 }
 
+/* This server is not, or no more, the one that may be written to; the address may lead to
+ * another one by now. */
+static bool error_is_wrong_server(struct pawl_bytes text)
+{
+    return pawl_redis_error_is(text, "READONLY") || pawl_redis_error_is(text, "MASTERDOWN")
+           || pawl_redis_error_is(text, "NOAUTH");
+}
+
 static void request_on_value(struct redis_store *store, struct redis_request *request,
                              const struct pawl_redis_value *value, struct pawl_arena *arena)
 {
@@ -381,6 +392,7 @@ static void request_on_value(struct redis_store *store, struct redis_request *re
     if (value->kind == PAWL_REDIS_ERROR) {
         reply.err = pawl_redis_error_class(value->text);
         reply.message = value->text;
+        store->is_leaving = store->is_leaving || error_is_wrong_server(value->text);
     } else {
         pawl_redis_decode(value, arena, &reply);
         if (request->op == PAWL_STORE_LOAD && reply.err == PAWL_OK)
@@ -421,6 +433,12 @@ static void on_read(void *context)
 {
     struct redis_store *store = context;
     if (store->state != REDIS_READY) return;
+    if (store->is_leaving && store->in_flight_count == 0) {
+        char why[400];
+        (void)snprintf(why, sizeof why, "Redis at %s: refuses writes", store->url.text);
+        store_lose(store, why);
+        return;
+    }
     if (store->is_draining && store->in_flight_count == 0
         && pawl_redis_conn_is_writable(store->conn)) {
         store->is_draining = false;

@@ -157,7 +157,10 @@ static const char *error_advice(struct pawl_bytes text)
     if (pawl_redis_error_is(text, "LOADING")) return "still loading its data";
     if (pawl_redis_error_is(text, "READONLY")) return "a read-only replica";
     if (pawl_redis_error_is(text, "MASTERDOWN")) return "a replica without its master";
-    if (pawl_redis_error_is(text, "NOPERM")) return "this user may not do what Pawl needs";
+    /* Redis 7.0 has no code for a refusal inside a script. */
+    if (pawl_redis_error_is(text, "NOPERM")
+        || pawl_bytes_starts_with(text, PAWL_BYTES_LITERAL("ERR The user executing the script")))
+        return "this user may not do what Pawl needs";
     return "refused";
 }
 

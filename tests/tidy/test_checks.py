@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The checks of this folder find what they are for, and only that."""
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ import unittest
 import formatted
 import layers
 import words
+from sources import code_lines
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -88,6 +90,14 @@ class Layers(unittest.TestCase):
         self.allowed("sdk/examples/x.c", '#include "pawl/workflow.h"\n#include <unistd.h>')
         self.refused("sdk/examples/x.c", '#include "base/buf.h"', "public headers only")
         self.refused("sdk/include/pawl/x.h", '#include "base/buf.h"', "public headers only")
+
+    def test_every_exception_is_still_needed(self):
+        for name, (allowed, _) in layers.EXCEPTIONS.items():
+            lines = code_lines((HERE.parents[1] / name).read_text())
+            used = {word for _, line in lines for word in re.findall(r"[\w/.]+", line)}
+            for item in allowed.split():
+                self.assertTrue(any(layers.covers(item, word) for word in used),
+                                f"{name} needs no exception for {item}")
 
     def test_a_planted_file_makes_the_program_fail(self):
         with tempfile.TemporaryDirectory() as folder:

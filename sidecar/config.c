@@ -1,0 +1,468 @@
+#include "sidecar/config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/timetext.h"
+#include "state/keys.h"
+
+#define TOKEN_SIZE_MAX 256u
+#define IN_FLIGHT_MAX  1000000
+#define IDLE_MS_MIN    100
+#define IDLE_MS_MAX    3600000
+#define FIELD(name)    offsetof(struct pawl_config, name)
+
+const struct pawl_config_option pawl_config_options[] = {
+    { .name = "app-id",
+      .env = "PAWL_APP_ID",
+      .argument = "ID",
+      .help = "the app that this sidecar serves (required)",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(app_id) },
+    { .name = "namespace",
+      .env = "PAWL_NAMESPACE",
+      .argument = "NAME",
+      .help = "keeps apps of different teams or stages apart (default: default)",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(namespace_) },
+    { .name = "store",
+      .env = "PAWL_STORE",
+      .argument = "URL",
+      .help = "where state is kept: sqlite:///path/to/file.db (/./ begins in the current "
+              "folder), redis://host:6379, redis+unix:///path?db=1 or mem:// (default: "
+              "sqlite:///./pawl-<app id>.db)",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(store) },
+    { .name = "synchronous",
+      .env = "PAWL_SYNCHRONOUS",
+      .argument = "MODE",
+      .help = "how hard SQLite holds on to a commit: full survives a power cut, normal may "
+              "lose the last ones then, off may corrupt the file (default: full)",
+      .kind = PAWL_CONFIG_CHOICE,
+      .offset = FIELD(synchronous),
+      .choices = "full|normal|off" },
+    { .name = "partitions",
+      .env = "PAWL_PARTITIONS",
+      .argument = "N",
+      .help = "buckets that instances are spread over; fixed once there is state (default: 128)",
+      .kind = PAWL_CONFIG_NUMBER,
+      .offset = FIELD(partitions),
+      .min = 1,
+      .max = PAWL_PARTITIONS_MAX },
+    { .name = "app-listen",
+      .env = "PAWL_APP_LISTEN",
+      .argument = "URL",
+      .help = "where the app connects: ipc:///path/to/socket or tcp://host:port; several with "
+              "commas or by repeating (default: ipc://$XDG_RUNTIME_DIR/pawl/<app id>.sock, "
+              "without that variable ipc:///tmp/pawl-<uid>/<app id>.sock, and "
+              "tcp://127.0.0.1:3501)",
+      .kind = PAWL_CONFIG_LIST,
+      .offset = FIELD(app_listen) },
+    { .name = "http-host",
+      .env = "PAWL_HTTP_HOST",
+      .argument = "ADDRESS",
+      .help = "address of the HTTP API (default: 127.0.0.1)",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(http_host) },
+    { .name = "http-port",
+      .env = "PAWL_HTTP_PORT",
+      .argument = "PORT",
+      .help = "port of the HTTP API; 0 takes any free one (default: 3500)",
+      .kind = PAWL_CONFIG_NUMBER,
+      .offset = FIELD(http_port),
+      .min = 0,
+      .max = UINT16_MAX },
+    { .name = "token",
+      .env = "PAWL_TOKEN",
+      .argument = "TEXT",
+      .help = "ask this of workers and of HTTP clients; better given by --token-file, since "
+              "others can see the arguments of a process",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(token) },
+    { .name = "token-file",
+      .env = "PAWL_TOKEN_FILE",
+      .argument = "PATH",
+      .help = "read the token from this file",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(token_file) },
+    { .name = "turns-max",
+      .env = "PAWL_TURNS_MAX",
+      .argument = "N",
+      .help = "workflow turns at workers at the same time; 0: as many as they take (default: 0)",
+      .kind = PAWL_CONFIG_NUMBER,
+      .offset = FIELD(turns_max),
+      .min = 0,
+      .max = IN_FLIGHT_MAX },
+    { .name = "activities-max",
+      .env = "PAWL_ACTIVITIES_MAX",
+      .argument = "N",
+      .help = "activities at workers at the same time; 0: as many as they take (default: 0)",
+      .kind = PAWL_CONFIG_NUMBER,
+      .offset = FIELD(activities_max),
+      .min = 0,
+      .max = IN_FLIGHT_MAX },
+    { .name = "instance-idle",
+      .env = "PAWL_INSTANCE_IDLE",
+      .argument = "TIME",
+      .help = "an instance with nothing to do leaves memory after this time (default: 5s)",
+      .kind = PAWL_CONFIG_DURATION,
+      .offset = FIELD(instance_idle_ms),
+      .min = IDLE_MS_MIN,
+      .max = IDLE_MS_MAX },
+    { .name = "log-level",
+      .env = "PAWL_LOG_LEVEL",
+      .argument = "LEVEL",
+      .help = "error, warn, info or debug (default: info)",
+      .kind = PAWL_CONFIG_CHOICE,
+      .offset = FIELD(log_level),
+      .choices = "error|warn|info|debug" },
+    { .name = "log-format",
+      .env = "PAWL_LOG_FORMAT",
+      .argument = "FORMAT",
+      .help = "text or json, one line per event on standard error (default: text)",
+      .kind = PAWL_CONFIG_CHOICE,
+      .offset = FIELD(log_format),
+      .choices = "text|json" },
+};
+
+const uint32_t pawl_config_options_count = sizeof pawl_config_options / sizeof *pawl_config_options;
+
+void pawl_config_init(struct pawl_config *config, struct pawl_arena *arena)
+{
+    *config = (struct pawl_config){
+        .arena = arena,
+        .namespace_ = "default",
+        .partitions = PAWL_PARTITIONS_DEFAULT,
+        .http_host = "127.0.0.1",
+        .http_port = 3500,
+        .instance_idle_ms = PAWL_INSTANCE_IDLE_MS,
+        .log_level = PAWL_LOG_INFO - 1,
+        .app_listen_source = PAWL_CONFIG_DEFAULT,
+    };
+}
+
+const struct pawl_config_option *pawl_config_find(const char *name)
+{
+    for (uint32_t i = 0; i < pawl_config_options_count; i++) {
+        if (strcmp(pawl_config_options[i].name, name) == 0) return &pawl_config_options[i];
+    }
+    return NULL;
+}
+
+/* Errors ---------------------------------------------------------------------------- */
+
+#define TEXT(bytes) ((const char *)(bytes).data)
+
+static const char *copy_str(struct pawl_arena *arena, const char *text)
+{
+    return TEXT(pawl_arena_printf(arena, "%s", text));
+}
+
+/* How the user named the option. */
+static const char *option_text(struct pawl_arena *arena, const struct pawl_config_option *option,
+                               enum pawl_config_source source)
+{
+    switch (source) {
+    case PAWL_CONFIG_FILE:
+        return TEXT(pawl_arena_printf(arena, "%s in the configuration file", option->name));
+    case PAWL_CONFIG_ENVIRONMENT: return option->env;
+    case PAWL_CONFIG_FLAG:
+    case PAWL_CONFIG_DEFAULT: break;
+    }
+    return TEXT(pawl_arena_printf(arena, "--%s", option->name));
+}
+
+static const char *allowed_text(struct pawl_arena *arena, const struct pawl_config_option *option)
+{
+    switch (option->kind) {
+    case PAWL_CONFIG_NUMBER:
+        return TEXT(pawl_arena_printf(arena, "a whole number from %" PRId64 " to %" PRId64,
+                                      option->min, option->max));
+    case PAWL_CONFIG_DURATION:
+        return TEXT(pawl_arena_printf(
+            arena, "a time such as 500ms, 30s or 1m30s, from %" PRId64 "ms to %" PRId64 "ms",
+            option->min, option->max));
+    case PAWL_CONFIG_CHOICE: {
+        struct pawl_bytes text = pawl_arena_printf(arena, "one of %s", option->choices);
+        char *at = (char *)(uintptr_t)text.data; /* our own copy */
+        for (char *c = at; (c = strchr(c, '|')) != NULL;) *c = ' ';
+        return at;
+    }
+    case PAWL_CONFIG_LIST: return "addresses like ipc:///path/to/socket or tcp://host:port";
+    case PAWL_CONFIG_TEXT: break;
+    }
+    return "a text that is not empty";
+}
+
+static pawl_err refuse(struct pawl_config *config, const struct pawl_config_option *option,
+                       enum pawl_config_source source, const char *value, const char **ret_message)
+{
+    *ret_message = TEXT(pawl_arena_printf(config->arena, "%s: \"%s\" is not allowed; give %s",
+                                          option_text(config->arena, option, source), value,
+                                          allowed_text(config->arena, option)));
+    return PAWL_E_INVALID;
+}
+
+/* Values ------------------------------------------------------------------------------ */
+
+static void *field(struct pawl_config *config, const struct pawl_config_option *option)
+{
+    return (char *)config + option->offset;
+}
+
+static bool number_parse(const char *text, int64_t min, int64_t max, int64_t *ret_value)
+{
+    int64_t value = 0;
+    if (*text == 0) return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9') return false;
+        value = value * 10 + (*text - '0');
+        if (value > max) return false;
+    }
+    *ret_value = value;
+    return value >= min;
+}
+
+static bool choice_parse(const char *choices, const char *text, uint32_t *ret_index)
+{
+    size_t size = strlen(text);
+    uint32_t index = 0;
+    for (const char *choice = choices; choice; index++) {
+        const char *end = strchr(choice, '|');
+        size_t choice_size = end ? (size_t)(end - choice) : strlen(choice);
+        if (choice_size == size && memcmp(choice, text, size) == 0) {
+            *ret_index = index;
+            return true;
+        }
+        choice = end ? end + 1 : NULL;
+    }
+    return false;
+}
+
+static bool set_number(struct pawl_config *config, const struct pawl_config_option *option,
+                       const char *value)
+{
+    int64_t number = 0;
+    if (!number_parse(value, option->min, option->max, &number)) return false;
+    *(uint32_t *)field(config, option) = (uint32_t)number;
+    return true;
+}
+
+static bool set_duration(struct pawl_config *config, const struct pawl_config_option *option,
+                         const char *value)
+{
+    int64_t ms = 0;
+    if (!pawl_timetext_parse_duration(pawl_bytes_str(value), &ms)) return false;
+    if (ms < option->min || ms > option->max) return false;
+    *(int64_t *)field(config, option) = ms;
+    return true;
+}
+
+static bool set_text(struct pawl_config *config, const struct pawl_config_option *option,
+                     const char *value)
+{
+    if (*value == 0) return false;
+    *(const char **)field(config, option) = copy_str(config->arena, value);
+    return true;
+}
+
+/* A stronger source replaces the list, the same one adds to it. */
+static bool set_list(struct pawl_config *config, const char *value, enum pawl_config_source source)
+{
+    if (*value == 0) return false;
+    bool adds = config->app_listen && config->app_listen_source == source;
+    config->app_listen =
+        adds ? TEXT(pawl_arena_printf(config->arena, "%s,%s", config->app_listen, value))
+             : copy_str(config->arena, value);
+    config->app_listen_source = source;
+    return true;
+}
+
+pawl_err pawl_config_set(struct pawl_config *config, const struct pawl_config_option *option,
+                         enum pawl_config_source source, const char *value,
+                         const char **ret_message)
+{
+    bool good = false;
+    switch (option->kind) {
+    case PAWL_CONFIG_TEXT: good = set_text(config, option, value); break;
+    case PAWL_CONFIG_NUMBER: good = set_number(config, option, value); break;
+    case PAWL_CONFIG_DURATION: good = set_duration(config, option, value); break;
+    case PAWL_CONFIG_CHOICE:
+        good = choice_parse(option->choices, value, field(config, option));
+        break;
+    case PAWL_CONFIG_LIST: good = set_list(config, value, source); break;
+    }
+    return good ? PAWL_OK : refuse(config, option, source, value, ret_message);
+}
+
+const char *pawl_config_synchronous(const struct pawl_config *config)
+{
+    static const char *const names[] = { "full", "normal", "off" };
+    PAWL_ASSERT(config->synchronous < sizeof names / sizeof *names);
+    return names[config->synchronous];
+}
+
+bool pawl_config_token_is_valid(const char *token)
+{
+    size_t size = strlen(token);
+    if (size == 0 || size > TOKEN_SIZE_MAX) return false;
+    for (const char *c = token; *c; c++) {
+        if (*c <= ' ' || *c > '~') return false;
+    }
+    return true;
+}
+
+/* The whole ---------------------------------------------------------------------------- */
+
+static pawl_err check_id(struct pawl_config *config, const char *name, const char *value,
+                         const char **ret_message)
+{
+    if (pawl_app_id_is_valid(pawl_bytes_str(value))) return PAWL_OK;
+    *ret_message = TEXT(pawl_arena_printf(
+        config->arena, "%s: \"%s\" is not allowed; give 1 to 64 letters, digits, '-', '_' or '.'",
+        name, value));
+    return PAWL_E_INVALID;
+}
+
+static pawl_err check_names(struct pawl_config *config, const char **ret_message)
+{
+    if (!config->app_id) {
+        *ret_message = "no app id: say which app this sidecar serves with --app-id ID, or set "
+                       "PAWL_APP_ID";
+        return PAWL_E_INVALID;
+    }
+    pawl_err err = check_id(config, "app id", config->app_id, ret_message);
+    if (err != PAWL_OK) return err;
+    return check_id(config, "namespace", config->namespace_, ret_message);
+}
+
+static pawl_err check_token(struct pawl_config *config, const char **ret_message)
+{
+    if (config->token && config->token_file) {
+        *ret_message = "both a token and a token file are given; give one of them";
+        return PAWL_E_INVALID;
+    }
+    if (config->token && !pawl_config_token_is_valid(config->token)) {
+        *ret_message = "the token is not allowed; give 1 to 256 printable ASCII characters "
+                       "without spaces";
+        return PAWL_E_INVALID;
+    }
+    return PAWL_OK;
+}
+
+static bool listen_url_is_valid(const char *url)
+{
+    if (strncmp(url, "ipc:///", 7) == 0) return url[7] != 0;
+    if (strncmp(url, "tcp://", 6) != 0) return false;
+    const char *port = strrchr(url + 6, ':');
+    int64_t number = 0;
+    return port && port > url + 6 && number_parse(port + 1, 0, UINT16_MAX, &number);
+}
+
+static pawl_err split_listen(struct pawl_config *config, const char **ret_message)
+{
+    char *rest = (char *)(uintptr_t)copy_str(config->arena, config->app_listen);
+    for (char *url; (url = strsep(&rest, ",")) != NULL;) {
+        if (!listen_url_is_valid(url)) {
+            return refuse(config, pawl_config_find("app-listen"), config->app_listen_source, url,
+                          ret_message);
+        }
+        if (config->app_urls_count == PAWL_CONFIG_URLS_MAX) {
+            *ret_message = "--app-listen: at most 8 addresses are allowed";
+            return PAWL_E_INVALID;
+        }
+        config->app_urls[config->app_urls_count++] = url;
+    }
+    return PAWL_OK;
+}
+
+static void default_listen(struct pawl_config *config,
+                           const struct pawl_config_surroundings *surroundings)
+{
+    struct pawl_bytes folder =
+        surroundings->runtime_folder
+            ? pawl_arena_printf(config->arena, "%s/pawl", surroundings->runtime_folder)
+            : pawl_arena_printf(config->arena, "/tmp/pawl-%" PRIu32, surroundings->uid);
+    config->runtime_folder = TEXT(folder);
+    config->app_urls[0] = TEXT(pawl_arena_printf(config->arena, "ipc://%s/%s.sock",
+                                                 config->runtime_folder, config->app_id));
+    config->app_urls[1] = "tcp://127.0.0.1:3501";
+    config->app_urls_count = 2;
+}
+
+/* The store wants full paths; people want files here. */
+static void resolve_store(struct pawl_config *config, const char *work_folder)
+{
+    static const char here[] = "sqlite:///./";
+    if (!config->store) {
+        config->store =
+            TEXT(pawl_arena_printf(config->arena, "%spawl-%s.db", here, config->app_id));
+    }
+    if (strncmp(config->store, here, sizeof here - 1) != 0) return;
+    config->store = TEXT(pawl_arena_printf(config->arena, "sqlite://%s/%s",
+                                           strcmp(work_folder, "/") == 0 ? "" : work_folder,
+                                           config->store + sizeof here - 1));
+}
+
+pawl_err pawl_config_finish(struct pawl_config *config,
+                            const struct pawl_config_surroundings *surroundings,
+                            const char **ret_message)
+{
+    pawl_err err = check_names(config, ret_message);
+    if (err == PAWL_OK) err = check_token(config, ret_message);
+    if (err == PAWL_OK && config->app_listen) err = split_listen(config, ret_message);
+    if (err != PAWL_OK) return err;
+
+    if (!config->app_listen) default_listen(config, surroundings);
+    resolve_store(config, surroundings->work_folder);
+    return PAWL_OK;
+}
+
+/* Texts --------------------------------------------------------------------------------- */
+
+#define HELP_INDENT 6u
+#define HELP_WIDTH  84u
+
+/* Break the text at spaces. */
+static void help_wrap(struct pawl_buf *buf, const char *text)
+{
+    uint32_t column = HELP_WIDTH;
+    while (*text) {
+        size_t size = strcspn(text, " ");
+        if (column + 1 + size > HELP_WIDTH) {
+            pawl_buf_printf(buf, "\n%*s", (int)HELP_INDENT, "");
+            column = HELP_INDENT;
+        } else {
+            pawl_buf_append_str(buf, " ");
+            column++;
+        }
+        pawl_buf_append(buf, text, size);
+        column += (uint32_t)size;
+        text += size;
+        while (*text == ' ') text++;
+    }
+    pawl_buf_append_str(buf, "\n");
+}
+
+void pawl_config_help(struct pawl_buf *buf)
+{
+    for (uint32_t i = 0; i < pawl_config_options_count; i++) {
+        const struct pawl_config_option *option = &pawl_config_options[i];
+        pawl_buf_printf(buf, "  --%s %s  [%s]", option->name, option->argument, option->env);
+        help_wrap(buf, option->help);
+    }
+}
+
+const char *pawl_config_url_redact(struct pawl_arena *arena, const char *url)
+{
+    const char *start = strstr(url, "://");
+    const char *at = start ? strrchr(start, '@') : NULL;
+    const char *colon = at ? strchr(start + 3, ':') : NULL;
+    if (!colon || colon > at) return copy_str(arena, url);
+    return TEXT(pawl_arena_printf(arena, "%.*s***%s", (int)(colon + 1 - url), url, at));
+}

@@ -1,0 +1,389 @@
+/* pawld: the sidecar. The only place that names the concrete adapters. */
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "sidecar/config.h"
+#include "sidecar/io/config_yaml.h"
+#include "sidecar/io/http.h"
+#include "sidecar/io/log.h"
+#include "sidecar/io/runtime.h"
+#include "sidecar/loop.h"
+#include "state/io/backends.h"
+
+#define EXIT_USAGE    2 /* a wrong option */
+#define EXIT_SECOND   3 /* a second signal while stopping */
+#define OPTIONS_MAX   64u
+#define HELP_SIZE_MAX (64u << 10)
+
+enum { FLAG_CONFIG = 1000, FLAG_READY_FD, FLAG_HELP, FLAG_VERSION };
+
+struct sidecar {
+    struct pawl_arena arena; /* of the whole run: options and names */
+    struct pawl_config config;
+    const char *config_path;
+    int ready_fd; /* -1: nobody wants to know */
+    uv_loop_t uv;
+    struct pawl_loop *loop;
+    struct pawl_http *http;
+    uv_signal_t signals[2];
+    bool signals_open;
+    bool stopping;
+};
+
+/* Options ------------------------------------------------------------------------------ */
+
+static int complain(const char *text)
+{
+    fprintf(stderr, "pawld: %s\nTry: pawld --help\n", text);
+    return EXIT_USAGE;
+}
+
+static int show_help(void)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, HELP_SIZE_MAX);
+    pawl_config_help(&buf);
+    printf(
+        "Usage: pawld --app-id ID [options]\n"
+        "\n"
+        "The Pawl sidecar: runs the workflows of one app, keeps every step in the store,\n"
+        "and hands the app's functions out to the workers that connect to it.\n"
+        "\n"
+        "Options, each with its environment variable. A flag wins over the environment, the\n"
+        "environment over the configuration file.\n"
+        "%.*s"
+        "  --config PATH  [PAWL_CONFIG]\n"
+        "      a YAML file with any of the options above as keys, for example\n"
+        "      \"http-port: 3500\"\n"
+        "  --ready-fd N\n"
+        "      when ready, write {\"http\":PORT,\"app\":\"ADDRESS\"} and a line end to this file\n"
+        "      descriptor and close it\n"
+        "  --help, --version\n"
+        "\n"
+        "Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start or go on, 2 a wrong\n"
+        "option, 3 stopped at once by a second signal.\n",
+        PAWL_BYTES_FMT(pawl_buf_view(&buf)));
+    pawl_buf_deinit(&buf);
+    return EXIT_SUCCESS;
+}
+
+/* The long options: those of the table by index, then our own. */
+static void flags_make(struct option flags[OPTIONS_MAX])
+{
+    PAWL_ASSERT(pawl_config_options_count + 5 <= OPTIONS_MAX);
+    uint32_t n = 0;
+    for (; n < pawl_config_options_count; n++) {
+        flags[n] = (struct option){ pawl_config_options[n].name, required_argument, NULL, (int)n };
+    }
+    flags[n++] = (struct option){ "config", required_argument, NULL, FLAG_CONFIG };
+    flags[n++] = (struct option){ "ready-fd", required_argument, NULL, FLAG_READY_FD };
+    flags[n++] = (struct option){ "help", no_argument, NULL, FLAG_HELP };
+    flags[n++] = (struct option){ "version", no_argument, NULL, FLAG_VERSION };
+    flags[n] = (struct option){ NULL, 0, NULL, 0 };
+}
+
+static bool ready_fd_parse(struct sidecar *sidecar, const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    long fd = strtol(text, &end, 10);
+    if (errno != 0 || *text == 0 || *end != 0 || fd < 0 || fd > 1000000) return false;
+    sidecar->ready_fd = (int)fd;
+    return true;
+}
+
+/* Go over the arguments: first for what says where the other sources are, then, with
+ * `apply`, for the options themselves. -1: go on; else the exit status. */
+static int flags_read(struct sidecar *sidecar, int argc, char **argv, bool apply)
+{
+    struct option flags[OPTIONS_MAX];
+    flags_make(flags);
+    optind = 0; /* glibc: start again from the beginning */
+    opterr = !apply;
+    const char *message = NULL;
+    for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {
+        switch (flag) {
+        case '?': fputs("Try: pawld --help\n", stderr); return EXIT_USAGE;
+        case FLAG_HELP: return show_help();
+        case FLAG_VERSION: puts("pawld " PAWL_VERSION); return EXIT_SUCCESS;
+        case FLAG_CONFIG: sidecar->config_path = optarg; break;
+        case FLAG_READY_FD:
+            if (!ready_fd_parse(sidecar, optarg)) {
+                return complain("--ready-fd: give the number of an open file descriptor");
+            }
+            break;
+        default:
+            if (apply
+                && pawl_config_set(&sidecar->config, &pawl_config_options[flag], PAWL_CONFIG_FLAG,
+                                   optarg, &message)
+                       != PAWL_OK) {
+                return complain(message);
+            }
+        }
+    }
+    if (optind == argc) return -1;
+    fprintf(stderr, "pawld: unexpected argument \"%s\"\nTry: pawld --help\n", argv[optind]);
+    return EXIT_USAGE;
+}
+
+static int environment_read(struct sidecar *sidecar)
+{
+    const char *message = NULL;
+    for (uint32_t i = 0; i < pawl_config_options_count; i++) {
+        const char *value = getenv(pawl_config_options[i].env);
+        if (!value || *value == 0) continue;
+        pawl_err err = pawl_config_set(&sidecar->config, &pawl_config_options[i],
+                                       PAWL_CONFIG_ENVIRONMENT, value, &message);
+        if (err != PAWL_OK) return complain(message);
+    }
+    return -1;
+}
+
+static int token_read(struct sidecar *sidecar)
+{
+    struct pawl_config *config = &sidecar->config;
+    if (!config->token_file) return -1;
+    const char *message = NULL;
+    pawl_err err =
+        pawl_runtime_line_read(config->token_file, &sidecar->arena, &config->token, &message);
+    if (err != PAWL_OK) {
+        fprintf(stderr, "pawld: cannot read the token file %s\n", message);
+        return EXIT_FAILURE;
+    }
+    if (pawl_config_token_is_valid(config->token)) return -1;
+    fprintf(stderr,
+            "pawld: the first line of the token file %s is no token: it must be 1 to 256 "
+            "printable ASCII characters without spaces\n",
+            config->token_file);
+    return EXIT_FAILURE;
+}
+
+static int options_finish(struct sidecar *sidecar)
+{
+    char folder[4096];
+    if (!getcwd(folder, sizeof folder)) return complain("the current folder is gone");
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    const struct pawl_config_surroundings surroundings = {
+        .runtime_folder = runtime && *runtime == '/' ? runtime : NULL,
+        .work_folder = folder,
+        .uid = (uint32_t)geteuid(),
+    };
+    const char *message = NULL;
+    if (pawl_config_finish(&sidecar->config, &surroundings, &message) != PAWL_OK) {
+        return complain(message);
+    }
+    return token_read(sidecar);
+}
+
+/* -1: go on; else the exit status. */
+static int options_read(struct sidecar *sidecar, int argc, char **argv)
+{
+    pawl_config_init(&sidecar->config, &sidecar->arena);
+    sidecar->config_path = getenv("PAWL_CONFIG");
+    sidecar->ready_fd = -1;
+
+    int status = flags_read(sidecar, argc, argv, false);
+    if (status >= 0) return status;
+    const char *message = NULL;
+    if (sidecar->config_path && *sidecar->config_path
+        && pawl_config_yaml_load(&sidecar->config, sidecar->config_path, &message) != PAWL_OK) {
+        return complain(message);
+    }
+    status = environment_read(sidecar);
+    if (status < 0) status = flags_read(sidecar, argc, argv, true);
+    if (status < 0) status = options_finish(sidecar);
+    return status;
+}
+
+/* Events of the loop --------------------------------------------------------------------- */
+
+static pawl_err open_store(void *context, uv_loop_t *uv,
+                           const struct pawl_loop_store_events *events,
+                           struct pawl_store **ret_store, const char **ret_message)
+{
+    const struct sidecar *sidecar = context;
+    const struct pawl_store_config config = {
+        .loop = uv,
+        .url = sidecar->config.store,
+        .app = sidecar->config.app_id,
+        .namespace_ = sidecar->config.namespace_,
+        .partitions = sidecar->config.partitions,
+        .synchronous = pawl_config_synchronous(&sidecar->config),
+        .on_reply = events->on_reply,
+        .on_state = events->on_state,
+        .context = events->context,
+    };
+    return pawl_store_open(&config, ret_store, ret_message);
+}
+
+static void on_ready(void *context)
+{
+    struct sidecar *sidecar = context;
+    uint16_t port = pawl_http_port(sidecar->http);
+    const char *endpoint = pawl_loop_app_endpoint(sidecar->loop);
+    pawl_log(PAWL_LOG_INFO, "sidecar", "ready: app %s at %s, HTTP at http://%s:%u",
+             sidecar->config.app_id, endpoint, sidecar->config.http_host, port);
+    if (sidecar->ready_fd < 0) return;
+
+    /* Ids and paths of ours need no escape, but for what a user puts into a path. */
+    struct pawl_bytes line =
+        pawl_arena_printf(&sidecar->arena, "{\"http\":%u,\"app\":\"%s\"}\n", port, endpoint);
+    if (write(sidecar->ready_fd, line.data, line.size) != (ssize_t)line.size) {
+        pawl_log(PAWL_LOG_WARN, "sidecar", "cannot write to --ready-fd: %s", strerror(errno));
+    }
+    close(sidecar->ready_fd);
+    sidecar->ready_fd = -1;
+}
+
+static void signals_close(struct sidecar *sidecar)
+{
+    if (!sidecar->signals_open) return;
+    sidecar->signals_open = false;
+    for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&sidecar->signals[i], NULL);
+}
+
+static void sidecar_close(struct sidecar *sidecar)
+{
+    if (sidecar->http) pawl_http_close(sidecar->http);
+    sidecar->http = NULL;
+    pawl_loop_close(sidecar->loop);
+    sidecar->loop = NULL;
+    signals_close(sidecar);
+}
+
+static void on_stopped(void *context)
+{
+    sidecar_close(context);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct sidecar *sidecar = signal->data;
+    if (sidecar->stopping) {
+        pawl_log(PAWL_LOG_WARN, "sidecar", "second signal: stopping at once");
+        _exit(EXIT_SECOND);
+    }
+    sidecar->stopping = true;
+    pawl_log(PAWL_LOG_INFO, "sidecar", "%s: stopping", strsignal(number));
+    pawl_loop_stop(sidecar->loop);
+}
+
+static void signals_open(struct sidecar *sidecar)
+{
+    static const int numbers[2] = { SIGTERM, SIGINT };
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(&sidecar->uv, &sidecar->signals[i]);
+        sidecar->signals[i].data = sidecar;
+        uv_signal_start(&sidecar->signals[i], on_signal, numbers[i]);
+    }
+    sidecar->signals_open = true;
+}
+
+/* Start ------------------------------------------------------------------------------------ */
+
+static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
+{
+    struct pawl_config *config = &sidecar->config;
+    const struct pawl_loop_config loop = {
+        .uv = &sidecar->uv,
+        .node = { .app = config->app_id,
+                  .host = pawl_runtime_name(&sidecar->arena),
+                  .partitions = config->partitions,
+                  .seed = pawl_runtime_seed(),
+                  .turns_in_flight_max = config->turns_max,
+                  .activities_in_flight_max = config->activities_max,
+                  .instance_idle_ms = config->instance_idle_ms },
+        .namespace_ = config->namespace_,
+        .version = PAWL_VERSION,
+        .store_url = pawl_config_url_redact(&sidecar->arena, config->store),
+        .token = config->token,
+        .app_urls = config->app_urls,
+        .app_urls_count = config->app_urls_count,
+        .context = sidecar,
+        .store_open = open_store,
+        .on_ready = on_ready,
+        .on_stopped = on_stopped,
+    };
+    pawl_log(PAWL_LOG_INFO, "sidecar", "pawld %s for app %s in namespace %s, state in %s",
+             PAWL_VERSION, config->app_id, config->namespace_, loop.store_url);
+    return pawl_loop_open(&loop, &sidecar->loop, &sidecar->arena, ret_message);
+}
+
+static pawl_err http_open(struct sidecar *sidecar, const char **ret_message)
+{
+    struct pawl_config *config = &sidecar->config;
+    const struct pawl_http_config http = { .loop = &sidecar->uv,
+                                           .api = pawl_loop_api(sidecar->loop),
+                                           .host = config->http_host,
+                                           .port = (uint16_t)config->http_port,
+                                           .token = config->token };
+    const char *why = NULL;
+    pawl_err err = pawl_http_open(&http, &sidecar->http, &why);
+    if (err == PAWL_OK) return PAWL_OK;
+    *ret_message = (const char *)pawl_arena_printf(
+                       &sidecar->arena,
+                       "cannot serve HTTP at %s:%" PRIu32 ": %s. Choose another address with "
+                       "--http-host and --http-port (0 takes any free port)",
+                       config->http_host, config->http_port, why)
+                       .data;
+    return err;
+}
+
+static pawl_err sidecar_open(struct sidecar *sidecar, const char **ret_message)
+{
+    const char *folder = sidecar->config.runtime_folder;
+    pawl_err err =
+        folder ? pawl_runtime_folder_make(folder, &sidecar->arena, ret_message) : PAWL_OK;
+    if (err == PAWL_OK) err = loop_open(sidecar, ret_message);
+    if (err == PAWL_OK) err = http_open(sidecar, ret_message);
+    return err;
+}
+
+static int sidecar_run(struct sidecar *sidecar)
+{
+    const char *message = "out of memory";
+    pawl_err err = sidecar_open(sidecar, &message);
+    if (err == PAWL_OK) {
+        signals_open(sidecar);
+    } else {
+        pawl_log(PAWL_LOG_ERROR, "sidecar", "cannot start: %s", message);
+        sidecar_close(sidecar);
+    }
+    uv_run(&sidecar->uv, UV_RUN_DEFAULT);
+    if (err != PAWL_OK) return EXIT_FAILURE;
+    pawl_log(PAWL_LOG_INFO, "sidecar", "stopped");
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    /* Each of NNG's threads would get an arena of its own. */
+    mallopt(M_ARENA_MAX, 2);
+    signal(SIGPIPE, SIG_IGN);
+
+    struct sidecar sidecar = { .ready_fd = -1 };
+    pawl_arena_init(&sidecar.arena);
+    int status = options_read(&sidecar, argc, argv);
+    if (status < 0) {
+        pawl_log_open((enum pawl_log_level)(sidecar.config.log_level + 1),
+                      sidecar.config.log_format == PAWL_LOG_FORMAT_JSON);
+        if (uv_loop_init(&sidecar.uv) != 0) return complain("cannot make an event loop");
+        status = sidecar_run(&sidecar);
+        int rc = uv_loop_close(&sidecar.uv);
+        PAWL_ASSERT(rc == 0); /* every adapter has closed its handles */
+    }
+    pawl_arena_deinit(&sidecar.arena);
+    return status;
+}

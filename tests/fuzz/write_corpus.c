@@ -181,6 +181,18 @@ static const char *const redis_answers[] = {
     NULL
 };
 
+static const char *const configs[] = {
+    "app-id=shop",
+    "app-id=shop\nnamespace=prod\nstore=redis://u:p@host:6379/1\npartitions=256",
+    "app-id=shop\nstore=sqlite:///tmp/a.db\nsynchronous=normal\nhttp-host=0.0.0.0\nhttp-port=0",
+    "app-id=shop\napp-listen=tcp://127.0.0.1:0,ipc:///run/a.sock\napp-listen=tcp://[::1]:1",
+    "app-id=shop\ntoken=secret\ninstance-idle=1m30s\nlog-level=debug\nlog-format=json",
+    "app-id=shop\ntoken=a\ntoken-file=/b",
+    "app-id=a b\nturns-max=1000001\nactivities-max=-1",
+    "url=redis://user:pass@host:1/2\nurl=nonsense://@",
+    NULL
+};
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -197,6 +209,7 @@ int main(int argc, char **argv)
     write_texts("text", "text", small_texts);
     write_texts("http", "call", http_calls);
     write_texts("redis", "answer", redis_answers);
+    write_texts("config", "lines", configs);
     pawl_arena_deinit(&arena);
     return 0;
 }

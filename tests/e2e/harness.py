@@ -86,7 +86,9 @@ class Process:
         self.harness = harness
         self.name = name
         self.argv = [str(arg) for arg in argv]
-        self.env = {**os.environ, **(env or {})}
+        # Settings of whoever runs the tests are not those of the programs under test.
+        base = {k: v for k, v in os.environ.items() if not k.startswith("PAWL_")}
+        self.env = {**base, **(env or {})}
         self.log_path = harness.folder / f"{name}.log"
         self.popen = None
         harness.processes.append(self)
@@ -503,55 +505,59 @@ class Sidecar(Process):
     """pawld. It chooses its ports and says on --ready-fd which they are; after a restart
     it is given the same ones, so that apps and clients find it again."""
 
-    def __init__(self, harness, name, app_id, store, options=(), env=None, token=None):
+    def __init__(self, harness, name, app_id, store, options=(), env=None, token=None,
+                 listen="tcp://127.0.0.1:0"):
         self.app_id, self.store_url = app_id, getattr(store, "url", store)
         self.options = [str(option) for option in options]
-        self.http_port = self.app_port = 0
+        self.http_port, self.endpoint = 0, listen
+        self.token = token
         self.api = Api(self, token=token)
-        super().__init__(harness, name, [], env)
+        super().__init__(harness, name, [], {**({"PAWL_TOKEN": token} if token else {}),
+                                             **(env or {})})
 
     def start(self, timeout=30.0):
-        read_end, write_end = os.pipe()
+        ready = self.start_without_waiting()
         try:
-            self.argv = [
-                str(self.harness.build / "sidecar/pawld"),
-                f"--app-id={self.app_id}",
-                f"--store={self.store_url}",
-                f"--http=127.0.0.1:{self.http_port}",
-                f"--app=tcp://127.0.0.1:{self.app_port}",
-                f"--ready-fd={write_end}",
-                *self.options,
-            ]
-            self.spawn(pass_fds=(write_end,))
-            os.close(write_end)
-            write_end = -1
-            self._read_ready(read_end, timeout)
+            self._read_ready(ready, timeout)
         finally:
-            os.close(read_end)
-            if write_end >= 0:
-                os.close(write_end)
+            os.close(ready)
         return self
 
+    def start_without_waiting(self):
+        """The end to read of the pipe on which it will say that it is ready."""
+        read_end, write_end = os.pipe()
+        self.argv = [
+            str(self.harness.build / "sidecar/pawld"),
+            f"--app-id={self.app_id}",
+            f"--store={self.store_url}",
+            f"--http-port={self.http_port}",
+            f"--app-listen={self.endpoint}",
+            f"--ready-fd={write_end}",
+            *self.options,
+        ]
+        try:
+            self.spawn(pass_fds=(write_end,))
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
+        return read_end
+
     def _read_ready(self, fd, timeout):
-        """Lines of key=value until the other end is closed."""
+        """One line: {"http": port, "app": address}. Nothing at all when it has failed."""
         deadline, text = time.monotonic() + timeout, b""
-        while True:
+        while not text.endswith(b"\n"):
             left = max(0.0, deadline - time.monotonic())
             if not select.select([fd], [], [], left)[0]:
                 raise Timeout(f"{self.name} was not ready after {timeout:g} s:\n{log_tail(self)}")
             chunk = os.read(fd, 4096)
-            text += chunk
             if not chunk:
-                break
-        values = dict(word.split("=", 1) for word in text.decode().split() if "=" in word)
-        if "http_port" not in values or "app_port" not in values:
-            self.popen.wait(10)
-            raise AssertionError(f"{self.name} did not get ready:\n{log_tail(self)}")
-        self.http_port, self.app_port = int(values["http_port"]), int(values["app_port"])
-
-    @property
-    def endpoint(self):
-        return f"tcp://127.0.0.1:{self.app_port}"
+                status = self.popen.wait(20)
+                raise AssertionError(f"{self.name} ended with {status}:\n{log_tail(self)}")
+            text += chunk
+        values = json.loads(text)
+        self.http_port, self.endpoint = values["http"], values["app"]
 
 
 class Harness:
@@ -609,6 +615,8 @@ class Harness:
     def app(self, argv, sidecar, name="app", env=None):
         """An app process beside a sidecar; the SDK reads these variables."""
         variables = {"PAWL_APP_ENDPOINT": sidecar.endpoint, "PAWL_APP_ID": sidecar.app_id}
+        if sidecar.token:
+            variables["PAWL_TOKEN"] = sidecar.token
         return self.process(argv, name, {**variables, **(env or {})})
 
     def process(self, argv, name, env=None):

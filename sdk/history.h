@@ -14,7 +14,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-#define PAWL_EVENT_KIND_MAP(X)         \
+#define PAWL_EVENT_KIND_MAP(X)                        \
     X(EXECUTION_STARTED, 3, "ExecutionStarted")       \
     X(EXECUTION_COMPLETED, 4, "ExecutionCompleted")   \
     X(EXECUTION_TERMINATED, 5, "ExecutionTerminated") \
@@ -133,8 +133,7 @@ PAWL_MUST_USE pawl_err pawl_failure_decode(struct pawl_bytes bytes,
 /* Decoding absent bytes gives nobody's child. */
 void pawl_parent_encode(struct pawl_buf *buf, const struct pawl_parent *parent);
 struct pawl_bytes pawl_parent_pack(struct pawl_arena *arena, const struct pawl_parent *parent);
-PAWL_MUST_USE pawl_err pawl_parent_decode(struct pawl_bytes bytes,
-                                          struct pawl_parent *ret_parent);
+PAWL_MUST_USE pawl_err pawl_parent_decode(struct pawl_bytes bytes, struct pawl_parent *ret_parent);
 
 /* "TaskScheduled" …; NULL for a number that is no kind. */
 const char *pawl_event_kind_name(int kind);

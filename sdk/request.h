@@ -28,17 +28,17 @@
 
 #include "sdk/history.h"
 
-#define PAWL_REQUEST_OP_MAP(X) \
-    X(START, 1, "start")       \
-    X(GET, 2, "get")           \
-    X(WAIT, 3, "wait")         \
-    X(RAISE, 4, "raise-event") \
-    X(SUSPEND, 5, "suspend")   \
-    X(RESUME, 6, "resume")     \
+#define PAWL_REQUEST_OP_MAP(X)   \
+    X(START, 1, "start")         \
+    X(GET, 2, "get")             \
+    X(WAIT, 3, "wait")           \
+    X(RAISE, 4, "raise-event")   \
+    X(SUSPEND, 5, "suspend")     \
+    X(RESUME, 6, "resume")       \
     X(TERMINATE, 7, "terminate") \
-    X(PURGE, 8, "purge")       \
-    X(LIST, 9, "list")         \
-    X(HISTORY, 10, "history")  \
+    X(PURGE, 8, "purge")         \
+    X(LIST, 9, "list")           \
+    X(HISTORY, 10, "history")    \
     X(RERUN, 11, "rerun")
 
 enum pawl_request_op {
@@ -49,9 +49,9 @@ enum pawl_request_op {
 
 /* What START does when the id is in use. */
 enum pawl_reuse {
-    PAWL_REUSE_REFUSE = 0,       /* EXISTS, whatever its status */
-    PAWL_REUSE_TERMINAL = 1,     /* replace an ended instance, else EXISTS (the default) */
-    PAWL_REUSE_RETURN = 2,       /* answer with the existing one */
+    PAWL_REUSE_REFUSE = 0,   /* EXISTS, whatever its status */
+    PAWL_REUSE_TERMINAL = 1, /* replace an ended instance, else EXISTS (the default) */
+    PAWL_REUSE_RETURN = 2,   /* answer with the existing one */
 };
 
 enum pawl_wait_for {
@@ -92,9 +92,9 @@ struct pawl_instance_state {
     uint32_t gen;
     uint32_t history_count;
     int64_t created_ms;
-    int64_t started_ms;   /* 0: not yet */
-    int64_t updated_ms;   /* of the last commit */
-    int64_t completed_ms; /* 0: not yet */
+    int64_t started_ms;              /* 0: not yet */
+    int64_t updated_ms;              /* of the last commit */
+    int64_t completed_ms;            /* 0: not yet */
     struct pawl_bytes custom_status; /* shown with or without payloads */
     struct pawl_bytes input;
     struct pawl_bytes output;
@@ -109,8 +109,8 @@ struct pawl_answer {
     struct pawl_bytes instance;
     uint32_t states_count; /* GET, WAIT: 1; LIST: any */
     struct pawl_instance_state *states;
-    struct pawl_bytes cursor;  /* LIST: absent at the end */
-    uint32_t events_total;     /* HISTORY */
+    struct pawl_bytes cursor; /* LIST: absent at the end */
+    uint32_t events_total;    /* HISTORY */
     uint32_t events_count;
     struct pawl_bytes *events; /* encoded history events */
 };
@@ -118,8 +118,7 @@ struct pawl_answer {
 /* Check everything that can be checked without state. On PAWL_E_INVALID or
  * PAWL_E_TOO_LARGE *ret_message says which field and why. */
 PAWL_MUST_USE pawl_err pawl_request_check(const struct pawl_request *request,
-                                          struct pawl_arena *arena,
-                                          struct pawl_bytes *ret_message);
+                                          struct pawl_arena *arena, struct pawl_bytes *ret_message);
 
 const char *pawl_request_op_name(int op); /* NULL: no such op */
 

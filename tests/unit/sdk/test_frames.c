@@ -82,7 +82,7 @@ static struct pawl_bytes letters(size_t size)
 static const char *hex(struct pawl_bytes bytes)
 {
     char *text = pawl_arena_alloc(&arena, 2 * bytes.size + 1);
-    for (size_t i = 0; i < bytes.size; i++) (void)sprintf(text + 2 * i, "%02x", bytes.data[i]);
+    for (size_t i = 0; i < bytes.size; i++) (void)snprintf(text + 2 * i, 3, "%02x", bytes.data[i]);
     return text;
 }
 

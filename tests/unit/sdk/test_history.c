@@ -33,7 +33,7 @@ static int teardown(void **state)
 static const char *hex(struct pawl_arena *arena, struct pawl_bytes bytes)
 {
     char *text = pawl_arena_alloc(arena, 2 * bytes.size + 1);
-    for (size_t i = 0; i < bytes.size; i++) (void)sprintf(text + 2 * i, "%02x", bytes.data[i]);
+    for (size_t i = 0; i < bytes.size; i++) (void)snprintf(text + 2 * i, 3, "%02x", bytes.data[i]);
     return text;
 }
 

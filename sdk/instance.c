@@ -160,7 +160,7 @@ void pawl_instance_act(struct pawl_workflow_ctx *ctx, struct pawl_action action,
 static void on_started(struct pawl_workflow_ctx *ctx, const struct pawl_history_event *event)
 {
     if (ctx->started) {
-        pawl_instance_give_up(ctx, PAWL_E_PROTOCOL, "the history begins twice");
+        pawl_instance_give_up(ctx, PAWL_E_NONDETERMINISM, "the history begins twice");
         return;
     }
     ctx->started = true;

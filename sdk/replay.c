@@ -217,7 +217,9 @@ static void feed(struct pawl_workflow_ctx *ctx, struct pawl_bytes encoded)
     struct pawl_history_event event;
     if (ctx->given_up != PAWL_OK) return;
     if (pawl_history_event_decode(encoded, &event) != PAWL_OK) {
-        pawl_instance_give_up(ctx, PAWL_E_CORRUPT, "a history event cannot be read");
+        /* Reported as a mismatch, which stalls the instance: a newer worker may read it. */
+        pawl_instance_give_up(ctx, PAWL_E_NONDETERMINISM,
+                              "a history event cannot be read by this version of the library");
         return;
     }
     if (event.kind == PAWL_EVENT_WORKFLOW_STARTED) pawl_instance_run(ctx);
@@ -254,7 +256,7 @@ static void feed_turn(struct pawl_workflow_ctx *ctx, const struct pawl_turn *tur
     if (turn->past_count >= turn->events_count) feed_past_end(ctx);
     pawl_instance_run(ctx);
     if (ctx->given_up == PAWL_OK && !ctx->started) {
-        pawl_instance_give_up(ctx, PAWL_E_PROTOCOL, "the history has no beginning");
+        pawl_instance_give_up(ctx, PAWL_E_NONDETERMINISM, "the history has no beginning");
     }
 }
 
@@ -335,7 +337,9 @@ static void conclude(struct pawl_replay *replay, struct pawl_workflow_ctx *ctx,
                      const struct pawl_turn *turn, struct pawl_buf *out)
 {
     bool keep = ctx->given_up == PAWL_OK && !ctx->returned && replay->config.cache_max > 0;
-    if (ctx->given_up == PAWL_E_LIMIT) {
+    if (ctx->given_up == PAWL_E_NOMEM) {
+        out->bad = PAWL_E_NOMEM;
+    } else if (ctx->given_up == PAWL_E_LIMIT) {
         answer_failed(turn, "TooManyCalls", ctx->given_up_message, out);
     } else if (ctx->given_up != PAWL_OK) {
         answer_refused(turn, ctx->given_up, ctx->given_up_message, out);
@@ -366,7 +370,7 @@ static void run_from_start(struct pawl_replay *replay, const struct pawl_turn *t
     }
     struct pawl_workflow_ctx *ctx = pawl_instance_new(&replay->config.host, turn, run, user);
     if (!ctx) {
-        answer_refused(turn, PAWL_E_NOMEM, "the worker has no memory left", out);
+        out->bad = PAWL_E_NOMEM;
         return;
     }
     begin_turn(ctx, past || turn->past_count > 0);

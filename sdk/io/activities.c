@@ -1,0 +1,269 @@
+#include "sdk/io/activities.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/limits.h"
+
+struct pawl_activities {
+    const struct pawl_allocator *allocator;
+    void (*wake)(void *context);
+    void *context;
+    pthread_mutex_t lock; /* guards the four below */
+    pthread_cond_t work;
+    struct pawl_list waiting;
+    struct pawl_list finished;
+    bool ending;
+    uint32_t threads_count;
+    pthread_t threads[];
+};
+
+/* The activity's side ----------------------------------------------------------------- */
+
+pawl_err pawl_activity_return(struct pawl_activity_ctx *ctx, struct pawl_bytes output)
+{
+    if (output.size > PAWL_PAYLOAD_SIZE_MAX) return PAWL_E_TOO_LARGE;
+    return pawl_pool_copy(&ctx->pool, output, &ctx->output) ? PAWL_OK : PAWL_E_NOMEM;
+}
+
+static struct pawl_bytes copy_text(struct pawl_activity_ctx *ctx, const char *text)
+{
+    struct pawl_bytes copy = PAWL_BYTES_ABSENT;
+    if (!pawl_pool_copy(&ctx->pool, pawl_bytes_str(text ? text : ""), &copy)) {
+        return PAWL_BYTES_LITERAL("");
+    }
+    return copy;
+}
+
+pawl_err pawl_activity_fail_with(struct pawl_activity_ctx *ctx, const struct pawl_failure *failure)
+{
+    ctx->failure = (struct pawl_failure_view){ .present = true,
+                                               .non_retriable = failure->non_retriable,
+                                               .type = copy_text(ctx, failure->type),
+                                               .message = copy_text(ctx, failure->message) };
+    /* Details that are too large or find no memory are left out, not the failure. */
+    if (failure->details.size <= PAWL_PAYLOAD_SIZE_MAX
+        && !pawl_pool_copy(&ctx->pool, failure->details, &ctx->failure.details)) {
+        ctx->failure.details = PAWL_BYTES_ABSENT;
+    }
+    return PAWL_E_FAILED;
+}
+
+pawl_err pawl_activity_fail(struct pawl_activity_ctx *ctx, const char *type, const char *format,
+                            ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *message = pawl_pool_vformat(&ctx->pool, format, arguments);
+    va_end(arguments);
+    return pawl_activity_fail_with(
+        ctx, &(struct pawl_failure){ .type = type, .message = message ? message : "" });
+}
+
+const char *pawl_activity_instance(const struct pawl_activity_ctx *ctx)
+{
+    return (const char *)ctx->instance.data;
+}
+
+const char *pawl_activity_name(const struct pawl_activity_ctx *ctx)
+{
+    return (const char *)ctx->name.data;
+}
+
+uint32_t pawl_activity_attempt(const struct pawl_activity_ctx *ctx)
+{
+    return ctx->attempt;
+}
+
+struct pawl_id pawl_activity_execution(const struct pawl_activity_ctx *ctx)
+{
+    return ctx->execution;
+}
+
+const char *pawl_activity_execution_text(const struct pawl_activity_ctx *ctx)
+{
+    return ctx->execution_text;
+}
+
+void *pawl_activity_user(const struct pawl_activity_ctx *ctx)
+{
+    return ctx->user;
+}
+
+/* Items ---------------------------------------------------------------------------------- */
+
+void pawl_activities_item_free(struct pawl_activity_ctx *item)
+{
+    const struct pawl_allocator *allocator = item->pool.allocator;
+    pawl_buf_deinit(&item->frame);
+    pawl_pool_deinit(&item->pool);
+    allocator->free(allocator->context, item);
+}
+
+static struct pawl_activity_ctx *item_new(const struct pawl_allocator *allocator,
+                                          const struct pawl_activity_item *from)
+{
+    struct pawl_activity_ctx *item = allocator->alloc(allocator->context, sizeof *item);
+    if (!item) return NULL;
+    *item = (struct pawl_activity_ctx){ .token = from->token,
+                                        .execution = from->task_execution,
+                                        .attempt = from->attempt };
+    pawl_pool_init(&item->pool, allocator);
+    pawl_buf_init(&item->frame, PAWL_FRAME_SIZE_MAX);
+    pawl_id_format(from->task_execution, item->execution_text);
+    if (!pawl_pool_copy(&item->pool, from->instance, &item->instance)
+        || !pawl_pool_copy(&item->pool, from->name, &item->name)
+        || !pawl_pool_copy(&item->pool, from->payload, &item->input)) {
+        pawl_activities_item_free(item);
+        return NULL;
+    }
+    return item;
+}
+
+static void item_run(struct pawl_activity_ctx *item)
+{
+    pawl_err err = item->run(item, item->input);
+    struct pawl_frame frame = { .type = PAWL_FRAME_ACTIVITY_DONE };
+    frame.activity_done.token = item->token;
+    if (err == PAWL_OK) {
+        frame.activity_done.payload = item->output;
+    } else {
+        if (!item->failure.present) {
+            item->failure = (struct pawl_failure_view){
+                .present = true,
+                .type = pawl_bytes_str(pawl_err_name(err)),
+                .message = pawl_bytes_str(pawl_err_text(err)),
+            };
+        }
+        frame.activity_done.failure = item->failure;
+    }
+    pawl_frame_encode(&item->frame, &frame);
+}
+
+/* Threads -------------------------------------------------------------------------------- */
+
+/* Under the lock. */
+static struct pawl_activity_ctx *pop(struct pawl_list *list)
+{
+    if (pawl_list_is_empty(list)) return NULL;
+    struct pawl_list *link = list->next;
+    pawl_list_remove(link);
+    return PAWL_CONTAINER_OF(link, struct pawl_activity_ctx, link);
+}
+
+static struct pawl_activity_ctx *wait_for_item(struct pawl_activities *activities)
+{
+    pthread_mutex_lock(&activities->lock);
+    while (!activities->ending && pawl_list_is_empty(&activities->waiting)) {
+        pthread_cond_wait(&activities->work, &activities->lock);
+    }
+    struct pawl_activity_ctx *item = activities->ending ? NULL : pop(&activities->waiting);
+    pthread_mutex_unlock(&activities->lock);
+    return item;
+}
+
+static void *thread_main(void *argument)
+{
+    struct pawl_activities *activities = argument;
+    struct pawl_activity_ctx *item;
+    while ((item = wait_for_item(activities)) != NULL) {
+        item_run(item);
+        pthread_mutex_lock(&activities->lock);
+        pawl_list_push_tail(&activities->finished, &item->link);
+        pthread_mutex_unlock(&activities->lock);
+        activities->wake(activities->context);
+    }
+    return NULL;
+}
+
+/* Signals belong to the app's own threads. */
+static int start_thread(pthread_t *thread, struct pawl_activities *activities)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = pthread_create(thread, NULL, thread_main, activities);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return result;
+}
+
+pawl_err pawl_activities_new(const struct pawl_allocator *allocator, uint32_t threads_count,
+                             void (*wake)(void *context), void *context,
+                             struct pawl_activities **ret_activities)
+{
+    struct pawl_activities *activities = allocator->alloc(
+        allocator->context, sizeof *activities + threads_count * sizeof activities->threads[0]);
+    if (!activities) return PAWL_E_NOMEM;
+    *activities =
+        (struct pawl_activities){ .allocator = allocator, .wake = wake, .context = context };
+    pthread_mutex_init(&activities->lock, NULL);
+    pthread_cond_init(&activities->work, NULL);
+    pawl_list_init(&activities->waiting);
+    pawl_list_init(&activities->finished);
+    while (activities->threads_count < threads_count) {
+        if (start_thread(&activities->threads[activities->threads_count], activities) != 0) {
+            pawl_activities_free(activities);
+            return PAWL_E_NOMEM;
+        }
+        activities->threads_count++;
+    }
+    *ret_activities = activities;
+    return PAWL_OK;
+}
+
+void pawl_activities_free(struct pawl_activities *activities)
+{
+    if (!activities) return;
+    pthread_mutex_lock(&activities->lock);
+    activities->ending = true;
+    pthread_cond_broadcast(&activities->work);
+    pthread_mutex_unlock(&activities->lock);
+    for (uint32_t i = 0; i < activities->threads_count; i++) {
+        pthread_join(activities->threads[i], NULL);
+    }
+    (void)pawl_activities_drop(activities);
+    struct pawl_activity_ctx *item;
+    while ((item = pop(&activities->finished)) != NULL) pawl_activities_item_free(item);
+    pthread_cond_destroy(&activities->work);
+    pthread_mutex_destroy(&activities->lock);
+    activities->allocator->free(activities->allocator->context, activities);
+}
+
+pawl_err pawl_activities_submit(struct pawl_activities *activities,
+                                const struct pawl_activity_item *from, uint64_t epoch,
+                                pawl_activity_fn *run, void *user)
+{
+    struct pawl_activity_ctx *item = item_new(activities->allocator, from);
+    if (!item) return PAWL_E_NOMEM;
+    item->epoch = epoch;
+    item->run = run;
+    item->user = user;
+    pthread_mutex_lock(&activities->lock);
+    pawl_list_push_tail(&activities->waiting, &item->link);
+    pthread_cond_signal(&activities->work);
+    pthread_mutex_unlock(&activities->lock);
+    return PAWL_OK;
+}
+
+uint32_t pawl_activities_drop(struct pawl_activities *activities)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&activities->lock);
+    struct pawl_activity_ctx *item;
+    while ((item = pop(&activities->waiting)) != NULL) {
+        pawl_activities_item_free(item);
+        count++;
+    }
+    pthread_mutex_unlock(&activities->lock);
+    return count;
+}
+
+struct pawl_activity_ctx *pawl_activities_take(struct pawl_activities *activities)
+{
+    pthread_mutex_lock(&activities->lock);
+    struct pawl_activity_ctx *item = pop(&activities->finished);
+    pthread_mutex_unlock(&activities->lock);
+    return item;
+}

@@ -1,0 +1,507 @@
+/* The functions of pawl/client.h.
+ *
+ * A call is a struct on its caller's stack, on a list that the client's thread works off;
+ * the caller sleeps until the thread says that it is done or its time is up. */
+#include "pawl/client.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "sdk/io/link.h"
+#include "sdk/io/result.h"
+#include "sdk/io/settings.h"
+
+/* On top of a wait's own time, for the answer to arrive. */
+#define WAIT_GRACE_MS 5000
+
+struct call {
+    struct pawl_list link;
+    struct pawl_request request; /* views into the caller's memory */
+    uint64_t token;
+    int64_t deadline_ms;
+    bool sent;      /* over the present connection */
+    bool sent_ever; /* it may have happened */
+    bool done;
+    pawl_err err;
+    bool reached;
+    bool wants_result;
+    struct pawl_result *result;
+    pthread_cond_t changed;
+};
+
+struct pawl_client {
+    struct pawl_allocator allocator;
+    struct pawl_settings settings;
+    int64_t timeout_ms;
+    struct pawl_hello hello;
+    struct pawl_link *link;
+    pthread_t thread;
+    bool has_thread;
+
+    pthread_mutex_t lock; /* guards what follows and all calls on the list */
+    struct pawl_list calls;
+    uint64_t tokens;
+    bool ending;
+    char why_down[256]; /* why there is no connection; "": not known yet */
+};
+
+/* The client's thread -------------------------------------------------------------------- */
+
+/* Under the lock, as all of these. */
+static void call_finish(struct call *call, pawl_err err, struct pawl_result *result)
+{
+    pawl_list_remove(&call->link);
+    call->done = true;
+    call->err = err;
+    call->result = result;
+    pthread_cond_signal(&call->changed);
+}
+
+static struct pawl_result *make_message(const struct pawl_client *client, const struct call *call,
+                                        const char *message)
+{
+    if (!call->wants_result) return NULL;
+    return pawl_result_from_message(&client->allocator, &call->request, pawl_bytes_str(message));
+}
+
+/* After a lost answer: may the call be made once more? The others would be answered
+ * TERMINAL or NOT_FOUND if the first had happened. */
+static bool is_repeatable(const struct call *call)
+{
+    switch (call->request.op) {
+    case PAWL_REQUEST_TERMINATE:
+    case PAWL_REQUEST_PURGE:
+    case PAWL_REQUEST_RERUN:
+    case PAWL_REQUEST_SUSPEND:
+    case PAWL_REQUEST_RESUME: return false;
+    default: return true; /* reads, and START and RAISE with their request ids */
+    }
+}
+
+static void on_up(void *context)
+{
+    struct pawl_client *client = context;
+    pthread_mutex_lock(&client->lock);
+    client->why_down[0] = 0;
+    pthread_mutex_unlock(&client->lock);
+}
+
+static struct call *next_of(struct pawl_client *client, struct pawl_list *link)
+{
+    return link == &client->calls ? NULL : PAWL_CONTAINER_OF(link, struct call, link);
+}
+
+static void on_down(void *context, bool was_up, pawl_err refused, const char *why)
+{
+    struct pawl_client *client = context;
+    (void)was_up;
+    bool for_ever = refused != PAWL_OK && pawl_err_class(refused) == PAWL_ERR_CLASS_NEVER;
+    pthread_mutex_lock(&client->lock);
+    (void)snprintf(client->why_down, sizeof client->why_down, "%s", why);
+    struct pawl_list *following;
+    for (struct pawl_list *link = client->calls.next; link != &client->calls; link = following) {
+        following = link->next;
+        struct call *call = next_of(client, link);
+        if (for_ever) {
+            call_finish(call, refused, make_message(client, call, why));
+        } else if (call->sent && !is_repeatable(call)) {
+            call_finish(call, PAWL_E_UNKNOWN,
+                        make_message(client, call, "the connection was lost before the answer"));
+        } else {
+            call->sent = false;
+        }
+    }
+    pthread_mutex_unlock(&client->lock);
+}
+
+static void on_answer(struct pawl_client *client, const struct pawl_answer_frame *frame)
+{
+    pthread_mutex_lock(&client->lock);
+    for (struct pawl_list *link = client->calls.next; link != &client->calls; link = link->next) {
+        struct call *call = next_of(client, link);
+        if (call->token != frame->token) continue;
+        struct pawl_result *result = NULL;
+        pawl_err err = frame->answer.err;
+        if (call->wants_result) {
+            result = pawl_result_from_answer(&client->allocator, &call->request, &frame->answer);
+            if (!result && err == PAWL_OK) err = PAWL_E_NOMEM;
+        }
+        call->reached = frame->answer.reached;
+        call_finish(call, err, result);
+        break; /* a caller that gave up is simply not found */
+    }
+    pthread_mutex_unlock(&client->lock);
+}
+
+static void on_frame(void *context, const struct pawl_frame *frame)
+{
+    if (frame->type == PAWL_FRAME_ANSWER) on_answer(context, &frame->answer);
+}
+
+static void call_send(struct pawl_client *client, struct call *call)
+{
+    struct pawl_frame frame = { .type = PAWL_FRAME_REQUEST };
+    frame.request = (struct pawl_request_frame){ .token = call->token, .request = call->request };
+    if (call->request.op == PAWL_REQUEST_WAIT) {
+        /* What is left of it: this may be the second connection it is sent over. */
+        int64_t left_ms = call->deadline_ms - WAIT_GRACE_MS - pawl_link_now_ms();
+        frame.request.request.timeout_ms = left_ms > 0 ? left_ms : 0;
+    }
+    pawl_err err = pawl_link_send(client->link, &frame);
+    if (err != PAWL_OK) {
+        call_finish(call, err, make_message(client, call, pawl_err_text(err)));
+        return;
+    }
+    call->sent = true;
+    call->sent_ever = true;
+}
+
+/* False: the client ends. */
+static bool send_calls(struct pawl_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    bool ending = client->ending;
+    struct pawl_list *following;
+    for (struct pawl_list *link = client->calls.next; link != &client->calls; link = following) {
+        following = link->next;
+        struct call *call = next_of(client, link);
+        if (ending) {
+            call_finish(call, PAWL_E_CANCELLED,
+                        make_message(client, call, "the client is being freed"));
+        } else if (!call->sent && pawl_link_is_up(client->link)) {
+            call_send(client, call);
+        }
+    }
+    pthread_mutex_unlock(&client->lock);
+    return !ending;
+}
+
+static void *client_main(void *argument)
+{
+    struct pawl_client *client = argument;
+    for (;;) {
+        int64_t timeout_ms = pawl_link_step(client->link);
+        if (!send_calls(client)) return NULL;
+        pawl_link_flush(client->link);
+        pawl_link_wait(client->link, timeout_ms);
+    }
+}
+
+/* Life -------------------------------------------------------------------------------------- */
+
+static pawl_err start_thread(struct pawl_client *client)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = pthread_create(&client->thread, NULL, client_main, client);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    client->has_thread = result == 0;
+    return result == 0 ? PAWL_OK : PAWL_E_NOMEM;
+}
+
+pawl_err pawl_client_new(const struct pawl_client_options *options, struct pawl_client **ret_client)
+{
+    static const struct pawl_client_options defaults;
+    if (!options) options = &defaults;
+    if (options->timeout_ms < 0) return PAWL_E_INVALID;
+    struct pawl_allocator allocator = pawl_allocator_choose(options->allocator);
+    struct pawl_client *client = allocator.alloc(allocator.context, sizeof *client);
+    if (!client) return PAWL_E_NOMEM;
+
+    *client = (struct pawl_client){ .allocator = allocator };
+    client->timeout_ms = options->timeout_ms ? options->timeout_ms : 30000;
+    pawl_list_init(&client->calls);
+    pthread_mutex_init(&client->lock, NULL);
+    pawl_err err = pawl_settings_init(&client->settings, &client->allocator, options->endpoint,
+                                      options->app_id, options->token);
+    if (err == PAWL_OK) {
+        client->hello = (struct pawl_hello){ .protocol_version = PAWL_PROTOCOL_VERSION,
+                                             .app_id = pawl_bytes_str(client->settings.app_id),
+                                             .token = pawl_bytes_str(client->settings.token),
+                                             .worker = pawl_bytes_str(client->settings.worker) };
+        struct pawl_link_config config = { .allocator = &client->allocator,
+                                           .endpoint = client->settings.endpoint,
+                                           .hello = &client->hello,
+                                           .context = client,
+                                           .on_up = on_up,
+                                           .on_frame = on_frame,
+                                           .on_down = on_down };
+        err = pawl_link_new(&config, &client->link);
+    }
+    if (err == PAWL_OK) err = start_thread(client);
+    if (err != PAWL_OK) {
+        pawl_client_free(client);
+        return err;
+    }
+    *ret_client = client;
+    return PAWL_OK;
+}
+
+void pawl_client_free(struct pawl_client *client)
+{
+    if (!client) return;
+    if (client->has_thread) {
+        pthread_mutex_lock(&client->lock);
+        client->ending = true;
+        pthread_mutex_unlock(&client->lock);
+        pawl_link_wake(client->link);
+        pthread_join(client->thread, NULL);
+    }
+    pawl_link_free(client->link);
+    pthread_mutex_destroy(&client->lock);
+    pawl_settings_deinit(&client->settings, &client->allocator);
+    struct pawl_allocator allocator = client->allocator;
+    allocator.free(allocator.context, client);
+}
+
+/* Calls ---------------------------------------------------------------------------------------- */
+
+static void sleep_until_done(struct pawl_client *client, struct call *call)
+{
+    struct timespec until = { .tv_sec = (time_t)(call->deadline_ms / 1000),
+                              .tv_nsec = (long)(call->deadline_ms % 1000) * 1000000 };
+    int result = 0;
+    while (!call->done && result == 0) {
+        result = pthread_cond_timedwait(&call->changed, &client->lock, &until);
+    }
+    PAWL_ASSERT(result == 0 || result == ETIMEDOUT);
+}
+
+static void give_up_waiting(struct pawl_client *client, struct call *call)
+{
+    char message[512];
+    if (call->sent_ever) {
+        (void)snprintf(message, sizeof message, "the sidecar at %s did not answer in time",
+                       client->settings.endpoint);
+    } else {
+        (void)snprintf(message, sizeof message, "no connection to the sidecar at %s%s%s",
+                       client->settings.endpoint, client->why_down[0] ? ": " : "",
+                       client->why_down);
+    }
+    call_finish(call, call->sent_ever ? PAWL_E_TIMEOUT : PAWL_E_UNAVAILABLE,
+                make_message(client, call, message));
+}
+
+/* The local check, so that a bad argument is told even without a sidecar. */
+static pawl_err check(const struct pawl_client *client, struct call *call)
+{
+    struct pawl_arena arena;
+    struct pawl_bytes message = PAWL_BYTES_ABSENT;
+    pawl_arena_init(&arena);
+    pawl_err err = pawl_request_check(&call->request, &arena, &message);
+    if (err != PAWL_OK && call->wants_result) {
+        call->result = pawl_result_from_message(&client->allocator, &call->request, message);
+    }
+    pawl_arena_deinit(&arena);
+    return err;
+}
+
+static void call_init(struct call *call, const struct pawl_request *request, bool wants_result,
+                      int64_t timeout_ms)
+{
+    *call = (struct call){ .request = *request, .wants_result = wants_result };
+    call->deadline_ms = pawl_link_now_ms() + timeout_ms;
+
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&call->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static pawl_err call_run(struct pawl_client *client, struct call *call)
+{
+    pawl_err err = check(client, call);
+    if (err == PAWL_OK) {
+        pthread_mutex_lock(&client->lock);
+        call->token = ++client->tokens;
+        pawl_list_push_tail(&client->calls, &call->link);
+        pawl_link_wake(client->link);
+        sleep_until_done(client, call);
+        if (!call->done) give_up_waiting(client, call);
+        err = call->err;
+        pthread_mutex_unlock(&client->lock);
+    }
+    pthread_cond_destroy(&call->changed);
+    return err;
+}
+
+static pawl_err ask(struct pawl_client *client, const struct pawl_request *request,
+                    struct pawl_result **ret_result)
+{
+    struct call call;
+    call_init(&call, request, ret_result != NULL, client->timeout_ms);
+    pawl_err err = call_run(client, &call);
+    if (ret_result) *ret_result = call.result;
+    return err;
+}
+
+/* 32 hex digits that nobody else has. */
+static void make_random_text(char text[PAWL_ID_TEXT_SIZE])
+{
+    struct pawl_id id;
+    ssize_t size = getrandom(&id, sizeof id, 0); /* never short for so few bytes */
+    PAWL_ASSERT(size == (ssize_t)sizeof id);
+    pawl_id_format(id, text);
+}
+
+pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *start,
+                           struct pawl_result **ret_result)
+{
+    static const enum pawl_reuse reuses[] = { [PAWL_ID_REUSE_ENDED] = PAWL_REUSE_TERMINAL,
+                                              [PAWL_ID_REUSE_NEVER] = PAWL_REUSE_REFUSE,
+                                              [PAWL_ID_REUSE_RETURN] = PAWL_REUSE_RETURN };
+    if ((unsigned int)start->reuse > PAWL_ID_REUSE_RETURN) return PAWL_E_INVALID;
+    char id[PAWL_ID_TEXT_SIZE], request_id[PAWL_ID_TEXT_SIZE];
+    make_random_text(id);
+    make_random_text(request_id);
+    struct pawl_request request = {
+        .op = PAWL_REQUEST_START,
+        .instance = pawl_bytes_str(start->id ? start->id : id),
+        .request_id = pawl_bytes_str(start->request_id ? start->request_id : request_id),
+        .name = pawl_bytes_str(start->name),
+        .version = pawl_bytes_str(start->version),
+        .payload = start->input,
+        .start_at_ms = start->start_at_ms,
+        .reuse = reuses[start->reuse],
+    };
+    return ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_get(struct pawl_client *client, const char *id,
+                         struct pawl_result **ret_result)
+{
+    struct pawl_request request = { .op = PAWL_REQUEST_GET,
+                                    .instance = pawl_bytes_str(id),
+                                    .with_payloads = true };
+    return ask(client, &request, ret_result);
+}
+
+/* One request is at most an hour; longer waits are several. */
+pawl_err pawl_client_wait(struct pawl_client *client, const char *id, enum pawl_wait_until until,
+                          int64_t timeout_ms, struct pawl_result **ret_result)
+{
+    if (timeout_ms < 0) timeout_ms = 0;
+    if (timeout_ms > INT64_MAX / 4) timeout_ms = INT64_MAX / 4;
+    int64_t end_ms = pawl_link_now_ms() + timeout_ms;
+    for (;;) {
+        int64_t left_ms = end_ms - pawl_link_now_ms();
+        if (left_ms < 0) left_ms = 0;
+        if (left_ms > PAWL_WAIT_MS_MAX) left_ms = PAWL_WAIT_MS_MAX;
+        struct pawl_request request = {
+            .op = PAWL_REQUEST_WAIT,
+            .instance = pawl_bytes_str(id),
+            .wait_for = until == PAWL_FOR_START ? PAWL_WAIT_STARTED : PAWL_WAIT_COMPLETED,
+            .timeout_ms = left_ms,
+            .with_payloads = true,
+        };
+        struct call call;
+        call_init(&call, &request, ret_result != NULL, left_ms + WAIT_GRACE_MS);
+        pawl_err err = call_run(client, &call);
+        bool is_over = err != PAWL_OK || call.reached || pawl_link_now_ms() >= end_ms;
+        if (is_over) {
+            if (ret_result) *ret_result = call.result;
+            return err == PAWL_OK && !call.reached ? PAWL_E_TIMEOUT : err;
+        }
+        pawl_result_free(call.result);
+    }
+}
+
+pawl_err pawl_client_raise_event(struct pawl_client *client, const char *id, const char *name,
+                                 struct pawl_bytes payload, const char *request_id,
+                                 struct pawl_result **ret_result)
+{
+    char random[PAWL_ID_TEXT_SIZE];
+    make_random_text(random);
+    struct pawl_request request = { .op = PAWL_REQUEST_RAISE,
+                                    .instance = pawl_bytes_str(id),
+                                    .name = pawl_bytes_str(name),
+                                    .payload = payload,
+                                    .request_id =
+                                        pawl_bytes_str(request_id ? request_id : random) };
+    return ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_suspend(struct pawl_client *client, const char *id, const char *reason,
+                             struct pawl_result **ret_result)
+{
+    struct pawl_request request = { .op = PAWL_REQUEST_SUSPEND,
+                                    .instance = pawl_bytes_str(id),
+                                    .payload = pawl_bytes_str(reason) };
+    return ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_resume(struct pawl_client *client, const char *id, const char *reason,
+                            struct pawl_result **ret_result)
+{
+    struct pawl_request request = { .op = PAWL_REQUEST_RESUME,
+                                    .instance = pawl_bytes_str(id),
+                                    .payload = pawl_bytes_str(reason) };
+    return ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_terminate(struct pawl_client *client, const char *id, struct pawl_bytes output,
+                               bool recursive, struct pawl_result **ret_result)
+{
+    struct pawl_request request = { .op = PAWL_REQUEST_TERMINATE,
+                                    .instance = pawl_bytes_str(id),
+                                    .payload = output,
+                                    .recursive = recursive };
+    return ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_purge(struct pawl_client *client, const char *id, bool recursive, bool force,
+                           struct pawl_result **ret_result)
+{
+    struct pawl_request request = { .op = PAWL_REQUEST_PURGE,
+                                    .instance = pawl_bytes_str(id),
+                                    .recursive = recursive,
+                                    .force = force };
+    return ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_list(struct pawl_client *client, const struct pawl_list_query *query,
+                          struct pawl_result **ret_result)
+{
+    static const struct pawl_list_query everything;
+    if (!query) query = &everything;
+    struct pawl_request request = { .op = PAWL_REQUEST_LIST,
+                                    .status_mask = query->status_mask,
+                                    .name = pawl_bytes_str(query->name),
+                                    .prefix = pawl_bytes_str(query->id_prefix),
+                                    .created_from_ms = query->created_from_ms,
+                                    .created_to_ms = query->created_to_ms,
+                                    .limit = query->limit,
+                                    .cursor = pawl_bytes_str(query->cursor) };
+    return ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_history(struct pawl_client *client, const char *id, uint32_t from,
+                             uint32_t limit, struct pawl_result **ret_result)
+{
+    struct pawl_request request = {
+        .op = PAWL_REQUEST_HISTORY, .instance = pawl_bytes_str(id), .from = from, .limit = limit
+    };
+    return ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_rerun(struct pawl_client *client, const char *id, const char *new_id,
+                           struct pawl_bytes input, struct pawl_result **ret_result)
+{
+    char random[PAWL_ID_TEXT_SIZE];
+    make_random_text(random);
+    struct pawl_request request = { .op = PAWL_REQUEST_RERUN,
+                                    .instance = pawl_bytes_str(id),
+                                    .new_instance = pawl_bytes_str(new_id ? new_id : random),
+                                    .payload = input };
+    return ask(client, &request, ret_result);
+}

@@ -1,0 +1,197 @@
+#include "sdk/io/result.h"
+
+#include "base/bytes.h"
+#include "sdk/instance.h"
+
+static const char *text(struct pawl_result *result, struct pawl_bytes bytes, bool *complete)
+{
+    const char *copy = pawl_pool_text(&result->pool, bytes);
+    if (!copy) *complete = false;
+    return copy;
+}
+
+static struct pawl_bytes payload(struct pawl_result *result, struct pawl_bytes bytes,
+                                 bool *complete)
+{
+    struct pawl_bytes copy = PAWL_BYTES_ABSENT;
+    if (!pawl_pool_copy(&result->pool, bytes, &copy)) *complete = false;
+    return copy;
+}
+
+static const struct pawl_failure *failure(struct pawl_result *result,
+                                          const struct pawl_failure_view *view, bool *complete)
+{
+    if (!view->present) return NULL;
+    const struct pawl_failure *copy = pawl_failure_from_view(&result->pool, view);
+    if (!copy) *complete = false;
+    return copy;
+}
+
+static struct pawl_result *result_new(const struct pawl_allocator *allocator)
+{
+    struct pawl_result *result = allocator->alloc(allocator->context, sizeof *result);
+    if (!result) return NULL;
+    *result = (struct pawl_result){ .message = "", .id = "" };
+    pawl_pool_init(&result->pool, allocator);
+    return result;
+}
+
+void pawl_result_free(struct pawl_result *result)
+{
+    if (!result) return;
+    const struct pawl_allocator *allocator = result->pool.allocator;
+    pawl_pool_deinit(&result->pool);
+    allocator->free(allocator->context, result);
+}
+
+static void copy_instances(struct pawl_result *result, const struct pawl_answer *answer,
+                           bool *complete)
+{
+    result->instances =
+        pawl_pool_alloc(&result->pool, sizeof *result->instances * answer->states_count);
+    if (!result->instances) {
+        *complete = false;
+        return;
+    }
+    for (uint32_t i = 0; i < answer->states_count; i++) {
+        const struct pawl_instance_state *state = &answer->states[i];
+        result->instances[i] = (struct pawl_instance){
+            .id = text(result, state->instance, complete),
+            .name = text(result, state->name, complete),
+            .version = text(result, state->version, complete),
+            .parent_id = text(result, state->parent_instance, complete),
+            .status = state->status,
+            .generation = state->gen,
+            .history_count = state->history_count,
+            .created_ms = state->created_ms,
+            .started_ms = state->started_ms,
+            .updated_ms = state->updated_ms,
+            .completed_ms = state->completed_ms,
+            .custom_status = payload(result, state->custom_status, complete),
+            .input = payload(result, state->input, complete),
+            .output = payload(result, state->output, complete),
+            .failure = failure(result, &state->failure, complete),
+        };
+    }
+    result->instances_count = answer->states_count;
+}
+
+static void copy_history(struct pawl_result *result, const struct pawl_request *request,
+                         const struct pawl_answer *answer, bool *complete)
+{
+    result->history_total = answer->events_total;
+    result->history =
+        pawl_pool_alloc(&result->pool, sizeof *result->history * answer->events_count);
+    if (!result->history) {
+        *complete = false;
+        return;
+    }
+    for (uint32_t i = 0; i < answer->events_count; i++) {
+        struct pawl_history_event event;
+        /* An event that a newer sidecar has and this library does not know. */
+        bool known = pawl_history_event_decode(answer->events[i], &event) == PAWL_OK;
+        if (!known) event = pawl_history_event_make(PAWL_EVENT_WORKFLOW_STARTED, 0);
+        result->history[i] = (struct pawl_history_item){
+            .index = request->from + i,
+            .kind = known ? pawl_event_kind_name((int)event.kind) : "Unknown",
+            .name = text(result, event.name, complete),
+            .child_id = text(result, event.instance, complete),
+            .id = event.id,
+            .answers = event.ref,
+            .timestamp_ms = event.timestamp_ms,
+            .fire_at_ms = event.fire_at_ms,
+            .payload = payload(result, event.payload, complete),
+            .failure = failure(result, &event.failure, complete),
+        };
+    }
+    result->history_count = answer->events_count;
+}
+
+struct pawl_result *pawl_result_from_answer(const struct pawl_allocator *allocator,
+                                            const struct pawl_request *request,
+                                            const struct pawl_answer *answer)
+{
+    struct pawl_result *result = result_new(allocator);
+    if (!result) return NULL;
+
+    bool complete = true;
+    bool has_id = !pawl_bytes_is_absent(answer->instance);
+    result->message = text(result, answer->message, &complete);
+    result->id = text(result, has_id ? answer->instance : request->instance, &complete);
+    if (!pawl_bytes_is_absent(answer->cursor)) {
+        result->cursor = text(result, answer->cursor, &complete);
+    }
+    copy_instances(result, answer, &complete);
+    copy_history(result, request, answer, &complete);
+    if (!complete) {
+        pawl_result_free(result);
+        return NULL;
+    }
+    return result;
+}
+
+struct pawl_result *pawl_result_from_message(const struct pawl_allocator *allocator,
+                                             const struct pawl_request *request,
+                                             struct pawl_bytes message)
+{
+    struct pawl_answer answer = { .message = message };
+    return pawl_result_from_answer(allocator, request, &answer);
+}
+
+/* Questions --------------------------------------------------------------------------- */
+
+const char *pawl_result_message(const struct pawl_result *result)
+{
+    return result ? result->message : "";
+}
+
+const char *pawl_result_id(const struct pawl_result *result)
+{
+    return result ? result->id : "";
+}
+
+const struct pawl_instance *pawl_result_instance(const struct pawl_result *result)
+{
+    return result && result->instances_count > 0 ? result->instances : NULL;
+}
+
+size_t pawl_result_instances_count(const struct pawl_result *result)
+{
+    return result ? result->instances_count : 0;
+}
+
+const struct pawl_instance *pawl_result_instances(const struct pawl_result *result)
+{
+    return result ? result->instances : NULL;
+}
+
+const char *pawl_result_cursor(const struct pawl_result *result)
+{
+    return result ? result->cursor : NULL;
+}
+
+size_t pawl_result_history_count(const struct pawl_result *result)
+{
+    return result ? result->history_count : 0;
+}
+
+const struct pawl_history_item *pawl_result_history(const struct pawl_result *result)
+{
+    return result ? result->history : NULL;
+}
+
+uint32_t pawl_result_history_total(const struct pawl_result *result)
+{
+    return result ? result->history_total : 0;
+}
+
+const char *pawl_status_text(enum pawl_status status)
+{
+    const char *name = pawl_status_name((int)status);
+    return name ? name : "UNKNOWN";
+}
+
+bool pawl_status_has_ended(enum pawl_status status)
+{
+    return pawl_status_name((int)status) && pawl_status_is_terminal(status);
+}

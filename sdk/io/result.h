@@ -1,0 +1,31 @@
+/* Result: the answer to a management call in the form of pawl/client.h. */
+#ifndef PAWL_SDK_IO_RESULT_H
+#define PAWL_SDK_IO_RESULT_H
+
+#include "pawl/client.h"
+#include "sdk/pool.h"
+#include "sdk/request.h"
+
+struct pawl_result {
+    struct pawl_pool pool;
+    const char *message;
+    const char *id;
+    const char *cursor; /* NULL: none */
+    size_t instances_count;
+    struct pawl_instance *instances;
+    size_t history_count;
+    uint32_t history_total;
+    struct pawl_history_item *history;
+};
+
+/* A deep copy of the answer to `request`; NULL: no memory. `allocator` must outlive it. */
+struct pawl_result *pawl_result_from_answer(const struct pawl_allocator *allocator,
+                                            const struct pawl_request *request,
+                                            const struct pawl_answer *answer);
+
+/* A result with nothing but a message about `request`. */
+struct pawl_result *pawl_result_from_message(const struct pawl_allocator *allocator,
+                                             const struct pawl_request *request,
+                                             struct pawl_bytes message);
+
+#endif /* PAWL_SDK_IO_RESULT_H */

@@ -1,0 +1,152 @@
+#include "cli/call.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "base/assert.h"
+
+#define URL_SIZE_MAX 65536u
+
+static void add_escaped(struct pawl_buf *url, const char *text)
+{
+    char *escaped = curl_easy_escape(NULL, text, (int)strlen(text));
+    if (!escaped) {
+        url->bad = PAWL_E_NOMEM;
+        return;
+    }
+    pawl_buf_append_str(url, escaped);
+    curl_free(escaped);
+}
+
+/* "." and ".." would be taken for steps of the path by anything in between. */
+static void add_segment(struct pawl_buf *url, const char *text)
+{
+    pawl_buf_append(url, "/", 1);
+    if (strcmp(text, ".") == 0)
+        pawl_buf_append_str(url, "%2E");
+    else if (strcmp(text, "..") == 0)
+        pawl_buf_append_str(url, "%2E%2E");
+    else
+        add_escaped(url, text);
+}
+
+static void add_param(struct pawl_buf *url, const char *name, const char *value)
+{
+    if (!value) return;
+    char mark = memchr(url->data, '?', url->size) ? '&' : '?';
+    pawl_buf_printf(url, "%c%s=", mark, name);
+    add_escaped(url, value);
+}
+
+static void add_number(struct pawl_buf *url, const char *name, int64_t number, const char *unit)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%" PRId64 "%s", number, unit);
+    add_param(url, name, text);
+}
+
+static void add_base(struct pawl_buf *url, const char *address)
+{
+    size_t size = strlen(address);
+    while (size > 0 && address[size - 1] == '/') size--;
+    if (!strstr(address, "://")) pawl_buf_append_str(url, "http://");
+    pawl_buf_append(url, address, size);
+    pawl_buf_append_str(url, "/v1.0/workflows/dapr");
+}
+
+static void call_start(struct pawl_buf *url, const struct pawl_cli_options *options)
+{
+    add_segment(url, options->name);
+    pawl_buf_append_str(url, "/start");
+    add_param(url, "instanceID", options->instance_id);
+    add_param(url, "startTime", options->start_time);
+    add_param(url, "version", options->workflow_version);
+    add_param(url, "reuse", options->reuse);
+}
+
+static void call_list(struct pawl_buf *url, const struct pawl_cli_options *options,
+                      const struct pawl_call_page *page)
+{
+    add_param(url, "status", options->status);
+    add_param(url, "name", options->name);
+    add_param(url, "prefix", options->prefix);
+    add_param(url, "createdFrom", options->created_from);
+    add_param(url, "createdTo", options->created_to);
+    add_number(url, "limit", page->limit, "");
+    add_param(url, "cursor", page->cursor);
+}
+
+static void call_wait(struct pawl_buf *url, const struct pawl_cli_options *options,
+                      const struct pawl_call_page *page)
+{
+    pawl_buf_append_str(url, "/wait");
+    add_param(url, "for", options->wait_for);
+    add_number(url, "timeout", page->wait_ms, "ms");
+}
+
+static void call_history(struct pawl_buf *url, const struct pawl_call_page *page)
+{
+    pawl_buf_append_str(url, "/history");
+    add_number(url, "from", page->from, "");
+    if (page->limit > 0) add_number(url, "limit", page->limit, "");
+}
+
+static void call_purge(struct pawl_buf *url, const struct pawl_cli_options *options)
+{
+    pawl_buf_append_str(url, "/purge");
+    if (options->force) add_param(url, "force", "true");
+    if (options->no_recursive) add_param(url, "recursive", "false");
+}
+
+void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_call_page *page,
+                    struct pawl_call *ret_call)
+{
+    struct pawl_buf *url = &ret_call->url;
+    pawl_buf_init(url, URL_SIZE_MAX);
+    ret_call->method = "POST";
+    add_base(url, options->address);
+    if (options->id) add_segment(url, options->id);
+
+    switch (options->command) {
+    case PAWL_CLI_START: call_start(url, options); break;
+    case PAWL_CLI_LIST:
+        ret_call->method = "GET";
+        call_list(url, options, page);
+        break;
+    case PAWL_CLI_GET: ret_call->method = "GET"; break;
+    case PAWL_CLI_HISTORY:
+        ret_call->method = "GET";
+        call_history(url, page);
+        break;
+    case PAWL_CLI_WAIT:
+        ret_call->method = "GET";
+        call_wait(url, options, page);
+        break;
+    case PAWL_CLI_RAISE:
+        pawl_buf_append_str(url, "/raiseEvent");
+        add_segment(url, options->name);
+        break;
+    case PAWL_CLI_SUSPEND:
+        pawl_buf_append_str(url, "/pause");
+        add_param(url, "reason", options->reason);
+        break;
+    case PAWL_CLI_RESUME:
+        pawl_buf_append_str(url, "/resume");
+        add_param(url, "reason", options->reason);
+        break;
+    case PAWL_CLI_TERMINATE:
+        pawl_buf_append_str(url, "/terminate");
+        if (options->no_recursive) add_param(url, "recursive", "false");
+        break;
+    case PAWL_CLI_PURGE: call_purge(url, options); break;
+    case PAWL_CLI_RERUN:
+        pawl_buf_append_str(url, "/rerun");
+        add_param(url, "newInstanceID", options->new_instance_id);
+        break;
+    default: PAWL_UNREACHABLE("a command that makes no call");
+    }
+    pawl_buf_append(url, "", 1); /* for libcurl */
+}

@@ -1,0 +1,302 @@
+#include "cli/commands.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+
+#define AT(field) offsetof(struct pawl_cli_options, field)
+#define NONE      SIZE_MAX
+#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
+#define COMMON    " address token output help"
+
+static const struct pawl_cli_option options[] = {
+    { 'a', "address", "URL",
+      "HTTP address of the sidecar (PAWL_HTTP_ENDPOINT, else http://127.0.0.1:3500)", PAWL_CLI_TEXT,
+      AT(address) },
+    { 't', "token", "TEXT", "API token of the sidecar (PAWL_TOKEN)", PAWL_CLI_TEXT, AT(token) },
+    { 'o', "output", "FORMAT", "table (for people) or json (everything, uncut)", PAWL_CLI_TEXT,
+      AT(json) },
+    { 'h', "help", NULL, "show this text", PAWL_CLI_FLAG, NONE },
+    { 'd', "data", "TEXT", "the payload; '-' reads it from standard input", PAWL_CLI_TEXT,
+      AT(data) },
+    { 0, "data-file", "FILE", "the payload from a file; '-' is standard input", PAWL_CLI_TEXT,
+      AT(data_file) },
+    { 'i', "instance-id", "ID", "id of the new instance (default: a random one)", PAWL_CLI_TEXT,
+      AT(instance_id) },
+    { 0, "new-instance-id", "ID", "id of the new instance (default: a random one)", PAWL_CLI_TEXT,
+      AT(new_instance_id) },
+    { 0, "start-time", "TIME", "do not begin before this time, e.g. 2026-08-21T10:00:00Z",
+      PAWL_CLI_TEXT, AT(start_time) },
+    { 0, "workflow-version", "TEXT", "version of the workflow to run", PAWL_CLI_TEXT,
+      AT(workflow_version) },
+    { 0, "reuse", "RULE", "if the id is in use: terminal (replace an ended one), refuse, return",
+      PAWL_CLI_TEXT, AT(reuse) },
+    { 'k', "idempotency-key", "TEXT", "sent twice with the same key, it happens once",
+      PAWL_CLI_TEXT, AT(key) },
+    { 'w', "wait", NULL, "wait for the end and show the outcome", PAWL_CLI_FLAG, AT(wait) },
+    { 0, "timeout", "DURATION", "how long to wait, e.g. 30s, 5m (default: no limit)",
+      PAWL_CLI_DURATION, AT(timeout_ms) },
+    { 0, "for", "WHAT", "started or completed (the default)", PAWL_CLI_TEXT, AT(wait_for) },
+    { 's', "status", "LIST", "only these, e.g. RUNNING,FAILED", PAWL_CLI_TEXT, AT(status) },
+    { 'n', "name", "NAME", "only instances of this workflow", PAWL_CLI_TEXT, AT(name) },
+    { 0, "prefix", "TEXT", "only ids that begin so", PAWL_CLI_TEXT, AT(prefix) },
+    { 0, "created-from", "TIME", "only those created at or after this time", PAWL_CLI_TEXT,
+      AT(created_from) },
+    { 0, "created-to", "TIME", "only those created before this time", PAWL_CLI_TEXT,
+      AT(created_to) },
+    { 0, "limit", "N", "at most so many; 0: all", PAWL_CLI_NUMBER, AT(limit) },
+    { 0, "from", "N", "index of the first event to show", PAWL_CLI_NUMBER, AT(from) },
+    { 'r', "reason", "TEXT", "why; kept in the history", PAWL_CLI_TEXT, AT(reason) },
+    { 0, "force", NULL, "also remove an instance that has not ended", PAWL_CLI_FLAG, AT(force) },
+    { 0, "no-recursive", NULL, "leave child workflows alone", PAWL_CLI_FLAG, AT(no_recursive) },
+    /* run */
+    { 0, "app-id", "ID", "name of the app; its workflows are kept under this name", PAWL_CLI_TEXT,
+      AT(app_id) },
+    { 0, "pawld", "FILE", "the sidecar program (default: beside pawl, then in PATH)", PAWL_CLI_TEXT,
+      AT(pawld) },
+    { 0, "no-color", NULL, "no colours in the logs (also with NO_COLOR set)", PAWL_CLI_FLAG,
+      AT(no_color) },
+    { 0, "store", "URL", "where state is kept, e.g. sqlite:///var/lib/orders.db, redis://host:6379",
+      PAWL_CLI_PASS, NONE },
+    { 0, "http-port", "PORT", "port of the sidecar's HTTP API; 0: any free one (default: 3500)",
+      PAWL_CLI_PASS, NONE },
+    { 0, "namespace", "NAME", "namespace of the app", PAWL_CLI_PASS, NONE },
+    { 0, "config", "FILE", "configuration file of the sidecar", PAWL_CLI_PASS, NONE },
+    { 0, "log-level", "LEVEL", "of the sidecar: error, warn, info or debug", PAWL_CLI_PASS, NONE },
+    { 0, "turns-max", "N", "workflow turns at the app at the same time", PAWL_CLI_PASS, NONE },
+    { 0, "activities-max", "N", "activities at the app at the same time", PAWL_CLI_PASS, NONE },
+    { 0, "app-listen", "URL", "where the app connects (default: a socket of this run only)",
+      PAWL_CLI_PASS, NONE },
+};
+
+static const struct pawl_cli_spec run_spec = {
+    PAWL_CLI_RUN,
+    "run",
+    "-- <command> [arguments]",
+    { NONE, NONE },
+    "run an app with its sidecar beside it",
+    "Starts pawld, waits until it is ready, then starts the app. The app finds its\n"
+    "sidecar through PAWL_APP_ENDPOINT, PAWL_HTTP_ENDPOINT, PAWL_APP_ID and PAWL_TOKEN.\n"
+    "Ctrl-C stops the app first and then the sidecar. The exit code is the app's; 5 when\n"
+    "the sidecar could not start or ended while the app was running.",
+    "app-id store http-port namespace config log-level turns-max activities-max app-listen "
+    "token pawld no-color help",
+    "  pawl run --app-id orders -- ./orders\n"
+    "  pawl run --app-id orders --store redis://127.0.0.1:6379 --http-port 0 -- ./orders --fast\n",
+};
+
+static const struct pawl_cli_spec specs[] = {
+    { PAWL_CLI_START,
+      "start",
+      "<workflow>",
+      { AT(name), NONE },
+      "start a workflow",
+      "Prints the id of the new instance. With --wait it shows the outcome instead, and the\n"
+      "exit code is 1 when the workflow did not complete.",
+      "instance-id data data-file start-time workflow-version reuse idempotency-key wait "
+      "timeout" COMMON,
+      "  pawl workflow start Order -i order-17 -d '{\"item\":\"tea\"}'\n"
+      "  pawl workflow start Order --data-file order.json --wait --timeout 1m\n" },
+    { PAWL_CLI_LIST,
+      "list",
+      "",
+      { NONE, NONE },
+      "list instances, the newest first",
+      NULL,
+      "status name prefix created-from created-to limit" COMMON,
+      "  pawl workflow list --status RUNNING,SUSPENDED\n"
+      "  pawl workflow list --name Order --created-from 2026-08-21T00:00:00Z --limit 0 -o json\n" },
+    { PAWL_CLI_GET,
+      "get",
+      "<instance-id>",
+      { AT(id), NONE },
+      "show one instance",
+      NULL,
+      &COMMON[1],
+      "  pawl workflow get order-17\n" },
+    { PAWL_CLI_HISTORY,
+      "history",
+      "<instance-id>",
+      { AT(id), NONE },
+      "show what has happened so far",
+      NULL,
+      "from limit" COMMON,
+      "  pawl workflow history order-17\n"
+      "  pawl workflow history order-17 --from 100 --limit 20 -o json\n" },
+    { PAWL_CLI_WAIT,
+      "wait",
+      "<instance-id>",
+      { AT(id), NONE },
+      "wait until an instance has ended",
+      "Shows the instance when it is so far. The exit code is 1 when the time was up first,\n"
+      "or when the workflow ended without completing.",
+      "for timeout" COMMON,
+      "  pawl workflow wait order-17 --timeout 5m\n" },
+    { PAWL_CLI_RAISE,
+      "raise-event",
+      "<instance-id> <event>",
+      { AT(id), AT(name) },
+      "send an event to a workflow",
+      "The event waits until the workflow asks for it.",
+      "data data-file idempotency-key" COMMON,
+      "  pawl workflow raise-event order-17 paid -d '{\"amount\":12}'\n" },
+    { PAWL_CLI_SUSPEND,
+      "suspend",
+      "<instance-id>",
+      { AT(id), NONE },
+      "pause an instance",
+      NULL,
+      "reason" COMMON,
+      "  pawl workflow suspend order-17 -r 'stock count'\n" },
+    { PAWL_CLI_RESUME,
+      "resume",
+      "<instance-id>",
+      { AT(id), NONE },
+      "let a paused instance go on",
+      NULL,
+      "reason" COMMON,
+      "  pawl workflow resume order-17\n" },
+    { PAWL_CLI_TERMINATE,
+      "terminate",
+      "<instance-id>",
+      { AT(id), NONE },
+      "end an instance at once, and its children",
+      "The payload becomes the output of the terminated instance.",
+      "data data-file no-recursive" COMMON,
+      "  pawl workflow terminate order-17 -d '\"gave up\"'\n" },
+    { PAWL_CLI_PURGE,
+      "purge",
+      "<instance-id>",
+      { AT(id), NONE },
+      "remove an ended instance and its history",
+      NULL,
+      "force no-recursive" COMMON,
+      "  pawl workflow purge order-17\n" },
+    { PAWL_CLI_RERUN,
+      "rerun",
+      "<instance-id>",
+      { AT(id), NONE },
+      "start an ended instance anew, under a new id",
+      "The new instance gets the input of the old one, unless a payload is given.",
+      "new-instance-id data data-file" COMMON,
+      "  pawl workflow rerun order-17 --new-instance-id order-17b\n" },
+};
+
+const struct pawl_cli_option *pawl_cli_option_find(const char *name, size_t size)
+{
+    for (size_t i = 0; i < COUNT(options); i++) {
+        if (strlen(options[i].name) == size && memcmp(options[i].name, name, size) == 0) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+const struct pawl_cli_spec *pawl_cli_spec_run(void)
+{
+    return &run_spec;
+}
+
+const struct pawl_cli_spec *pawl_cli_spec_find(const char *word)
+{
+    for (size_t i = 0; i < COUNT(specs); i++) {
+        if (strcmp(specs[i].word, word) == 0) return &specs[i];
+    }
+    return NULL;
+}
+
+/* Help --------------------------------------------------------------------------------- */
+
+static const char exit_codes[] =
+    "\nExit codes\n"
+    "  0  done\n"
+    "  1  it failed; the message says why\n"
+    "  2  wrong usage\n"
+    "  3  no such instance\n"
+    "  4  not possible now: the id is in use, or the instance is in another state\n"
+    "  5  the sidecar cannot be reached\n";
+
+static const char *text_keep(struct pawl_arena *arena, struct pawl_buf *buf)
+{
+    pawl_buf_append(buf, "", 1);
+    const char *text = (const char *)pawl_arena_copy(arena, pawl_buf_view(buf)).data;
+    pawl_buf_deinit(buf);
+    return text;
+}
+
+const char *pawl_cli_help_main(struct pawl_arena *arena)
+{
+    (void)arena;
+    return "pawl: durable workflows for ordinary programs\n"
+           "\n"
+           "Usage\n"
+           "  pawl run --app-id <id> [options] -- <command>    run an app with its sidecar\n"
+           "  pawl workflow <command> [options]                look at and steer workflows\n"
+           "  pawl --version\n"
+           "\n"
+           "Examples\n"
+           "  pawl run --app-id orders -- ./orders\n"
+           "  pawl workflow start Order -d '{\"item\":\"tea\"}' --wait\n"
+           "  pawl workflow list --status FAILED\n"
+           "\n"
+           "Help for each: pawl run --help, pawl workflow --help, pawl workflow start --help\n";
+}
+
+const char *pawl_cli_help_workflow(struct pawl_arena *arena)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, 65536);
+    pawl_buf_append_str(&buf, "pawl workflow: look at and steer workflows\n\n"
+                              "Usage\n  pawl workflow <command> [options]\n\nCommands\n");
+    for (size_t i = 0; i < COUNT(specs); i++) {
+        pawl_buf_printf(&buf, "  %-12s %-22s %s\n", specs[i].word, specs[i].arguments,
+                        specs[i].summary);
+    }
+    pawl_buf_append_str(&buf, "\nExamples\n"
+                              "  pawl workflow start Order -i order-17 -d '{\"item\":\"tea\"}'\n"
+                              "  pawl workflow history order-17\n"
+                              "  pawl workflow raise-event order-17 paid\n"
+                              "\nOptions of a command: pawl workflow <command> --help\n");
+    pawl_buf_append_str(&buf, exit_codes);
+    return text_keep(arena, &buf);
+}
+
+static void help_option(struct pawl_buf *buf, const struct pawl_cli_option *option)
+{
+    char left[64];
+    int size = option->letter
+                   ? snprintf(left, sizeof left, "-%c, --%s", option->letter, option->name)
+                   : snprintf(left, sizeof left, "    --%s", option->name);
+    if (option->value) {
+        snprintf(left + size, sizeof left - (size_t)size, " %s", option->value);
+    }
+    pawl_buf_printf(buf, "  %-30s %s\n", left, option->help);
+}
+
+const char *pawl_cli_help_spec(struct pawl_arena *arena, const struct pawl_cli_spec *spec)
+{
+    bool is_run = spec->command == PAWL_CLI_RUN;
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, 65536);
+    const char *group = is_run ? "pawl run" : "pawl workflow ";
+    const char *word = is_run ? "" : spec->word;
+    pawl_buf_printf(&buf, "%s%s: %s\n\nUsage\n  %s%s ", group, word, spec->summary, group, word);
+    if (is_run)
+        pawl_buf_printf(&buf, "--app-id <id> [options] %s\n", spec->arguments);
+    else
+        pawl_buf_printf(&buf, "%s%s[options]\n", spec->arguments, spec->arguments[0] ? " " : "");
+    if (spec->about) pawl_buf_printf(&buf, "\n%s\n", spec->about);
+    pawl_buf_append_str(&buf, "\nOptions\n");
+    for (const char *name = spec->options; *name;) {
+        size_t size = strcspn(name, " ");
+        const struct pawl_cli_option *option = pawl_cli_option_find(name, size);
+        if (option) help_option(&buf, option);
+        name += size + (name[size] == ' ' ? 1 : 0);
+    }
+    pawl_buf_printf(&buf, "\nExamples\n%s", spec->examples);
+    if (!is_run) pawl_buf_append_str(&buf, exit_codes);
+    return text_keep(arena, &buf);
+}

@@ -1,0 +1,388 @@
+#include "cli/io/workflow.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "cli/call.h"
+#include "cli/io/client.h"
+#include "cli/view.h"
+
+#define CALL_TIMEOUT_MS 60000
+#define WAIT_STEP_MS    30000 /* one request of a long wait: proxies cut longer ones */
+#define LIST_DEFAULT    50u
+
+/* Times in ms that only go forward. */
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static uint32_t terminal_width(void)
+{
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO)) return 0;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
+    return size.ws_col;
+}
+
+static enum pawl_cli_exit print(struct pawl_buf *buf, enum pawl_cli_exit code)
+{
+    bool good = buf->bad == PAWL_OK && fwrite(buf->data, 1, buf->size, stdout) == buf->size;
+    pawl_buf_deinit(buf);
+    if (fflush(stdout) == 0 && good) return code;
+    fprintf(stderr, "pawl: cannot write the output: %s\n", strerror(errno));
+    return PAWL_CLI_FAILED;
+}
+
+/* Input ---------------------------------------------------------------------------------- */
+
+static bool input_read(FILE *file, const char *name, struct pawl_buf *buf)
+{
+    char chunk[65536];
+    size_t got;
+    while ((got = fread(chunk, 1, sizeof chunk, file)) > 0) pawl_buf_append(buf, chunk, got);
+    if (ferror(file)) {
+        fprintf(stderr, "pawl: cannot read %s: %s\n", name, strerror(errno));
+        return false;
+    }
+    if (buf->bad == PAWL_OK) return true;
+    fprintf(stderr, "pawl: %s is larger than %u bytes, the most a payload may have\n", name,
+            PAWL_PAYLOAD_SIZE_MAX);
+    return false;
+}
+
+static bool input_load(const struct pawl_cli_options *options, struct pawl_buf *buf)
+{
+    const char *file = options->data_file;
+    if (options->data && strcmp(options->data, "-") == 0) file = "-";
+    if (!file) {
+        if (options->data) pawl_buf_append_str(buf, options->data);
+        return true;
+    }
+    if (strcmp(file, "-") == 0) return input_read(stdin, "standard input", buf);
+    FILE *stream = fopen(file, "re");
+    if (!stream) {
+        fprintf(stderr, "pawl: cannot open %s: %s\n", file, strerror(errno));
+        return false;
+    }
+    bool good = input_read(stream, file, buf);
+    fclose(stream);
+    return good;
+}
+
+/* Calls ---------------------------------------------------------------------------------- */
+
+static enum pawl_cli_exit say_unreachable(const struct pawl_cli_options *options, const char *why)
+{
+    fprintf(stderr,
+            "pawl: cannot reach the sidecar at %s: %s\n"
+            "Start one with \"pawl run\", or say where it is with --address or "
+            "PAWL_HTTP_ENDPOINT.\n",
+            options->address, why);
+    return PAWL_CLI_UNREACHABLE;
+}
+
+static enum pawl_cli_exit exit_of(long status)
+{
+    if (status == 404) return PAWL_CLI_NOT_FOUND;
+    if (status == 409) return PAWL_CLI_CONFLICT;
+    return PAWL_CLI_FAILED;
+}
+
+static const char *advice_for(const struct pawl_cli_options *options, long status)
+{
+    if (status == 401) return "Give the token with --token or PAWL_TOKEN.";
+    if (status == 409 && options->command == PAWL_CLI_START) {
+        return "Choose another --instance-id, or see --reuse.";
+    }
+    if (status == 409 && options->command == PAWL_CLI_PURGE) {
+        return "Terminate it first, or use --force.";
+    }
+    if (status == 404) return "\"pawl workflow list\" shows the instances there are.";
+    if (status == 429 || status == 503) return "Try again in a moment.";
+    return NULL;
+}
+
+static enum pawl_cli_exit say_refused(const struct pawl_cli_options *options,
+                                      const struct pawl_client_answer *answer)
+{
+    json_t *json =
+        json_loadb((const char *)answer->body.data, answer->body.size, JSON_ALLOW_NUL, NULL);
+    const char *message = json_string_value(json_object_get(json, "message"));
+    if (message)
+        fprintf(stderr, "pawl: %s\n", message);
+    else
+        fprintf(stderr, "pawl: %s answered with HTTP status %ld\n", options->address,
+                answer->status);
+    /* A sidecar says errorCode; without one a 404 is some other server's. */
+    bool is_ours = json_object_get(json, "errorCode") != NULL;
+    const char *advice = advice_for(options, answer->status);
+    if (is_ours && advice) fprintf(stderr, "%s\n", advice);
+    if (!is_ours) fprintf(stderr, "Is this the HTTP address of a pawl sidecar?\n");
+    json_decref(json);
+    return is_ours ? exit_of(answer->status) : PAWL_CLI_FAILED;
+}
+
+/* One exchange. On PAWL_CLI_OK *ret_json is the answer's JSON, to be released. */
+static enum pawl_cli_exit call_json(const struct pawl_cli_options *options,
+                                    const struct pawl_call_page *page, struct pawl_bytes body,
+                                    json_t **ret_json, long *ret_status)
+{
+    struct pawl_call call;
+    struct pawl_client_answer answer;
+    pawl_call_make(options, page, &call);
+    struct pawl_client_request request = { .method = call.method,
+                                           .url = (const char *)call.url.data,
+                                           .token = options->token,
+                                           .key = options->key,
+                                           .body = body,
+                                           .timeout_ms = CALL_TIMEOUT_MS + page->wait_ms };
+    if (call.url.bad != PAWL_OK) {
+        fprintf(stderr, "pawl: an argument is too long\n");
+        pawl_buf_deinit(&call.url);
+        return PAWL_CLI_USAGE;
+    }
+    pawl_client_perform(&request, &answer);
+    pawl_buf_deinit(&call.url);
+
+    enum pawl_cli_exit code = PAWL_CLI_OK;
+    if (answer.status == 0) {
+        code = say_unreachable(options, answer.error);
+    } else if (answer.status < 200 || answer.status > 299) {
+        code = say_refused(options, &answer);
+    } else {
+        *ret_status = answer.status;
+        *ret_json =
+            json_loadb((const char *)answer.body.data, answer.body.size, JSON_ALLOW_NUL, NULL);
+        if (!json_is_object(*ret_json)) {
+            json_decref(*ret_json);
+            fprintf(stderr, "pawl: %s did not answer with JSON. Is it a pawl sidecar?\n",
+                    options->address);
+            code = PAWL_CLI_FAILED;
+        }
+    }
+    pawl_buf_deinit(&answer.body);
+    return code;
+}
+
+/* Commands ------------------------------------------------------------------------------- */
+
+static void buf_init(struct pawl_buf *buf)
+{
+    pawl_buf_init(buf, (size_t)4 * PAWL_HTTP_REPLY_SIZE_MAX);
+}
+
+static enum pawl_cli_exit print_json(json_t *json, enum pawl_cli_exit code)
+{
+    struct pawl_buf buf;
+    buf_init(&buf);
+    pawl_view_json(json, &buf);
+    return print(&buf, code);
+}
+
+static enum pawl_cli_exit print_state(const struct pawl_cli_options *options, json_t *state,
+                                      enum pawl_cli_exit code)
+{
+    if (options->json) return print_json(state, code);
+    struct pawl_buf buf;
+    buf_init(&buf);
+    pawl_view_state(state, terminal_width(), &buf);
+    return print(&buf, code);
+}
+
+static enum pawl_cli_exit run_get(const struct pawl_cli_options *options)
+{
+    json_t *state;
+    long status;
+    enum pawl_cli_exit code = call_json(options, &(struct pawl_call_page){ .from = 0 },
+                                        PAWL_BYTES_ABSENT, &state, &status);
+    if (code != PAWL_CLI_OK) return code;
+    code = print_state(options, state, PAWL_CLI_OK);
+    json_decref(state);
+    return code;
+}
+
+/* A workflow that ended in any other way than COMPLETED is a failure to a script. */
+static enum pawl_cli_exit wait_exit(const struct pawl_cli_options *options, json_t *state,
+                                    long status)
+{
+    const char *runtime = json_string_value(json_object_get(state, "runtimeStatus"));
+    if (!runtime) runtime = "UNKNOWN";
+    if (status == 202) {
+        fprintf(stderr, "pawl: the time is up and %s is still %s\n", options->id, runtime);
+        return PAWL_CLI_FAILED;
+    }
+    if (options->wait_for && strcmp(options->wait_for, "started") == 0) return PAWL_CLI_OK;
+    return strcmp(runtime, "COMPLETED") == 0 ? PAWL_CLI_OK : PAWL_CLI_FAILED;
+}
+
+static enum pawl_cli_exit run_wait(const struct pawl_cli_options *options)
+{
+    int64_t until_ms = options->timeout_ms < 0 ? INT64_MAX : clock_ms() + options->timeout_ms;
+    for (;;) {
+        int64_t left_ms = until_ms - clock_ms();
+        if (left_ms < 0) left_ms = 0;
+        struct pawl_call_page page = { .wait_ms = left_ms < WAIT_STEP_MS ? left_ms : WAIT_STEP_MS };
+        json_t *state;
+        long status;
+        enum pawl_cli_exit code = call_json(options, &page, PAWL_BYTES_ABSENT, &state, &status);
+        if (code != PAWL_CLI_OK) return code;
+        if (status == 200 || left_ms <= WAIT_STEP_MS) {
+            code = print_state(options, state, wait_exit(options, state, status));
+            json_decref(state);
+            return code;
+        }
+        json_decref(state);
+    }
+}
+
+static uint32_t page_limit(uint32_t wanted, size_t have, uint32_t page_max)
+{
+    if (wanted == 0 || wanted - have > page_max) return page_max;
+    return wanted - (uint32_t)have;
+}
+
+/* Page by page into `all`, until there are no more or enough. */
+static enum pawl_cli_exit list_collect(const struct pawl_cli_options *options, uint32_t wanted,
+                                       json_t *all)
+{
+    char cursor[4096] = "";
+    do {
+        struct pawl_call_page page = {
+            .cursor = cursor[0] ? cursor : NULL,
+            .limit = page_limit(wanted, json_array_size(all), PAWL_QUERY_ITEMS_MAX),
+        };
+        json_t *json;
+        long status;
+        enum pawl_cli_exit code = call_json(options, &page, PAWL_BYTES_ABSENT, &json, &status);
+        if (code != PAWL_CLI_OK) return code;
+        json_array_extend(all, json_object_get(json, "workflows"));
+        const char *next = json_string_value(json_object_get(json, "cursor"));
+        snprintf(cursor, sizeof cursor, "%s", next ? next : "");
+        json_decref(json);
+    } while (cursor[0] && (wanted == 0 || json_array_size(all) < wanted));
+    if (cursor[0] && !options->json) {
+        fprintf(stderr, "There are more: see --limit.\n");
+    }
+    return PAWL_CLI_OK;
+}
+
+static enum pawl_cli_exit history_collect(const struct pawl_cli_options *options, uint32_t wanted,
+                                          json_t *all)
+{
+    uint32_t from = options->from;
+    for (;;) {
+        struct pawl_call_page page = {
+            .from = from, .limit = page_limit(wanted, json_array_size(all), PAWL_LOAD_HISTORY_MAX)
+        };
+        json_t *json;
+        long status;
+        enum pawl_cli_exit code = call_json(options, &page, PAWL_BYTES_ABSENT, &json, &status);
+        if (code != PAWL_CLI_OK) return code;
+        json_array_extend(all, json_object_get(json, "events"));
+        json_t *next = json_object_get(json, "next");
+        bool more = json_is_integer(next) && json_integer_value(next) > from;
+        if (more) from = (uint32_t)json_integer_value(next);
+        json_decref(json);
+        if (!more || (wanted > 0 && json_array_size(all) >= wanted)) return PAWL_CLI_OK;
+    }
+}
+
+static enum pawl_cli_exit run_many(const struct pawl_cli_options *options)
+{
+    bool is_list = options->command == PAWL_CLI_LIST;
+    uint32_t wanted = options->limit != UINT32_MAX ? options->limit : is_list ? LIST_DEFAULT : 0;
+    json_t *all = json_array();
+    enum pawl_cli_exit code =
+        is_list ? list_collect(options, wanted, all) : history_collect(options, wanted, all);
+    struct pawl_buf buf;
+    buf_init(&buf);
+    if (code == PAWL_CLI_OK) {
+        if (options->json)
+            pawl_view_json(all, &buf);
+        else if (is_list)
+            pawl_view_list(all, terminal_width(), &buf);
+        else
+            pawl_view_history(all, terminal_width(), &buf);
+        code = print(&buf, code);
+    }
+    pawl_buf_deinit(&buf);
+    json_decref(all);
+    return code;
+}
+
+static void print_done(const struct pawl_cli_options *options, json_t *json)
+{
+    switch (options->command) {
+    case PAWL_CLI_START:
+    case PAWL_CLI_RERUN:
+        printf("%s\n", json_string_value(json_object_get(json, "instanceID")));
+        return;
+    case PAWL_CLI_RAISE: printf("event %s sent to %s\n", options->name, options->id); return;
+    case PAWL_CLI_SUSPEND: printf("%s is suspended\n", options->id); return;
+    case PAWL_CLI_RESUME: printf("%s goes on\n", options->id); return;
+    case PAWL_CLI_TERMINATE: printf("%s is terminated\n", options->id); return;
+    default: printf("%s is purged\n", options->id);
+    }
+}
+
+static enum pawl_cli_exit wait_for_started(const struct pawl_cli_options *options, json_t *json)
+{
+    struct pawl_cli_options wait = *options;
+    wait.command = PAWL_CLI_WAIT;
+    wait.id = json_string_value(json_object_get(json, "instanceID"));
+    wait.name = NULL;
+    return run_wait(&wait);
+}
+
+static enum pawl_cli_exit run_change(const struct pawl_cli_options *options)
+{
+    struct pawl_buf body;
+    pawl_buf_init(&body, PAWL_PAYLOAD_SIZE_MAX);
+    json_t *json;
+    long status;
+    enum pawl_cli_exit code = PAWL_CLI_USAGE;
+    if (input_load(options, &body)) {
+        code = call_json(options, &(struct pawl_call_page){ .from = 0 }, pawl_buf_view(&body),
+                         &json, &status);
+    }
+    pawl_buf_deinit(&body);
+    if (code != PAWL_CLI_OK) return code;
+
+    bool has_id = json_is_string(json_object_get(json, "instanceID"));
+    bool makes_one = options->command == PAWL_CLI_START || options->command == PAWL_CLI_RERUN;
+    if (makes_one && !has_id) {
+        fprintf(stderr, "pawl: the answer has no instance id. Is %s a pawl sidecar?\n",
+                options->address);
+        code = PAWL_CLI_FAILED;
+    } else if (options->command == PAWL_CLI_START && options->wait) {
+        code = wait_for_started(options, json);
+    } else if (options->json) {
+        code = print_json(json, PAWL_CLI_OK);
+    } else {
+        print_done(options, json);
+        code = fflush(stdout) == 0 ? PAWL_CLI_OK : PAWL_CLI_FAILED;
+    }
+    json_decref(json);
+    return code;
+}
+
+enum pawl_cli_exit pawl_cli_workflow(const struct pawl_cli_options *options)
+{
+    switch (options->command) {
+    case PAWL_CLI_GET: return run_get(options);
+    case PAWL_CLI_WAIT: return run_wait(options);
+    case PAWL_CLI_LIST:
+    case PAWL_CLI_HISTORY: return run_many(options);
+    default: return run_change(options);
+    }
+}

@@ -1,0 +1,192 @@
+#include "cli/view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "cli/table.h"
+
+#define DETAILS_SIZE_MAX (64u << 20)
+
+/* A view on a string value; empty when it is none. */
+static struct pawl_bytes text_of(json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+    if (!json_is_string(value)) return PAWL_BYTES_LITERAL("");
+    return pawl_bytes_make(json_string_value(value), json_string_length(value));
+}
+
+/* "2026-08-21T10:00:00.123000000Z" as "2026-08-21 10:00:00.123". */
+static void cell_time(struct pawl_table *table, struct pawl_bytes time)
+{
+    char text[24] = "";
+    if (time.size >= 23) {
+        memcpy(text, time.data, 23);
+        text[10] = ' ';
+    }
+    pawl_table_text(table, text);
+}
+
+static void cell_int(struct pawl_table *table, json_t *value, bool hide_negative)
+{
+    char text[32] = "";
+    json_int_t number = json_integer_value(value);
+    if (json_is_integer(value) && !(hide_negative && number < 0)) {
+        snprintf(text, sizeof text, "%lld", (long long)number);
+    }
+    pawl_table_text(table, text);
+}
+
+static void head(struct pawl_table *table, const char *const *titles, uint32_t count)
+{
+    pawl_table_init(table, count);
+    for (uint32_t i = 0; i < count; i++) pawl_table_text(table, titles[i]);
+}
+
+void pawl_view_list(json_t *workflows, uint32_t width, struct pawl_buf *buf)
+{
+    static const char *const titles[] = { "INSTANCE", "WORKFLOW",     "STATUS",
+                                          "CREATED",  "LAST UPDATED", "CUSTOM STATUS" };
+    struct pawl_table table;
+    head(&table, titles, 6);
+    size_t index;
+    json_t *state;
+    json_array_foreach(workflows, index, state)
+    {
+        pawl_table_cell(&table, text_of(state, "instanceID"));
+        pawl_table_cell(&table, text_of(state, "workflowName"));
+        pawl_table_cell(&table, text_of(state, "runtimeStatus"));
+        cell_time(&table, text_of(state, "createdAt"));
+        cell_time(&table, text_of(state, "lastUpdatedAt"));
+        pawl_table_cell(
+            &table, text_of(json_object_get(state, "properties"), "dapr.workflow.custom_status"));
+    }
+    pawl_table_write(&table, width, buf);
+    pawl_table_deinit(&table);
+}
+
+static void row(struct pawl_table *table, const char *title, struct pawl_bytes value)
+{
+    if (value.size == 0) return;
+    pawl_table_text(table, title);
+    pawl_table_cell(table, value);
+}
+
+static void row_time(struct pawl_table *table, const char *title, struct pawl_bytes time)
+{
+    if (time.size == 0) return;
+    pawl_table_text(table, title);
+    cell_time(table, time);
+}
+
+static void row_property(struct pawl_table *table, const char *title, json_t *properties,
+                         const char *key)
+{
+    char full[64];
+    snprintf(full, sizeof full, "dapr.workflow.%s", key);
+    row(table, title, text_of(properties, full));
+    size_t used = strlen(full);
+    snprintf(full + used, sizeof full - used, "Base64");
+    char base64_title[64];
+    snprintf(base64_title, sizeof base64_title, "%s (base64)", title);
+    row(table, base64_title, text_of(properties, full));
+}
+
+void pawl_view_state(json_t *state, uint32_t width, struct pawl_buf *buf)
+{
+    json_t *properties = json_object_get(state, "properties");
+    struct pawl_table table;
+    pawl_table_init(&table, 2);
+    row(&table, "Instance", text_of(state, "instanceID"));
+    row(&table, "Workflow", text_of(state, "workflowName"));
+    row(&table, "Version", text_of(state, "version"));
+    row(&table, "Status", text_of(state, "runtimeStatus"));
+    row_time(&table, "Created", text_of(state, "createdAt"));
+    row_time(&table, "Started", text_of(state, "startedAt"));
+    row_time(&table, "Last updated", text_of(state, "lastUpdatedAt"));
+    row_time(&table, "Completed", text_of(state, "completedAt"));
+    row(&table, "Parent", text_of(state, "parentInstanceID"));
+    pawl_table_text(&table, "History");
+    char count[48];
+    snprintf(count, sizeof count, "%lld events",
+             (long long)json_integer_value(json_object_get(state, "historyCount")));
+    pawl_table_text(&table, count);
+    row_property(&table, "Custom status", properties, "custom_status");
+    row_property(&table, "Input", properties, "input");
+    row_property(&table, "Output", properties, "output");
+    row_property(&table, "Failure", properties, "failure.error_type");
+    row_property(&table, "Message", properties, "failure.error_message");
+    row_property(&table, "Details", properties, "failure.stack_trace");
+    pawl_table_write(&table, width, buf);
+    pawl_table_deinit(&table);
+}
+
+static void detail(struct pawl_buf *buf, const char *label, struct pawl_bytes value)
+{
+    if (value.size == 0) return;
+    if (buf->size > 0) pawl_buf_append(buf, "  ", 2);
+    pawl_buf_printf(buf, "%s=", label);
+    pawl_buf_append_bytes(buf, value);
+}
+
+/* What tells most about an event stands first, because the end may be cut. */
+static void cell_details(struct pawl_table *table, json_t *event)
+{
+    static const char *const payloads[] = { "input",      "output",      "data",
+                                            "reason",     "inputBase64", "outputBase64",
+                                            "dataBase64", "reasonBase64" };
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, DETAILS_SIZE_MAX);
+    json_t *scheduled = json_object_get(event, "scheduledId");
+    if (json_is_integer(scheduled)) {
+        pawl_buf_printf(&buf, "of=%lld", (long long)json_integer_value(scheduled));
+    }
+    json_t *failure = json_object_get(event, "failure");
+    detail(&buf, "error", text_of(failure, "errorType"));
+    detail(&buf, "message", text_of(failure, "errorMessage"));
+    detail(&buf, "status", text_of(event, "runtimeStatus"));
+    detail(&buf, "instance", text_of(event, "instanceID"));
+    detail(&buf, "app", text_of(event, "appID"));
+    detail(&buf, "fires", text_of(event, "fireAt"));
+    detail(&buf, "start", text_of(event, "startTime"));
+    detail(&buf, "version", text_of(event, "version"));
+    for (size_t i = 0; i < sizeof payloads / sizeof payloads[0]; i++) {
+        detail(&buf, payloads[i], text_of(event, payloads[i]));
+    }
+    pawl_table_cell(table, pawl_buf_view(&buf));
+    pawl_buf_deinit(&buf);
+}
+
+void pawl_view_history(json_t *events, uint32_t width, struct pawl_buf *buf)
+{
+    static const char *const titles[] = { "INDEX", "TIME", "EVENT", "ID", "NAME", "DETAILS" };
+    struct pawl_table table;
+    head(&table, titles, 6);
+    size_t index;
+    json_t *event;
+    json_array_foreach(events, index, event)
+    {
+        cell_int(&table, json_object_get(event, "index"), false);
+        cell_time(&table, text_of(event, "timestamp"));
+        pawl_table_cell(&table, text_of(event, "kind"));
+        cell_int(&table, json_object_get(event, "eventId"), true);
+        pawl_table_cell(&table, text_of(event, "name"));
+        cell_details(&table, event);
+    }
+    pawl_table_write(&table, width, buf);
+    pawl_table_deinit(&table);
+}
+
+static int buf_append_json(const char *data, size_t size, void *context)
+{
+    pawl_buf_append(context, data, size);
+    return 0;
+}
+
+void pawl_view_json(json_t *json, struct pawl_buf *buf)
+{
+    if (json_dump_callback(json, buf_append_json, buf, JSON_INDENT(2)) != 0) {
+        pawl_buf_append_str(buf, "null");
+    }
+    pawl_buf_append(buf, "\n", 1);
+}

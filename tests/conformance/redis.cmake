@@ -1,10 +1,14 @@
 # Tests against a real redis-server, which each of them starts for itself. They exit
 # with 77, shown as skipped, when it is not installed.
 add_library(pawl_redis_tests STATIC ${CMAKE_CURRENT_LIST_DIR}/redis_client.c
-                                    ${CMAKE_CURRENT_LIST_DIR}/redis_random.c
                                     ${CMAKE_CURRENT_LIST_DIR}/redis_server.c)
-target_link_libraries(pawl_redis_tests PUBLIC pawl_store_redis PkgConfig::HIREDIS)
+target_link_libraries(pawl_redis_tests PUBLIC pawl_conformance pawl_store_redis PkgConfig::HIREDIS)
 target_include_directories(pawl_redis_tests PUBLIC ${CMAKE_CURRENT_LIST_DIR})
+
+add_executable(conformance_redis ${CMAKE_CURRENT_LIST_DIR}/conformance_redis.c)
+target_link_libraries(conformance_redis PRIVATE pawl_redis_tests)
+add_test(NAME conformance/redis COMMAND conformance_redis)
+set_tests_properties(conformance/redis PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 
 foreach(test operations server)
   add_executable(test_redis_${test} ${CMAKE_CURRENT_LIST_DIR}/test_redis_${test}.c)

@@ -1,11 +1,8 @@
-/* A client for tests of the Redis backend: a loop, a store, and replies kept as text.
- *
- * A reply's text shows everything the port promises about it, so that two backends
- * answered the same exactly when the texts are equal. */
+/* A client for tests of the Redis backend: a loop, a store, and replies kept as the text
+ * that the suite makes of them. */
 #ifndef PAWL_TESTS_CONFORMANCE_REDIS_CLIENT_H
 #define PAWL_TESTS_CONFORMANCE_REDIS_CLIENT_H
 
-#include "base/buf.h"
 #include "state/io/redis.h"
 
 #define REDIS_CLIENT_REPLIES_MAX 8192u
@@ -49,8 +46,5 @@ void redis_client_forget(struct redis_client *client);
 
 /* Closes the store and checks that the loop lets go of everything. */
 void redis_client_close(struct redis_client *client);
-
-/* Everything but token and message. */
-void redis_reply_print(struct pawl_buf *buf, const struct pawl_store_reply *reply);
 
 #endif /* PAWL_TESTS_CONFORMANCE_REDIS_CLIENT_H */

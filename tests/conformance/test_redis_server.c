@@ -170,7 +170,7 @@ static void check_one_turn_each(uint32_t count)
     redis_client_wait_replies(&client, count);
     for (uint32_t i = 0; i < count; i++) {
         assert_int_equal(client.replies[i].err, PAWL_OK);
-        assert_non_null(strstr(client.replies[i].text, " turn=1 history=1/5 inbox=1-1 "));
+        assert_non_null(strstr(client.replies[i].text, " turn=1 history=1/5 inbox=1..1 "));
     }
     redis_client_forget(&client);
 }
@@ -509,7 +509,7 @@ static void a_full_memory_refuses_commits_whole_and_lets_purge_through(void **st
 
     reply = call(load_request(1));
     assert_int_equal(reply->err, PAWL_OK);
-    assert_non_null(strstr(reply->text, " turn=0 history=0/0 inbox=0-1 "));
+    assert_non_null(strstr(reply->text, " turn=0 history=0/0 inbox=0..1 "));
     struct pawl_store_request purge = { .op = PAWL_STORE_PURGE,
                                         .purge = { .instance = name_of(0), .force = true } };
     assert_int_equal(call(purge)->err, PAWL_OK);

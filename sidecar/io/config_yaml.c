@@ -60,6 +60,19 @@ static void complaint_expect(char *text)
     snprintf(text, COMPLAINT_SIZE, "expected lines of \"key: value\"");
 }
 
+/* Line ends and runs of spaces become one space. */
+static void squeeze(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; from++) {
+        bool space = *from == '\n' || *from == ' ';
+        if (space && (to == text || to[-1] == ' ')) continue;
+        *to++ = space ? ' ' : *from;
+    }
+    if (to > text && to[-1] == ' ') to--;
+    *to = 0;
+}
+
 /* One line, in words that need no knowledge of the library. */
 static void complaint_tidy(struct complaint *complaint)
 {
@@ -67,21 +80,18 @@ static void complaint_tidy(struct complaint *complaint)
         { "Load: Backtrace:", "" },
         { "Load: ", "" },
         { "libyaml: ", "" },
-        { "\n", " " },
-        { "  ", " " },
         { "Unexpected key: ", "unknown key: " },
         { "Mapping field already seen: ", "given twice: " },
         { "Invalid uint64_t value: ", "not a whole number: " },
         { "in mapping field", "at" },
         { "in mapping", "at" },
     };
+    squeeze(complaint->text);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         replace(complaint->text, sizeof complaint->text, words[i][0], words[i][1]);
     }
     if (strstr(complaint->text, ", got event: ")) complaint_expect(complaint->text);
-    size_t size = strlen(complaint->text);
-    while (size > 0 && complaint->text[size - 1] == ' ') complaint->text[--size] = 0;
-    complaint->size = size;
+    squeeze(complaint->text);
 }
 
 /* The line that begins with the key, from 1; 0: none does. */

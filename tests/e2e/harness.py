@@ -22,6 +22,7 @@ Only the standard library of Python 3.11.
 """
 
 import atexit
+import contextlib
 import ctypes
 import json
 import os
@@ -147,8 +148,17 @@ class Process:
             raise Timeout(f"{self.name} still runs after {timeout:g} s") from None
 
     def pause(self):
-        """SIGSTOP: alive for the system, silent for everybody else."""
+        """SIGSTOP: alive for the system, silent for everybody else. It has stopped when
+        this returns, with all its threads."""
         self._signal(signal.SIGSTOP)
+        until(lambda: not self.is_alive() or self.is_paused(), 10, f"{self.name} standing still")
+
+    def is_paused(self):
+        states = set()
+        for task in pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):  # that thread has just ended
+                states.add(task.read_text().rsplit(")", 1)[1].split()[0])
+        return states == {"T"}
 
     def resume(self):
         self._signal(signal.SIGCONT)
@@ -272,20 +282,40 @@ class Sqlite:
     """A SQLite file as a store, and a reader of it for checks."""
 
     def __init__(self, harness, name="pawl.db"):
-        self.path = harness.folder / name
+        self.harness, self.path = harness, harness.folder / name
 
     @property
     def url(self):
         return f"sqlite://{self.path}"
 
     def query(self, sql, parameters=()):
-        """Rows as the sidecar has committed them; it may go on working meanwhile."""
-        conn = sqlite3.connect(f"file:{urllib.parse.quote(str(self.path))}?mode=ro", uri=True,
-                               timeout=10)
+        """Rows as committed up to now. A sidecar keeps the file to itself, so this reads a
+        copy, made while the sidecar stands still: after a kill -9 it shows just what the
+        next sidecar will find."""
+        with tempfile.TemporaryDirectory(dir=self.harness.folder) as folder:
+            self._copy(folder)
+            conn = sqlite3.connect(pathlib.Path(folder) / self.path.name)
+            try:
+                conn.execute("SELECT count(*) FROM sqlite_master")  # takes in the log
+                conn.execute("PRAGMA query_only = 1")
+                return conn.execute(sql, parameters).fetchall()
+            finally:
+                conn.close()
+
+    def _copy(self, folder):
+        users = [process for process in self.harness.processes
+                 if getattr(process, "store_url", None) == self.url and process.is_alive()]
+        held = [process for process in users if not process.is_paused()]
+        for process in held:
+            process.pause()
         try:
-            return conn.execute(sql, parameters).fetchall()
+            for suffix in ("", "-wal", "-journal"):
+                source = pathlib.Path(f"{self.path}{suffix}")
+                if source.exists():
+                    shutil.copy(source, folder)
         finally:
-            conn.close()
+            for process in held:
+                process.resume()
 
     def tables(self):
         rows = self.query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")

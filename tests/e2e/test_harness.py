@@ -104,10 +104,11 @@ class Processes(unittest.TestCase):
 
 
 class Files(unittest.TestCase):
-    def test_a_sqlite_file_is_read_beside_its_writer(self):
+    def test_a_sqlite_file_is_read_although_its_writer_keeps_it_to_itself(self):
         with Harness() as h:
             store = h.sqlite()
             writer = sqlite3.connect(store.path)
+            writer.execute("PRAGMA locking_mode = EXCLUSIVE")
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute("CREATE TABLE things (name)")
             writer.execute("INSERT INTO things VALUES ('a')")
@@ -117,7 +118,21 @@ class Files(unittest.TestCase):
             self.assertTrue(store.is_sound())
             with self.assertRaises(sqlite3.OperationalError):
                 store.query("DELETE FROM things")
+            writer.execute("INSERT INTO things VALUES ('b')")
+            writer.commit()
+            self.assertEqual(store.query("SELECT name FROM things"), [("a",), ("b",)])
             writer.close()
+
+    def test_a_paused_process_stands_still_until_it_is_resumed(self):
+        with Harness() as h:
+            process = h.process(["sh", "-c", "while :; do echo tick; sleep 0.01; done"], "ticker")
+            process.wait_for_log("tick")
+            process.pause()
+            self.assertTrue(process.is_paused())
+            before = process.log()
+            process.resume()
+            self.assertFalse(process.is_paused())
+            until(lambda: len(process.log()) > len(before), 10, "more ticks")
 
 
 class Answers(http.server.BaseHTTPRequestHandler):

@@ -443,6 +443,21 @@ static void a_full_buffer_is_bad_and_never_over_its_limit(void **state)
     }
 }
 
+static void after_a_failed_write_nothing_more_is_written(void **state)
+{
+    (void)state;
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, 10);
+    pawl_write_uint(&buf, 1);
+    pawl_write_bytes(&buf, PAWL_BYTES_LITERAL("twenty bytes of text"));
+    assert_int_equal(buf.bad, PAWL_E_TOO_LARGE);
+    size_t size = buf.size;
+    pawl_write_bool(&buf, true); /* it would fit, and would be taken for the text */
+    pawl_write_str(&buf, "x");
+    assert_int_equal(buf.size, size);
+    pawl_buf_deinit(&buf);
+}
+
 static void bytes_longer_than_the_format_can_say_are_an_error(void **state)
 {
     (void)state;
@@ -475,6 +490,7 @@ int main(void)
         cmocka_unit_test(every_truncation_is_an_error_and_reads_nothing_past_the_end),
         cmocka_unit_test(random_bytes_end_every_read_inside_the_input),
         cmocka_unit_test(a_full_buffer_is_bad_and_never_over_its_limit),
+        cmocka_unit_test(after_a_failed_write_nothing_more_is_written),
         cmocka_unit_test(bytes_longer_than_the_format_can_say_are_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

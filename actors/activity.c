@@ -162,7 +162,7 @@ void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *
     activity->worker = 0;
     node->metrics.activities_running--;
     node->metrics.activities_lost_total++;
-    if (activity->attempts >= PAWL_ACTIVITY_ATTEMPTS_MAX) {
+    if (activity->attempts >= node->config.activity_attempts_max) {
         activity_fail(node, activity, "WorkerLost",
                       pawl_arena_printf(&node->effects->arena,
                                         "the worker went away each of the %u times it ran this "

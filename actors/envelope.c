@@ -101,7 +101,7 @@ pawl_err pawl_message_body_unpack(struct pawl_bytes bytes, struct pawl_message_b
     return PAWL_OK;
 }
 
-struct pawl_bytes pawl_parent_pack(struct pawl_arena *arena, const struct pawl_parent *parent)
+struct pawl_bytes pawl_parent_seal(struct pawl_arena *arena, const struct pawl_parent *parent)
 {
     if (pawl_bytes_is_absent(parent->instance)) return PAWL_BYTES_ABSENT;
     struct pawl_buf buf;
@@ -110,7 +110,7 @@ struct pawl_bytes pawl_parent_pack(struct pawl_arena *arena, const struct pawl_p
     return envelope_take(arena, &buf);
 }
 
-pawl_err pawl_parent_unpack(struct pawl_bytes bytes, struct pawl_parent *ret_parent)
+pawl_err pawl_parent_open(struct pawl_bytes bytes, struct pawl_parent *ret_parent)
 {
     if (bytes.size == 0) {
         *ret_parent = (struct pawl_parent){ .op_id = 0 };
@@ -128,7 +128,7 @@ struct pawl_bytes pawl_parent_key(struct pawl_arena *arena, const struct pawl_pa
 {
     struct pawl_parent key = *parent;
     key.nonce = 0;
-    return pawl_parent_pack(arena, &key);
+    return pawl_parent_seal(arena, &key);
 }
 
 uint64_t pawl_op_nonce(struct pawl_id id, struct pawl_op op)

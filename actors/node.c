@@ -147,6 +147,10 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     node->config.app = node->app;
     node->config.host = node->host;
     if (node->config.instance_idle_ms == 0) node->config.instance_idle_ms = PAWL_INSTANCE_IDLE_MS;
+    if (node->config.turn_attempts_max == 0)
+        node->config.turn_attempts_max = PAWL_TURN_ATTEMPTS_MAX;
+    if (node->config.activity_attempts_max == 0)
+        node->config.activity_attempts_max = PAWL_ACTIVITY_ATTEMPTS_MAX;
     pawl_rng_init(&node->rng, config->seed);
     pawl_heap_init(&node->alarms);
     pawl_list_init(&node->calls_unused);

@@ -486,7 +486,7 @@ static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow 
         workflow_rest(node, workflow);
         return;
     }
-    if (workflow->attempts >= PAWL_TURN_ATTEMPTS_MAX) {
+    if (workflow->attempts >= node->config.turn_attempts_max) {
         workflow_stall(node, workflow, "WorkerLost",
                        PAWL_BYTES_LITERAL("the worker went away each time it ran this workflow; "
                                           "resume it when the cause is mended"));

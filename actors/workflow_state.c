@@ -49,7 +49,7 @@ pawl_err pawl_workflow_set_metadata(struct pawl_workflow *workflow,
     owned.version = pawl_bytes_dup(metadata->version);
     owned.request_id = PAWL_BYTES_ABSENT; /* the store's business only */
     owned.parent = pawl_bytes_dup(metadata->parent);
-    pawl_err err = pawl_parent_unpack(owned.parent, &parent);
+    pawl_err err = pawl_parent_open(owned.parent, &parent);
     if (err != PAWL_OK) {
         metadata_free(&owned);
         return PAWL_E_CORRUPT;

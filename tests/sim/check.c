@@ -1,0 +1,288 @@
+/* Checks: global observers with perfect knowledge of the store. */
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/map.h"
+#include "state/keys.h"
+#include "tests/sim/sim.h"
+
+/* What was seen of one instance's history, to see that it only grows. */
+struct shadow {
+    struct pawl_bytes instance; /* owned */
+    struct pawl_id inc;
+    uint32_t gen;
+    uint32_t count;
+    uint64_t *hashes; /* of each event */
+    uint32_t capacity;
+};
+
+struct sim_check {
+    struct pawl_mem *mem;
+    struct pawl_map shadows;
+};
+
+struct sim_check *sim_check_new(struct pawl_mem *mem)
+{
+    struct sim_check *check = PAWL_NEW(struct sim_check);
+    check->mem = mem;
+    pawl_map_init(&check->shadows, 1);
+    return check;
+}
+
+void sim_check_free(struct sim_check *check)
+{
+    uint32_t cursor = 0;
+    for (struct shadow *shadow; (shadow = pawl_map_next(&check->shadows, &cursor)) != NULL;) {
+        pawl_mem_free((void *)(uintptr_t)shadow->instance.data);
+        pawl_mem_free(shadow->hashes);
+        pawl_mem_free(shadow);
+    }
+    pawl_map_deinit(&check->shadows);
+    pawl_mem_free(check);
+}
+
+static struct shadow *shadow_of(struct sim_check *check, struct pawl_bytes instance)
+{
+    struct shadow *shadow = pawl_map_find(&check->shadows, instance);
+    if (shadow) return shadow;
+    shadow = PAWL_NEW(struct shadow);
+    uint8_t *copy = pawl_mem_alloc(instance.size);
+    memcpy(copy, instance.data, instance.size);
+    shadow->instance = pawl_bytes_make(copy, instance.size);
+    pawl_map_insert(&check->shadows, shadow->instance, shadow);
+    return shadow;
+}
+
+static pawl_err check_load(struct sim_check *check, struct pawl_bytes instance, uint32_t want,
+                           struct pawl_arena *arena, struct pawl_snapshot *ret_snapshot)
+{
+    struct pawl_store_request request = { .op = PAWL_STORE_LOAD,
+                                          .partition =
+                                              pawl_hash_partition(instance, SIM_PARTITIONS) };
+    struct pawl_store_reply reply;
+    request.load = (struct pawl_load){ .instance = instance,
+                                       .want = want,
+                                       .history_max = UINT32_MAX,
+                                       .history_size_max = UINT32_MAX };
+    pawl_mem_store_apply(check->mem, &request, arena, &reply);
+    if (reply.err == PAWL_OK) *ret_snapshot = reply.load.snapshot;
+    return reply.err;
+}
+
+/* Grammar of a history: scheduled once, resolved at most once and afterwards, timers
+ * never early, external events in order. */
+static void check_history(const struct pawl_snapshot *snapshot)
+{
+    enum { IDS_MAX = 256 };
+    int64_t fire_at_ms[IDS_MAX] = { 0 };
+    uint8_t scheduled[IDS_MAX] = { 0 }, resolved[IDS_MAX] = { 0 };
+    int64_t last_raised = -1;
+    uint32_t started = 0, completed = 0;
+    for (uint32_t i = 0; i < snapshot->history_count; i++) {
+        struct pawl_history_event event;
+        pawl_err err = pawl_history_event_decode(snapshot->history[i], &event);
+        PAWL_ASSERT(err == PAWL_OK);
+        PAWL_ASSERT(completed == 0); /* nothing follows the end */
+        switch (event.kind) {
+        case PAWL_EVENT_EXECUTION_STARTED: started++; break;
+        case PAWL_EVENT_EXECUTION_COMPLETED: completed++; break;
+        case PAWL_EVENT_TASK_SCHEDULED:
+        case PAWL_EVENT_CHILD_CREATED:
+        case PAWL_EVENT_TIMER_CREATED:
+            PAWL_ASSERT(event.id >= 0 && event.id < IDS_MAX);
+            PAWL_ASSERT(!scheduled[event.id]); /* each fact once */
+            scheduled[event.id] = 1;
+            fire_at_ms[event.id] = event.fire_at_ms;
+            break;
+        case PAWL_EVENT_TASK_COMPLETED:
+        case PAWL_EVENT_TASK_FAILED:
+        case PAWL_EVENT_CHILD_COMPLETED:
+        case PAWL_EVENT_CHILD_FAILED:
+        case PAWL_EVENT_TIMER_CANCELLED:
+        case PAWL_EVENT_TIMER_FIRED:
+            PAWL_ASSERT(event.ref >= 0 && event.ref < IDS_MAX);
+            PAWL_ASSERT(scheduled[event.ref]); /* a result answers a schedule */
+            PAWL_ASSERT(!resolved[event.ref]); /* at most once */
+            resolved[event.ref] = 1;
+            if (event.kind == PAWL_EVENT_TIMER_FIRED)
+                PAWL_ASSERT(event.timestamp_ms >= fire_at_ms[event.ref]);
+            break;
+        case PAWL_EVENT_EVENT_RAISED: {
+            int64_t value = 0;
+            for (size_t k = 0; k < event.payload.size; k++)
+                value = value * 10 + (event.payload.data[k] - '0');
+            PAWL_ASSERT(value > last_raised);
+            last_raised = value;
+            break;
+        }
+        default: break;
+        }
+    }
+    PAWL_ASSERT(started <= 1);
+}
+
+static void check_growth(struct sim_check *check, struct pawl_bytes instance,
+                         const struct pawl_snapshot *snapshot)
+{
+    struct shadow *shadow = shadow_of(check, instance);
+    bool is_same = pawl_id_is_equal(shadow->inc, snapshot->metadata.inc)
+                   && shadow->gen == snapshot->metadata.gen;
+    if (!is_same) {
+        shadow->inc = snapshot->metadata.inc;
+        shadow->gen = snapshot->metadata.gen;
+        shadow->count = 0;
+    }
+    PAWL_ASSERT(snapshot->history_count == snapshot->metadata.history_count);
+    PAWL_ASSERT(snapshot->history_count >= shadow->count); /* histories only grow */
+    if (snapshot->history_count > shadow->capacity) {
+        shadow->capacity = snapshot->history_count * 2;
+        shadow->hashes = pawl_mem_resize(shadow->hashes, shadow->capacity * sizeof(uint64_t));
+    }
+    for (uint32_t i = 0; i < snapshot->history_count; i++) {
+        uint64_t hash = pawl_hash_stable(snapshot->history[i]);
+        if (i < shadow->count) PAWL_ASSERT(hash == shadow->hashes[i]); /* and never change */
+        shadow->hashes[i] = hash;
+    }
+    shadow->count = snapshot->history_count;
+}
+
+/* No program of the simulator fails or stalls, so the engine must have said it. */
+static void check_failure(const struct pawl_commit *commit)
+{
+    struct pawl_failure_view failure = { .present = false };
+    if (commit->payloads.failure.size == 0) return;
+    pawl_err err = pawl_failure_decode(commit->payloads.failure, &failure);
+    PAWL_ASSERT(err == PAWL_OK);
+    fprintf(stderr, "instance %.*s: %.*s: %.*s\n", PAWL_BYTES_FMT(commit->instance),
+            PAWL_BYTES_FMT(failure.type), PAWL_BYTES_FMT(failure.message));
+    PAWL_ASSERT(!failure.present);
+}
+
+void sim_check_applied(struct sim_check *check, const struct pawl_store_request *request,
+                       const struct pawl_store_reply *reply)
+{
+    if (request->op != PAWL_STORE_COMMIT || reply->err != PAWL_OK) return;
+    check_failure(&request->commit);
+    struct pawl_arena arena;
+    struct pawl_snapshot snapshot;
+    pawl_arena_init(&arena);
+    pawl_err err =
+        check_load(check, request->commit.instance, PAWL_LOAD_HISTORY, &arena, &snapshot);
+    PAWL_ASSERT(err == PAWL_OK);
+    check_growth(check, request->commit.instance, &snapshot);
+    check_history(&snapshot);
+    pawl_arena_deinit(&arena);
+}
+
+void sim_check_activity(struct sim_check *check, const struct pawl_activity_item *item)
+{
+    struct pawl_arena arena;
+    struct pawl_snapshot snapshot;
+    pawl_arena_init(&arena);
+    pawl_err err = check_load(check, item->instance, PAWL_LOAD_HISTORY, &arena, &snapshot);
+    PAWL_ASSERT(err == PAWL_OK);
+    bool is_stored = snapshot.metadata.gen > 1; /* an older generation's rows are gone */
+    for (uint32_t i = 0; i < snapshot.history_count && !is_stored; i++) {
+        struct pawl_history_event event;
+        err = pawl_history_event_decode(snapshot.history[i], &event);
+        PAWL_ASSERT(err == PAWL_OK);
+        is_stored = event.kind == PAWL_EVENT_TASK_SCHEDULED && event.id == item->id
+                    && pawl_bytes_is_equal(event.payload, item->payload);
+    }
+    PAWL_ASSERT(is_stored); /* what is sent has been committed */
+    pawl_arena_deinit(&arena);
+}
+
+/* Wake ------------------------------------------------------------------------------------- */
+
+static bool has_reminder(uint32_t count, const struct pawl_reminder *reminders,
+                         enum pawl_reminder_kind kind, struct pawl_op op, uint64_t nonce)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (reminders[i].kind != kind) continue;
+        if (kind == PAWL_REMINDER_WAKE) return true;
+        if (reminders[i].op.id == op.id && reminders[i].nonce == nonce) return true;
+    }
+    return false;
+}
+
+static void wake_visit(void *context, uint32_t partition, struct pawl_bytes instance,
+                       const struct pawl_snapshot *snapshot, uint32_t reminders_count,
+                       const struct pawl_reminder *reminders)
+{
+    (void)context;
+    (void)partition;
+    (void)instance;
+    struct pawl_op none = { 0, 0 };
+    const struct pawl_metadata *metadata = &snapshot->metadata;
+    PAWL_ASSERT(metadata->inbox_tail - metadata->inbox_head == snapshot->inbox_count);
+    if (pawl_status_is_terminal(metadata->status)) {
+        PAWL_ASSERT(snapshot->inbox_count == 0);
+        PAWL_ASSERT(snapshot->pending_count == 0);
+        PAWL_ASSERT(reminders_count == 0);
+        return;
+    }
+    if (snapshot->inbox_count > 0)
+        PAWL_ASSERT(has_reminder(reminders_count, reminders, PAWL_REMINDER_WAKE, none, 0));
+    for (uint32_t i = 0; i < snapshot->pending_count; i++) {
+        const struct pawl_pending *pending = &snapshot->pending[i];
+        if (pending->state != PAWL_PENDING_OPEN) continue;
+        PAWL_ASSERT(has_reminder(reminders_count, reminders,
+                                 (enum pawl_reminder_kind)pending->op.kind, pending->op,
+                                 pending->nonce));
+    }
+}
+
+void sim_check_wake(struct sim_check *check)
+{
+    pawl_mem_store_visit(check->mem, wake_visit, check);
+}
+
+void sim_check_acknowledged(struct sim_check *check, struct pawl_bytes instance,
+                            uint32_t events_acknowledged)
+{
+    struct pawl_arena arena;
+    struct pawl_snapshot snapshot;
+    (void)events_acknowledged;
+    pawl_arena_init(&arena);
+    pawl_err err = check_load(check, instance, 0, &arena, &snapshot);
+    PAWL_ASSERT(err == PAWL_OK); /* an acknowledged start exists for ever after */
+    pawl_arena_deinit(&arena);
+}
+
+/* End --------------------------------------------------------------------------------------- */
+
+struct unfinished {
+    struct pawl_arena *arena;
+    struct pawl_bytes why;
+};
+
+static void finished_visit(void *context, uint32_t partition, struct pawl_bytes instance,
+                           const struct pawl_snapshot *snapshot, uint32_t reminders_count,
+                           const struct pawl_reminder *reminders)
+{
+    struct unfinished *unfinished = context;
+    (void)reminders;
+    if (pawl_status_is_terminal(snapshot->metadata.status)) return;
+    unfinished->why = pawl_arena_printf(
+        unfinished->arena,
+        "instance %.*s (partition %u) is %s: %u in its inbox, %u pending, %u reminders, %u events",
+        PAWL_BYTES_FMT(instance), partition, pawl_status_name((int)snapshot->metadata.status),
+        snapshot->inbox_count, snapshot->pending_count, reminders_count, snapshot->history_count);
+}
+
+bool sim_check_is_finished(struct sim_check *check, struct pawl_arena *arena,
+                           struct pawl_bytes *ret_why)
+{
+    struct unfinished unfinished = { .arena = arena };
+    pawl_mem_store_visit(check->mem, finished_visit, &unfinished);
+    for (uint32_t i = 0; i < SIM_PARTITIONS && unfinished.why.size == 0; i++) {
+        struct pawl_message_row *rows;
+        uint32_t count = pawl_mem_store_outbox(check->mem, i, arena, &rows);
+        if (count)
+            unfinished.why = pawl_arena_printf(
+                arena, "%u messages left in the outbox of partition %u", count, i);
+    }
+    *ret_why = unfinished.why;
+    return unfinished.why.size == 0;
+}

@@ -1,0 +1,409 @@
+/* Programs: random workflows, their interpreter over a history, and the reference that
+ * knows their output without any engine. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "tests/sim/sim.h"
+
+#define STEPS_MAX      6u
+#define FAN_MAX        5u
+#define DEPTH_MAX      2u
+#define GENERATION_MAX 3u
+#define EVENTS_MAX     4096u
+
+enum step_kind { STEP_ACTIVITIES, STEP_TIMER, STEP_RACE, STEP_EVENT, STEP_CHILD, STEP_FORGOTTEN };
+
+struct step {
+    enum step_kind kind;
+    uint32_t count; /* activities; or ms of a timer */
+};
+
+struct program {
+    uint32_t steps_count;
+    struct step steps[STEPS_MAX];
+    bool continues; /* as new, at the end */
+};
+
+/* "seed depth generation consumed accumulator" */
+struct input {
+    uint64_t seed;
+    uint32_t depth;
+    uint32_t generation;
+    uint32_t consumed; /* external events so far */
+    uint64_t accumulator;
+};
+
+static struct pawl_bytes input_format(struct pawl_arena *arena, const struct input *input)
+{
+    return pawl_arena_printf(arena, "%llu %u %u %u %llu", (unsigned long long)input->seed,
+                             input->depth, input->generation, input->consumed,
+                             (unsigned long long)input->accumulator);
+}
+
+static struct input input_parse(struct pawl_bytes text)
+{
+    char copy[128] = { 0 };
+    PAWL_ASSERT(text.size < sizeof copy);
+    memcpy(copy, text.data, text.size);
+    char *next = copy;
+    struct input input;
+    input.seed = strtoull(next, &next, 10);
+    input.depth = (uint32_t)strtoul(next, &next, 10);
+    input.generation = (uint32_t)strtoul(next, &next, 10);
+    input.consumed = (uint32_t)strtoul(next, &next, 10);
+    input.accumulator = strtoull(next, &next, 10);
+    return input;
+}
+
+static uint64_t mix(uint64_t accumulator, uint64_t value)
+{
+    return (accumulator ^ value) * UINT64_C(0x9E3779B97F4A7C15) + 1;
+}
+
+static struct program program_draw(const struct input *input)
+{
+    struct pawl_rng rng;
+    struct program program = { .steps_count = 0 };
+    pawl_rng_init(&rng, mix(mix(input->seed, input->depth), input->generation));
+    program.steps_count = 1 + (uint32_t)pawl_rng_below(&rng, STEPS_MAX);
+    for (uint32_t i = 0; i < program.steps_count; i++) {
+        uint64_t kind = pawl_rng_below(&rng, 12);
+        struct step *step = &program.steps[i];
+        step->kind = kind < 5    ? STEP_ACTIVITIES
+                     : kind < 7  ? STEP_TIMER
+                     : kind < 8  ? STEP_RACE
+                     : kind < 10 ? STEP_EVENT
+                     : kind < 11 ? STEP_CHILD
+                                 : STEP_FORGOTTEN;
+        if (input->depth > 0 && step->kind == STEP_EVENT) step->kind = STEP_ACTIVITIES;
+        if (input->depth >= DEPTH_MAX && step->kind == STEP_CHILD) step->kind = STEP_ACTIVITIES;
+        step->count = step->kind == STEP_TIMER ? (uint32_t)pawl_rng_below(&rng, 20000)
+                                               : 1 + (uint32_t)pawl_rng_below(&rng, FAN_MAX);
+    }
+    program.continues = input->generation + 1 < GENERATION_MAX && pawl_rng_below(&rng, 4) == 0;
+    return program;
+}
+
+static uint64_t child_seed(const struct input *input, uint32_t step)
+{
+    return mix(mix(input->seed, 77), (uint64_t)input->generation * 100 + step);
+}
+
+static struct pawl_bytes activity_input(struct pawl_arena *arena, const struct input *input,
+                                        uint32_t step, uint32_t index)
+{
+    return pawl_arena_printf(arena, "%llu/%u/%u/%u/%u", (unsigned long long)input->seed,
+                             input->depth, input->generation, step, index);
+}
+
+static uint64_t text_value(struct pawl_bytes text)
+{
+    return pawl_hash_stable(text.size ? text : PAWL_BYTES_LITERAL("-"));
+}
+
+bool sim_activity_result(struct pawl_bytes input, struct pawl_arena *arena,
+                         struct pawl_bytes *ret_output)
+{
+    uint64_t value = text_value(input);
+    *ret_output = pawl_arena_printf(arena, "%llu", (unsigned long long)value);
+    return value % 7 == 0;
+}
+
+static uint64_t activity_value(struct pawl_arena *arena, struct pawl_bytes input)
+{
+    struct pawl_bytes output;
+    bool failed = sim_activity_result(input, arena, &output);
+    return failed ? 13 : text_value(output);
+}
+
+/* Reference ------------------------------------------------------------------------------ */
+
+static uint64_t reference(struct pawl_arena *arena, struct input input, uint32_t *events)
+{
+    for (;;) {
+        struct program program = program_draw(&input);
+        for (uint32_t i = 0; i < program.steps_count; i++) {
+            const struct step *step = &program.steps[i];
+            switch (step->kind) {
+            case STEP_ACTIVITIES:
+                for (uint32_t k = 0; k < step->count; k++)
+                    input.accumulator =
+                        mix(input.accumulator,
+                            activity_value(arena, activity_input(arena, &input, i, k)));
+                break;
+            case STEP_EVENT: input.accumulator = mix(input.accumulator, input.consumed++); break;
+            case STEP_CHILD: {
+                uint32_t none = 0;
+                struct input child = { .seed = child_seed(&input, i), .depth = input.depth + 1 };
+                uint64_t value = reference(arena, child, &none);
+                input.accumulator =
+                    mix(input.accumulator,
+                        text_value(pawl_arena_printf(arena, "%llu", (unsigned long long)value)));
+                break;
+            }
+            case STEP_TIMER:
+            case STEP_RACE:
+            case STEP_FORGOTTEN: input.accumulator = mix(input.accumulator, step->kind); break;
+            }
+        }
+        *events = input.consumed;
+        if (!program.continues) return input.accumulator;
+        input.generation++;
+    }
+}
+
+struct pawl_bytes sim_program_input(struct pawl_arena *arena, uint64_t seed)
+{
+    struct input input = { .seed = seed };
+    return input_format(arena, &input);
+}
+
+struct pawl_bytes sim_program_expected(struct pawl_arena *arena, uint64_t seed,
+                                       uint32_t *ret_events)
+{
+    struct input input = { .seed = seed };
+    uint64_t value = reference(arena, input, ret_events);
+    return pawl_arena_printf(arena, "%llu", (unsigned long long)value);
+}
+
+/* Interpreter ------------------------------------------------------------------------------ */
+
+struct fact {
+    uint8_t scheduled; /* enum pawl_event_kind of the schedule, 0: not yet */
+    bool resolved;
+    bool failed;
+    bool cancelled;
+    uint32_t position; /* of the resolution */
+    struct pawl_bytes output;
+};
+
+struct run {
+    struct pawl_arena *arena;
+    struct input input;
+    int64_t now_ms;
+    struct pawl_bytes instance;
+    uint32_t gen;
+    uint32_t facts_count;
+    struct fact *facts;
+    uint32_t raised_count;
+    struct pawl_bytes *raised; /* encoded events */
+    uint32_t *raised_values;
+    uint32_t raised_used;
+    int32_t next_id;
+    struct pawl_turn_done *done;
+};
+
+static struct fact *fact_of(struct run *run, int32_t id)
+{
+    PAWL_ASSERT(id >= 0 && (uint32_t)id < run->facts_count);
+    return &run->facts[id];
+}
+
+static uint32_t raised_value(struct pawl_bytes payload)
+{
+    char copy[16] = { 0 };
+    PAWL_ASSERT(payload.size < sizeof copy);
+    memcpy(copy, payload.data, payload.size);
+    return (uint32_t)strtoul(copy, NULL, 10);
+}
+
+static void run_read(struct run *run, uint32_t position, struct pawl_bytes bytes)
+{
+    struct pawl_history_event event;
+    pawl_err err = pawl_history_event_decode(bytes, &event);
+    PAWL_ASSERT(err == PAWL_OK);
+    switch (event.kind) {
+    case PAWL_EVENT_WORKFLOW_STARTED: run->now_ms = event.timestamp_ms; break;
+    case PAWL_EVENT_EXECUTION_STARTED: run->input = input_parse(event.payload); break;
+    case PAWL_EVENT_TASK_SCHEDULED:
+    case PAWL_EVENT_TIMER_CREATED:
+    case PAWL_EVENT_CHILD_CREATED: fact_of(run, event.id)->scheduled = (uint8_t)event.kind; break;
+    case PAWL_EVENT_TIMER_CANCELLED: fact_of(run, event.ref)->cancelled = true; break;
+    case PAWL_EVENT_TASK_COMPLETED:
+    case PAWL_EVENT_TASK_FAILED:
+    case PAWL_EVENT_CHILD_COMPLETED:
+    case PAWL_EVENT_CHILD_FAILED:
+    case PAWL_EVENT_TIMER_FIRED: {
+        struct fact *fact = fact_of(run, event.ref);
+        PAWL_ASSERT(!fact->resolved);
+        fact->resolved = true;
+        fact->failed =
+            event.kind == PAWL_EVENT_TASK_FAILED || event.kind == PAWL_EVENT_CHILD_FAILED;
+        fact->output = event.payload;
+        fact->position = position;
+        break;
+    }
+    case PAWL_EVENT_EVENT_RAISED:
+        PAWL_ASSERT(run->raised_count < EVENTS_MAX);
+        run->raised[run->raised_count] = bytes;
+        run->raised_values[run->raised_count++] = raised_value(event.payload);
+        break;
+    default: break;
+    }
+}
+
+static struct pawl_action *run_act(struct run *run, enum pawl_action_kind kind)
+{
+    PAWL_ASSERT(run->done->actions_count < 128);
+    struct pawl_action *action = &run->done->actions[run->done->actions_count++];
+    *action = (struct pawl_action){ .kind = kind, .id = -1, .ref = -1 };
+    return action;
+}
+
+/* The schedule of the next id: recorded before, or an action now. */
+static int32_t run_schedule(struct run *run, enum pawl_event_kind recorded_as,
+                            enum pawl_action_kind kind, struct pawl_action **ret_action)
+{
+    int32_t id = run->next_id++;
+    struct fact *fact = fact_of(run, id);
+    *ret_action = NULL;
+    if (fact->scheduled) {
+        PAWL_ASSERT(fact->scheduled == recorded_as); /* the code is deterministic */
+        return id;
+    }
+    struct pawl_action *action = run_act(run, kind);
+    action->id = id;
+    *ret_action = action;
+    return id;
+}
+
+static int32_t run_activity(struct run *run, uint32_t step, uint32_t index)
+{
+    struct pawl_action *action;
+    int32_t id = run_schedule(run, PAWL_EVENT_TASK_SCHEDULED, PAWL_ACTION_ACTIVITY, &action);
+    if (action) {
+        action->name = PAWL_BYTES_LITERAL("Work");
+        action->payload = activity_input(run->arena, &run->input, step, index);
+    }
+    return id;
+}
+
+static int32_t run_timer(struct run *run, uint32_t ms)
+{
+    struct pawl_action *action;
+    int32_t id = run_schedule(run, PAWL_EVENT_TIMER_CREATED, PAWL_ACTION_TIMER, &action);
+    if (action) action->fire_at_ms = run->now_ms + ms;
+    return id;
+}
+
+static bool run_activities(struct run *run, uint32_t step, uint32_t count)
+{
+    int32_t first = run->next_id;
+    bool all = true;
+    for (uint32_t k = 0; k < count; k++) {
+        int32_t id = run_activity(run, step, k);
+        all = all && fact_of(run, id)->resolved;
+    }
+    for (uint32_t k = 0; all && k < count; k++) {
+        const struct fact *fact = fact_of(run, first + (int32_t)k);
+        run->input.accumulator =
+            mix(run->input.accumulator, fact->failed ? 13 : text_value(fact->output));
+    }
+    return all;
+}
+
+/* Whoever comes first; a timer that lost is given up. */
+static bool run_race(struct run *run, uint32_t step)
+{
+    int32_t activity = run_activity(run, step, 0);
+    int32_t timer = run_timer(run, 50);
+    const struct fact *work = fact_of(run, activity);
+    const struct fact *time = fact_of(run, timer);
+    if (!work->resolved && !time->resolved) return false;
+    bool work_won = work->resolved && (!time->resolved || work->position < time->position);
+    if (work_won && !time->resolved && !time->cancelled)
+        run_act(run, PAWL_ACTION_CANCEL_TIMER)->ref = timer;
+    run->input.accumulator = mix(run->input.accumulator, STEP_RACE);
+    return true;
+}
+
+static bool run_event(struct run *run)
+{
+    if (run->raised_used == run->raised_count) return false;
+    uint32_t value = run->raised_values[run->raised_used++];
+    PAWL_ASSERT(value == run->input.consumed); /* in order, none lost, none twice */
+    run->input.consumed++;
+    run->input.accumulator = mix(run->input.accumulator, value);
+    return true;
+}
+
+static bool run_child(struct run *run, uint32_t step)
+{
+    struct pawl_action *action;
+    int32_t id = run_schedule(run, PAWL_EVENT_CHILD_CREATED, PAWL_ACTION_CHILD, &action);
+    if (action) {
+        struct input child = { .seed = child_seed(&run->input, step),
+                               .depth = run->input.depth + 1 };
+        action->name = PAWL_BYTES_LITERAL("Program");
+        action->payload = input_format(run->arena, &child);
+        action->instance = pawl_arena_printf(run->arena, "%.*s.%u.%d",
+                                             PAWL_BYTES_FMT(run->instance), run->gen, id);
+    }
+    const struct fact *fact = fact_of(run, id);
+    if (!fact->resolved) return false;
+    /* A child fails only when this instance was terminated and the turn runs at a former
+     * owner that has not noticed: its commit will be refused. */
+    run->input.accumulator =
+        mix(run->input.accumulator, fact->failed ? 13 : text_value(fact->output));
+    return true;
+}
+
+static bool run_step(struct run *run, uint32_t index, const struct step *step)
+{
+    switch (step->kind) {
+    case STEP_ACTIVITIES: return run_activities(run, index, step->count);
+    case STEP_TIMER: {
+        int32_t id = run_timer(run, step->count);
+        if (!fact_of(run, id)->resolved) return false;
+        run->input.accumulator = mix(run->input.accumulator, STEP_TIMER);
+        return true;
+    }
+    case STEP_RACE: return run_race(run, index);
+    case STEP_EVENT: return run_event(run);
+    case STEP_CHILD: return run_child(run, index);
+    case STEP_FORGOTTEN:
+        (void)run_activity(run, index, 0);
+        run->input.accumulator = mix(run->input.accumulator, STEP_FORGOTTEN);
+        return true;
+    }
+    return true;
+}
+
+static void run_end(struct run *run, const struct program *program)
+{
+    if (!program->continues) {
+        struct pawl_action *action = run_act(run, PAWL_ACTION_COMPLETE);
+        action->status = PAWL_STATUS_COMPLETED;
+        action->payload =
+            pawl_arena_printf(run->arena, "%llu", (unsigned long long)run->input.accumulator);
+        return;
+    }
+    struct pawl_action *action = run_act(run, PAWL_ACTION_CONTINUE);
+    run->input.generation++;
+    action->payload = input_format(run->arena, &run->input);
+    action->carry_count = run->raised_count - run->raised_used;
+    action->carry = run->raised + run->raised_used;
+}
+
+void sim_program_run(const struct pawl_turn *turn, uint32_t events_count,
+                     const struct pawl_bytes *events, struct pawl_arena *arena,
+                     struct pawl_turn_done *ret_done)
+{
+    struct run run = { .arena = arena,
+                       .instance = turn->instance,
+                       .gen = turn->gen,
+                       .facts_count = STEPS_MAX * (FAN_MAX + 2) + 8,
+                       .done = ret_done };
+    run.facts = PAWL_ARENA_ARRAY(arena, struct fact, run.facts_count);
+    run.raised = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, events_count + 1);
+    run.raised_values = PAWL_ARENA_ARRAY(arena, uint32_t, events_count + 1);
+    *ret_done = (struct pawl_turn_done){ .turn = turn->turn, .instance = turn->instance };
+    ret_done->actions = PAWL_ARENA_ARRAY(arena, struct pawl_action, 128);
+    for (uint32_t i = 0; i < events_count; i++) run_read(&run, i, events[i]);
+
+    struct program program = program_draw(&run.input);
+    for (uint32_t i = 0; i < program.steps_count; i++)
+        if (!run_step(&run, i, &program.steps[i])) return;
+    run_end(&run, &program);
+}

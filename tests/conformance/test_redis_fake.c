@@ -1,0 +1,454 @@
+/* The Redis backend with a server that answers what the test wants: every error to
+ * every operation, garbage, silence, and replies in single bytes. No redis-server. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "redis_client.h"
+#include "state/io/redis_hello.h"
+#include "state/io/redis_value.h"
+
+#define SHA "0123456789012345678901234567890123456789"
+
+/* The server ------------------------------------------------------------------- */
+
+struct fake {
+    uv_pipe_t listener;
+    char folder[64];
+    char url[128];
+    /* What it says; NULL: nothing at all. */
+    const char *role;
+    const char *script_load;
+    const char *schema;
+    const char *answer; /* to requests */
+    bool close_on_request;
+    bool byte_by_byte;
+    uint32_t connections;
+    uint32_t requests;
+    uint32_t sources; /* requests that came with the script's source */
+};
+
+struct peer {
+    uv_pipe_t pipe;
+    uv_idle_t idle; /* one byte per turn of the loop */
+    struct fake *fake;
+    struct pawl_redis_reader *reader;
+    char in[65536];
+    char out[65536];
+    size_t out_size;
+    uint32_t handles;
+};
+
+static struct fake fake;
+static struct redis_client client;
+
+static void on_peer_closed(uv_handle_t *handle)
+{
+    struct peer *peer = handle->data;
+    if (--peer->handles > 0) return;
+    pawl_redis_reader_free(peer->reader);
+    pawl_mem_free(peer);
+}
+
+static void peer_close(struct peer *peer)
+{
+    if (uv_is_closing((uv_handle_t *)&peer->pipe)) return;
+    uv_close((uv_handle_t *)&peer->pipe, on_peer_closed);
+    uv_close((uv_handle_t *)&peer->idle, on_peer_closed);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    struct peer *peer = idle->data;
+    if (peer->out_size == 0) {
+        (void)uv_idle_stop(idle);
+        return;
+    }
+    uv_buf_t buf = uv_buf_init(peer->out, 1);
+    assert_int_equal(uv_try_write((uv_stream_t *)&peer->pipe, &buf, 1), 1);
+    memmove(peer->out, peer->out + 1, --peer->out_size);
+}
+
+static void peer_say(struct peer *peer, const char *text)
+{
+    if (!text) return;
+    size_t size = strlen(text);
+    if (peer->fake->byte_by_byte) {
+        assert_true(peer->out_size + size <= sizeof peer->out);
+        memcpy(peer->out + peer->out_size, text, size);
+        peer->out_size += size;
+        (void)uv_idle_start(&peer->idle, on_idle);
+        return;
+    }
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)size);
+    assert_int_equal(uv_try_write((uv_stream_t *)&peer->pipe, &buf, 1), (int)size);
+}
+
+static bool word_is(const struct pawl_redis_value *command, uint32_t index, const char *word)
+{
+    return index < command->count && pawl_bytes_is_str(command->items[index].text, word);
+}
+
+static void peer_on_request(struct peer *peer, const struct pawl_redis_value *command)
+{
+    struct fake *server = peer->fake;
+    server->requests++;
+    server->sources += word_is(command, 0, "EVAL");
+    if (server->close_on_request)
+        peer_close(peer);
+    else
+        peer_say(peer, server->answer);
+}
+
+static void peer_on_command(struct peer *peer, const struct pawl_redis_value *command)
+{
+    if (word_is(command, 0, "ROLE"))
+        peer_say(peer, peer->fake->role);
+    else if (word_is(command, 0, "SCRIPT"))
+        peer_say(peer, peer->fake->script_load);
+    else if (word_is(command, 0, "EVAL") && word_is(command, 2, "2"))
+        peer_say(peer, peer->fake->schema);
+    else if (word_is(command, 0, "EVAL") || word_is(command, 0, "EVALSHA"))
+        peer_on_request(peer, command);
+    else
+        peer_say(peer, "+OK\r\n");
+}
+
+static void on_peer_alloc(uv_handle_t *handle, size_t size, uv_buf_t *ret_buf)
+{
+    (void)size;
+    struct peer *peer = handle->data;
+    *ret_buf = uv_buf_init(peer->in, sizeof peer->in);
+}
+
+static void on_peer_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+{
+    struct peer *peer = stream->data;
+    if (size < 0) {
+        peer_close(peer);
+        return;
+    }
+    assert_int_equal(pawl_redis_reader_feed(peer->reader, buf->base, (size_t)size), PAWL_OK);
+    while (!uv_is_closing((uv_handle_t *)&peer->pipe)) {
+        const struct pawl_redis_value *command = NULL;
+        assert_int_equal(pawl_redis_reader_next(peer->reader, &command), PAWL_OK);
+        if (!command) return;
+        peer_on_command(peer, command);
+    }
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    assert_int_equal(status, 0);
+    struct peer *peer = PAWL_NEW(struct peer);
+    peer->fake = listener->data;
+    peer->fake->connections++;
+    peer->reader = pawl_redis_reader_new();
+    peer->pipe.data = peer;
+    peer->idle.data = peer;
+    peer->handles = 2;
+    assert_int_equal(uv_pipe_init(listener->loop, &peer->pipe, 0), 0);
+    assert_int_equal(uv_idle_init(listener->loop, &peer->idle), 0);
+    assert_int_equal(uv_accept(listener, (uv_stream_t *)&peer->pipe), 0);
+    assert_int_equal(uv_read_start((uv_stream_t *)&peer->pipe, on_peer_alloc, on_peer_read), 0);
+}
+
+/* A server as Redis is, in the client's own loop; the test changes what it says. */
+static void begin(void)
+{
+    static const struct pawl_redis_options options = { .timeout_ms = 1500, .waiting_max = 1000 };
+    fake = (struct fake){
+        .folder = "/tmp/pawl-fake-XXXXXX",
+        .role = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n",
+        .script_load = "$40\r\n" SHA "\r\n",
+        .schema = "*2\r\n$1\r\n1\r\n$1\r\n4\r\n",
+        .answer = "*1\r\n$2\r\nOK\r\n",
+    };
+    assert_non_null(mkdtemp(fake.folder));
+    (void)snprintf(fake.url, sizeof fake.url, "redis+unix://%s/s", fake.folder);
+    redis_client_open(&client, fake.url, 4, &options);
+    assert_int_equal(uv_pipe_init(&client.loop, &fake.listener, 0), 0);
+    fake.listener.data = &fake;
+    assert_int_equal(uv_pipe_bind(&fake.listener, fake.url + strlen("redis+unix://")), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)&fake.listener, 8, on_connection), 0);
+}
+
+static void finish(void)
+{
+    uv_close((uv_handle_t *)&fake.listener, NULL);
+    redis_client_close(&client);
+    (void)rmdir(fake.folder);
+}
+
+/* An empty request of each operation; the fake does not read it. */
+static struct pawl_store_request any_request(enum pawl_store_op op)
+{
+    struct pawl_store_request request = { .op = op };
+    struct pawl_bytes instance = PAWL_BYTES_LITERAL("i");
+    switch (op) {
+    case PAWL_STORE_CREATE: request.create.instance = instance; break;
+    case PAWL_STORE_LOAD: request.load.instance = instance; break;
+    case PAWL_STORE_COMMIT: request.commit.instance = instance; break;
+    case PAWL_STORE_DELIVER: request.deliver.instance = instance; break;
+    case PAWL_STORE_PURGE: request.purge.instance = instance; break;
+    default: break;
+    }
+    return request;
+}
+
+static pawl_err call(enum pawl_store_op op)
+{
+    struct pawl_store_request request = any_request(op);
+    pawl_err err = redis_client_call(&client, &request)->err;
+    return err;
+}
+
+/* Answers ---------------------------------------------------------------------- */
+
+static void check_every_operation(const char *answer, pawl_err wanted)
+{
+    fake.answer = answer;
+    for (int op = 1; op < PAWL_STORE_OPS_END; op++) {
+        redis_client_wait_ready(&client, true);
+        assert_int_equal(call((enum pawl_store_op)op), wanted);
+        redis_client_forget(&client);
+    }
+}
+
+static void a_refusal_of_redis_makes_every_operation_unavailable(void **state)
+{
+    (void)state;
+    begin();
+    check_every_operation("-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+                          PAWL_E_UNAVAILABLE);
+    check_every_operation("-MISCONF Redis is configured to save\r\n", PAWL_E_UNAVAILABLE);
+    check_every_operation("-NOREPLICAS Not enough good replicas\r\n", PAWL_E_UNAVAILABLE);
+    check_every_operation("-LOADING Redis is loading\r\n", PAWL_E_UNAVAILABLE);
+    check_every_operation("-BUSY Redis is busy running a script\r\n", PAWL_E_UNAVAILABLE);
+    check_every_operation("-CLUSTERDOWN The cluster is down\r\n", PAWL_E_UNAVAILABLE);
+    check_every_operation("-NOPERM no permissions\r\n", PAWL_E_UNAVAILABLE);
+    assert_int_equal(fake.connections, 1);
+    finish();
+}
+
+static void a_server_that_may_not_be_written_is_left_after_the_answer(void **state)
+{
+    (void)state;
+    begin();
+    check_every_operation("-READONLY You can't write against a read only replica.\r\n",
+                          PAWL_E_UNAVAILABLE);
+    assert_int_equal(fake.connections, PAWL_STORE_OPS_END - 1); /* one each */
+    finish();
+}
+
+static void an_unexpected_error_makes_every_operation_unknown(void **state)
+{
+    (void)state;
+    begin();
+    check_every_operation("-ERR something new\r\n", PAWL_E_UNKNOWN);
+    finish();
+}
+
+static void an_answer_of_a_wrong_shape_makes_every_operation_corrupt(void **state)
+{
+    (void)state;
+    begin();
+    check_every_operation("+OK\r\n", PAWL_E_CORRUPT);
+    check_every_operation("*2\r\n:1\r\n:2\r\n", PAWL_E_CORRUPT);
+    finish();
+}
+
+static void a_server_without_a_script_cache_gets_the_source(void **state)
+{
+    (void)state;
+    begin();
+    check_every_operation("-NOSCRIPT No matching script.\r\n", PAWL_E_UNAVAILABLE);
+    assert_int_equal(fake.sources, PAWL_STORE_OPS_END - 1);
+    assert_int_equal(fake.requests, 2 * (PAWL_STORE_OPS_END - 1));
+    finish();
+}
+
+static void garbage_ends_the_connection_and_the_next_one_works(void **state)
+{
+    (void)state;
+    begin();
+    redis_client_wait_ready(&client, true);
+    fake.answer = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    assert_int_equal(call(PAWL_STORE_PURGE), PAWL_E_UNKNOWN);
+    assert_false(client.ready);
+    assert_non_null(strstr(client.why, "not Redis' protocol"));
+    fake.answer = "*1\r\n$2\r\nOK\r\n";
+    assert_int_equal(call(PAWL_STORE_PURGE), PAWL_OK);
+    assert_int_equal(fake.connections, 2);
+    finish();
+}
+
+static void a_reply_that_nobody_asked_for_ends_the_connection(void **state)
+{
+    (void)state;
+    begin();
+    redis_client_wait_ready(&client, true);
+    fake.answer = "*1\r\n$2\r\nOK\r\n*1\r\n$2\r\nOK\r\n";
+    assert_int_equal(call(PAWL_STORE_PURGE), PAWL_OK);
+    redis_client_wait_ready(&client, false);
+    assert_non_null(strstr(client.why, "belongs to no request"));
+    finish();
+}
+
+static void a_connection_that_ends_under_requests_makes_all_of_them_unknown_in_order(void **state)
+{
+    (void)state;
+    begin();
+    redis_client_wait_ready(&client, true);
+    fake.close_on_request = true;
+    for (uint64_t i = 0; i < 10; i++) {
+        struct pawl_store_request request = any_request(PAWL_STORE_COMMIT);
+        request.token = i;
+        redis_client_submit(&client, &request);
+    }
+    redis_client_flush(&client);
+    redis_client_wait_replies(&client, 10);
+    for (uint64_t i = 0; i < 10; i++) {
+        assert_int_equal(client.replies[i].err, PAWL_E_UNKNOWN);
+        assert_int_equal(client.replies[i].token, i);
+    }
+    finish();
+}
+
+static void replies_in_single_bytes_are_put_together(void **state)
+{
+    (void)state;
+    begin();
+    fake.byte_by_byte = true;
+    redis_client_wait_ready(&client, true);
+    fake.answer = "*3\r\n$2\r\nOK\r\n$1\r\n4\r\n:7\r\n";
+    struct pawl_store_request request = any_request(PAWL_STORE_COMMIT);
+    for (int i = 0; i < 3; i++) redis_client_submit(&client, &request);
+    redis_client_flush(&client);
+    redis_client_wait_replies(&client, 3);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(client.replies[i].text, "commit OK token=0 partition=0 inbox=4..7");
+    finish();
+}
+
+/* Hello ------------------------------------------------------------------------ */
+
+static void a_server_that_is_loading_is_waited_for(void **state)
+{
+    (void)state;
+    begin();
+    fake.script_load = "-LOADING Redis is loading the dataset in memory\r\n";
+    redis_client_wait_ready(&client, false);
+    assert_non_null(strstr(client.why, "still loading its data"));
+    fake.script_load = "$40\r\n" SHA "\r\n";
+    redis_client_wait_ready(&client, true);
+    finish();
+}
+
+static void a_replica_is_not_even_asked_for_its_schema(void **state)
+{
+    (void)state;
+    begin();
+    fake.role = "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:6379\r\n$9\r\nconnected\r\n:1\r\n";
+    fake.schema = "-ERR must not be asked\r\n";
+    redis_client_wait_ready(&client, false);
+    assert_non_null(strstr(client.why, "is a replica, not the master"));
+    finish();
+}
+
+static void a_user_who_may_not_ask_for_the_role_is_let_in(void **state)
+{
+    (void)state;
+    begin();
+    fake.role = "-NOPERM this user has no permissions to run the 'role' command\r\n";
+    redis_client_wait_ready(&client, true);
+    finish();
+}
+
+static void a_server_that_never_answers_the_hello_is_given_up(void **state)
+{
+    (void)state;
+    begin();
+    fake.role = NULL;
+    redis_client_wait_ready(&client, false);
+    assert_non_null(strstr(client.why, "no answer to the connection within 1500 ms"));
+    fake.role = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n";
+    redis_client_wait_ready(&client, true);
+    finish();
+}
+
+static void the_hello_takes_any_reply_without_harm(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "+OK\r\n",
+        ":1\r\n",
+        "$-1\r\n",
+        "*0\r\n",
+        "*2\r\n$1\r\n1\r\n$1\r\n4\r\n",
+        "-ERR x\r\n",
+        "-\r\n",
+        "*-1\r\n",
+        "$0\r\n\r\n",
+        "$40\r\n" SHA "\r\n",
+        "*1\r\n$6\r\nmaster\r\n",
+    };
+    struct pawl_redis_url url;
+    const char *message;
+    assert_int_equal(pawl_redis_url_parse("redis://u:p@h/1", &url, &message), PAWL_OK);
+    struct pawl_rng rng;
+    pawl_rng_init(&rng, 3);
+    uint32_t refused = 0;
+    for (int round = 0; round < 5000; round++) {
+        struct pawl_redis_hello hello = {
+            .url = &url, .namespace_ = "n", .app = "a", .partitions = 4
+        };
+        struct pawl_buf out;
+        pawl_buf_init(&out, 1u << 20);
+        pawl_redis_hello_start(&hello, &out);
+        struct pawl_redis_reader *reader = pawl_redis_reader_new();
+        bool done = false;
+        for (pawl_err err = PAWL_OK; !err && !done;) {
+            const char *text = texts[pawl_rng_below(&rng, sizeof texts / sizeof *texts)];
+            const struct pawl_redis_value *value = NULL;
+            assert_int_equal(pawl_redis_reader_feed(reader, text, strlen(text)), PAWL_OK);
+            assert_int_equal(pawl_redis_reader_next(reader, &value), PAWL_OK);
+            err = pawl_redis_hello_on_value(&hello, value, &out, &done);
+            refused += err != PAWL_OK;
+            if (err) assert_null(strstr(hello.why, "u:p"));
+        }
+        pawl_redis_reader_free(reader);
+        pawl_buf_deinit(&out);
+    }
+    assert_true(refused > 4000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refusal_of_redis_makes_every_operation_unavailable),
+        cmocka_unit_test(a_server_that_may_not_be_written_is_left_after_the_answer),
+        cmocka_unit_test(an_unexpected_error_makes_every_operation_unknown),
+        cmocka_unit_test(an_answer_of_a_wrong_shape_makes_every_operation_corrupt),
+        cmocka_unit_test(a_server_without_a_script_cache_gets_the_source),
+        cmocka_unit_test(garbage_ends_the_connection_and_the_next_one_works),
+        cmocka_unit_test(a_reply_that_nobody_asked_for_ends_the_connection),
+        cmocka_unit_test(a_connection_that_ends_under_requests_makes_all_of_them_unknown_in_order),
+        cmocka_unit_test(replies_in_single_bytes_are_put_together),
+        cmocka_unit_test(a_server_that_is_loading_is_waited_for),
+        cmocka_unit_test(a_replica_is_not_even_asked_for_its_schema),
+        cmocka_unit_test(a_user_who_may_not_ask_for_the_role_is_let_in),
+        cmocka_unit_test(a_server_that_never_answers_the_hello_is_given_up),
+        cmocka_unit_test(the_hello_takes_any_reply_without_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -36,7 +36,7 @@ enum pawl_status {
 #define X(name, value, terminal) PAWL_STATUS_##name = (value),
     PAWL_STATUS_MAP(X)
 #undef X
-    PAWL_STATUS_COUNT
+        PAWL_STATUS_COUNT
 };
 
 #endif /* PAWL_TYPES_H */

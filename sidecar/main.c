@@ -334,8 +334,8 @@ static pawl_err http_open(struct sidecar *sidecar, const char **ret_message)
     if (err == PAWL_OK) return PAWL_OK;
     *ret_message = (const char *)pawl_arena_printf(
                        &sidecar->arena,
-                       "cannot serve HTTP at %s:%" PRIu32 ": %s. Choose another address with "
-                       "--http-host and --http-port (0 takes any free port)",
+                       "cannot serve HTTP at %s:%" PRIu32
+                       ": %s (--http-host and --http-port say where; port 0 takes any free one)",
                        config->http_host, config->http_port, why)
                        .data;
     return err;

@@ -1,0 +1,426 @@
+/* Worker against a sidecar that the test plays: what is said on the stream, and when. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h> /* needs the four above */
+
+#include <pthread.h>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "fake_sidecar.h"
+#include "pawl/pawl.h"
+
+struct fixture {
+    struct fake_sidecar fake;
+    struct pawl_worker *worker;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int running; /* activities that are inside `held` */
+    bool released;
+};
+
+static struct fixture *fixture;
+
+static void quiet(void *context, enum pawl_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    (void)text;
+}
+
+static pawl_err echo(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
+{
+    assert_string_equal(pawl_activity_name(ctx), "echo");
+    return pawl_activity_return(ctx, input);
+}
+
+static pawl_err fails(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
+{
+    (void)input;
+    struct pawl_failure failure = {
+        .type = "Broken", .message = "no use", .details = pawl_text("more"), .non_retriable = true
+    };
+    return pawl_activity_fail_with(ctx, &failure);
+}
+
+static pawl_err returns_an_error(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
+{
+    (void)ctx;
+    (void)input;
+    return PAWL_E_BUSY;
+}
+
+/* Stays inside until the test lets it go. */
+static pawl_err held(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
+{
+    pthread_mutex_lock(&fixture->lock);
+    fixture->running++;
+    while (!fixture->released) pthread_cond_wait(&fixture->changed, &fixture->lock);
+    pthread_mutex_unlock(&fixture->lock);
+    return pawl_activity_return(ctx, input);
+}
+
+/* The stream only moves while somebody serves it. */
+static void wait_for_running(int count)
+{
+    int running = 0;
+    while (running < count) {
+        fake_serve(&fixture->fake, 10);
+        pthread_mutex_lock(&fixture->lock);
+        running = fixture->running;
+        pthread_mutex_unlock(&fixture->lock);
+    }
+}
+
+static void release_held(void)
+{
+    pthread_mutex_lock(&fixture->lock);
+    fixture->released = true;
+    pthread_cond_broadcast(&fixture->changed);
+    pthread_mutex_unlock(&fixture->lock);
+}
+
+static pawl_err calls_echo(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    struct pawl_bytes output;
+    pawl_err err = pawl_call_activity(ctx, "echo", input, NULL, &output);
+    return err ? err : pawl_return(ctx, output);
+}
+
+static void add_activity(const char *name, pawl_activity_fn *run)
+{
+    struct pawl_activity_def def = { .name = name, .run = run };
+    assert_int_equal(pawl_worker_add_activity(fixture->worker, &def), PAWL_OK);
+}
+
+static int setup(void **state)
+{
+    fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
+    pthread_mutex_init(&fixture->lock, NULL);
+    pthread_cond_init(&fixture->changed, NULL);
+    fake_open(&fixture->fake);
+    struct pawl_worker_options options = { .endpoint = fixture->fake.url,
+                                           .app_id = "shop",
+                                           .token = "secret",
+                                           .turns_max = 10,
+                                           .activities_max = 8,
+                                           .activity_threads = 2,
+                                           .log = quiet };
+    assert_int_equal(pawl_worker_new(&options, &fixture->worker), PAWL_OK);
+    struct pawl_workflow_def def = { .name = "wf", .version = "v1", .run = calls_echo };
+    assert_int_equal(pawl_worker_add_workflow(fixture->worker, &def), PAWL_OK);
+    assert_int_equal(pawl_worker_add_workflow(fixture->worker, &def), PAWL_E_EXISTS);
+    def.version = NULL;
+    assert_int_equal(pawl_worker_add_workflow(fixture->worker, &def), PAWL_OK);
+    def.name = "";
+    assert_int_equal(pawl_worker_add_workflow(fixture->worker, &def), PAWL_E_INVALID);
+    add_activity("echo", echo);
+    add_activity("fails", fails);
+    add_activity("busy", returns_an_error);
+    add_activity("held", held);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    release_held();
+    pawl_worker_free(fixture->worker);
+    fake_close(&fixture->fake);
+    pthread_cond_destroy(&fixture->changed);
+    pthread_mutex_destroy(&fixture->lock);
+    free(fixture);
+    return 0;
+}
+
+static const struct pawl_hello *start(void)
+{
+    assert_int_equal(pawl_worker_start(fixture->worker), PAWL_OK);
+    return &fake_expect(&fixture->fake, PAWL_FRAME_HELLO)->hello;
+}
+
+static struct pawl_id make_id(const char *text)
+{
+    return pawl_hash_id(pawl_bytes_str(text), PAWL_BYTES_LITERAL(""));
+}
+
+static void send_activity(const char *name, const char *token)
+{
+    struct pawl_frame frame = { .type = PAWL_FRAME_ACTIVITY };
+    frame.activity = (struct pawl_activity_item){ .token = make_id(token),
+                                                  .instance = PAWL_BYTES_LITERAL("i-1"),
+                                                  .task_execution = make_id("execution"),
+                                                  .attempt = 1,
+                                                  .name = pawl_bytes_str(name),
+                                                  .payload = PAWL_BYTES_LITERAL("in") };
+    fake_send(&fixture->fake, &frame);
+}
+
+static const struct pawl_activity_done *expect_done(const char *token)
+{
+    const struct pawl_activity_done *done =
+        &fake_expect(&fixture->fake, PAWL_FRAME_ACTIVITY_DONE)->activity_done;
+    assert_true(pawl_id_is_equal(done->token, make_id(token)));
+    return done;
+}
+
+static struct pawl_bytes pack(enum pawl_event_kind kind, int32_t ref, const char *payload)
+{
+    struct pawl_history_event event = pawl_history_event_make(kind, 1000);
+    event.ref = ref;
+    event.payload = pawl_bytes_str(payload);
+    if (kind == PAWL_EVENT_EXECUTION_STARTED) event.name = PAWL_BYTES_LITERAL("wf");
+    return pawl_history_event_pack(&fixture->fake.arena, &event);
+}
+
+static void send_turn(const char *name, const char *turn, const char *base,
+                      struct pawl_bytes *events, uint32_t count)
+{
+    struct pawl_frame frame = { .type = PAWL_FRAME_TURN };
+    frame.turn = (struct pawl_turn){ .turn = make_id(turn),
+                                     .inc = make_id("inc"),
+                                     .gen = 1,
+                                     .instance = PAWL_BYTES_LITERAL("i-1"),
+                                     .name = pawl_bytes_str(name),
+                                     .events_count = count,
+                                     .events = events };
+    if (base) frame.turn.base = make_id(base);
+    fake_send(&fixture->fake, &frame);
+}
+
+static void send_first_turn(const char *name, const char *turn)
+{
+    struct pawl_bytes events[] = { pack(PAWL_EVENT_WORKFLOW_STARTED, -1, NULL),
+                                   pack(PAWL_EVENT_EXECUTION_STARTED, -1, "hello") };
+    send_turn(name, turn, NULL, events, 2);
+}
+
+static void send_second_turn(const char *turn, const char *base)
+{
+    struct pawl_bytes events[] = { pack(PAWL_EVENT_WORKFLOW_STARTED, -1, NULL),
+                                   pack(PAWL_EVENT_TASK_COMPLETED, 0, "bye") };
+    send_turn("wf", turn, base, events, 2);
+}
+
+/* ------------------------------------------------------------------------------------- */
+
+static void hello_names_the_app_and_all_functions(void **state)
+{
+    (void)state;
+    const struct pawl_hello *hello = start();
+    assert_int_equal(hello->protocol_version, PAWL_PROTOCOL_VERSION);
+    assert_true(pawl_bytes_is_str(hello->app_id, "shop"));
+    assert_true(pawl_bytes_is_str(hello->token, "secret"));
+    assert_int_equal(hello->workflows_count, 2);
+    assert_true(pawl_bytes_is_str(hello->workflows[0].version, "v1"));
+    assert_true(pawl_bytes_is_absent(hello->workflows[1].version));
+    assert_int_equal(hello->activities_count, 4);
+    struct pawl_workflow_def late = { .name = "late", .run = calls_echo };
+    assert_int_equal(pawl_worker_add_workflow(fixture->worker, &late), PAWL_E_STATE);
+}
+
+static void credit_is_granted_at_first_and_again_for_each_item(void **state)
+{
+    (void)state;
+    (void)start();
+    fake_until(&fixture->fake, &fixture->fake.turn_credit, 10);
+    fake_until(&fixture->fake, &fixture->fake.activity_credit, 8);
+    assert_int_equal(fixture->fake.turn_credit, 10);
+    assert_int_equal(fixture->fake.activity_credit, 8);
+    assert_true(pawl_worker_is_connected(fixture->worker));
+    send_first_turn("wf", "t1");
+    send_activity("echo", "a1");
+    send_activity("unknown", "a2");
+    fake_until(&fixture->fake, &fixture->fake.turn_credit, 11);
+    fake_until(&fixture->fake, &fixture->fake.activity_credit, 10);
+}
+
+static void a_turn_is_run_and_the_next_goes_on_from_it(void **state)
+{
+    (void)state;
+    (void)start();
+    send_first_turn("wf", "t1");
+    const struct pawl_turn_done *done =
+        &fake_expect(&fixture->fake, PAWL_FRAME_TURN_DONE)->turn_done;
+    assert_int_equal(done->err, PAWL_OK);
+    assert_true(done->cached);
+    assert_int_equal(done->actions_count, 1);
+    assert_true(pawl_bytes_is_str(done->actions[0].payload, "hello"));
+    send_second_turn("t2", "t1");
+    done = &fake_expect(&fixture->fake, PAWL_FRAME_TURN_DONE)->turn_done;
+    assert_int_equal(done->actions[0].kind, PAWL_ACTION_COMPLETE);
+    assert_true(pawl_bytes_is_str(done->actions[0].payload, "bye"));
+}
+
+static void an_instance_that_is_not_held_needs_its_history(void **state)
+{
+    (void)state;
+    (void)start();
+    send_second_turn("t2", "t1");
+    const struct pawl_need_history *need =
+        &fake_expect(&fixture->fake, PAWL_FRAME_NEED_HISTORY)->need_history;
+    assert_true(pawl_id_is_equal(need->turn, make_id("t2")));
+
+    send_first_turn("wf", "t3");
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_TURN_DONE);
+    struct pawl_frame evict = { .type = PAWL_FRAME_EVICT };
+    evict.evict.instance = PAWL_BYTES_LITERAL("i-1");
+    fake_send(&fixture->fake, &evict);
+    send_second_turn("t4", "t3");
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_NEED_HISTORY);
+}
+
+static void an_unknown_workflow_is_refused_by_name(void **state)
+{
+    (void)state;
+    (void)start();
+    send_first_turn("nobody", "t1");
+    const struct pawl_turn_done *done =
+        &fake_expect(&fixture->fake, PAWL_FRAME_TURN_DONE)->turn_done;
+    assert_int_equal(done->err, PAWL_E_NOT_REGISTERED);
+    assert_non_null(memmem(done->message.data, done->message.size, "nobody", 6));
+}
+
+static void activities_return_fail_and_refuse(void **state)
+{
+    (void)state;
+    (void)start();
+    send_activity("echo", "a1");
+    const struct pawl_activity_done *done = expect_done("a1");
+    assert_false(done->failure.present);
+    assert_true(pawl_bytes_is_str(done->payload, "in"));
+
+    send_activity("fails", "a2");
+    done = expect_done("a2");
+    assert_true(pawl_bytes_is_str(done->failure.type, "Broken"));
+    assert_true(pawl_bytes_is_str(done->failure.message, "no use"));
+    assert_true(pawl_bytes_is_str(done->failure.details, "more"));
+    assert_true(done->failure.non_retriable);
+
+    send_activity("busy", "a3");
+    done = expect_done("a3");
+    assert_true(pawl_bytes_is_str(done->failure.type, "BUSY"));
+    assert_false(done->failure.non_retriable);
+
+    send_activity("unknown", "a4");
+    done = expect_done("a4");
+    assert_true(pawl_bytes_is_str(done->failure.type, "NotRegistered"));
+    assert_true(done->failure.non_retriable);
+}
+
+static void after_a_lost_connection_old_results_stay_at_home(void **state)
+{
+    (void)state;
+    (void)start();
+    send_activity("held", "old");
+    wait_for_running(1);
+    fake_drop(&fixture->fake);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    fake_until(&fixture->fake, &fixture->fake.activity_credit, 7);
+    assert_int_equal(fixture->fake.activity_credit, 7); /* one place is still taken */
+    release_held();
+    fake_until(&fixture->fake, &fixture->fake.activity_credit, 8);
+    send_activity("echo", "new");
+    (void)expect_done("new");
+    fake_expect_nothing(&fixture->fake);
+
+    send_first_turn("wf", "t1");
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_TURN_DONE);
+}
+
+static void what_had_not_begun_is_dropped_with_its_connection(void **state)
+{
+    (void)state;
+    (void)start();
+    send_activity("held", "a1");
+    send_activity("held", "a2");
+    wait_for_running(2); /* both threads are taken */
+    for (int i = 0; i < 4; i++) send_activity("held", "a3");
+    send_first_turn("wf", "t1"); /* answered after all of them have arrived */
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_TURN_DONE);
+    fake_drop(&fixture->fake);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    fake_until(&fixture->fake, &fixture->fake.activity_credit, 6);
+    release_held();
+    fake_until(&fixture->fake, &fixture->fake.activity_credit, 8);
+    assert_int_equal(fixture->running, 2);
+}
+
+static void stop_says_bye_and_finishes_what_is_under_way(void **state)
+{
+    (void)state;
+    (void)start();
+    send_activity("held", "a1");
+    wait_for_running(1);
+    pawl_worker_stop(fixture->worker);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_BYE);
+    release_held();
+    (void)expect_done("a1");
+    assert_int_equal(pawl_worker_join(fixture->worker), PAWL_OK);
+    assert_int_equal(pawl_worker_start(fixture->worker), PAWL_E_STATE);
+}
+
+static void a_refused_worker_ends_with_the_reason(void **state)
+{
+    (void)state;
+    fixture->fake.answer_hello = false;
+    (void)start();
+    struct pawl_frame refused = { .type = PAWL_FRAME_REFUSED };
+    refused.refused =
+        (struct pawl_refused){ .err = PAWL_E_DENIED, .message = PAWL_BYTES_LITERAL("bad token") };
+    fake_send(&fixture->fake, &refused);
+    fake_until(&fixture->fake, &fixture->fake.closed_count, 1);
+    assert_int_equal(pawl_worker_join(fixture->worker), PAWL_E_DENIED);
+}
+
+static void a_worker_that_never_connected_stops_at_once(void **state)
+{
+    (void)state;
+    struct pawl_worker_options options = { .endpoint = "tcp://127.0.0.1:1", .log = quiet };
+    struct pawl_worker *worker;
+    assert_int_equal(pawl_worker_new(&options, &worker), PAWL_OK);
+    pawl_worker_stop(worker);
+    assert_int_equal(pawl_worker_run(worker), PAWL_OK);
+    pawl_worker_free(worker);
+}
+
+static void options_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    struct pawl_worker *worker = NULL;
+    struct pawl_worker_options options = { .stack_size = 100 };
+    assert_int_equal(pawl_worker_new(&options, &worker), PAWL_E_INVALID);
+    options = (struct pawl_worker_options){ .app_id = "a\nb" };
+    assert_int_equal(pawl_worker_new(&options, &worker), PAWL_E_INVALID);
+    options = (struct pawl_worker_options){ .activity_threads = 100000 };
+    assert_int_equal(pawl_worker_new(&options, &worker), PAWL_E_INVALID);
+    assert_null(worker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(hello_names_the_app_and_all_functions),
+        TEST(credit_is_granted_at_first_and_again_for_each_item),
+        TEST(a_turn_is_run_and_the_next_goes_on_from_it),
+        TEST(an_instance_that_is_not_held_needs_its_history),
+        TEST(an_unknown_workflow_is_refused_by_name),
+        TEST(activities_return_fail_and_refuse),
+        TEST(after_a_lost_connection_old_results_stay_at_home),
+        TEST(what_had_not_begun_is_dropped_with_its_connection),
+        TEST(stop_says_bye_and_finishes_what_is_under_way),
+        TEST(a_refused_worker_ends_with_the_reason),
+        TEST(a_worker_that_never_connected_stops_at_once),
+        TEST(options_out_of_range_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

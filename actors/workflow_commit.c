@@ -442,8 +442,7 @@ static void workflow_on_commit_stale(struct pawl_node *node, struct pawl_workflo
     }
     workflow->turn = NULL;
     pawl_workflow_set_ready(node, workflow);
-    if (!PAWL_MUTANT(KEEP_CACHE_ON_CONFLICT) && !PAWL_MUTANT(UNKNOWN_IS_LOST))
-        workflow->reload = true;
+    if (!PAWL_MUTANT(UNKNOWN_IS_LOST)) workflow->reload = true;
     pawl_workflow_advance(node, workflow);
 }
 

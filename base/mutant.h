@@ -19,7 +19,6 @@
     X(NO_REQUEST_DEDUPLICATION, "a repeated external event is appended again")        \
     X(CARRY_LOST, "continue as new drops the events that wait")                       \
     X(OLD_GENERATION_MATCHES, "results of an older generation count for the new one") \
-    X(KEEP_CACHE_ON_CONFLICT, "after a conflict the instance goes on from its cache") \
     X(CONSUME_UNREAD, "a turn removes inbox rows that it has not seen")               \
     X(NO_OUTBOX_ROW, "messages to other instances are not stored")                    \
     X(TIMER_EARLY, "a timer fires before it is due")

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "state/keys.h"
 
 struct pawl_mem *pawl_mem_store_new(void)
@@ -117,7 +118,8 @@ static pawl_err deliver_check_input(const struct pawl_mem_instance *instance,
 {
     int64_t since_ms = deliver->now_ms - deliver->seen_ms_max;
     const struct pawl_mem_seen *seen = pawl_mem_seen_find(instance, deliver->request_id);
-    if (seen && seen->seen_ms >= since_ms) return PAWL_E_DUPLICATE;
+    if (seen && seen->seen_ms >= since_ms && !PAWL_MUTANT(NO_REQUEST_DEDUPLICATION))
+        return PAWL_E_DUPLICATE;
     if (pawl_mem_seen_count_since(instance, since_ms) >= deliver->seen_max) return PAWL_E_BUSY;
     return PAWL_OK;
 }
@@ -173,7 +175,7 @@ static void deliver(struct pawl_mem *mem, struct pawl_mem_partition *partition,
         pawl_mem_seen_put(instance, deliver->request_id, deliver->now_ms);
     }
     reply->deliver.index = pawl_mem_inbox_append(instance, deliver->delivery, deliver->body);
-    wake_by(mem, partition, instance, deliver->now_ms);
+    if (!PAWL_MUTANT(NO_WAKE_ROW)) wake_by(mem, partition, instance, deliver->now_ms);
 }
 
 /* Purge and outdone ------------------------------------------------------------ */

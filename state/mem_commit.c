@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "state/keys.h"
 
 static pawl_err check(const struct pawl_mem_instance *instance, const struct pawl_commit *commit)
@@ -9,7 +10,8 @@ static pawl_err check(const struct pawl_mem_instance *instance, const struct paw
     const struct pawl_metadata *metadata = &instance->metadata;
     if (!pawl_id_is_equal(metadata->inc, commit->inc)) return PAWL_E_CONFLICT;
     if (metadata->gen != commit->gen) return PAWL_E_CONFLICT;
-    if (!pawl_id_is_equal(metadata->last, commit->last)) return PAWL_E_CONFLICT;
+    if (!pawl_id_is_equal(metadata->last, commit->last) && !PAWL_MUTANT(NO_LAST_CHECK))
+        return PAWL_E_CONFLICT;
     if (pawl_store_status_is_terminal(metadata->status)) return PAWL_E_CONFLICT;
 
     uint32_t head = commit->inbox_consumed;
@@ -139,7 +141,8 @@ static void write(struct pawl_mem *mem, struct pawl_mem_partition *partition,
     uint32_t history_before = instance->metadata.history_count;
     for (uint32_t i = 0; i < commit->events_count; i++)
         pawl_mem_history_append(instance, commit->events[i]);
-    pawl_mem_inbox_consume(instance, commit->inbox_consumed);
+    pawl_mem_inbox_consume(instance, PAWL_MUTANT(CONSUME_UNREAD) ? instance->metadata.inbox_tail
+                                                                 : commit->inbox_consumed);
     write_pending(instance, commit, history_before);
     write_reminders(mem, partition, instance, commit);
     write_messages(mem, partition, commit);

@@ -1,6 +1,7 @@
 /* Checks: global observers with perfect knowledge of the store. */
 #include <stdio.h>
 
+#include "actors/envelope.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "state/keys.h"
@@ -19,6 +20,7 @@ struct shadow {
 struct sim_check {
     struct pawl_mem *mem;
     struct pawl_map shadows;
+    struct pawl_id owner[SIM_PARTITIONS]; /* nonce of the last acquire */
 };
 
 struct sim_check *sim_check_new(struct pawl_mem *mem)
@@ -161,7 +163,11 @@ static void check_failure(const struct pawl_commit *commit)
 void sim_check_applied(struct sim_check *check, const struct pawl_store_request *request,
                        const struct pawl_store_reply *reply)
 {
+    if (request->op == PAWL_STORE_ACQUIRE && reply->err == PAWL_OK)
+        check->owner[request->partition] = request->acquire.nonce;
     if (request->op != PAWL_STORE_COMMIT || reply->err != PAWL_OK) return;
+    /* After an acquire no commit of an earlier owner is accepted. */
+    PAWL_ASSERT(pawl_id_is_equal(request->commit.fence.nonce, check->owner[request->partition]));
     check_failure(&request->commit);
     struct pawl_arena arena;
     struct pawl_snapshot snapshot;
@@ -193,6 +199,62 @@ void sim_check_activity(struct sim_check *check, const struct pawl_activity_item
     pawl_arena_deinit(&arena);
 }
 
+/* Messages --------------------------------------------------------------------------------- */
+
+static bool is_open(struct sim_check *check, const struct pawl_parent *parent,
+                    struct pawl_arena *arena)
+{
+    struct pawl_snapshot snapshot;
+    if (check_load(check, parent->instance, PAWL_LOAD_PENDING, arena, &snapshot) != PAWL_OK)
+        return false;
+    for (uint32_t i = 0; i < snapshot.pending_count; i++)
+        if (snapshot.pending[i].nonce == parent->nonce)
+            return snapshot.pending[i].state == PAWL_PENDING_OPEN;
+    return false;
+}
+
+static bool is_in_outbox(struct sim_check *check, struct pawl_bytes sender,
+                         enum pawl_message_kind kind, uint64_t nonce, struct pawl_arena *arena)
+{
+    struct pawl_message_row *rows;
+    uint32_t partition = pawl_hash_partition(sender, SIM_PARTITIONS);
+    uint32_t count = pawl_mem_store_outbox(check->mem, partition, arena, &rows);
+    for (uint32_t i = 0; i < count; i++) {
+        struct pawl_message_body body;
+        pawl_err err = pawl_message_body_unpack(rows[i].body, &body);
+        PAWL_ASSERT(err == PAWL_OK);
+        if (body.kind == kind && body.parent.nonce == nonce) return true;
+    }
+    return false;
+}
+
+static void check_given_up(struct sim_check *check, const struct pawl_message_body *body,
+                           struct pawl_arena *arena)
+{
+    struct pawl_snapshot snapshot;
+    if (body->kind == PAWL_MESSAGE_CHILD_DONE)
+        PAWL_ASSERT(!is_open(check, &body->parent, arena)); /* the parent has the result */
+    if (body->kind == PAWL_MESSAGE_START_CHILD && is_open(check, &body->parent, arena))
+        PAWL_ASSERT(check_load(check, body->instance, 0, arena, &snapshot) == PAWL_OK);
+}
+
+void sim_check_applying(struct sim_check *check, const struct pawl_store_request *request)
+{
+    if (request->op != PAWL_STORE_OUTDONE) return;
+    struct pawl_arena arena;
+    struct pawl_message_row *rows;
+    pawl_arena_init(&arena);
+    uint32_t count = pawl_mem_store_outbox(check->mem, request->partition, &arena, &rows);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!pawl_id_is_equal(rows[i].id, request->outdone.ids[0])) continue;
+        struct pawl_message_body body;
+        pawl_err err = pawl_message_body_unpack(rows[i].body, &body);
+        PAWL_ASSERT(err == PAWL_OK);
+        check_given_up(check, &body, &arena);
+    }
+    pawl_arena_deinit(&arena);
+}
+
 /* Wake ------------------------------------------------------------------------------------- */
 
 static bool has_reminder(uint32_t count, const struct pawl_reminder *reminders,
@@ -206,13 +268,30 @@ static bool has_reminder(uint32_t count, const struct pawl_reminder *reminders,
     return false;
 }
 
+/* Somebody will answer an open child operation: the message that starts the child is
+ * stored, or the child runs, or its result is on its way. */
+static void check_child_op(struct sim_check *check, struct pawl_bytes parent,
+                           const struct pawl_pending *pending)
+{
+    struct pawl_arena arena;
+    struct pawl_history_event created;
+    struct pawl_snapshot child;
+    pawl_arena_init(&arena);
+    pawl_err err = pawl_history_event_decode(pending->event, &created);
+    PAWL_ASSERT(err == PAWL_OK);
+    if (check_load(check, created.instance, 0, &arena, &child) != PAWL_OK)
+        PAWL_ASSERT(is_in_outbox(check, parent, PAWL_MESSAGE_START_CHILD, pending->nonce, &arena));
+    else if (pawl_status_is_terminal(child.metadata.status))
+        PAWL_ASSERT(
+            is_in_outbox(check, created.instance, PAWL_MESSAGE_CHILD_DONE, pending->nonce, &arena));
+    pawl_arena_deinit(&arena);
+}
+
 static void wake_visit(void *context, uint32_t partition, struct pawl_bytes instance,
                        const struct pawl_snapshot *snapshot, uint32_t reminders_count,
                        const struct pawl_reminder *reminders)
 {
-    (void)context;
     (void)partition;
-    (void)instance;
     struct pawl_op none = { 0, 0 };
     const struct pawl_metadata *metadata = &snapshot->metadata;
     PAWL_ASSERT(metadata->inbox_tail - metadata->inbox_head == snapshot->inbox_count);
@@ -230,6 +309,7 @@ static void wake_visit(void *context, uint32_t partition, struct pawl_bytes inst
         PAWL_ASSERT(has_reminder(reminders_count, reminders,
                                  (enum pawl_reminder_kind)pending->op.kind, pending->op,
                                  pending->nonce));
+        if (pending->op.kind == 'c') check_child_op(context, instance, pending);
     }
 }
 

@@ -97,6 +97,9 @@ struct sim_check;
 struct sim_check *sim_check_new(struct pawl_mem *mem);
 void sim_check_free(struct sim_check *check);
 
+/* Before a request is applied: a message is given up only when its effect is stored. */
+void sim_check_applying(struct sim_check *check, const struct pawl_store_request *request);
+
 /* After each applied request: histories only grow, each fact once, and in order. */
 void sim_check_applied(struct sim_check *check, const struct pawl_store_request *request,
                        const struct pawl_store_reply *reply);

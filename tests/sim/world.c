@@ -196,6 +196,7 @@ static void store_submit(struct sim *sim, uint32_t target, const struct pawl_sto
 
 static void store_apply(struct sim *sim, struct item *item)
 {
+    sim_check_applying(sim->check, &item->request);
     pawl_mem_store_apply(sim->mem, &item->request, &item->arena, &item->reply);
     sim_check_applied(sim->check, &item->request, &item->reply);
     if (item->request.op == PAWL_STORE_COMMIT) {

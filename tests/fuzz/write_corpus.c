@@ -91,6 +91,43 @@ static void write_codec(struct pawl_arena *arena)
                                   "0123456789abcdef"));
 }
 
+static void append_frame(struct pawl_buf *buf, struct pawl_arena *arena, int type)
+{
+    struct pawl_frame frame = pawl_sample_frame(type, arena);
+    struct pawl_buf encoded;
+    pawl_buf_init(&encoded, UINT16_MAX);
+    pawl_frame_encode(&encoded, &frame);
+    const uint8_t length[] = { (uint8_t)(encoded.size >> 8), (uint8_t)encoded.size };
+    pawl_buf_append(buf, length, sizeof length);
+    pawl_buf_append_bytes(buf, pawl_buf_view(&encoded));
+    pawl_buf_deinit(&encoded);
+}
+
+/* Conversations, see fuzz_app_stream.c. */
+static void write_app_stream(struct pawl_arena *arena)
+{
+    static const int second[] = { PAWL_FRAME_CREDIT,       PAWL_FRAME_TURN_DONE,
+                                  PAWL_FRAME_NEED_HISTORY, PAWL_FRAME_ACTIVITY_DONE,
+                                  PAWL_FRAME_REQUEST,      PAWL_FRAME_PING,
+                                  PAWL_FRAME_PONG,         PAWL_FRAME_BYE,
+                                  PAWL_FRAME_HELLO,        PAWL_FRAME_TURN };
+    struct pawl_buf all;
+    pawl_buf_init(&all, 1u << 20);
+    append_frame(&all, arena, PAWL_FRAME_HELLO);
+    for (size_t i = 0; i < sizeof second / sizeof second[0]; i++) {
+        struct pawl_buf pair;
+        pawl_buf_init(&pair, 1u << 20);
+        append_frame(&pair, arena, PAWL_FRAME_HELLO);
+        append_frame(&pair, arena, second[i]);
+        pawl_buf_append(&pair, "\0\0\0\0", 4); /* 10 s pass */
+        write_seed("app_stream", "pair", second[i], pawl_arena_copy(arena, pawl_buf_view(&pair)));
+        pawl_buf_deinit(&pair);
+        append_frame(&all, arena, second[i]);
+    }
+    write_seed("app_stream", "all", 1, pawl_arena_copy(arena, pawl_buf_view(&all)));
+    pawl_buf_deinit(&all);
+}
+
 static void write_texts(const char *target, const char *name, const char *const *texts)
 {
     for (int i = 0; texts[i]; i++) write_seed(target, name, i + 1, pawl_bytes_str(texts[i]));
@@ -206,6 +243,7 @@ int main(int argc, char **argv)
     write_events(&arena);
     write_codec(&arena);
     write_records(&arena);
+    write_app_stream(&arena);
     write_texts("text", "text", small_texts);
     write_texts("http", "call", http_calls);
     write_texts("redis", "answer", redis_answers);

@@ -231,11 +231,13 @@ static void run_on_sidecar_end(struct run *run)
     }
 }
 
+/* After a second request to stop both are killed, and which is seen first means nothing. */
 static void run_reap(struct run *run)
 {
-    bool sidecar_first = run->sidecar.ended;
+    bool killed = run->stops > 1;
+    bool sidecar_first = run->sidecar.ended && !killed;
     if (pawl_child_reap(&run->app) && !sidecar_first) run_on_app_end(run);
-    if (pawl_child_reap(&run->sidecar)) run_on_sidecar_end(run);
+    if (pawl_child_reap(&run->sidecar) && !killed) run_on_sidecar_end(run);
 }
 
 /* The first request to stop goes to the app, which may finish what it does; the sidecar

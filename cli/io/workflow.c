@@ -49,7 +49,9 @@ static bool input_read(FILE *file, const char *name, struct pawl_buf *buf)
 {
     char chunk[65536];
     size_t got;
-    while ((got = fread(chunk, 1, sizeof chunk, file)) > 0) pawl_buf_append(buf, chunk, got);
+    while (buf->bad == PAWL_OK && (got = fread(chunk, 1, sizeof chunk, file)) > 0) {
+        pawl_buf_append(buf, chunk, got);
+    }
     if (ferror(file)) {
         fprintf(stderr, "pawl: cannot read %s: %s\n", name, strerror(errno));
         return false;

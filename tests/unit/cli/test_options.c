@@ -1,0 +1,259 @@
+/* What is typed, and what it comes to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "base/timetext.h"
+#include "cli/call.h"
+#include "cli/options.h"
+
+#define WORDS_MAX 24
+
+struct parsed {
+    struct pawl_arena arena;
+    struct pawl_cli_options options;
+    const char *error;
+    bool good;
+    char *argv[WORDS_MAX];
+    char line[1024];
+};
+
+/* `line` is split at spaces. */
+static void parse(struct parsed *parsed, const char *line, const char *env_address)
+{
+    *parsed = (struct parsed){ .error = NULL };
+    pawl_arena_init(&parsed->arena);
+    strcpy(parsed->line, line);
+    int argc = 0;
+    for (char *word = strtok(parsed->line, " "); word; word = strtok(NULL, " ")) {
+        parsed->argv[argc++] = word;
+    }
+    parsed->good = pawl_cli_parse(argc, parsed->argv, env_address, NULL, &parsed->arena,
+                                  &parsed->options, &parsed->error);
+}
+
+static void parsed_deinit(struct parsed *parsed)
+{
+    pawl_arena_deinit(&parsed->arena);
+}
+
+static void check_error(const char *line, const char *part)
+{
+    struct parsed parsed;
+    parse(&parsed, line, NULL);
+    assert_false(parsed.good);
+    if (!strstr(parsed.error, part)) fail_msg("%s: \"%s\"", line, parsed.error);
+    assert_non_null(strstr(parsed.error, "See: pawl"));
+    parsed_deinit(&parsed);
+}
+
+static void check_help(const char *line, const char *part)
+{
+    struct parsed parsed;
+    parse(&parsed, line, NULL);
+    assert_true(parsed.good);
+    assert_int_equal(parsed.options.command, PAWL_CLI_HELP);
+    if (!strstr(parsed.options.help, part)) fail_msg("%s: no \"%s\"", line, part);
+    parsed_deinit(&parsed);
+}
+
+static void wrong_usage_names_the_word_and_the_help_that_explains_it(void **state)
+{
+    (void)state;
+    check_error("pawl", "needs a command");
+    check_error("pawl dance", "\"pawl dance\"");
+    check_error("pawl workflow", "needs a command");
+    check_error("pawl workflow dance", "\"pawl workflow dance\"");
+    check_error("pawl workflow get", "<instance-id>");
+    check_error("pawl workflow get a b", "unexpected argument \"b\"");
+    check_error("pawl workflow raise-event a", "<event>");
+    check_error("pawl workflow get a --nope", "unknown option --nope");
+    check_error("pawl workflow get a --force", "unknown option --force");
+    check_error("pawl workflow start W -d", "needs a value");
+    check_error("pawl workflow start W --wait --timeout 5", "\"5\" is not a duration");
+    check_error("pawl workflow start W --timeout 5s", "--timeout needs --wait");
+    check_error("pawl workflow start W -d x --data-file y", "exclude");
+    check_error("pawl workflow list --limit many", "\"many\"");
+    check_error("pawl workflow list --limit 9999999999", "whole number");
+    check_error("pawl workflow list -o xml", "\"xml\"");
+    check_error("pawl workflow wait a --for ever", "\"ever\"");
+    check_error("pawl run -- ./app", "--app-id is missing");
+    check_error("pawl run --app-id a", "command is missing");
+}
+
+static void every_level_has_help_with_examples(void **state)
+{
+    (void)state;
+    check_help("pawl --help", "Examples");
+    check_help("pawl workflow --help", "Exit codes");
+    check_help("pawl run --help", "--app-id ID");
+    const char *const commands[] = { "start",     "list",        "get",     "history",
+                                     "wait",      "raise-event", "suspend", "resume",
+                                     "terminate", "purge",       "rerun" };
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "pawl workflow %s --help", commands[i]);
+        check_help(line, "\nExamples\n");
+        check_help(line, "  5  the sidecar cannot be reached");
+        check_help(line, commands[i]);
+        check_help(line, "-o, --output FORMAT");
+    }
+}
+
+static void options_may_stand_before_and_behind_the_arguments(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, "pawl workflow raise-event -d x a --address http://h:1 e -o json",
+          "http://env:2");
+    assert_true(parsed.good);
+    assert_int_equal(parsed.options.command, PAWL_CLI_RAISE);
+    assert_string_equal(parsed.options.id, "a");
+    assert_string_equal(parsed.options.name, "e");
+    assert_string_equal(parsed.options.data, "x");
+    assert_string_equal(parsed.options.address, "http://h:1");
+    assert_true(parsed.options.json);
+    parsed_deinit(&parsed);
+
+    parse(&parsed, "pawl workflow get -- -x", "http://env:2");
+    assert_true(parsed.good);
+    assert_string_equal(parsed.options.id, "-x");
+    assert_string_equal(parsed.options.address, "http://env:2");
+    parsed_deinit(&parsed);
+}
+
+static void options_of_the_app_stay_with_the_app(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, "pawl run --app-id a --http-port 0 --store=mem:// -- ./app --store x", NULL);
+    assert_true(parsed.good);
+    assert_string_equal(parsed.options.app_id, "a");
+    assert_int_equal(parsed.options.passed_count, 2);
+    assert_string_equal(parsed.options.passed[0], "--http-port=0");
+    assert_string_equal(parsed.options.passed[1], "--store=mem://");
+    assert_string_equal(parsed.options.app[0], "./app");
+    assert_string_equal(parsed.options.app[1], "--store");
+    assert_null(parsed.options.app[3]);
+    parsed_deinit(&parsed);
+
+    parse(&parsed, "pawl run --app-id a ./app --http-port 1", NULL);
+    assert_true(parsed.good);
+    assert_int_equal(parsed.options.passed_count, 0);
+    assert_string_equal(parsed.options.app[1], "--http-port");
+    parsed_deinit(&parsed);
+}
+
+static void check_url(const char *line, const struct pawl_call_page *page, const char *method,
+                      const char *url)
+{
+    struct parsed parsed;
+    struct pawl_call call;
+    parse(&parsed, line, "h:1/");
+    assert_true(parsed.good);
+    pawl_call_make(&parsed.options, page, &call);
+    assert_string_equal(call.method, method);
+    assert_string_equal((const char *)call.url.data, url);
+    pawl_buf_deinit(&call.url);
+    parsed_deinit(&parsed);
+}
+
+static void commands_become_urls_with_every_name_escaped(void **state)
+{
+    (void)state;
+    const struct pawl_call_page none = { .from = 0 };
+#define V "http://h:1/v1.0/workflows/dapr"
+    check_url("pawl workflow get a/b?c%", &none, "GET", V "/a%2Fb%3Fc%25");
+    check_url("pawl workflow get ..", &none, "GET", V "/%2E%2E");
+    check_url("pawl workflow start W/1 -i a&b --reuse return", &none, "POST",
+              V "/W%2F1/start?instanceID=a%26b&reuse=return");
+    check_url("pawl workflow raise-event a x/y", &none, "POST", V "/a/raiseEvent/x%2Fy");
+    check_url("pawl workflow suspend a -r why", &none, "POST", V "/a/pause?reason=why");
+    check_url("pawl workflow terminate a --no-recursive", &none, "POST",
+              V "/a/terminate?recursive=false");
+    check_url("pawl workflow purge a --force --no-recursive", &none, "POST",
+              V "/a/purge?force=true&recursive=false");
+    check_url("pawl workflow rerun a --new-instance-id b", &none, "POST",
+              V "/a/rerun?newInstanceID=b");
+    check_url("pawl workflow list --created-from 2026-08-21T10:00:00+02:00",
+              &(struct pawl_call_page){ .limit = 7, .cursor = "c" }, "GET",
+              V "?createdFrom=2026-08-21T10%3A00%3A00%2B02%3A00&limit=7&cursor=c");
+    check_url("pawl workflow history a", &(struct pawl_call_page){ .from = 3, .limit = 2 }, "GET",
+              V "/a/history?from=3&limit=2");
+    check_url("pawl workflow wait a --for started", &(struct pawl_call_page){ .wait_ms = 1500 },
+              "GET", V "/a/wait?for=started&timeout=1500ms");
+}
+
+static void times_and_durations_are_read_as_written(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text;
+        int64_t ms;
+    } good[] = { { "0s", 0 },          { "500ms", 500 },   { "30s", 30000 },
+                 { "1h30m", 5400000 }, { "1d", 86400000 }, { "1m1ms", 60001 } };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        int64_t ms = -1;
+        assert_true(pawl_timetext_parse_duration(pawl_bytes_str(good[i].text), &ms));
+        assert_int_equal(ms, good[i].ms);
+    }
+    const char *const bad[] = { "", "5", "s", "-1s", "1.5s", "1x", "99999999999999999999s", "1s " };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int64_t ms;
+        assert_false(pawl_timetext_parse_duration(pawl_bytes_str(bad[i]), &ms));
+    }
+
+    const char *const bad_times[] = { "",
+                                      "2026-08-21",
+                                      "2026-08-21T10:00:00",
+                                      "2026-13-21T10:00:00Z",
+                                      "2026-02-29T10:00:00Z",
+                                      "2026-08-21T24:00:00Z",
+                                      "2026-08-21T10:00:00.Z",
+                                      "2026-08-21T10:00:00+2:00",
+                                      "2026-08-21T10:00:00Zz",
+                                      "2026-08-21 10:00:00Z" };
+    for (size_t i = 0; i < sizeof bad_times / sizeof bad_times[0]; i++) {
+        int64_t ms;
+        if (pawl_timetext_parse(pawl_bytes_str(bad_times[i]), &ms)) fail_msg("%s", bad_times[i]);
+    }
+    const struct {
+        const char *text;
+        int64_t ms;
+        const char *shown;
+    } times[] = {
+        { "1970-01-01T00:00:00Z", 0, "1970-01-01T00:00:00.000000000Z" },
+        { "2026-08-21t12:00:00.1239+02:00", 1787306400123, "2026-08-21T10:00:00.123000000Z" },
+        { "2024-02-29T23:59:59.999999999Z", 1709251199999, "2024-02-29T23:59:59.999000000Z" },
+        { "1969-12-31T23:59:59.999Z", -1, "1969-12-31T23:59:59.999000000Z" },
+        { "9999-12-31T23:59:59.999Z", 253402300799999, "9999-12-31T23:59:59.999000000Z" },
+        { "0000-01-01T00:00:00Z", -62167219200000, "0000-01-01T00:00:00.000000000Z" },
+    };
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        int64_t ms = 0;
+        char shown[PAWL_TIMETEXT_SIZE];
+        assert_true(pawl_timetext_parse(pawl_bytes_str(times[i].text), &ms));
+        assert_int_equal(ms, times[i].ms);
+        pawl_timetext_format(ms, shown);
+        assert_string_equal(shown, times[i].shown);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_usage_names_the_word_and_the_help_that_explains_it),
+        cmocka_unit_test(every_level_has_help_with_examples),
+        cmocka_unit_test(options_may_stand_before_and_behind_the_arguments),
+        cmocka_unit_test(options_of_the_app_stay_with_the_app),
+        cmocka_unit_test(commands_become_urls_with_every_name_escaped),
+        cmocka_unit_test(times_and_durations_are_read_as_written),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -11,10 +11,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
 #include <cmocka.h>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "sdk/frames.h"
 
 #define ARGS_MAX  24
 #define WAIT_MS   60000
@@ -128,21 +135,92 @@ static void it_says_when_it_is_ready_and_ends_well_on_a_signal(void **state)
     }
 }
 
-static void a_second_signal_ends_it_at_once(void **state)
+static void frame_send(int fd, const struct pawl_frame *frame)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, PAWL_FRAME_SIZE_MAX);
+    pawl_frame_encode(&buf, frame);
+    uint32_t prefix = htonl((uint32_t)buf.size);
+    assert_int_equal(write(fd, &prefix, sizeof prefix), sizeof prefix);
+    assert_int_equal(write(fd, buf.data, buf.size), buf.size);
+    pawl_buf_deinit(&buf);
+}
+
+static enum pawl_frame_type frame_read(int fd)
+{
+    uint32_t prefix = 0;
+    uint8_t bytes[4096];
+    assert_int_equal(recv(fd, &prefix, sizeof prefix, MSG_WAITALL), sizeof prefix);
+    size_t size = ntohl(prefix);
+    assert_true(size <= sizeof bytes);
+    assert_int_equal(recv(fd, bytes, size, MSG_WAITALL), size);
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
+    struct pawl_frame frame;
+    assert_int_equal(pawl_frame_decode(pawl_bytes_make(bytes, size), &arena, &frame), PAWL_OK);
+    pawl_arena_deinit(&arena);
+    return frame.type;
+}
+
+/* A worker that has been given a turn and never says anything again. */
+static int hold_a_turn(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    assert_true(strlen(path) < sizeof address.sun_path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    struct pawl_registration wait = { .name = PAWL_BYTES_LITERAL("wait") };
+    const struct pawl_frame frames[] = {
+        { .type = PAWL_FRAME_HELLO,
+          .hello = { .protocol_version = PAWL_PROTOCOL_VERSION,
+                     .app_id = PAWL_BYTES_LITERAL("shop"),
+                     .worker = PAWL_BYTES_LITERAL("w:1"),
+                     .workflows_count = 1,
+                     .workflows = &wait } },
+        { .type = PAWL_FRAME_CREDIT, .credit = { .turns = 1 } },
+        { .type = PAWL_FRAME_REQUEST,
+          .request = { .token = 1,
+                       .request = { .op = PAWL_REQUEST_START,
+                                    .reuse = PAWL_REUSE_TERMINAL,
+                                    .instance = PAWL_BYTES_LITERAL("a"),
+                                    .name = PAWL_BYTES_LITERAL("wait") } } },
+    };
+    for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) frame_send(fd, &frames[i]);
+    while (frame_read(fd) != PAWL_FRAME_TURN) {
+    }
+    return fd;
+}
+
+static void read_until(struct process *process, int fd, const char *text)
+{
+    size_t size = 0;
+    do {
+        struct pollfd poller = { .fd = fd, .events = POLLIN };
+        assert_int_equal(poll(&poller, 1, WAIT_MS), 1);
+        ssize_t n = read(fd, process->text + size, sizeof process->text - 1 - size);
+        assert_true(n > 0);
+        size += (size_t)n;
+        process->text[size] = 0;
+    } while (!strstr(process->text, text));
+}
+
+static void a_stop_waits_for_a_running_turn_but_not_after_a_second_signal(void **state)
 {
     (void)state;
+    char url[128];
+    snprintf(url, sizeof url, "ipc://%s/c.sock", folder);
     struct process p;
-    start(&p, (const char *const[]){ FREE_PORTS, NULL });
+    start(&p, (const char *const[]){ "--app-id", "shop", "--store", "mem://", "--http-port", "0",
+                                     "--app-listen", url, NULL });
     (void)read_all(&p, p.ready);
-    /* Held still, it finds both at the same time. */
-    kill(p.pid, SIGSTOP);
-    int status = 0;
-    assert_int_equal(waitpid(p.pid, &status, WUNTRACED), p.pid);
+    int worker = hold_a_turn(url + strlen("ipc://"));
     kill(p.pid, SIGTERM);
+    read_until(&p, p.log, "stopping");
     kill(p.pid, SIGINT);
-    kill(p.pid, SIGCONT);
     assert_int_equal(end(&p), 3);
     assert_says(&p, "second signal");
+    close(worker);
 }
 
 static void an_occupied_http_port_is_told_with_what_to_do(void **state)
@@ -280,7 +358,7 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    const char *const names[] = { "a.sock", "b.sock", "b.db", "b.db-wal", "b.db-shm" };
+    const char *const names[] = { "a.sock", "b.sock", "c.sock", "b.db", "b.db-wal", "b.db-shm" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -294,7 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_when_it_is_ready_and_ends_well_on_a_signal),
-        cmocka_unit_test(a_second_signal_ends_it_at_once),
+        cmocka_unit_test(a_stop_waits_for_a_running_turn_but_not_after_a_second_signal),
         cmocka_unit_test(an_occupied_http_port_is_told_with_what_to_do),
         cmocka_unit_test(an_occupied_app_address_is_told_with_what_to_do),
         cmocka_unit_test(it_starts_again_after_a_kill),

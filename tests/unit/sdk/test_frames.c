@@ -593,9 +593,10 @@ static void a_long_message_is_cut_at_a_character(void **state)
 {
     (void)state;
     struct pawl_frame frame = sample(PAWL_FRAME_REFUSED);
+    static const uint8_t euro[] = { 0xe2, 0x82, 0xac };
     uint8_t *text = pawl_arena_alloc(&arena, PAWL_MESSAGE_SIZE_MAX + 2);
     memset(text, 'x', PAWL_MESSAGE_SIZE_MAX - 1);
-    memcpy(text + PAWL_MESSAGE_SIZE_MAX - 1, "\xe2\x82\xac", 3); /* ends 2 bytes too late */
+    memcpy(text + PAWL_MESSAGE_SIZE_MAX - 1, euro, sizeof euro); /* ends 2 bytes too late */
     frame.refused.message = pawl_bytes_make(text, PAWL_MESSAGE_SIZE_MAX + 2);
     assert_int_equal(passed(&frame).refused.message.size, PAWL_MESSAGE_SIZE_MAX - 1);
     frame.refused.message = letters(PAWL_MESSAGE_SIZE_MAX);

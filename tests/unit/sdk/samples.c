@@ -8,7 +8,7 @@
 struct pawl_id pawl_sample_id(uint8_t first)
 {
     struct pawl_id id;
-    for (uint8_t i = 0; i < sizeof id.bytes; i++) id.bytes[i] = (uint8_t)(first + i);
+    for (size_t i = 0; i < sizeof id.bytes; i++) id.bytes[i] = (uint8_t)(first + i);
     return id;
 }
 

@@ -12,7 +12,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
-#include "base/limits.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "sidecar/config.h"
 #include "sidecar/io/config_yaml.h"
@@ -22,10 +22,11 @@
 #include "sidecar/loop.h"
 #include "state/io/backends.h"
 
-#define EXIT_USAGE    2 /* a wrong option */
-#define EXIT_SECOND   3 /* a second signal while stopping */
-#define OPTIONS_MAX   64u
-#define HELP_SIZE_MAX (64u << 10)
+#define EXIT_USAGE     2 /* a wrong option */
+#define EXIT_SECOND    3 /* a second signal while stopping */
+#define OPTIONS_MAX    64u
+#define HELP_SIZE_MAX  (64u << 10)
+#define READY_SIZE_MAX 4096u
 
 enum { FLAG_CONFIG = 1000, FLAG_READY_FD, FLAG_HELP, FLAG_VERSION };
 
@@ -228,6 +229,19 @@ static pawl_err open_store(void *context, uv_loop_t *uv,
     return pawl_store_open(&config, ret_store, ret_message);
 }
 
+static void ready_line(struct pawl_buf *buf, uint16_t port, const char *endpoint)
+{
+    struct pawl_json json;
+    pawl_json_init(&json, buf);
+    pawl_json_object_begin(&json);
+    pawl_json_key(&json, "http");
+    pawl_json_uint(&json, port);
+    pawl_json_key(&json, "app");
+    pawl_json_str(&json, endpoint);
+    pawl_json_object_end(&json);
+    pawl_buf_append_str(buf, "\n");
+}
+
 static void on_ready(void *context)
 {
     struct sidecar *sidecar = context;
@@ -237,12 +251,13 @@ static void on_ready(void *context)
              sidecar->config.app_id, endpoint, sidecar->config.http_host, port);
     if (sidecar->ready_fd < 0) return;
 
-    /* Ids and paths of ours need no escape, but for what a user puts into a path. */
-    struct pawl_bytes line =
-        pawl_arena_printf(&sidecar->arena, "{\"http\":%u,\"app\":\"%s\"}\n", port, endpoint);
+    struct pawl_buf line;
+    pawl_buf_init(&line, READY_SIZE_MAX);
+    ready_line(&line, port, endpoint);
     if (write(sidecar->ready_fd, line.data, line.size) != (ssize_t)line.size) {
         pawl_log(PAWL_LOG_WARN, "sidecar", "cannot write to --ready-fd: %s", strerror(errno));
     }
+    pawl_buf_deinit(&line);
     close(sidecar->ready_fd);
     sidecar->ready_fd = -1;
 }

@@ -141,9 +141,19 @@ static const char *why_from_nng(int code)
     case NNG_ENOENT: return "no such socket: nothing listens there";
     case NNG_ETIMEDOUT: return "no answer in time";
     case NNG_EADDRINUSE: return "the address is in use by another process";
-    case NNG_EADDRINVAL: return "not a valid address (a socket path may have 107 bytes)";
+    case NNG_EADDRINVAL: return "not a valid address";
     case NNG_EPERM: return "permission denied";
     default: return nng_strerror(code);
+    }
+}
+
+static const char *why_no_listen(int code)
+{
+    switch (code) {
+    case NNG_ENOENT: return "the folder of the socket does not exist";
+    case NNG_EADDRINVAL:
+        return "not an address of this machine (or a socket path of more than 107 bytes)";
+    default: return why_from_nng(code);
     }
 }
 
@@ -626,7 +636,7 @@ pawl_err pawl_hub_listen(struct pawl_hub *hub, const char *url, uint32_t endpoin
     listener->endpoint = endpoint;
     int result = listener_open(listener, url);
     if (result != 0) {
-        *ret_why = why_from_nng(result);
+        *ret_why = why_no_listen(result);
         pawl_err err = err_from_nng(result);
         listener_free(listener);
         return err == PAWL_E_INVALID || err == PAWL_E_NOMEM ? err : PAWL_E_UNAVAILABLE;

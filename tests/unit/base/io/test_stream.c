@@ -578,6 +578,10 @@ static void what_is_no_address_is_refused(void **state)
         assert_int_equal(pawl_hub_listen(world->server.hub, urls[i], 1, &why), PAWL_E_INVALID);
         assert_non_null(why);
     }
+    const char *reason = NULL;
+    assert_int_equal(pawl_hub_listen(world->server.hub, "ipc:///nowhere/x.sock", 1, &reason),
+                     PAWL_E_UNAVAILABLE);
+    assert_non_null(strstr(reason, "folder"));
     char long_path[300] = "ipc:///tmp/";
     memset(long_path + 11, 'x', 200);
     const char *why = NULL;

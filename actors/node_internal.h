@@ -81,6 +81,8 @@ struct pawl_node {
     struct pawl_map workflows; /* instance id -> struct pawl_workflow */
 
     struct pawl_map workers;    /* worker id -> struct pawl_worker */
+    uint32_t turn_workers;      /* of them: registered a workflow; others are clients only */
+    uint32_t task_workers;      /* registered an activity */
     struct pawl_map turn_lanes; /* workflow name -> struct pawl_lane */
     struct pawl_map task_lanes; /* activity name -> struct pawl_lane */
 

@@ -77,6 +77,8 @@ void pawl_worker_on_opened(struct pawl_node *node, uint64_t id, const struct paw
                 &worker->turn_lanes_count);
     worker_join(&node->task_lanes, hello->activities, hello->activities_count, &worker->task_lanes,
                 &worker->task_lanes_count);
+    if (worker->turn_lanes_count) node->turn_workers++;
+    if (worker->task_lanes_count) node->task_workers++;
     pawl_map_insert(&node->workers, worker_key(worker), worker);
 }
 
@@ -102,6 +104,8 @@ void pawl_worker_on_closed(struct pawl_node *node, uint64_t id)
     struct pawl_worker *worker = pawl_worker_find(node, id);
     if (!worker) return;
     pawl_map_remove(&node->workers, worker_key(worker));
+    if (worker->turn_lanes_count) node->turn_workers--;
+    if (worker->task_lanes_count) node->task_workers--;
     worker_release_sticky(node, worker);
     while (!pawl_list_is_empty(&worker->turns))
         pawl_workflow_on_worker_lost(node, turn_first(&worker->turns));
@@ -179,19 +183,21 @@ static bool worker_give_task(struct pawl_node *node, struct pawl_worker *worker)
     return true;
 }
 
-/* Workers are there, but none knows the name: waiting would be for ever. */
+/* Workers are there, but none knows the name: waiting would be for ever. A connection
+ * that registered nothing is a client and says nothing about what the app can do. */
 static void lanes_fail_unregistered(struct pawl_node *node)
 {
-    if (node->workers.count == 0) return;
     uint32_t cursor = 0;
-    for (struct pawl_lane *lane; (lane = pawl_map_next(&node->turn_lanes, &cursor)) != NULL;) {
+    for (struct pawl_lane *lane;
+         node->turn_workers && (lane = pawl_map_next(&node->turn_lanes, &cursor)) != NULL;) {
         if (lane->workers_count) continue;
         while (!pawl_list_is_empty(&lane->waiting))
             pawl_workflow_on_not_registered(node, turn_first(&lane->waiting));
         lane_free(&node->turn_lanes, lane);
     }
     cursor = 0;
-    for (struct pawl_lane *lane; (lane = pawl_map_next(&node->task_lanes, &cursor)) != NULL;) {
+    for (struct pawl_lane *lane;
+         node->task_workers && (lane = pawl_map_next(&node->task_lanes, &cursor)) != NULL;) {
         if (lane->workers_count) continue;
         while (!pawl_list_is_empty(&lane->waiting))
             pawl_activity_on_not_registered(

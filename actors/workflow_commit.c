@@ -92,7 +92,7 @@ static bool workflow_can_fold(struct pawl_node *node, const struct pawl_workflow
     if (workflow->metadata.status != PAWL_STATUS_RUNNING
         && workflow->metadata.status != PAWL_STATUS_PENDING)
         return false;
-    return node->workers.count > 0;
+    return node->turn_workers > 0;
 }
 
 void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,

@@ -63,6 +63,15 @@ static void inbox_row_write(struct pawl_buf *buf, struct pawl_arena *arena, stru
     pawl_write_bytes(buf, pawl_bytes_make(row, size));
 }
 
+/* An empty list is nil: the scripts are spared a table. */
+static void list_write(struct pawl_buf *buf, uint32_t count)
+{
+    if (count)
+        pawl_write_array(buf, count);
+    else
+        pawl_write_nil(buf);
+}
+
 /* Field and value, unless the value is absent. */
 static uint32_t field_count(struct pawl_bytes value)
 {
@@ -167,11 +176,11 @@ static void load_encode(struct pawl_buf *buf, const struct pawl_load *load)
 static void commit_pending_write(struct pawl_buf *buf, struct pawl_arena *arena,
                                  const struct pawl_commit *commit)
 {
-    pawl_write_array(buf, commit->pending_done_count);
+    list_write(buf, commit->pending_done_count);
     for (uint32_t i = 0; i < commit->pending_done_count; i++)
         pawl_write_bytes(buf, pawl_op_format(arena, commit->pending_done[i]));
 
-    pawl_write_array(buf, 3 * commit->pending_added_count);
+    list_write(buf, 3 * commit->pending_added_count);
     for (uint32_t i = 0; i < commit->pending_added_count; i++) {
         const struct pawl_pending *pending = &commit->pending_added[i];
         pawl_write_bytes(buf, pawl_op_format(arena, pending->op));
@@ -203,14 +212,14 @@ static void commit_reminders_write(struct pawl_buf *buf, struct pawl_arena *aren
 {
     const struct pawl_reminder *removed = commit->reminders_removed;
     uint32_t removed_count = commit->reminders_removed_count;
-    pawl_write_array(buf, reminders_kept_count(commit, removed_count, removed));
+    list_write(buf, reminders_kept_count(commit, removed_count, removed));
     for (uint32_t i = 0; i < removed_count; i++)
         if (!reminder_is_own_wake(commit, &removed[i]))
             pawl_write_bytes(buf, pawl_reminder_format(arena, &removed[i]));
 
     const struct pawl_reminder *added = commit->reminders_added;
     uint32_t added_count = commit->reminders_added_count;
-    pawl_write_array(buf, 2 * reminders_kept_count(commit, added_count, added));
+    list_write(buf, 2 * reminders_kept_count(commit, added_count, added));
     for (uint32_t i = 0; i < added_count; i++) {
         if (reminder_is_own_wake(commit, &added[i])) continue;
         signed_write(buf, added[i].due_ms);
@@ -221,12 +230,12 @@ static void commit_reminders_write(struct pawl_buf *buf, struct pawl_arena *aren
 static void commit_messages_write(struct pawl_buf *buf, struct pawl_arena *arena,
                                   const struct pawl_commit *commit)
 {
-    pawl_write_array(buf, 2 * commit->messages_count);
+    list_write(buf, 2 * commit->messages_count);
     for (uint32_t i = 0; i < commit->messages_count; i++) {
         hex_write(buf, commit->messages[i].id);
         pawl_write_bytes(buf, commit->messages[i].body);
     }
-    pawl_write_array(buf, 2 * commit->messages_count);
+    list_write(buf, 2 * commit->messages_count);
     for (uint32_t i = 0; i < commit->messages_count; i++) {
         struct pawl_reminder reminder = { .kind = PAWL_REMINDER_OUTBOX,
                                           .message = commit->messages[i].id };
@@ -243,8 +252,8 @@ static void commit_fields_write(struct pawl_buf *buf, const struct pawl_commit *
     struct pawl_bytes version = carry ? commit->version : PAWL_BYTES_ABSENT;
     const struct pawl_payloads *payloads = &commit->payloads;
 
-    pawl_write_array(buf, field_count(name) + field_count(version) + field_count(payloads->input)
-                              + field_count(payloads->output) + field_count(payloads->failure));
+    list_write(buf, field_count(name) + field_count(version) + field_count(payloads->input)
+                        + field_count(payloads->output) + field_count(payloads->failure));
     field_write(buf, "name", name);
     field_write(buf, "version", version);
     field_write(buf, "input", payloads->input);
@@ -254,7 +263,7 @@ static void commit_fields_write(struct pawl_buf *buf, const struct pawl_commit *
     bool name_goes = carry && pawl_bytes_is_absent(commit->name);
     bool version_goes = carry && pawl_bytes_is_absent(commit->version);
     bool input_goes = carry && pawl_bytes_is_absent(payloads->input);
-    pawl_write_array(buf, (uint32_t)name_goes + (uint32_t)version_goes + (uint32_t)input_goes);
+    list_write(buf, (uint32_t)name_goes + (uint32_t)version_goes + (uint32_t)input_goes);
     if (name_goes) pawl_write_str(buf, "name");
     if (version_goes) pawl_write_str(buf, "version");
     if (input_goes) pawl_write_str(buf, "input");
@@ -291,12 +300,12 @@ static void commit_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     pawl_write_uint(buf, commit->inbox_consumed);
     raw_id_write(buf, commit->consumed_delivery);
     pawl_write_uint(buf, commit->history_max);
-    pawl_write_array(buf, commit->events_count);
+    list_write(buf, commit->events_count);
     for (uint32_t i = 0; i < commit->events_count; i++) pawl_write_bytes(buf, commit->events[i]);
     commit_pending_write(buf, arena, commit);
     commit_reminders_write(buf, arena, commit);
     commit_messages_write(buf, arena, commit);
-    pawl_write_array(buf, commit->carry_count);
+    list_write(buf, commit->carry_count);
     for (uint32_t i = 0; i < commit->carry_count; i++)
         inbox_row_write(buf, arena, commit->carry[i].delivery, commit->carry[i].body);
     commit_fields_write(buf, commit);

@@ -287,10 +287,11 @@ static void on_hello(struct pawl_app_stream *stream, struct app_conn *conn,
     conn->activities_count = hello->activities_count;
     conn->activities = registrations_copy(&conn->kept, hello->activities_count, hello->activities);
     pawl_fsm_move(app_states, &conn->state, READY);
-    pawl_log(PAWL_LOG_INFO, "app",
-             "worker %.*s connected (pid %" PRIu32 "): %" PRIu32 " workflows, %" PRIu32
-             " activities",
-             PAWL_BYTES_FMT(conn->name), conn->pid, conn->workflows_count, conn->activities_count);
+    bool serves = conn->workflows_count > 0 || conn->activities_count > 0;
+    pawl_log(serves ? PAWL_LOG_INFO : PAWL_LOG_DEBUG, "app",
+             "%s %.*s connected (pid %" PRIu32 "): %" PRIu32 " workflows, %" PRIu32 " activities",
+             serves ? "worker" : "client", PAWL_BYTES_FMT(conn->name), conn->pid,
+             conn->workflows_count, conn->activities_count);
 
     struct pawl_frame welcome = {
         .type = PAWL_FRAME_WELCOME,
@@ -300,6 +301,7 @@ static void on_hello(struct pawl_app_stream *stream, struct app_conn *conn,
                      .payload_size_max = PAWL_PAYLOAD_SIZE_MAX },
     };
     conn_tell(stream, conn, &welcome, now_ms);
+    if (!serves) return; /* it only asks: the node need not know it */
     conn->is_worker = true;
     node_step(stream, (struct pawl_node_event){ .type = PAWL_NODE_WORKER_OPENED,
                                                 .now_ms = now_ms,
@@ -401,7 +403,7 @@ static bool on_ready_frame(struct pawl_app_stream *stream, struct app_conn *conn
     case PAWL_FRAME_ANSWER:
     case PAWL_FRAME_TYPES_END: return false;
     }
-    node_step(stream, event);
+    if (conn->is_worker) node_step(stream, event);
     return true;
 }
 
@@ -464,7 +466,8 @@ void pawl_app_stream_on_close(struct pawl_app_stream *stream, uint64_t id, const
     struct app_conn *conn = conn_find(stream, id);
     if (!conn) return;
     if (conn->state == READY) {
-        pawl_log(PAWL_LOG_INFO, "app", "worker %.*s is gone: %s", PAWL_BYTES_FMT(conn->name), why);
+        pawl_log(conn->is_worker ? PAWL_LOG_INFO : PAWL_LOG_DEBUG, "app", "%s %.*s is gone: %s",
+                 conn->is_worker ? "worker" : "client", PAWL_BYTES_FMT(conn->name), why);
     }
     conn->state = CLOSING;
     worker_close(stream, conn, now_ms);

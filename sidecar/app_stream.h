@@ -6,9 +6,10 @@
  *   opened -> AWAITING_HELLO --HELLO--> READY --end, silence, mistake--> CLOSING -> closed
  *                   '------- REFUSED, too late ------------------------------^
  *
- * A connection that is READY is a worker of the node: its id is the worker's id, and
- * WORKER_CLOSED follows WORKER_OPENED exactly once. Whatever it has asked and was not
- * answered is cancelled when it goes.
+ * A READY connection that has registered something is a worker of the node: its id is
+ * the worker's id, and WORKER_CLOSED follows WORKER_OPENED exactly once. One that has
+ * registered nothing is a client: it asks, and the node does not know it. Whatever was
+ * asked and not answered is cancelled when its connection goes.
  *
  * The functions given at new may call pawl_app_stream_send and answer api calls while
  * they run, and nothing else here.

@@ -163,6 +163,15 @@ static void assert_refused(const struct outside *outside, uint64_t conn, pawl_er
     assert_true(outside->logged_count > 0);
 }
 
+static struct pawl_frame get_make(uint64_t token, const char *instance)
+{
+    return (struct pawl_frame){
+        .type = PAWL_FRAME_REQUEST,
+        .request = { .token = token,
+                     .request = { .op = PAWL_REQUEST_GET, .instance = pawl_bytes_str(instance) } }
+    };
+}
+
 /* HELLO ------------------------------------------------------------------------------ */
 
 static void hello_is_welcomed_and_makes_a_worker(void **state)
@@ -190,6 +199,27 @@ static void hello_is_welcomed_and_makes_a_worker(void **state)
     assert_true(pawl_bytes_is_str(workers[0].name, "host:1"));
     assert_int_equal(workers[0].workflows_count, 1);
     assert_true(pawl_bytes_is_str(workers[0].workflows[0].name, "greet"));
+    outside_free(outside);
+}
+
+static void a_client_that_registers_nothing_may_ask_and_is_no_worker(void **state)
+{
+    (void)state;
+    struct outside *outside = outside_new(NULL, PAWL_FRAME_SIZE_MAX);
+    struct pawl_frame hello = hello_make("shop", NULL);
+    hello.hello.workflows_count = 0;
+    pawl_app_stream_on_open(outside->stream, 5, 77, 1000);
+    hear(outside, 5, hello, 1001);
+    assert_int_equal(outside->sent[0].type, PAWL_FRAME_WELCOME);
+    hear(outside, 5, (struct pawl_frame){ .type = PAWL_FRAME_CREDIT, .credit = { 3, 4 } }, 1002);
+    hear(outside, 5, get_make(1, "a"), 1002);
+    assert_int_equal(outside->calls_count, 1);
+    uint32_t count = 9;
+    (void)pawl_app_stream_workers(outside->stream, &outside->arena, &count);
+    assert_int_equal(count, 0);
+    pawl_app_stream_on_close(outside->stream, 5, "closed", 1003);
+    assert_int_equal(outside->events_count, 0);
+    assert_int_equal(outside->cancelled_count, 1);
     outside_free(outside);
 }
 
@@ -371,15 +401,6 @@ static void items_in_flight_are_counted_until_they_come_back(void **state)
 
 /* Calls ------------------------------------------------------------------------------ */
 
-static struct pawl_frame get_make(uint64_t token, const char *instance)
-{
-    return (struct pawl_frame){
-        .type = PAWL_FRAME_REQUEST,
-        .request = { .token = token,
-                     .request = { .op = PAWL_REQUEST_GET, .instance = pawl_bytes_str(instance) } }
-    };
-}
-
 static void a_call_is_answered_under_the_tokens_of_its_asker(void **state)
 {
     (void)state;
@@ -517,6 +538,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hello_is_welcomed_and_makes_a_worker),
+        cmocka_unit_test(a_client_that_registers_nothing_may_ask_and_is_no_worker),
         cmocka_unit_test(a_worker_of_another_app_is_refused),
         cmocka_unit_test(only_the_right_token_is_let_in),
         cmocka_unit_test(another_protocol_version_is_refused_with_both_numbers),

@@ -494,12 +494,15 @@ static void worker_say(struct world *world, const struct pawl_frame *frame)
 static void worker_on_open(void *context, pawl_conn_id conn, uint32_t endpoint)
 {
     struct world *world = context;
+    struct pawl_registration greet = { .name = PAWL_BYTES_LITERAL("greet") };
     (void)endpoint;
     world->worker_conn = conn;
     const struct pawl_frame hello = { .type = PAWL_FRAME_HELLO,
                                       .hello = { .protocol_version = PAWL_PROTOCOL_VERSION,
                                                  .app_id = PAWL_BYTES_LITERAL("shop"),
-                                                 .worker = PAWL_BYTES_LITERAL("w:1") } };
+                                                 .worker = PAWL_BYTES_LITERAL("w:1"),
+                                                 .workflows_count = 1,
+                                                 .workflows = &greet } };
     worker_say(world, &hello);
 }
 

@@ -359,7 +359,6 @@ static void on_hello_value(struct redis_store *store, const struct pawl_redis_va
     }
     store->state = REDIS_READY;
     store->failures = 0;
-    store->is_version_wrong = false;
     char text[400];
     (void)snprintf(text, sizeof text, "connected to Redis at %s", store->url.text);
     report(store, true, text);
@@ -477,6 +476,7 @@ static void store_connect(struct redis_store *store)
     struct pawl_redis_conn_handler handler = callbacks;
     handler.context = store;
     PAWL_ASSERT(store->state == REDIS_AWAY);
+    store->is_version_wrong = false; /* to be found out anew */
 
     const char *why = "";
     store->conn = pawl_redis_conn_open(store->loop, &store->url, &handler, &why);

@@ -157,6 +157,9 @@ static const char *error_advice(struct pawl_bytes text)
     if (pawl_redis_error_is(text, "LOADING")) return "still loading its data";
     if (pawl_redis_error_is(text, "READONLY")) return "a read-only replica";
     if (pawl_redis_error_is(text, "MASTERDOWN")) return "a replica without its master";
+    /* `#!lua` came with 7.0; before, a script that fails in the middle stays half done. */
+    if (pawl_bytes_starts_with(text, PAWL_BYTES_LITERAL("ERR Error compiling script")))
+        return "too old: Redis 7.0 or newer is needed";
     /* Redis 7.0 has no code for a refusal inside a script. */
     if (pawl_redis_error_is(text, "NOPERM")
         || pawl_bytes_starts_with(text, PAWL_BYTES_LITERAL("ERR The user executing the script")))

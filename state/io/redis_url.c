@@ -172,6 +172,10 @@ pawl_err pawl_redis_url_parse(const char *text, struct pawl_redis_url *ret_url,
         why = tcp_parse(text + strlen(TCP_SCHEME), &url);
     else if (strncmp(text, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0)
         why = unix_parse(text + strlen(UNIX_SCHEME), &url);
+    else if (strncmp(text, "rediss://", 9) == 0 || strncmp(text, "redis+cluster://", 16) == 0
+             || strncmp(text, "redis+sentinel://", 17) == 0)
+        why = "Redis over TLS, Cluster and Sentinel are not supported; known are "
+              "redis://host:port/db and redis+unix:///path";
     else
         why = "not a Redis URL (redis://host:port/db or redis+unix:///path)";
     if (why) {

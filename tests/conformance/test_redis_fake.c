@@ -354,6 +354,29 @@ static void a_server_that_is_loading_is_waited_for(void **state)
     finish();
 }
 
+static void a_server_that_does_not_know_the_scripts_dialect_is_called_too_old(void **state)
+{
+    (void)state;
+    begin();
+    fake.script_load = "-ERR Error compiling script (new function): user_script:1: "
+                       "unexpected symbol near '#'\r\n";
+    redis_client_wait_ready(&client, false);
+    assert_non_null(strstr(client.why, "too old: Redis 7.0 or newer is needed"));
+    finish();
+}
+
+static void a_schema_that_was_put_right_is_accepted_without_a_restart(void **state)
+{
+    (void)state;
+    begin();
+    fake.schema = "*2\r\n$1\r\n1\r\n$2\r\n64\r\n";
+    assert_int_equal(call(PAWL_STORE_PURGE), PAWL_E_VERSION);
+    fake.schema = "*2\r\n$1\r\n1\r\n$1\r\n4\r\n";
+    redis_client_wait_ready(&client, true);
+    assert_int_equal(call(PAWL_STORE_PURGE), PAWL_OK);
+    finish();
+}
+
 static void a_replica_is_not_even_asked_for_its_schema(void **state)
 {
     (void)state;
@@ -445,6 +468,8 @@ int main(void)
         cmocka_unit_test(a_connection_that_ends_under_requests_makes_all_of_them_unknown_in_order),
         cmocka_unit_test(replies_in_single_bytes_are_put_together),
         cmocka_unit_test(a_server_that_is_loading_is_waited_for),
+        cmocka_unit_test(a_server_that_does_not_know_the_scripts_dialect_is_called_too_old),
+        cmocka_unit_test(a_schema_that_was_put_right_is_accepted_without_a_restart),
         cmocka_unit_test(a_replica_is_not_even_asked_for_its_schema),
         cmocka_unit_test(a_user_who_may_not_ask_for_the_role_is_let_in),
         cmocka_unit_test(a_server_that_never_answers_the_hello_is_given_up),

@@ -82,7 +82,9 @@ static void what_is_wrong_is_said(void **state)
 {
     (void)state;
     check_refused("http://h", "not a Redis URL");
-    check_refused("rediss://h", "not a Redis URL");
+    check_refused("rediss://h", "not supported");
+    check_refused("redis+cluster://h", "not supported");
+    check_refused("redis+sentinel://h", "not supported");
     check_refused("redis://", "names no host");
     check_refused("redis://u:p@:1", "names no host");
     check_refused("redis://h:0", "port");

@@ -151,7 +151,7 @@ void pawl_instance_act(struct pawl_workflow_ctx *ctx, struct pawl_action action,
         ctx->ops[ctx->ops_count++] = task;
         if (task) task->op_id = action.id;
     }
-    ctx->actions_made_at[ctx->actions_count] = ctx->history_index;
+    ctx->actions_made_at[ctx->actions_count] = ctx->applied_index;
     ctx->actions[ctx->actions_count++] = action;
 }
 
@@ -211,6 +211,7 @@ void pawl_instance_apply(struct pawl_workflow_ctx *ctx, const struct pawl_histor
 {
     PAWL_ASSERT(!ctx->inside);
     if (ctx->given_up != PAWL_OK) return;
+    ctx->applied_index = ctx->history_index;
 
     switch (event->kind) {
     case PAWL_EVENT_WORKFLOW_STARTED: ctx->now_ms = event->timestamp_ms; break;

@@ -119,7 +119,8 @@ struct pawl_workflow_ctx {
     bool replaying;
     bool dirty;             /* events were applied since the code last ran */
     uint32_t waiting_count; /* tasks that must end before the code can go on */
-    uint32_t history_index; /* of the event being applied */
+    uint32_t history_index; /* of the event being read */
+    uint32_t applied_index; /* of the last one that was applied */
     uint64_t ended_count;
     uint64_t uuid_count;
 
@@ -133,7 +134,7 @@ struct pawl_workflow_ctx {
     struct pawl_task **cancels_end;
 
     struct pawl_action *actions; /* made and not yet sent or matched */
-    uint32_t *actions_made_at;   /* history_index when each was made */
+    uint32_t *actions_made_at;   /* applied_index when each was made */
     uint32_t actions_first;      /* those before are matched */
     uint32_t actions_count;
     uint32_t actions_capacity;

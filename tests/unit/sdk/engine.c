@@ -199,6 +199,7 @@ static void keep(struct engine *engine, struct pawl_bytes encoded)
 {
     assert_true(engine->history_count < ENGINE_EVENTS_MAX);
     engine->history[engine->history_count++] = encoded;
+    engine->trace = pawl_hash_id(pawl_bytes_make(engine->trace.bytes, 16), encoded);
 }
 
 /* The event that records this action; absent for the ones that end a generation. */
@@ -214,8 +215,9 @@ static struct pawl_bytes record(struct engine *engine, const struct pawl_action 
     case PAWL_ACTION_COMPLETE: event.kind = PAWL_EVENT_EXECUTION_COMPLETED; break;
     case PAWL_ACTION_CONTINUE: event.kind = PAWL_EVENT_CONTINUE_AS_NEW; break;
     }
-    event.id = action->id;
-    event.ref = action->kind == PAWL_ACTION_CANCEL_TIMER ? action->ref : -1;
+    bool is_cancel = action->kind == PAWL_ACTION_CANCEL_TIMER;
+    event.id = is_cancel ? -1 : action->id;
+    event.ref = is_cancel ? action->ref : -1;
     event.name = action->name;
     event.version = action->version;
     event.payload = action->payload;
@@ -233,6 +235,10 @@ static struct pawl_frame exchange(struct engine *engine, const struct pawl_turn 
     struct pawl_buf out;
     pawl_buf_init(&out, PAWL_FRAME_SIZE_MAX);
     pawl_replay_on_turn(engine->replay, turn, &out);
+    if (engine->may_lack_memory && out.bad == PAWL_E_NOMEM) {
+        pawl_buf_deinit(&out);
+        return (struct pawl_frame){ .type = 0 };
+    }
     assert_int_equal(out.bad, PAWL_OK);
     struct pawl_bytes bytes = pawl_arena_copy(&engine->arena, pawl_buf_view(&out));
     pawl_buf_deinit(&out);
@@ -314,6 +320,7 @@ pawl_err engine_turn(struct engine *engine)
     } else {
         frame = send_full(engine, turn, fresh, fresh_count);
     }
+    if (frame.type == 0) return PAWL_E_NOMEM;
     assert_int_equal(frame.type, PAWL_FRAME_TURN_DONE);
     assert_true(pawl_id_is_equal(frame.turn_done.turn, turn.turn));
     engine->done = frame.turn_done;

@@ -108,8 +108,8 @@ void pawl_view_state(json_t *state, uint32_t width, struct pawl_buf *buf)
     row(&table, "Parent", text_of(state, "parentInstanceID"));
     pawl_table_text(&table, "History");
     char count[48];
-    snprintf(count, sizeof count, "%lld events",
-             (long long)json_integer_value(json_object_get(state, "historyCount")));
+    long long events = (long long)json_integer_value(json_object_get(state, "historyCount"));
+    snprintf(count, sizeof count, "%lld event%s", events, events == 1 ? "" : "s");
     pawl_table_text(&table, count);
     row_property(&table, "Custom status", properties, "custom_status");
     row_property(&table, "Input", properties, "input");

@@ -81,6 +81,17 @@ static void http_on_completed(void *context, struct MHD_Connection *connection, 
     *request = NULL;
 }
 
+static void http_on_connection(void *context, struct MHD_Connection *connection, void **peer,
+                               enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        pawl_peer_open(context, connection, (struct pawl_peer **)peer);
+    } else {
+        pawl_peer_close(*peer);
+        *peer = NULL;
+    }
+}
+
 static void http_on_log(void *context, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 static void http_on_log(void *context, const char *format, va_list arguments)
@@ -151,15 +162,16 @@ static uint16_t socket_port(int fd)
 
 static struct MHD_Daemon *daemon_start(struct pawl_http *http, int fd)
 {
-    return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_on_access,
-        http, MHD_OPTION_EXTERNAL_LOGGER, http_on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)PAWL_HTTP_CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(PAWL_HTTP_IDLE_MS / 1000),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PAWL_HTTP_HEADER_SIZE_MAX,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, http_on_target, http,
-        MHD_OPTION_UNESCAPE_CALLBACK, http_on_unescape, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-        http_on_completed, http, MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
+                            NULL, http_on_access, http, MHD_OPTION_EXTERNAL_LOGGER, http_on_log,
+                            NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned)PAWL_HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                            (unsigned)(PAWL_HTTP_IDLE_MS / 1000),
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PAWL_HTTP_HEADER_SIZE_MAX,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
+                            http_on_target, http, MHD_OPTION_UNESCAPE_CALLBACK, http_on_unescape,
+                            NULL, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, http,
+                            MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, http, MHD_OPTION_END);
 }
 
 static void http_free(struct pawl_http *http)

@@ -1,4 +1,3 @@
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,68 +243,24 @@ static enum MHD_Result exchange_send(struct pawl_exchange *exchange)
 
 /* Waiting for the engine ----------------------------------------------------------------- */
 
-static void watch_on_closed(uv_handle_t *handle)
-{
-    pawl_mem_free(handle->data);
-}
-
-static void exchange_unwatch(struct pawl_exchange *exchange)
-{
-    if (!exchange->watch) return;
-    exchange->watch->exchange = NULL;
-    uv_close((uv_handle_t *)&exchange->watch->poll, watch_on_closed);
-    exchange->watch = NULL;
-}
-
 static void exchange_wake(struct pawl_exchange *exchange, enum pawl_exchange_state state)
 {
     PAWL_ASSERT(exchange->state == PAWL_EXCHANGE_WAITING);
-    exchange_unwatch(exchange);
+    struct pawl_peer *peer = pawl_peer_of(exchange->connection);
+    if (peer) peer->waiting = NULL;
     exchange->token = 0;
     exchange->state = state;
     MHD_resume_connection(exchange->connection);
     pawl_http_run_soon(exchange->http);
 }
 
-/* A client that has only ended its own sending side still reads (nc -N does that), so
- * short calls are answered all the same. A long wait is given up: nobody keeps half a
- * connection open for minutes, and a closed one looks the same from here. */
-static void watch_on_event(uv_poll_t *poll_handle, int status, int events)
+void pawl_exchange_leave(struct pawl_exchange *exchange)
 {
-    (void)status;
-    (void)events;
-    struct pawl_watch *watch = poll_handle->data;
-    struct pawl_exchange *exchange = watch->exchange;
-    if (!exchange) return;
-
-    struct pollfd fd = { .events = POLLRDHUP };
-    if (uv_fileno((uv_handle_t *)poll_handle, &fd.fd) != 0 || poll(&fd, 1, 0) < 0) return;
-    bool is_closed = (fd.revents & (POLLHUP | POLLERR)) != 0;
-    if (!is_closed && exchange->request.op != PAWL_REQUEST_WAIT) {
-        exchange_unwatch(exchange);
-        return;
-    }
+    PAWL_ASSERT(exchange->state == PAWL_EXCHANGE_WAITING);
     struct pawl_http *http = exchange->http;
     http->counters.cancelled_total++;
     http->api->ops->cancel(http->api, exchange->token);
     exchange_wake(exchange, PAWL_EXCHANGE_GONE);
-}
-
-/* libmicrohttpd does not look at a suspended connection. */
-static void exchange_watch(struct pawl_exchange *exchange)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (!info) return;
-    struct pawl_watch *watch = PAWL_NEW(struct pawl_watch);
-    if (uv_poll_init(exchange->http->loop, &watch->poll, info->connect_fd) != 0) {
-        pawl_mem_free(watch);
-        return;
-    }
-    watch->poll.data = watch;
-    watch->exchange = exchange;
-    exchange->watch = watch;
-    if (uv_poll_start(&watch->poll, UV_DISCONNECT, watch_on_event) != 0) exchange_unwatch(exchange);
 }
 
 static void exchange_on_answer(void *context, const struct pawl_answer *answer)
@@ -361,9 +316,14 @@ static enum MHD_Result exchange_call(struct pawl_exchange *exchange,
         return exchange_send(exchange);
     }
 
+    struct pawl_peer *peer = pawl_peer_of(exchange->connection);
+    if (peer && pawl_peer_has_left(peer, &exchange->request)) {
+        exchange->http->counters.cancelled_total++;
+        return MHD_NO;
+    }
     exchange->state = PAWL_EXCHANGE_WAITING;
     MHD_suspend_connection(exchange->connection);
-    exchange_watch(exchange);
+    if (peer) peer->waiting = exchange;
     exchange->token = api->ops->call(api, &exchange->request, exchange_on_answer, exchange);
     PAWL_ASSERT(exchange->token != 0);
     /* The engine has its own copy. Nothing that the answer needs is in the body. */

@@ -9,8 +9,7 @@
  *                       +--our own answer------|--------------> ANSWERED
  *                                              +--client left-> GONE
  *
- * Only in WAITING is the connection suspended, does the engine know of it, and is its
- * socket watched by us.
+ * Only in WAITING is the connection suspended and does the engine know of it.
  */
 #ifndef PAWL_SIDECAR_IO_HTTP_INTERNAL_H
 #define PAWL_SIDECAR_IO_HTTP_INTERNAL_H
@@ -33,10 +32,16 @@ enum pawl_exchange_state {
 
 struct pawl_exchange;
 
-/* libuv closes handles later, so the watch outlives its exchange. */
-struct pawl_watch {
+/* One connection's socket, watched for its end. libmicrohttpd does not look at a
+ * suspended connection, and misses an end that comes together with the last bytes.
+ * libuv closes handles later, so a peer outlives its connection. */
+struct pawl_peer {
     uv_poll_t poll;
-    struct pawl_exchange *exchange; /* NULL: closing */
+    struct pawl_http *http;
+    struct MHD_Connection *connection;
+    struct pawl_exchange *waiting; /* the exchange that the engine works on */
+    bool stopped_sending;
+    bool gone;
 };
 
 struct pawl_exchange {
@@ -54,8 +59,7 @@ struct pawl_exchange {
     size_t drained_size; /* body bytes of a refused request, thrown away */
     bool refused;        /* `reply` stands although the body is still coming */
     struct pawl_request request;
-    uint64_t token;           /* WAITING: names the call to the engine */
-    struct pawl_watch *watch; /* WAITING */
+    uint64_t token; /* WAITING: names the call to the engine */
     struct pawl_http_reply reply;
 };
 
@@ -83,6 +87,19 @@ void pawl_exchange_free(struct pawl_exchange *exchange);
  * for us. */
 enum MHD_Result pawl_exchange_on_access(struct pawl_exchange *exchange, const char *method,
                                         const char *data, size_t *data_size);
+
+void pawl_peer_open(struct pawl_http *http, struct MHD_Connection *connection,
+                    struct pawl_peer **ret_peer);
+void pawl_peer_close(struct pawl_peer *peer);
+
+/* NULL: its socket could not be watched. */
+struct pawl_peer *pawl_peer_of(struct MHD_Connection *connection);
+
+/* True when nobody will read the answer to `request`. */
+bool pawl_peer_has_left(const struct pawl_peer *peer, const struct pawl_request *request);
+
+/* WAITING: take the call back from the engine, because nobody will read the answer. */
+void pawl_exchange_leave(struct pawl_exchange *exchange);
 
 /* WAITING: take the call back from the engine and answer 503. */
 void pawl_exchange_abort(struct pawl_exchange *exchange);

@@ -544,6 +544,32 @@ static void a_client_that_only_stops_sending_still_gets_a_short_answer(void **st
     free(answer);
 }
 
+static void a_request_that_can_never_become_whole_ends_soon(void **state)
+{
+    struct http_fake *fake = *state;
+    const char *const halves[] = { "GET", "\r\n\r\n",
+                                   "POST " V
+                                   "/N/start HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nhalf",
+                                   "\x16\x03\x01\x02", "GET * HTTP/1.1\r\nHost: x\r\n\r\n" };
+    enum { COUNT = sizeof halves / sizeof halves[0] };
+    int fds[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        fds[i] = http_client_connect(fake->port);
+        http_client_send(fds[i], halves[i], strlen(halves[i]));
+        shutdown(fds[i], SHUT_WR);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        char byte;
+        ssize_t got;
+        do {
+            got = recv(fds[i], &byte, 1, 0);
+        } while (got > 0);
+        if (got < 0) fail_msg("half %zu was kept open", i); /* the timeout of the client */
+        close(fds[i]);
+    }
+    assert_int_equal(fake->calls_total, 0);
+}
+
 static void many_clients_wait_at_once_and_all_are_answered(void **state)
 {
     struct http_fake *fake = *state;
@@ -682,6 +708,7 @@ int main(void)
         WITH_FAKE(pipelined_requests_are_answered_in_order),
         WITH_FAKE(a_client_that_leaves_while_it_waits_is_cancelled),
         WITH_FAKE(a_client_that_only_stops_sending_still_gets_a_short_answer),
+        WITH_FAKE(a_request_that_can_never_become_whole_ends_soon),
         WITH_FAKE(many_clients_wait_at_once_and_all_are_answered),
         WITH_FAKE(garbage_does_not_disturb_the_server),
         cmocka_unit_test(closing_answers_what_waits_with_503),

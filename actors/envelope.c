@@ -43,32 +43,6 @@ pawl_err pawl_inbox_body_unpack(struct pawl_bytes bytes, struct pawl_inbox_body 
     return PAWL_OK;
 }
 
-static void parent_write(struct pawl_buf *buf, const struct pawl_parent *parent)
-{
-    pawl_write_array(buf, 6);
-    pawl_write_bytes(buf, parent->app);
-    pawl_write_bytes(buf, parent->instance);
-    pawl_write_id(buf, parent->inc);
-    pawl_write_uint(buf, parent->gen);
-    pawl_write_uint(buf, parent->op_id);
-    pawl_write_uint(buf, parent->nonce);
-}
-
-static struct pawl_parent parent_read(struct pawl_reader *reader)
-{
-    struct pawl_parent parent;
-    uint32_t fields = pawl_read_array(reader, 16);
-    parent.app = pawl_read_bytes(reader);
-    parent.instance = pawl_read_bytes(reader);
-    parent.inc = pawl_read_id(reader);
-    parent.gen = (uint32_t)pawl_read_uint(reader, UINT32_MAX);
-    parent.op_id = (uint32_t)pawl_read_uint(reader, UINT32_MAX);
-    parent.nonce = pawl_read_uint(reader, UINT64_MAX);
-    for (uint32_t i = 6; i < fields; i++) pawl_read_skip(reader);
-    if (fields < 6 && reader->err == PAWL_OK) reader->err = PAWL_E_CORRUPT;
-    return parent;
-}
-
 struct pawl_bytes pawl_message_body_pack(struct pawl_arena *arena,
                                          const struct pawl_message_body *body)
 {
@@ -77,7 +51,7 @@ struct pawl_bytes pawl_message_body_pack(struct pawl_arena *arena,
     pawl_write_array(&buf, 4);
     pawl_write_uint(&buf, (uint64_t)body->kind);
     pawl_write_bytes(&buf, body->instance);
-    parent_write(&buf, &body->parent);
+    pawl_parent_encode(&buf, &body->parent);
     pawl_write_bytes(&buf, body->event);
     return envelope_take(arena, &buf);
 }
@@ -90,45 +64,23 @@ pawl_err pawl_message_body_unpack(struct pawl_bytes bytes, struct pawl_message_b
     uint32_t fields = pawl_read_array(&reader, 16);
     uint64_t kind = pawl_read_uint(&reader, PAWL_MESSAGE_TERMINATE);
     body.instance = pawl_read_bytes(&reader);
-    body.parent = parent_read(&reader);
+    struct pawl_bytes parent = pawl_read_raw(&reader);
     body.event = pawl_read_bytes(&reader);
     for (uint32_t i = 4; i < fields; i++) pawl_read_skip(&reader);
     pawl_err err = pawl_reader_finish(&reader);
     if (err != PAWL_OK) return err;
     if (fields < 4 || kind == 0 || pawl_bytes_is_absent(body.event)) return PAWL_E_CORRUPT;
+    if (pawl_parent_decode(parent, &body.parent) != PAWL_OK) return PAWL_E_CORRUPT;
     body.kind = (enum pawl_message_kind)kind;
     *ret_body = body;
     return PAWL_OK;
-}
-
-struct pawl_bytes pawl_parent_seal(struct pawl_arena *arena, const struct pawl_parent *parent)
-{
-    if (pawl_bytes_is_absent(parent->instance)) return PAWL_BYTES_ABSENT;
-    struct pawl_buf buf;
-    pawl_buf_init(&buf, ENVELOPE_SIZE_MAX);
-    parent_write(&buf, parent);
-    return envelope_take(arena, &buf);
-}
-
-pawl_err pawl_parent_open(struct pawl_bytes bytes, struct pawl_parent *ret_parent)
-{
-    if (bytes.size == 0) {
-        *ret_parent = (struct pawl_parent){ .op_id = 0 };
-        return PAWL_OK;
-    }
-    struct pawl_reader reader;
-    pawl_reader_init(&reader, bytes);
-    struct pawl_parent parent = parent_read(&reader);
-    pawl_err err = pawl_reader_finish(&reader);
-    if (err == PAWL_OK) *ret_parent = parent;
-    return err;
 }
 
 struct pawl_bytes pawl_parent_key(struct pawl_arena *arena, const struct pawl_parent *parent)
 {
     struct pawl_parent key = *parent;
     key.nonce = 0;
-    return pawl_parent_seal(arena, &key);
+    return pawl_parent_pack(arena, &key);
 }
 
 uint64_t pawl_op_nonce(struct pawl_id id, struct pawl_op op)

@@ -41,10 +41,8 @@ struct pawl_bytes pawl_message_body_pack(struct pawl_arena *arena,
 PAWL_MUST_USE pawl_err pawl_message_body_unpack(struct pawl_bytes bytes,
                                                 struct pawl_message_body *ret_body);
 
-/* The parent as stored in metadata, and the part of it that names the operation but
- * not its nonce (see CREATE in state/store.h). */
-struct pawl_bytes pawl_parent_seal(struct pawl_arena *arena, const struct pawl_parent *parent);
-PAWL_MUST_USE pawl_err pawl_parent_open(struct pawl_bytes bytes, struct pawl_parent *ret_parent);
+/* What of a parent names the operation, without its nonce (see CREATE in
+ * state/store.h). */
 struct pawl_bytes pawl_parent_key(struct pawl_arena *arena, const struct pawl_parent *parent);
 
 /* The nonce of an operation scheduled by the commit `id`. */

@@ -197,7 +197,7 @@ static void message_start_child(struct pawl_node *node, struct pawl_message *mes
         .name = pawl_arena_copy(arena, started.name),
         .version = pawl_arena_copy(arena, started.version),
         .input = pawl_arena_copy(arena, started.payload),
-        .parent = pawl_parent_seal(arena, &message->body.parent),
+        .parent = pawl_parent_pack(arena, &message->body.parent),
         .parent_key = pawl_parent_key(arena, &message->body.parent),
         .created_ms = node->now_ms,
         .replace_terminal = true,
@@ -250,7 +250,7 @@ static void terminate_on_loaded(struct pawl_node *node, struct pawl_call *call,
     if (!message) return;
     struct pawl_parent parent = { .op_id = 0 };
     bool is_child = reply->err == PAWL_OK
-                    && pawl_parent_open(reply->load.snapshot.metadata.parent, &parent) == PAWL_OK
+                    && pawl_parent_decode(reply->load.snapshot.metadata.parent, &parent) == PAWL_OK
                     && parent.nonce == message->body.parent.nonce
                     && pawl_bytes_is_equal(parent.instance, message->body.parent.instance);
     if (is_child)

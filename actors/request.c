@@ -161,7 +161,7 @@ void pawl_request_fill_state(struct pawl_bytes instance, const struct pawl_metad
                                                .updated_ms = metadata->updated_ms,
                                                .completed_ms = metadata->completed_ms,
                                                .custom_status = custom_status };
-    if (pawl_parent_open(metadata->parent, &parent) == PAWL_OK)
+    if (pawl_parent_decode(metadata->parent, &parent) == PAWL_OK)
         ret_state->parent_instance = parent.instance;
 }
 

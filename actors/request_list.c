@@ -235,7 +235,7 @@ static void purge_push(struct purge_job *job, struct pawl_bytes instance)
 static bool purge_is_child_of(const struct purge_item *parent, const struct pawl_metadata *metadata)
 {
     struct pawl_parent stored;
-    return pawl_parent_open(metadata->parent, &stored) == PAWL_OK
+    return pawl_parent_decode(metadata->parent, &stored) == PAWL_OK
            && pawl_bytes_is_equal(stored.instance, parent->instance)
            && pawl_id_is_equal(stored.inc, parent->inc);
 }

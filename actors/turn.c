@@ -334,11 +334,7 @@ static void turn_complete(struct pawl_workflow *workflow, struct pawl_turn_draft
     turn->status = status;
     turn->payloads.output = pawl_arena_copy(&turn->call->arena, output);
     if (failure->present) {
-        struct pawl_buf buf;
-        pawl_buf_init(&buf, PAWL_PAYLOAD_SIZE_MAX * 2);
-        pawl_failure_encode(&buf, failure);
-        turn->payloads.failure = pawl_arena_copy(&turn->call->arena, pawl_buf_view(&buf));
-        pawl_buf_deinit(&buf);
+        turn->payloads.failure = pawl_failure_pack(&turn->call->arena, failure);
     }
     turn_tell_parent(workflow, turn, output, failure);
 }
@@ -455,6 +451,8 @@ static const char *turn_check(struct pawl_workflow *workflow, const struct pawl_
             break;
         }
     }
+    if (done->actions_count > PAWL_TURN_ACTIONS_MAX)
+        return "the worker sent more actions in one turn than the limit allows (10000)";
     if (scheduled > PAWL_PENDING_OPS_MAX)
         return "more operations are pending than one workflow may have (10000): wait for some "
                "before scheduling more";

@@ -402,11 +402,7 @@ static void workflow_stall(struct pawl_node *node, struct pawl_workflow *workflo
     struct pawl_failure_view failure = { .present = true,
                                          .type = pawl_bytes_str(cause),
                                          .message = why };
-    struct pawl_buf buf;
-    pawl_buf_init(&buf, PAWL_PAYLOAD_SIZE_MAX);
-    pawl_failure_encode(&buf, &failure);
-    turn->payloads.failure = pawl_arena_copy(&turn->call->arena, pawl_buf_view(&buf));
-    pawl_buf_deinit(&buf);
+    turn->payloads.failure = pawl_failure_pack(&turn->call->arena, &failure);
     turn->status = PAWL_STATUS_STALLED;
     pawl_node_log(node, PAWL_LOG_WARN, "instance %.*s is stalled (%s): %.*s",
                   PAWL_BYTES_FMT(workflow->id), cause, PAWL_BYTES_FMT(why));

@@ -56,8 +56,7 @@ struct pawl_input {
     uint64_t nonce;
     enum pawl_event_kind kind;
     int32_t ref;
-    struct pawl_bytes body;  /* owned */
-    struct pawl_bytes event; /* encoded event, inside body */
+    struct pawl_bytes event; /* encoded event, behind the struct */
     struct pawl_id message;  /* acknowledge this message when consumed; zero: none */
     uint32_t message_partition;
 };
@@ -85,6 +84,7 @@ struct pawl_workflow {
 
     struct pawl_list inputs; /* pawl_input, in order of arrival */
     uint32_t inputs_count;
+    uint32_t terminates_count; /* inputs that end the instance */
     struct pawl_list controls;
     bool reload;     /* COMMITTING: read again afterwards, somebody else has delivered */
     bool clear_wake; /* the store holds a wake-up for which there is nothing to do */

@@ -49,7 +49,7 @@ pawl_err pawl_workflow_set_metadata(struct pawl_workflow *workflow,
     owned.version = pawl_bytes_dup(metadata->version);
     owned.request_id = PAWL_BYTES_ABSENT; /* the store's business only */
     owned.parent = pawl_bytes_dup(metadata->parent);
-    pawl_err err = pawl_parent_open(owned.parent, &parent);
+    pawl_err err = pawl_parent_decode(owned.parent, &parent);
     if (err != PAWL_OK) {
         metadata_free(&owned);
         return PAWL_E_CORRUPT;
@@ -157,22 +157,27 @@ int64_t pawl_workflow_next_timer_ms(const struct pawl_workflow *workflow)
 
 /* Inputs ------------------------------------------------------------------------------- */
 
+/* The input and the bytes it shows are one allocation. */
+static struct pawl_input *input_new(struct pawl_bytes event)
+{
+    struct pawl_input *input = pawl_mem_alloc(sizeof *input + event.size);
+    uint8_t *copy = (uint8_t *)(input + 1);
+    if (event.size) memcpy(copy, event.data, event.size);
+    input->event = pawl_bytes_make(copy, event.size);
+    return input;
+}
+
 static pawl_err input_add(struct pawl_workflow *workflow, struct pawl_input *input)
 {
-    struct pawl_inbox_body body;
     struct pawl_history_event event;
-    pawl_err err = pawl_inbox_body_unpack(input->body, &body);
-    if (err == PAWL_OK) err = pawl_history_event_decode(body.event, &event);
+    pawl_err err = pawl_history_event_decode(input->event, &event);
     if (err != PAWL_OK) {
-        pawl_bytes_free(input->body);
         pawl_mem_free(input);
         return PAWL_E_CORRUPT;
     }
-    input->gen = body.gen;
-    input->nonce = body.nonce;
-    input->event = body.event;
     input->kind = event.kind;
     input->ref = event.ref;
+    if (event.kind == PAWL_EVENT_EXECUTION_TERMINATED) workflow->terminates_count++;
     pawl_list_push_tail(&workflow->inputs, &input->link);
     workflow->inputs_count++;
     return PAWL_OK;
@@ -181,11 +186,14 @@ static pawl_err input_add(struct pawl_workflow *workflow, struct pawl_input *inp
 pawl_err pawl_workflow_add_row(struct pawl_workflow *workflow, uint32_t index,
                                struct pawl_id delivery, struct pawl_bytes body)
 {
-    struct pawl_input *input = PAWL_NEW(struct pawl_input);
+    struct pawl_inbox_body unpacked;
+    if (pawl_inbox_body_unpack(body, &unpacked) != PAWL_OK) return PAWL_E_CORRUPT;
+    struct pawl_input *input = input_new(unpacked.event);
     input->durable = true;
     input->index = index;
     input->delivery = delivery;
-    input->body = pawl_bytes_dup(body);
+    input->gen = unpacked.gen;
+    input->nonce = unpacked.nonce;
     return input_add(workflow, input);
 }
 
@@ -193,14 +201,11 @@ pawl_err pawl_workflow_add_result(struct pawl_workflow *workflow, uint32_t gen, 
                                   struct pawl_bytes event, struct pawl_id message,
                                   uint32_t message_partition)
 {
-    struct pawl_arena arena;
-    pawl_arena_init(&arena);
-    struct pawl_inbox_body body = { .gen = gen, .nonce = nonce, .event = event };
-    struct pawl_input *input = PAWL_NEW(struct pawl_input);
-    input->body = pawl_bytes_dup(pawl_inbox_body_pack(&arena, &body));
+    struct pawl_input *input = input_new(event);
+    input->gen = gen;
+    input->nonce = nonce;
     input->message = message;
     input->message_partition = message_partition;
-    pawl_arena_deinit(&arena);
     return input_add(workflow, input);
 }
 
@@ -209,7 +214,7 @@ void pawl_workflow_remove_input(struct pawl_workflow *workflow, struct pawl_inpu
     PAWL_ASSERT(workflow->inputs_count > 0);
     pawl_list_remove(&input->link);
     workflow->inputs_count--;
-    pawl_bytes_free(input->body);
+    if (input->kind == PAWL_EVENT_EXECUTION_TERMINATED) workflow->terminates_count--;
     pawl_mem_free(input);
 }
 
@@ -221,6 +226,7 @@ struct pawl_input *pawl_workflow_first_input(const struct pawl_workflow *workflo
 
 struct pawl_input *pawl_workflow_find_terminate(const struct pawl_workflow *workflow)
 {
+    if (workflow->terminates_count == 0) return NULL;
     struct pawl_list *link = workflow->inputs.next;
     for (; link != &workflow->inputs; link = link->next) {
         struct pawl_input *input = PAWL_CONTAINER_OF(link, struct pawl_input, link);

@@ -31,17 +31,17 @@ static struct pawl_result *result_new(const struct pawl_allocator *allocator)
 {
     struct pawl_result *result = allocator->alloc(allocator->context, sizeof *result);
     if (!result) return NULL;
-    *result = (struct pawl_result){ .message = "", .id = "" };
-    pawl_pool_init(&result->pool, allocator);
+    *result = (struct pawl_result){ .allocator = *allocator, .message = "", .id = "" };
+    pawl_pool_init(&result->pool, &result->allocator);
     return result;
 }
 
 void pawl_result_free(struct pawl_result *result)
 {
     if (!result) return;
-    const struct pawl_allocator *allocator = result->pool.allocator;
+    struct pawl_allocator allocator = result->allocator;
     pawl_pool_deinit(&result->pool);
-    allocator->free(allocator->context, result);
+    allocator.free(allocator.context, result);
 }
 
 static void copy_instances(struct pawl_result *result, const struct pawl_answer *answer,

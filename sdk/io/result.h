@@ -7,6 +7,7 @@
 #include "sdk/request.h"
 
 struct pawl_result {
+    struct pawl_allocator allocator; /* a copy: a result may outlive its client */
     struct pawl_pool pool;
     const char *message;
     const char *id;
@@ -18,7 +19,7 @@ struct pawl_result {
     struct pawl_history_item *history;
 };
 
-/* A deep copy of the answer to `request`; NULL: no memory. `allocator` must outlive it. */
+/* A deep copy of the answer to `request`; NULL: no memory. */
 struct pawl_result *pawl_result_from_answer(const struct pawl_allocator *allocator,
                                             const struct pawl_request *request,
                                             const struct pawl_answer *answer);

@@ -1,0 +1,329 @@
+/* Client against a sidecar that the test plays. The calls block, so each test makes them
+ * on a thread of its own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h> /* needs the four above */
+
+#include <pthread.h>
+
+#include "base/bytes.h"
+#include "fake_sidecar.h"
+#include "pawl/pawl.h"
+
+struct fixture {
+    struct fake_sidecar fake;
+    struct pawl_client *client;
+    pthread_t thread;
+    pawl_err (*call)(struct pawl_client *client, struct pawl_result **ret_result);
+    pawl_err err;
+    struct pawl_result *result;
+};
+
+static struct fixture *fixture;
+
+static int setup(void **state)
+{
+    fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
+    fake_open(&fixture->fake);
+    struct pawl_client_options options = { .endpoint = fixture->fake.url, .app_id = "shop" };
+    assert_int_equal(pawl_client_new(&options, &fixture->client), PAWL_OK);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    pawl_result_free(fixture->result);
+    pawl_client_free(fixture->client);
+    fake_close(&fixture->fake);
+    free(fixture);
+    return 0;
+}
+
+static void *call_main(void *argument)
+{
+    (void)argument;
+    fixture->err = fixture->call(fixture->client, &fixture->result);
+    return NULL;
+}
+
+static void begin(pawl_err (*call)(struct pawl_client *client, struct pawl_result **ret_result))
+{
+    fixture->call = call;
+    assert_int_equal(pthread_create(&fixture->thread, NULL, call_main, NULL), 0);
+}
+
+static pawl_err end(void)
+{
+    pthread_join(fixture->thread, NULL);
+    return fixture->err;
+}
+
+static const struct pawl_request_frame *expect_request(enum pawl_request_op op)
+{
+    const struct pawl_request_frame *frame =
+        &fake_expect(&fixture->fake, PAWL_FRAME_REQUEST)->request;
+    assert_int_equal(frame->request.op, op);
+    return frame;
+}
+
+static void send_answer(uint64_t token, struct pawl_answer answer)
+{
+    struct pawl_frame frame = { .type = PAWL_FRAME_ANSWER };
+    frame.answer = (struct pawl_answer_frame){ .token = token, .answer = answer };
+    fake_send(&fixture->fake, &frame);
+    fake_serve(&fixture->fake, 0);
+}
+
+/* ------------------------------------------------------------------------------------- */
+
+static pawl_err start_order(struct pawl_client *client, struct pawl_result **ret_result)
+{
+    struct pawl_start start = { .name = "order", .input = pawl_text("in") };
+    return pawl_client_start(client, &start, ret_result);
+}
+
+static void start_chooses_an_id_and_a_request_id(void **state)
+{
+    (void)state;
+    begin(start_order);
+    const struct pawl_hello *hello = &fake_expect(&fixture->fake, PAWL_FRAME_HELLO)->hello;
+    assert_int_equal(hello->workflows_count + hello->activities_count, 0);
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_START);
+    assert_true(pawl_bytes_is_str(frame->request.name, "order"));
+    assert_true(pawl_bytes_is_str(frame->request.payload, "in"));
+    assert_int_equal(frame->request.reuse, PAWL_REUSE_TERMINAL);
+    assert_int_equal(frame->request.instance.size, 32);
+    assert_int_equal(frame->request.request_id.size, 32);
+    send_answer(frame->token, (struct pawl_answer){ .instance = frame->request.instance });
+    assert_int_equal(end(), PAWL_OK);
+    assert_true(pawl_bytes_is_str(frame->request.instance, pawl_result_id(fixture->result)));
+    assert_int_equal(fixture->fake.turn_credit, 0); /* a client does no work */
+}
+
+static void a_start_whose_answer_was_lost_is_sent_again_as_the_same_request(void **state)
+{
+    (void)state;
+    begin(start_order);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    struct pawl_request first = expect_request(PAWL_REQUEST_START)->request;
+    fake_drop(&fixture->fake);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_START);
+    assert_true(pawl_bytes_is_equal(first.request_id, frame->request.request_id));
+    assert_true(pawl_bytes_is_equal(first.instance, frame->request.instance));
+    send_answer(frame->token, (struct pawl_answer){ .instance = frame->request.instance });
+    assert_int_equal(end(), PAWL_OK);
+}
+
+static pawl_err purge_one(struct pawl_client *client, struct pawl_result **ret_result)
+{
+    return pawl_client_purge(client, "i-1", true, false, ret_result);
+}
+
+static void a_purge_whose_answer_was_lost_is_unknown(void **state)
+{
+    (void)state;
+    begin(purge_one);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    assert_true(expect_request(PAWL_REQUEST_PURGE)->request.recursive);
+    fake_drop(&fixture->fake);
+    assert_int_equal(end(), PAWL_E_UNKNOWN);
+    assert_non_null(strstr(pawl_result_message(fixture->result), "connection was lost"));
+}
+
+static pawl_err wait_for_end(struct pawl_client *client, struct pawl_result **ret_result)
+{
+    return pawl_client_wait(client, "i-1", PAWL_FOR_COMPLETION, 50000, ret_result);
+}
+
+static struct pawl_instance_state make_state(void)
+{
+    return (struct pawl_instance_state){
+        .instance = PAWL_BYTES_LITERAL("i-1"),
+        .name = PAWL_BYTES_LITERAL("order"),
+        .status = PAWL_STATUS_FAILED,
+        .gen = 2,
+        .history_count = 9,
+        .created_ms = 1000,
+        .custom_status = PAWL_BYTES_LITERAL("half"),
+        .output = PAWL_BYTES_LITERAL(""),
+        .failure = { .present = true,
+                     .type = PAWL_BYTES_LITERAL("Bad"),
+                     .message = PAWL_BYTES_LITERAL("very bad") },
+    };
+}
+
+static void wait_returns_the_state_with_all_its_parts(void **state)
+{
+    (void)state;
+    begin(wait_for_end);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_WAIT);
+    assert_int_equal(frame->request.wait_for, PAWL_WAIT_COMPLETED);
+    assert_true(frame->request.timeout_ms > 40000);
+    assert_true(frame->request.timeout_ms <= 50000);
+    assert_true(frame->request.with_payloads);
+    struct pawl_instance_state one = make_state();
+    send_answer(frame->token,
+                (struct pawl_answer){ .reached = true, .states_count = 1, .states = &one });
+    assert_int_equal(end(), PAWL_OK);
+    const struct pawl_instance *instance = pawl_result_instance(fixture->result);
+    assert_non_null(instance);
+    assert_string_equal(instance->id, "i-1");
+    assert_string_equal(instance->version, "");
+    assert_int_equal(instance->status, PAWL_STATUS_FAILED);
+    assert_true(pawl_status_has_ended(instance->status));
+    assert_int_equal(instance->generation, 2);
+    assert_string_equal(pawl_as_text(instance->custom_status), "half");
+    assert_true(instance->input.data == NULL);
+    assert_true(instance->output.data != NULL);
+    assert_string_equal(instance->failure->type, "Bad");
+    assert_null(instance->failure->cause);
+}
+
+static void a_wait_for_nobody_is_not_found(void **state)
+{
+    (void)state;
+    begin(wait_for_end);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_WAIT);
+    send_answer(frame->token, (struct pawl_answer){ .err = PAWL_E_NOT_FOUND,
+                                                    .message = PAWL_BYTES_LITERAL("no 'i-1'") });
+    assert_int_equal(end(), PAWL_E_NOT_FOUND);
+    assert_string_equal(pawl_result_message(fixture->result), "no 'i-1'");
+    assert_string_equal(pawl_result_id(fixture->result), "i-1");
+}
+
+static void a_wait_goes_on_until_its_own_time_is_up(void **state)
+{
+    (void)state;
+    begin(wait_for_end);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    struct pawl_instance_state one = make_state();
+    one.status = PAWL_STATUS_RUNNING;
+    /* Unreached, as after the sidecar's longest wait: asked again. */
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_WAIT);
+    send_answer(frame->token, (struct pawl_answer){ .states_count = 1, .states = &one });
+    frame = expect_request(PAWL_REQUEST_WAIT);
+    send_answer(frame->token,
+                (struct pawl_answer){ .reached = true, .states_count = 1, .states = &one });
+    assert_int_equal(end(), PAWL_OK);
+}
+
+static pawl_err look_once(struct pawl_client *client, struct pawl_result **ret_result)
+{
+    return pawl_client_wait(client, "i-1", PAWL_FOR_START, 0, ret_result);
+}
+
+static void an_unreached_wait_is_a_timeout_with_the_present_state(void **state)
+{
+    (void)state;
+    begin(look_once);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_WAIT);
+    assert_int_equal(frame->request.wait_for, PAWL_WAIT_STARTED);
+    struct pawl_instance_state one = make_state();
+    one.status = PAWL_STATUS_PENDING;
+    send_answer(frame->token, (struct pawl_answer){ .states_count = 1, .states = &one });
+    assert_int_equal(end(), PAWL_E_TIMEOUT);
+    assert_int_equal(pawl_result_instance(fixture->result)->status, PAWL_STATUS_PENDING);
+}
+
+static pawl_err read_history(struct pawl_client *client, struct pawl_result **ret_result)
+{
+    return pawl_client_history(client, "i-1", 5, 10, ret_result);
+}
+
+static void history_is_decoded_item_by_item(void **state)
+{
+    (void)state;
+    begin(read_history);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_HISTORY);
+    assert_int_equal(frame->request.from, 5);
+    assert_int_equal(frame->request.limit, 10);
+    struct pawl_history_event event = pawl_history_event_make(PAWL_EVENT_TASK_SCHEDULED, 77);
+    event.id = 3;
+    event.name = PAWL_BYTES_LITERAL("charge");
+    event.payload = PAWL_BYTES_LITERAL("12");
+    struct pawl_bytes events[] = { pawl_history_event_pack(&fixture->fake.arena, &event) };
+    send_answer(frame->token,
+                (struct pawl_answer){ .events_total = 6, .events_count = 1, .events = events });
+    assert_int_equal(end(), PAWL_OK);
+    assert_int_equal(pawl_result_history_count(fixture->result), 1);
+    assert_int_equal(pawl_result_history_total(fixture->result), 6);
+    const struct pawl_history_item *item = pawl_result_history(fixture->result);
+    assert_int_equal(item->index, 5);
+    assert_string_equal(item->kind, "TaskScheduled");
+    assert_string_equal(item->name, "charge");
+    assert_string_equal(pawl_as_text(item->payload), "12");
+    assert_int_equal(item->id, 3);
+    assert_int_equal(item->answers, -1);
+}
+
+static void a_bad_argument_is_told_without_asking_anybody(void **state)
+{
+    (void)state;
+    struct pawl_start start = { .name = "" };
+    assert_int_equal(pawl_client_start(fixture->client, &start, &fixture->result), PAWL_E_INVALID);
+    assert_string_not_equal(pawl_result_message(fixture->result), "");
+}
+
+static pawl_err get_one(struct pawl_client *client, struct pawl_result **ret_result)
+{
+    return pawl_client_get(client, "i-1", ret_result);
+}
+
+static void a_refused_client_reports_the_reason(void **state)
+{
+    (void)state;
+    fixture->fake.answer_hello = false;
+    begin(get_one);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    struct pawl_frame refused = { .type = PAWL_FRAME_REFUSED };
+    refused.refused =
+        (struct pawl_refused){ .err = PAWL_E_DENIED, .message = PAWL_BYTES_LITERAL("bad token") };
+    fake_send(&fixture->fake, &refused);
+    fake_until(&fixture->fake, &fixture->fake.closed_count, 1);
+    assert_int_equal(end(), PAWL_E_DENIED);
+    assert_string_equal(pawl_result_message(fixture->result), "bad token");
+}
+
+static void without_a_sidecar_a_call_is_unavailable_and_says_where(void **state)
+{
+    (void)state;
+    struct pawl_client_options options = { .endpoint = "tcp://127.0.0.1:1", .timeout_ms = 300 };
+    struct pawl_client *client;
+    assert_int_equal(pawl_client_new(&options, &client), PAWL_OK);
+    assert_int_equal(pawl_client_get(client, "i-1", &fixture->result), PAWL_E_UNAVAILABLE);
+    assert_non_null(strstr(pawl_result_message(fixture->result), "tcp://127.0.0.1:1"));
+    pawl_client_free(client);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(start_chooses_an_id_and_a_request_id),
+        TEST(a_start_whose_answer_was_lost_is_sent_again_as_the_same_request),
+        TEST(a_purge_whose_answer_was_lost_is_unknown),
+        TEST(wait_returns_the_state_with_all_its_parts),
+        TEST(a_wait_for_nobody_is_not_found),
+        TEST(a_wait_goes_on_until_its_own_time_is_up),
+        TEST(an_unreached_wait_is_a_timeout_with_the_present_state),
+        TEST(history_is_decoded_item_by_item),
+        TEST(a_bad_argument_is_told_without_asking_anybody),
+        TEST(a_refused_client_reports_the_reason),
+        TEST(without_a_sidecar_a_call_is_unavailable_and_says_where),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/rng.h"
@@ -133,7 +134,8 @@ static void random_text_is_parsed_or_refused_within_its_bounds(void **state)
     pawl_rng_init(&rng, 1);
     for (int round = 0; round < 50000; round++) {
         char text[64];
-        (void)strcpy(text, pawl_rng_below(&rng, 2) ? "redis://" : "redis+unix:///");
+        (void)snprintf(text, sizeof text, "%s",
+                       pawl_rng_below(&rng, 2) ? "redis://" : "redis+unix:///");
         size_t size = strlen(text);
         size_t end = size + pawl_rng_below(&rng, 40);
         while (size < end) text[size++] = letters[pawl_rng_below(&rng, sizeof letters - 1)];

@@ -205,18 +205,17 @@ void pawl_mem_query(const struct pawl_mem_partition *partition, const struct paw
 
     const struct pawl_mem_instance *scanned = NULL;
     uint32_t scanned_count = 0;
-    for (const struct pawl_mem_instance *instance = query_first(partition, query);
-         instance && instance->metadata.created_ms >= query->created_from_ms;
-         instance = query_next(instance)) {
-        if (reply->query.rows_count == query->limit || scanned_count == query->scan_max) {
-            reply->query.more = scanned != NULL;
-            break;
-        }
+    const struct pawl_mem_instance *instance = query_first(partition, query);
+    while (instance && instance->metadata.created_ms >= query->created_from_ms) {
+        if (reply->query.rows_count == query->limit || scanned_count == query->scan_max) break;
         if (query_matches(query, instance)) query_row_add(instance, arena, reply);
         scanned = instance;
         scanned_count++;
+        instance = query_next(instance);
     }
-    if (!reply->query.more) return;
+    bool is_at_end = !instance || instance->metadata.created_ms < query->created_from_ms;
+    if (is_at_end || !scanned) return;
+    reply->query.more = true;
     reply->query.scanned_created_ms = scanned->metadata.created_ms;
     reply->query.scanned_instance = pawl_arena_copy(arena, scanned->id);
 }

@@ -10,9 +10,9 @@
 struct pawl_store_config {
     uv_loop_t *loop; /* replies arrive on its thread */
     const char *url; /* mem:// , sqlite:///path , redis://… , unix path: redis+unix:///path?db=1 */
-    const char *app; /* valid app id */
-    const char *namespace_; /* valid namespace */
-    uint32_t partitions;    /* wanted; an existing state with another number is an error */
+    const char *app;         /* valid app id */
+    const char *namespace_;  /* valid namespace */
+    uint32_t partitions;     /* wanted; an existing state with another number is an error */
     const char *synchronous; /* SQLite: "full" (default when NULL), "normal", "off" */
     pawl_store_on_reply *on_reply;
     /* The store became reachable (again) or went away; may be NULL. `why` is for the
@@ -32,8 +32,7 @@ PAWL_MUST_USE pawl_err pawl_store_open(const struct pawl_store_config *config,
 
 /* The three backends behind it; same contract. */
 PAWL_MUST_USE pawl_err pawl_store_mem_open(const struct pawl_store_config *config,
-                                           struct pawl_store **ret_store,
-                                           const char **ret_message);
+                                           struct pawl_store **ret_store, const char **ret_message);
 PAWL_MUST_USE pawl_err pawl_store_sqlite_open(const struct pawl_store_config *config,
                                               struct pawl_store **ret_store,
                                               const char **ret_message);

@@ -135,6 +135,19 @@ static bool failure_is_general(int code)
     }
 }
 
+/* The instance a request is about; absent: the whole partition. */
+static struct pawl_bytes instance_of(const struct pawl_store_request *request)
+{
+    switch (request->op) {
+    case PAWL_STORE_CREATE: return request->create.instance;
+    case PAWL_STORE_LOAD: return request->load.instance;
+    case PAWL_STORE_COMMIT: return request->commit.instance;
+    case PAWL_STORE_DELIVER: return request->deliver.instance;
+    case PAWL_STORE_PURGE: return request->purge.instance;
+    default: return PAWL_BYTES_ABSENT;
+    }
+}
+
 static void job_fail(struct job *job, pawl_err err, const char *why)
 {
     job->reply = (struct pawl_store_reply){ .token = job->request.token,
@@ -143,6 +156,14 @@ static void job_fail(struct job *job, pawl_err err, const char *why)
                                             .err = err };
     job->reply.message = pawl_arena_copy(&job->arena, pawl_bytes_str(why));
     job->is_settled = true;
+}
+
+static void job_corrupt(struct job *job, const char *why)
+{
+    struct pawl_bytes instance = instance_of(&job->request);
+    job_fail(job, PAWL_E_CORRUPT, why);
+    job->reply.message = pawl_arena_printf(&job->arena, "partition %u, instance \"%.*s\": %s",
+                                           job->request.partition, PAWL_BYTES_FMT(instance), why);
 }
 
 static void jobs_fail(struct pawl_list *jobs, pawl_err err, const char *why)
@@ -210,7 +231,7 @@ static enum attempt batch_attempt(struct sqlite_store *self, struct pawl_list *j
     struct job *broken = jobs_run(db, jobs);
     if (broken && failure_is_general(db->failed)) return refuse_all(self, jobs, PAWL_E_UNAVAILABLE);
     if (broken) {
-        job_fail(broken, PAWL_E_CORRUPT, db->message);
+        job_corrupt(broken, db->message);
         roll_back(db);
         return ATTEMPT_AGAIN;
     }

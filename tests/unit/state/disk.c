@@ -15,6 +15,8 @@ static void on_reply(void *context, const struct pawl_store_reply *reply)
     disk->replied[reply->token] = true;
     disk->errs[reply->token] = reply->err;
     disk->replies_count++;
+    if (!pawl_bytes_is_absent(reply->message))
+        snprintf(disk->text, sizeof disk->text, "%.*s", PAWL_BYTES_FMT(reply->message));
     if (reply->op == PAWL_STORE_ACQUIRE && reply->err == PAWL_OK)
         disk->epoch = reply->acquire.epoch;
     if (disk->on_reply) disk->on_reply(disk, reply);

@@ -22,6 +22,7 @@ struct disk {
     uint32_t replies_count;
     pawl_err errs[DISK_REPLIES_MAX]; /* by token */
     bool replied[DISK_REPLIES_MAX];
+    char text[256]; /* message of the last reply that had one */
     uint64_t epoch; /* of the last ACQUIRE */
     void (*on_reply)(struct disk *disk, const struct pawl_store_reply *reply); /* may be NULL */
     void *context;

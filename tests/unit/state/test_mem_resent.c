@@ -65,7 +65,7 @@ static void a_request_sent_again_changes_nothing(void **state)
     pawl_arena_init(&arena);
     suite_generator_init(&generator, 4, mem);
     suite_generator_use(&generator, 0, 1);
-    for (int i = 0; i < 6000; i++) {
+    for (int i = 0; i < 2000; i++) {
         pawl_arena_reset(&arena);
         struct pawl_store_request request = suite_generate(&generator);
         send_twice(&request);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,6 +101,43 @@ static void a_killed_process_leaves_whole_operations_and_all_it_acknowledged(voi
     }
 }
 
+/* Together ------------------------------------------------------------------------- */
+
+static int64_t log_size(const struct disk *disk)
+{
+    char path[160];
+    struct stat info;
+    snprintf(path, sizeof path, "%s-wal", disk->path);
+    return stat(path, &info) == 0 ? (int64_t)info.st_size : 0;
+}
+
+/* How much the log grows by 64 requests with so many in each flush. */
+static int64_t log_growth(struct disk *disk, uint32_t per_flush)
+{
+    void *made;
+    world_setup(&made);
+    assert_int_equal(disk_open(disk), PAWL_OK);
+    int64_t before = log_size(disk);
+    for (uint32_t i = 0; i < 64; i++) {
+        char name[16];
+        instance_name(name, i);
+        disk_submit(disk, world_create(made, name), i);
+        if ((i + 1) % per_flush == 0) disk_wait(disk, i + 1);
+    }
+    int64_t growth = log_size(disk) - before;
+    disk_close(disk);
+    unlink(disk->path);
+    world_teardown(&made);
+    return growth;
+}
+
+static void requests_of_one_flush_share_one_transaction(void **state)
+{
+    int64_t alone = log_growth(*state, 1), together = log_growth(*state, 64);
+    assert_true(together > 0);
+    assert_true(alone > together * 8);
+}
+
 /* A full disk ---------------------------------------------------------------------- */
 
 static void file_size_limit(rlim_t size)
@@ -167,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_killed_process_leaves_whole_operations_and_all_it_acknowledged),
+        T(requests_of_one_flush_share_one_transaction),
         T(a_full_disk_is_reported_and_used_again_when_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

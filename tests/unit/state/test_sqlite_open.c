@@ -189,7 +189,7 @@ static void a_url_without_a_full_path_is_refused(void **state)
     assert_refused(disk, PAWL_E_INVALID, "\"full\", \"normal\" or \"off\"");
 }
 
-/* An overwritten page in the middle: other requests of the same moment are answered. */
+/* In the middle of a transaction, whose other requests are answered all the same. */
 static void a_damaged_row_is_named_and_hurts_no_other_instance(void **state)
 {
     struct disk *disk = *state;
@@ -209,6 +209,7 @@ static void a_damaged_row_is_named_and_hurts_no_other_instance(void **state)
     assert_int_equal(disk->errs[0], PAWL_OK);
     assert_int_equal(disk->errs[1], PAWL_E_CORRUPT);
     assert_int_equal(disk->errs[2], PAWL_OK);
+    assert_non_null(strstr(disk->text, "instance \"broken\": table instance, column inc"));
     disk_close(disk);
     assert_int_equal(disk_sql(disk, "SELECT count(*) FROM instance"), 3);
     assert_int_equal(disk_sql(disk, "SELECT count(*) FROM reminder"), 3);

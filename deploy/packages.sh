@@ -1,0 +1,57 @@
+# Which Debian packages Pawl needs, and how to get them. For bash scripts that stand at
+# the root of the project; sourced, not run.
+
+# To build and run it.
+build_packages=(
+    gcc libc6-dev cmake ninja-build pkg-config
+    libnng-dev libuv1-dev libhiredis-dev libmsgpack-dev libsodium-dev libsqlite3-dev
+    libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libcyaml-dev
+)
+
+# To check it as well.
+check_packages=(
+    "${build_packages[@]}" ccache clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
+    libcmocka-dev redis-server python3 jq curl git
+)
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]
+}
+
+# Debian starts a service when its package is installed. The tests start Redis servers
+# of their own; one more on the machine's port would only be in somebody's way.
+policy=/usr/sbin/policy-rc.d
+policy_is_ours=no
+forbid_services() {
+    [ -e "$policy" ] && return
+    policy_is_ours=yes
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+}
+# Call it when the script ends, too: an interrupted installation must not leave the
+# policy behind.
+allow_services() {
+    [ "$policy_is_ours" = no ] || rm -f "$policy"
+    policy_is_ours=no
+}
+
+# install_missing PACKAGE…: as root, install what is not there; for others, say what is
+# missing and fail.
+install_missing() {
+    command -v dpkg-query >/dev/null || return 0 # not Debian: CMake will name what is missing
+    local missing=() package
+    for package in "$@"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        echo "missing packages; install them with: sudo apt-get install ${missing[*]}" >&2
+        return 1
+    fi
+    echo "== installing ${missing[*]}"
+    forbid_services
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q
+    apt-get install -q -y --no-install-recommends "${missing[@]}"
+    allow_services
+}

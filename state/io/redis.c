@@ -80,6 +80,8 @@ struct redis_store {
     uv_timer_t tick; /* while connected or connecting */
     uv_timer_t soon; /* to answer without being inside submit */
     uint64_t ticked_ms;
+    uint64_t progress_ms; /* bytes went either way */
+    size_t unsent_size;   /* at the last tick */
     uint32_t timers_open;
     bool is_closing;
     bool is_calling; /* inside on_reply */
@@ -176,13 +178,26 @@ static void fail_waiting(struct redis_store *store, pawl_err err, const char *wh
         request_fail(store, take_waiting(store), err, why);
 }
 
+/* The server forgot our scripts. What it answers meanwhile on the same partition was
+ * applied out of turn, so the earlier one is refused rather than applied late. */
+static void answer_overtaken(struct redis_store *store, uint32_t partition)
+{
+    if (pawl_list_is_empty(&store->again)) return;
+    for (struct redis_request *request = take_again(store, partition, false); request;
+         request = take_again(store, partition, false))
+        request_fail(store, request, PAWL_E_UNAVAILABLE,
+                     "Redis lost its script cache while requests were on their way");
+}
+
 /* Requests at the front of in_flight that need no reply from Redis. */
 static void settle(struct redis_store *store)
 {
     for (;;) {
         struct redis_request *request = first_of(&store->in_flight);
         if (!request || !request->local_err) return;
-        request_fail(store, take_in_flight(store), request->local_err, "");
+        (void)take_in_flight(store);
+        answer_overtaken(store, request->partition);
+        request_fail(store, request, request->local_err, "");
     }
 }
 
@@ -256,6 +271,21 @@ static void store_lose(struct redis_store *store, const char *why)
     store_check(store);
 }
 
+/* Replies come in order, so any bytes that arrive belong to the oldest request: a slow
+ * transfer or a busy server is not a dead one. */
+static bool request_is_late(struct redis_store *store, uint64_t now_ms)
+{
+    size_t unsent_size = pawl_redis_conn_unsent(store->conn);
+    if (unsent_size != store->unsent_size) store->progress_ms = now_ms;
+    store->unsent_size = unsent_size;
+
+    const struct redis_request *oldest = first_of(&store->in_flight);
+    if (!oldest) return false;
+    uint64_t since_ms = oldest->written_ms;
+    if (store->progress_ms > since_ms) since_ms = store->progress_ms;
+    return now_ms - since_ms >= store->timeout_ms;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct redis_store *store = timer->data;
@@ -273,8 +303,7 @@ static void on_tick(uv_timer_t *timer)
         return;
     }
     settle(store);
-    const struct redis_request *oldest = first_of(&store->in_flight);
-    if (!oldest || now_ms - oldest->written_ms < store->timeout_ms) return;
+    if (!request_is_late(store, now_ms)) return;
     (void)snprintf(why, sizeof why, "Redis at %s: no reply within %u ms", store->url.text,
                    (unsigned)store->timeout_ms);
     store_lose(store, why);
@@ -365,17 +394,6 @@ static void on_hello_value(struct redis_store *store, const struct pawl_redis_va
     store_pump(store);
 }
 
-/* The server forgot our scripts. What it answers meanwhile on the same partition was
- * applied out of turn, so the earlier one is refused rather than applied late. */
-static void answer_overtaken(struct redis_store *store, uint32_t partition)
-{
-    if (pawl_list_is_empty(&store->again)) return;
-    for (struct redis_request *request = take_again(store, partition, false); request;
-         request = take_again(store, partition, false))
-        request_fail(store, request, PAWL_E_UNAVAILABLE,
-                     "Redis lost its script cache while requests were on their way");
-}
-
 /* This server is not, or no more, the one that may be written to; the address may lead to
  * another one by now. */
 static bool error_is_wrong_server(struct pawl_bytes text)
@@ -431,6 +449,7 @@ static void on_value(void *context, const struct pawl_redis_value *value, struct
 static void on_read(void *context)
 {
     struct redis_store *store = context;
+    store->progress_ms = uv_now(store->loop);
     if (store->state != REDIS_READY) return;
     if (store->is_leaving && store->in_flight_count == 0) {
         char why[400];

@@ -17,7 +17,7 @@
 #include "state/io/backends.h"
 
 struct pawl_redis_options {
-    uint32_t timeout_ms;  /* PAWL_STORE_TIMEOUT_MS */
+    uint32_t timeout_ms;  /* PAWL_STORE_TIMEOUT_MS; for as long no byte went either way */
     uint32_t waiting_max; /* PAWL_STORE_WAITING_MAX */
 };
 

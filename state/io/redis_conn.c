@@ -246,6 +246,11 @@ bool pawl_redis_conn_is_writable(const struct pawl_redis_conn *conn)
     return conn->connected && !conn->closed && !conn->writing;
 }
 
+size_t pawl_redis_conn_unsent(const struct pawl_redis_conn *conn)
+{
+    return conn->handle_open ? uv_stream_get_write_queue_size(&conn->stream) : 0;
+}
+
 struct pawl_buf *pawl_redis_conn_out(struct pawl_redis_conn *conn)
 {
     return &conn->out;

@@ -45,6 +45,9 @@ bool pawl_redis_conn_is_writable(const struct pawl_redis_conn *conn);
 /* Bytes for the next flush; append only while the connection is writable. */
 struct pawl_buf *pawl_redis_conn_out(struct pawl_redis_conn *conn);
 
+/* Bytes flushed and not yet taken by the kernel. */
+size_t pawl_redis_conn_unsent(const struct pawl_redis_conn *conn);
+
 void pawl_redis_conn_flush(struct pawl_redis_conn *conn);
 
 /* One command, formatted onto `out`. */

@@ -32,6 +32,7 @@ struct fake {
     const char *answer; /* to requests */
     bool close_on_request;
     bool byte_by_byte;
+    uint32_t byte_ms; /* and so long between them */
     uint32_t connections;
     uint32_t requests;
     uint32_t sources; /* requests that came with the script's source */
@@ -39,7 +40,7 @@ struct fake {
 
 struct peer {
     uv_pipe_t pipe;
-    uv_idle_t idle; /* one byte per turn of the loop */
+    uv_timer_t drip; /* one byte each time */
     struct fake *fake;
     struct pawl_redis_reader *reader;
     char in[65536];
@@ -63,14 +64,14 @@ static void peer_close(struct peer *peer)
 {
     if (uv_is_closing((uv_handle_t *)&peer->pipe)) return;
     uv_close((uv_handle_t *)&peer->pipe, on_peer_closed);
-    uv_close((uv_handle_t *)&peer->idle, on_peer_closed);
+    uv_close((uv_handle_t *)&peer->drip, on_peer_closed);
 }
 
-static void on_idle(uv_idle_t *idle)
+static void on_drip(uv_timer_t *drip)
 {
-    struct peer *peer = idle->data;
+    struct peer *peer = drip->data;
     if (peer->out_size == 0) {
-        (void)uv_idle_stop(idle);
+        (void)uv_timer_stop(drip);
         return;
     }
     uv_buf_t buf = uv_buf_init(peer->out, 1);
@@ -86,7 +87,8 @@ static void peer_say(struct peer *peer, const char *text)
         assert_true(peer->out_size + size <= sizeof peer->out);
         memcpy(peer->out + peer->out_size, text, size);
         peer->out_size += size;
-        (void)uv_idle_start(&peer->idle, on_idle);
+        if (!uv_is_active((uv_handle_t *)&peer->drip))
+            (void)uv_timer_start(&peer->drip, on_drip, 0, peer->fake->byte_ms);
         return;
     }
     uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)size);
@@ -154,10 +156,10 @@ static void on_connection(uv_stream_t *listener, int status)
     peer->fake->connections++;
     peer->reader = pawl_redis_reader_new();
     peer->pipe.data = peer;
-    peer->idle.data = peer;
+    peer->drip.data = peer;
     peer->handles = 2;
     assert_int_equal(uv_pipe_init(listener->loop, &peer->pipe, 0), 0);
-    assert_int_equal(uv_idle_init(listener->loop, &peer->idle), 0);
+    assert_int_equal(uv_timer_init(listener->loop, &peer->drip), 0);
     assert_int_equal(uv_accept(listener, (uv_stream_t *)&peer->pipe), 0);
     assert_int_equal(uv_read_start((uv_stream_t *)&peer->pipe, on_peer_alloc, on_peer_read), 0);
 }
@@ -172,6 +174,7 @@ static void begin(void)
         .script_load = "$40\r\n" SHA "\r\n",
         .schema = "*2\r\n$1\r\n1\r\n$1\r\n4\r\n",
         .answer = "*1\r\n$2\r\nOK\r\n",
+        .byte_ms = 1,
     };
     assert_non_null(mkdtemp(fake.folder));
     (void)snprintf(fake.url, sizeof fake.url, "redis+unix://%s/s", fake.folder);
@@ -324,6 +327,19 @@ static void a_connection_that_ends_under_requests_makes_all_of_them_unknown_in_o
     finish();
 }
 
+static void a_reply_that_trickles_in_is_slow_and_not_lost(void **state)
+{
+    (void)state;
+    begin();
+    redis_client_wait_ready(&client, true);
+    fake.byte_by_byte = true;
+    fake.byte_ms = 120; /* 29 bytes: more than twice the timeout */
+    fake.answer = "*3\r\n$2\r\nOK\r\n$4\r\n1234\r\n:5678\r\n";
+    assert_int_equal(call(PAWL_STORE_COMMIT), PAWL_OK);
+    assert_int_equal(fake.connections, 1);
+    finish();
+}
+
 static void replies_in_single_bytes_are_put_together(void **state)
 {
     (void)state;
@@ -466,6 +482,7 @@ int main(void)
         cmocka_unit_test(garbage_ends_the_connection_and_the_next_one_works),
         cmocka_unit_test(a_reply_that_nobody_asked_for_ends_the_connection),
         cmocka_unit_test(a_connection_that_ends_under_requests_makes_all_of_them_unknown_in_order),
+        cmocka_unit_test(a_reply_that_trickles_in_is_slow_and_not_lost),
         cmocka_unit_test(replies_in_single_bytes_are_put_together),
         cmocka_unit_test(a_server_that_is_loading_is_waited_for),
         cmocka_unit_test(a_server_that_does_not_know_the_scripts_dialect_is_called_too_old),

@@ -47,17 +47,17 @@ static void replace(char *text, size_t size_max, const char *from, const char *t
     }
 }
 
-/* "Expecting STRING, got event: SEQUENCE_START at …": the texts put in are shorter. */
-static void complaint_expect(char *text)
+/* "Expecting STRING, got event: SEQUENCE_START at …" */
+static void complaint_expect(char text[COMPLAINT_SIZE])
 {
-    static const char single[] = "expected a single value";
+    char expected[COMPLAINT_SIZE];
     const char *place = strstr(text, " at ");
     if (place) {
-        memmove(text + sizeof single - 1, place, strlen(place) + 1);
-        memcpy(text, single, sizeof single - 1);
-        return;
+        snprintf(expected, sizeof expected, "expected a single value%.400s", place);
+    } else {
+        snprintf(expected, sizeof expected, "expected lines of \"key: value\"");
     }
-    snprintf(text, COMPLAINT_SIZE, "expected lines of \"key: value\"");
+    snprintf(text, COMPLAINT_SIZE, "%s", expected);
 }
 
 /* Line ends and runs of spaces become one space. */
@@ -67,7 +67,9 @@ static void squeeze(char *text)
     for (const char *from = text; *from; from++) {
         bool space = *from == '\n' || *from == ' ';
         if (space && (to == text || to[-1] == ' ')) continue;
-        *to++ = space ? ' ' : *from;
+        *to = *from;
+        if (space) *to = ' ';
+        to++;
     }
     if (to > text && to[-1] == ' ') to--;
     *to = 0;

@@ -109,9 +109,13 @@ static void assert_says(const struct process *process, const char *text)
 
 static unsigned http_port_of(const char *line)
 {
-    unsigned port = 0;
-    assert_int_equal(sscanf(line, "{\"http\":%u,\"app\":\"", &port), 1);
-    return port;
+    static const char start_text[] = "{\"http\":";
+    assert_int_equal(strncmp(line, start_text, sizeof start_text - 1), 0);
+    char *end_of_port = NULL;
+    unsigned long port = strtoul(line + sizeof start_text - 1, &end_of_port, 10);
+    assert_int_equal(strncmp(end_of_port, ",\"app\":\"", 8), 0);
+    assert_true(port <= UINT16_MAX);
+    return (unsigned)port;
 }
 
 #define FREE_PORTS \

@@ -427,9 +427,9 @@ static void workflow_rest(struct pawl_node *node, struct pawl_workflow *workflow
 static int64_t workflow_coalesce_until_ms(struct pawl_node *node, struct pawl_workflow *workflow)
 {
     uint32_t pending = workflow->ops_count - workflow->ops_resolved;
-    if (pending < PAWL_COALESCE_OPS_MIN) return 0;
-    uint32_t enough = pending / 4 < 256 ? pending / 4 : 256;
-    if (workflow->inputs_count >= enough) return 0;
+    const struct pawl_input *first = pawl_workflow_first_input(workflow);
+    if (pending < PAWL_COALESCE_OPS_MIN || !first || first->gen == 0) return 0;
+    if (workflow->inputs_count >= pending / 2) return 0;
     if (workflow->coalesce_ms == 0) workflow->coalesce_ms = node->now_ms;
     return workflow->coalesce_ms + PAWL_COALESCE_MS;
 }
@@ -489,17 +489,19 @@ static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow 
         return;
     }
     workflow->active_ms = node->now_ms;
+    /* A start that lies far ahead has its row; no need to hold it in memory. */
+    bool is_ahead = workflow->metadata.status == PAWL_STATUS_PENDING
+                    && workflow->metadata.start_at_ms > node->now_ms;
+    if (is_ahead && workflow->metadata.start_at_ms > node->now_ms + PAWL_LEASE_MS_MAX) {
+        pawl_workflow_forget(node, workflow, PAWL_E_UNAVAILABLE);
+        return;
+    }
     int64_t wait_ms = workflow_coalesce_until_ms(node, workflow);
     if (workflow->not_before_ms > wait_ms) wait_ms = workflow->not_before_ms;
-    if (workflow->metadata.status == PAWL_STATUS_PENDING
-        && workflow->metadata.start_at_ms > wait_ms)
+    if (is_ahead && workflow->metadata.start_at_ms > wait_ms)
         wait_ms = workflow->metadata.start_at_ms;
     if (wait_ms > node->now_ms) {
-        /* A start that lies far ahead has its row; no need to hold it in memory. */
-        if (wait_ms > node->now_ms + PAWL_LEASE_MS_MAX)
-            pawl_workflow_forget(node, workflow, PAWL_E_UNAVAILABLE);
-        else
-            pawl_alarm_set(node, &workflow->alarm, wait_ms);
+        pawl_alarm_set(node, &workflow->alarm, wait_ms);
         return;
     }
     workflow_queue(node, workflow);

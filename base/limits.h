@@ -75,7 +75,7 @@
 #define PAWL_STOP_MS_MAX      5000u /* a stopping sidecar waits so long for what runs */
 #define PAWL_STOP_LINGER_MS   1000u /* … then so long for what it still has to send */
 #define PAWL_COALESCE_MS      2u    /* results of a wide fan-out wait this long for others */
-#define PAWL_COALESCE_OPS_MIN 64u   /* pending operations from which that holds */
+#define PAWL_COALESCE_OPS_MIN 8u    /* pending operations from which that holds */
 
 /* HTTP ------------------------------------------------------------------------- */
 #define PAWL_HTTP_BODY_SIZE_MAX   PAWL_PAYLOAD_SIZE_MAX /* 413 */

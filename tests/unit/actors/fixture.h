@@ -1,0 +1,70 @@
+/* Fixture: one node on the reference store, without loss or delay. Requests are applied
+ * as soon as the node asks; frames and answers are kept for the test to look at. */
+#ifndef PAWL_TESTS_UNIT_ACTORS_FIXTURE_H
+#define PAWL_TESTS_UNIT_ACTORS_FIXTURE_H
+
+#include "actors/node.h"
+#include "state/mem.h"
+
+#define FIXTURE_SENT_MAX    4096u
+#define FIXTURE_ANSWERS_MAX 64u
+
+struct todo;
+
+struct fixture {
+    struct pawl_node *node;
+    struct pawl_mem *mem;
+    struct pawl_effects effects;
+    struct pawl_arena arena; /* of everything kept below */
+    int64_t now_ms;
+    int64_t wake_at_ms;
+    uint32_t sent_count;
+    uint64_t sent_to[FIXTURE_SENT_MAX];
+    struct pawl_frame *sent[FIXTURE_SENT_MAX]; /* copies, oldest first */
+    uint32_t sent_seen;
+    uint32_t answers_count;
+    uint64_t answer_tokens[FIXTURE_ANSWERS_MAX];
+    pawl_err answer_errs[FIXTURE_ANSWERS_MAX];
+    struct pawl_bytes answer_texts[FIXTURE_ANSWERS_MAX];
+    enum pawl_status answer_status; /* of the last answer with a state */
+    struct pawl_failure_view answer_failure;
+    bool store_away; /* requests are refused */
+    uint64_t last_token;
+    struct todo *todo;
+};
+
+/* A node that owns all of its partitions. */
+struct fixture *fixture_new(const struct pawl_node_config *config);
+void fixture_free(struct fixture *fixture);
+
+/* One event, and all store operations that follow from it. */
+void fixture_step(struct fixture *fixture, struct pawl_node_event event);
+
+/* Let time pass; the node is woken when it asked to be. */
+void fixture_pass(struct fixture *fixture, int64_t ms);
+
+/* A worker of the workflow "W" and the activity "A", with credit. */
+void fixture_connect(struct fixture *fixture, uint64_t worker, uint32_t turns, uint32_t activities);
+void fixture_disconnect(struct fixture *fixture, uint64_t worker);
+void fixture_credit(struct fixture *fixture, uint64_t worker, uint32_t turns, uint32_t activities);
+
+/* Make a management call and return its token. */
+uint64_t fixture_call(struct fixture *fixture, const struct pawl_request *request);
+uint64_t fixture_start(struct fixture *fixture, const char *instance);
+enum pawl_status fixture_status(struct fixture *fixture, const char *instance);
+
+/* The next unseen frame to a worker of this type, or NULL. */
+const struct pawl_frame *fixture_next(struct fixture *fixture, enum pawl_frame_type type);
+
+void fixture_turn_done(struct fixture *fixture, uint64_t worker, const struct pawl_turn *turn,
+                       uint32_t actions_count, struct pawl_action *actions);
+void fixture_activity_done(struct fixture *fixture, uint64_t worker,
+                           const struct pawl_activity_item *item);
+
+/* An action with everything else absent. */
+struct pawl_action fixture_action(enum pawl_action_kind kind, int32_t id);
+
+/* Store operations that change or read rows for an instance: everything but polls. */
+uint64_t fixture_operations(const struct fixture *fixture);
+
+#endif /* PAWL_TESTS_UNIT_ACTORS_FIXTURE_H */

@@ -1,0 +1,304 @@
+/* Node: what one engine does, event by event. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* needs the four above */
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "tests/unit/actors/fixture.h"
+
+#define WORKER 7u
+
+static struct fixture *new_fixture(void)
+{
+    struct pawl_node_config config = { .partitions = 1 };
+    return fixture_new(&config);
+}
+
+static pawl_err last_err(const struct fixture *fixture)
+{
+    return fixture->answer_errs[fixture->answers_count - 1];
+}
+
+static pawl_err control(struct fixture *fixture, enum pawl_request_op op)
+{
+    struct pawl_request request = { .op = op, .instance = PAWL_BYTES_LITERAL("i") };
+    fixture_call(fixture, &request);
+    return last_err(fixture);
+}
+
+static pawl_err raise(struct fixture *fixture, const char *request_id)
+{
+    struct pawl_request request = { .op = PAWL_REQUEST_RAISE,
+                                    .instance = PAWL_BYTES_LITERAL("i"),
+                                    .name = PAWL_BYTES_LITERAL("e"),
+                                    .request_id = pawl_bytes_str(request_id) };
+    fixture_call(fixture, &request);
+    return last_err(fixture);
+}
+
+static void management_needs_no_worker(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_start(fixture, "i");
+    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_PENDING);
+    assert_int_equal(raise(fixture, "r"), PAWL_OK);
+    assert_int_equal(control(fixture, PAWL_REQUEST_SUSPEND), PAWL_OK);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_SUSPENDED);
+    assert_int_equal(control(fixture, PAWL_REQUEST_RESUME), PAWL_OK);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_PENDING);
+    assert_int_equal(control(fixture, PAWL_REQUEST_TERMINATE), PAWL_OK);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_TERMINATED);
+    assert_int_equal(control(fixture, PAWL_REQUEST_PURGE), PAWL_OK);
+    assert_int_equal(control(fixture, PAWL_REQUEST_GET), PAWL_E_NOT_FOUND);
+    fixture_free(fixture);
+}
+
+static void wrong_states_are_told_and_change_nothing(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    assert_int_equal(control(fixture, PAWL_REQUEST_SUSPEND), PAWL_E_NOT_FOUND);
+    assert_int_equal(raise(fixture, "r"), PAWL_E_NOT_FOUND);
+    fixture_start(fixture, "i");
+    fixture_start(fixture, "i");
+    assert_int_equal(last_err(fixture), PAWL_E_EXISTS);
+    assert_int_equal(control(fixture, PAWL_REQUEST_RESUME), PAWL_E_STATE);
+    assert_int_equal(control(fixture, PAWL_REQUEST_PURGE), PAWL_E_NOT_TERMINAL);
+    assert_int_equal(control(fixture, PAWL_REQUEST_RERUN), PAWL_E_NOT_TERMINAL);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_PENDING);
+    assert_int_equal(control(fixture, PAWL_REQUEST_TERMINATE), PAWL_OK);
+    assert_int_equal(raise(fixture, "r"), PAWL_E_TERMINAL);
+    assert_int_equal(control(fixture, PAWL_REQUEST_TERMINATE), PAWL_E_TERMINAL);
+    fixture_free(fixture);
+}
+
+static void a_suspended_instance_gets_no_turn_until_it_is_resumed(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_connect(fixture, WORKER, 10, 10);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    fixture_turn_done(fixture, WORKER, &turn->turn, 0, NULL);
+    assert_int_equal(control(fixture, PAWL_REQUEST_SUSPEND), PAWL_OK);
+    assert_int_equal(raise(fixture, "r"), PAWL_OK);
+    fixture_pass(fixture, 60000);
+    assert_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    assert_int_equal(control(fixture, PAWL_REQUEST_RESUME), PAWL_OK);
+    turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_non_null(turn);
+    assert_int_equal(turn->turn.events_count, 2); /* WorkflowStarted, EventRaised */
+    fixture_free(fixture);
+}
+
+static void a_repeated_event_is_delivered_once(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_start(fixture, "i");
+    assert_int_equal(raise(fixture, "same"), PAWL_OK);
+    assert_int_equal(raise(fixture, "same"), PAWL_OK);
+    fixture_connect(fixture, WORKER, 10, 10);
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_int_equal(turn->turn.events_count, 3); /* started, started, one event */
+    fixture_free(fixture);
+}
+
+static void nothing_leaves_before_the_commit_is_known(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_connect(fixture, WORKER, 10, 10);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    struct pawl_action action = fixture_action(PAWL_ACTION_ACTIVITY, 0);
+    fixture->store_away = true;
+    /* The refused commit is tried again later; until then nothing may leave. */
+    struct pawl_turn_done done = { .turn = turn->turn.turn,
+                                   .instance = turn->turn.instance,
+                                   .actions_count = 1,
+                                   .actions = &action };
+    fixture_step(fixture, (struct pawl_node_event){
+                              .type = PAWL_NODE_TURN_DONE, .worker = WORKER, .turn_done = &done });
+    fixture_pass(fixture, 30000);
+    assert_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY));
+    fixture->store_away = false;
+    fixture_pass(fixture, 10000);
+    assert_non_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY));
+    fixture_free(fixture);
+}
+
+static void work_in_flight_goes_back_when_its_worker_is_lost(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_connect(fixture, WORKER, 10, 10);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    fixture_disconnect(fixture, WORKER);
+    fixture_connect(fixture, WORKER + 1, 10, 10);
+    const struct pawl_frame *again = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_non_null(again);
+    assert_false(pawl_id_is_equal(turn->turn.turn, again->turn.turn));
+
+    struct pawl_action action = fixture_action(PAWL_ACTION_ACTIVITY, 0);
+    fixture_turn_done(fixture, WORKER, &turn->turn, 1, &action); /* late: ignored */
+    assert_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY));
+    fixture_turn_done(fixture, WORKER + 1, &again->turn, 1, &action);
+    const struct pawl_frame *first = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
+    assert_int_equal(first->activity.attempt, 1);
+    fixture_disconnect(fixture, WORKER + 1);
+    fixture_connect(fixture, WORKER + 2, 10, 10);
+    const struct pawl_frame *second = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
+    assert_int_equal(second->activity.attempt, 2);
+    fixture_activity_done(fixture, WORKER + 2, &first->activity); /* an old token: ignored */
+    assert_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    fixture_activity_done(fixture, WORKER + 2, &second->activity);
+    assert_non_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    fixture_free(fixture);
+}
+
+static void a_workflow_that_kills_every_worker_stalls_and_can_be_resumed(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_start(fixture, "i");
+    for (uint32_t i = 0; i < PAWL_TURN_ATTEMPTS_MAX; i++) {
+        fixture_connect(fixture, WORKER + i, 10, 10);
+        fixture_pass(fixture, 2 * PAWL_TURN_RETRY_MS_MAX);
+        assert_non_null(fixture_next(fixture, PAWL_FRAME_TURN));
+        fixture_disconnect(fixture, WORKER + i);
+    }
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_STALLED);
+    assert_true(pawl_bytes_is_str(fixture->answer_failure.type, "WorkerLost"));
+    fixture_connect(fixture, 99, 10, 10);
+    fixture_pass(fixture, 2 * PAWL_TURN_RETRY_MS_MAX);
+    assert_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    assert_int_equal(control(fixture, PAWL_REQUEST_RESUME), PAWL_OK);
+    assert_non_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_PENDING);
+    assert_false(fixture->answer_failure.present);
+    fixture_free(fixture);
+}
+
+static void a_mismatch_stalls_with_the_workers_message(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_connect(fixture, WORKER, 10, 10);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    struct pawl_turn_done done = { .turn = turn->turn.turn,
+                                   .instance = turn->turn.instance,
+                                   .err = PAWL_E_NONDETERMINISM,
+                                   .message = PAWL_BYTES_LITERAL("event 3 differs") };
+    fixture_step(fixture, (struct pawl_node_event){
+                              .type = PAWL_NODE_TURN_DONE, .worker = WORKER, .turn_done = &done });
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_STALLED);
+    assert_true(pawl_bytes_is_str(fixture->answer_failure.message, "event 3 differs"));
+    fixture_free(fixture);
+}
+
+static void an_unregistered_name_fails_at_once_but_a_client_alone_says_nothing(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    struct pawl_request request = { .op = PAWL_REQUEST_START,
+                                    .instance = PAWL_BYTES_LITERAL("i"),
+                                    .name = PAWL_BYTES_LITERAL("Unknown") };
+    struct pawl_hello client = { .workflows_count = 0 };
+    (void)state;
+    fixture_step(fixture, (struct pawl_node_event){
+                              .type = PAWL_NODE_WORKER_OPENED, .worker = 1, .hello = &client });
+    fixture_call(fixture, &request);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_PENDING);
+    fixture_connect(fixture, WORKER, 10, 10);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_FAILED);
+    assert_true(pawl_bytes_is_str(fixture->answer_failure.type, "WorkflowNotRegistered"));
+    fixture_free(fixture);
+}
+
+static void too_many_actions_fail_the_instance_and_no_other(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    static struct pawl_action actions[PAWL_TURN_ACTIONS_MAX + 1];
+    for (uint32_t i = 0; i <= PAWL_TURN_ACTIONS_MAX; i++)
+        actions[i] = fixture_action(PAWL_ACTION_TIMER, (int32_t)i);
+    fixture_connect(fixture, WORKER, 10, 0);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    fixture_turn_done(fixture, WORKER, &turn->turn, PAWL_TURN_ACTIONS_MAX + 1, actions);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_FAILED);
+    assert_true(pawl_bytes_is_str(fixture->answer_failure.type, "PawlLimitExceeded"));
+    fixture_start(fixture, "j");
+    turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    fixture_turn_done(fixture, WORKER, &turn->turn, PAWL_TURN_ACTIONS_MAX, actions);
+    assert_int_equal(fixture_status(fixture, "j"), PAWL_STATUS_RUNNING);
+    fixture_free(fixture);
+}
+
+static void a_scheduled_start_waits_for_its_time(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    struct pawl_request request = { .op = PAWL_REQUEST_START,
+                                    .instance = PAWL_BYTES_LITERAL("i"),
+                                    .name = PAWL_BYTES_LITERAL("W"),
+                                    .start_at_ms = fixture->now_ms + 600000 };
+    (void)state;
+    fixture_connect(fixture, WORKER, 10, 10);
+    fixture_call(fixture, &request);
+    fixture_pass(fixture, 600000 - 1);
+    assert_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    fixture_pass(fixture, 1000);
+    assert_non_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    fixture_free(fixture);
+}
+
+static void a_wait_is_answered_when_it_is_so_or_when_time_is_up(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    struct pawl_request wait = { .op = PAWL_REQUEST_WAIT,
+                                 .instance = PAWL_BYTES_LITERAL("i"),
+                                 .wait_for = PAWL_WAIT_COMPLETED,
+                                 .timeout_ms = 5000 };
+    (void)state;
+    fixture_call(fixture, &wait);
+    assert_int_equal(last_err(fixture), PAWL_E_NOT_FOUND);
+    fixture_start(fixture, "i");
+    uint32_t answers = fixture->answers_count;
+    fixture_call(fixture, &wait);
+    assert_int_equal(fixture->answers_count, answers);
+    fixture_pass(fixture, 5001);
+    assert_int_equal(fixture->answers_count, answers + 1);
+    assert_int_equal(fixture->answer_status, PAWL_STATUS_PENDING);
+    fixture_call(fixture, &wait);
+    assert_int_equal(control(fixture, PAWL_REQUEST_TERMINATE), PAWL_OK);
+    assert_int_equal(fixture->answers_count, answers + 3);
+    assert_int_equal(fixture->answer_status, PAWL_STATUS_TERMINATED);
+    fixture_free(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(management_needs_no_worker),
+        cmocka_unit_test(wrong_states_are_told_and_change_nothing),
+        cmocka_unit_test(a_suspended_instance_gets_no_turn_until_it_is_resumed),
+        cmocka_unit_test(a_repeated_event_is_delivered_once),
+        cmocka_unit_test(nothing_leaves_before_the_commit_is_known),
+        cmocka_unit_test(work_in_flight_goes_back_when_its_worker_is_lost),
+        cmocka_unit_test(a_workflow_that_kills_every_worker_stalls_and_can_be_resumed),
+        cmocka_unit_test(a_mismatch_stalls_with_the_workers_message),
+        cmocka_unit_test(an_unregistered_name_fails_at_once_but_a_client_alone_says_nothing),
+        cmocka_unit_test(too_many_actions_fail_the_instance_and_no_other),
+        cmocka_unit_test(a_scheduled_start_waits_for_its_time),
+        cmocka_unit_test(a_wait_is_answered_when_it_is_so_or_when_time_is_up),
+    };
+    return cmocka_run_group_tests_name("node", tests, NULL, NULL);
+}

@@ -154,7 +154,7 @@ static void job_fail(struct job *job, pawl_err err, const char *why)
                                             .op = job->request.op,
                                             .partition = job->request.partition,
                                             .err = err };
-    job->reply.message = pawl_arena_copy(&job->arena, pawl_bytes_str(why));
+    job->reply.message = pawl_arena_printf(&job->arena, "%s", why); /* ends with a 0 */
     job->is_settled = true;
 }
 

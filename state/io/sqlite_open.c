@@ -1,9 +1,11 @@
 /* Opening a file: is it there, is it ours alone, is it the state we think it is? Every
  * refusal names the file and what to do, because this is what a person meets first. */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "state/io/sqlite_db.h"
 #include "state/keys.h"
@@ -137,8 +139,18 @@ static int run(struct opening *opening, const char *sql)
 
 /* Steps ---------------------------------------------------------------------------- */
 
+/* Inputs and outputs of workflows are nobody else's business; the log file gets the
+ * same mode from SQLite. Only when it is new: closing a second descriptor of a file
+ * would drop the locks that this process holds on it. */
+static void create_private(const char *path)
+{
+    int file = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (file >= 0) close(file);
+}
+
 static pawl_err connect_file(struct opening *opening)
 {
+    create_private(opening->path);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     int code = sqlite3_open_v2(opening->path, &opening->db->connection, flags, NULL);
     if (code != SQLITE_OK) return refuse_sqlite(opening, code);

@@ -33,6 +33,15 @@ static void a_new_file_opens_and_says_so_later(void **state)
     assert_int_equal(disk->told, 1);
 }
 
+static void a_new_file_is_for_its_owner_alone(void **state)
+{
+    struct disk *disk = *state;
+    assert_int_equal(disk_open(disk), PAWL_OK);
+    struct stat info;
+    assert_int_equal(stat(disk->path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+}
+
 static void everything_is_there_after_a_restart(void **state)
 {
     struct disk *disk = *state;
@@ -299,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_new_file_opens_and_says_so_later),
+        T(a_new_file_is_for_its_owner_alone),
         T(everything_is_there_after_a_restart),
         T(a_second_sidecar_is_refused_while_the_first_runs),
         T(another_schema_version_is_refused_with_both_numbers),

@@ -109,6 +109,53 @@ static void check_rows(const struct redis_server *server)
     freeReplyObject(left);
 }
 
+static int run_on(const struct redis_server *server, const struct suite_options *given,
+                  uint64_t ops)
+{
+    char url[160];
+    (void)snprintf(url, sizeof url, "redis+unix://%s", server->socket);
+    struct suite_options options = *given;
+    options.url = url;
+    options.ops = ops;
+    int result = suite_run(&options);
+    if (result == 0) check_rows(server);
+    return result;
+}
+
+static int run_plain(const struct suite_options *options)
+{
+    struct redis_server server;
+    redis_server_start(&server, NULL);
+    int result = run_on(&server, options, options->ops);
+    redis_server_stop(&server);
+    return result;
+}
+
+static void cluster_wait(const struct redis_server *server)
+{
+    for (bool is_ok = false; !is_ok;) {
+        redisReply *info = redis_server_command(server, NULL, "CLUSTER INFO");
+        is_ok = strstr(info->str, "cluster_state:ok") != NULL;
+        freeReplyObject(info);
+    }
+}
+
+#define CLUSTER_SHARE 10u
+
+/* A cluster of one: it refuses every script that touches keys of two slots. */
+static int run_in_cluster_mode(const struct suite_options *options)
+{
+    static const char *const args[] = { "--cluster-enabled", "yes", NULL };
+    struct redis_server server;
+    redis_server_start(&server, args);
+    redis_server_do(&server, "CLUSTER ADDSLOTSRANGE 0 16383");
+    cluster_wait(&server);
+    uint64_t ops = options->ops / CLUSTER_SHARE;
+    int result = run_on(&server, options, ops < 10000 ? 10000 : ops);
+    redis_server_stop(&server);
+    return result;
+}
+
 int main(int argc, char **argv)
 {
     struct suite_options options = { .name = "redis",
@@ -117,13 +164,7 @@ int main(int argc, char **argv)
     suite_parse(&options, argc, argv);
     if (!redis_server_is_installed()) return 77;
 
-    struct redis_server server;
-    redis_server_start(&server, NULL);
-    char url[160];
-    (void)snprintf(url, sizeof url, "redis+unix://%s", server.socket);
-    options.url = url;
-    int result = suite_run(&options);
-    if (result == 0) check_rows(&server);
-    redis_server_stop(&server);
+    int result = run_plain(&options);
+    if (result == 0) result = run_in_cluster_mode(&options);
     return result || failures ? 1 : 0;
 }

@@ -36,7 +36,9 @@ struct pawl_hub_config {
     void (*on_open)(void *context, pawl_conn_id conn, uint32_t endpoint);
     void (*on_frame)(void *context, pawl_conn_id conn, struct pawl_bytes frame);
     /* Exactly once per opened connection, and once per failed dial (conn is then the
-     * dial's id, and on_open never came). */
+     * dial's id, and on_open never came). CANCELLED: this side ended it; BUSY: the peer
+     * reads too slowly; TOO_LARGE: it announced a frame over the limit; TIMEOUT: no answer
+     * to a dial; else UNAVAILABLE or another reason that NNG gave. `why` is static text. */
     void (*on_close)(void *context, pawl_conn_id conn, pawl_err err, const char *why);
 };
 

@@ -43,7 +43,7 @@ static void replace(char *text, size_t size_max, const char *from, const char *t
     for (char *at = text; (at = strstr(at, from)) != NULL; at += to_size) {
         if (strlen(text) + to_size >= size_max + from_size) return;
         memmove(at + to_size, at + from_size, strlen(at + from_size) + 1);
-        memcpy(at, to, to_size);
+        for (size_t i = 0; i < to_size; i++) at[i] = to[i];
     }
 }
 

@@ -1,11 +1,11 @@
 # Which Debian packages Pawl needs, and how to get them. For bash scripts that stand at
 # the root of the project; sourced, not run.
 
-# To build and run it.
+# To build and run it. (libcyaml-dev does not bring libyaml-dev, though it needs it to link.)
 build_packages=(
     gcc libc6-dev cmake ninja-build pkg-config
     libnng-dev libuv1-dev libhiredis-dev libmsgpack-dev libsodium-dev libsqlite3-dev
-    libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libcyaml-dev
+    libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libcyaml-dev libyaml-dev
 )
 
 # To check it as well.

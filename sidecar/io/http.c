@@ -29,8 +29,10 @@ static void http_on_readable(uv_poll_t *poll, int status, int events)
 
 static void http_run(struct pawl_http *http)
 {
-    MHD_run(http->daemon);
     MHD_UNSIGNED_LONG_LONG timeout_ms;
+    http->again = false;
+    MHD_run(http->daemon);
+    if (http->again) return; /* pawl_http_run_soon has set the timer */
     if (MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES) {
         uv_timer_start(&http->timer, http_on_timer, timeout_ms, 0);
     } else {
@@ -40,6 +42,7 @@ static void http_run(struct pawl_http *http)
 
 void pawl_http_run_soon(struct pawl_http *http)
 {
+    http->again = true;
     uv_timer_start(&http->timer, http_on_timer, 0, 0);
 }
 
@@ -87,8 +90,11 @@ static void http_on_connection(void *context, struct MHD_Connection *connection,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         pawl_peer_open(context, connection, (struct pawl_peer **)peer);
     } else {
+        /* Where the limit was reached, libmicrohttpd accepts again only in its next run. */
+        struct pawl_http *http = context;
         pawl_peer_close(*peer);
         *peer = NULL;
+        if (!http->closing) pawl_http_run_soon(http);
     }
 }
 

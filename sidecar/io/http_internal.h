@@ -74,6 +74,7 @@ struct pawl_http {
     uint16_t port;
     char *token; /* NULL: none */
     bool closing;
+    bool again;         /* another run was asked for while one was under way */
     size_t bodies_size; /* held by all exchanges */
     struct pawl_list exchanges;
     struct pawl_http_counters counters;
@@ -104,8 +105,8 @@ void pawl_exchange_leave(struct pawl_exchange *exchange);
 /* WAITING: take the call back from the engine and answer 503. */
 void pawl_exchange_abort(struct pawl_exchange *exchange);
 
-/* Resuming a connection does not wake libmicrohttpd's own epoll: it must be run, once
- * for all that were resumed in this turn of the loop. */
+/* Run libmicrohttpd in the next turn of the loop, once for all who ask: resuming a
+ * connection, for one, does not wake its epoll. */
 void pawl_http_run_soon(struct pawl_http *http);
 
 void pawl_process_stats_read(struct pawl_process_stats *ret_stats);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "sidecar/io/http_internal.h"
 #include "tests/unit/sidecar/http_fake.h"
 
 #define V "/v1.0/workflows/dapr"
@@ -570,6 +572,93 @@ static void a_request_that_can_never_become_whole_ends_soon(void **state)
     assert_int_equal(fake->calls_total, 0);
 }
 
+static void fill_bodies(struct http_fake *fake)
+{
+    fake->http->bodies_size = PAWL_HTTP_BODIES_SIZE_MAX - 10;
+}
+
+static void empty_bodies(struct http_fake *fake)
+{
+    fake->http->bodies_size -= PAWL_HTTP_BODIES_SIZE_MAX - 10;
+}
+
+static void bodies_together_have_a_limit_too(void **state)
+{
+    struct http_fake *fake = *state;
+    http_fake_run(fake, fill_bodies);
+    check(fake, "POST", V "/N/start", NULL, "0123456789a", 503, "ERR_OVERLOADED");
+    assert_int_equal(fake->calls_total, 0);
+    check(fake, "POST", V "/N/start", NULL, "0123456789", 202, NULL);
+    http_fake_run(fake, empty_bodies);
+    check(fake, "POST", V "/N/start", NULL, "0123456789a", 202, NULL);
+    assert_int_equal(fake->http->bodies_size, 0);
+}
+
+static void a_refused_body_is_not_read_for_ever(void **state)
+{
+    struct http_fake *fake = *state;
+    const char chunked[] =
+        "POST " V "/N/start HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "8000000\r\n";
+    size_t size = 1 << 20;
+    char *block = calloc(1, size);
+    int fd = http_client_connect(fake->port);
+    http_client_send(fd, chunked, sizeof chunked - 1);
+    for (size_t i = 0; i <= (PAWL_HTTP_BODY_SIZE_MAX + PAWL_HTTP_DRAIN_SIZE_MAX) / size; i++) {
+        http_client_send(fd, block, size);
+    }
+    char *answer = http_client_drain(fd);
+    assert_string_equal(answer, "");
+    free(answer);
+    free(block);
+
+    fd = http_client_connect(fake->port);
+    const char declared[] =
+        "POST " V "/N/start HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n";
+    http_client_send(fd, declared, sizeof declared - 1);
+    answer = http_client_drain(fd);
+    assert_int_equal(http_answer_status(answer), 413);
+    free(answer);
+    assert_int_equal(fake->calls_total, 0);
+}
+
+static void connections_over_the_limit_wait_until_one_ends(void **state)
+{
+    struct http_fake *fake = *state;
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < 2 * PAWL_HTTP_CONNECTIONS_MAX + 100) skip();
+
+    static int fds[PAWL_HTTP_CONNECTIONS_MAX];
+    const char get[] = "GET /v1.0/healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    char answer[13] = { 0 };
+    for (uint32_t i = 0; i < PAWL_HTTP_CONNECTIONS_MAX; i++) {
+        fds[i] = http_client_connect(fake->port);
+        http_client_send(fds[i], get, sizeof get - 1);
+        assert_int_equal(recv(fds[i], answer, 12, MSG_WAITALL), 12);
+        assert_string_equal(answer, "HTTP/1.1 204");
+    }
+    int late = http_client_connect(fake->port);
+    http_client_send(late, get, sizeof get - 1);
+    /* The front is alive and has had its chance to accept the late one. */
+    http_client_send(fds[1], get, sizeof get - 1);
+    char rest[4096];
+    ssize_t size = 0;
+    while (!memmem(rest, (size_t)size, "HTTP/1.1 204", 12)) {
+        ssize_t got = recv(fds[1], rest + size, sizeof rest - (size_t)size, 0);
+        assert_true(got > 0);
+        size += got;
+    }
+    assert_int_equal(recv(late, answer, 1, MSG_DONTWAIT), -1);
+    close(fds[0]);
+    assert_int_equal(recv(late, answer, 12, MSG_WAITALL), 12);
+    assert_string_equal(answer, "HTTP/1.1 204");
+    close(late);
+    for (uint32_t i = 1; i < PAWL_HTTP_CONNECTIONS_MAX; i++) close(fds[i]);
+}
+
 static void many_clients_wait_at_once_and_all_are_answered(void **state)
 {
     struct http_fake *fake = *state;
@@ -709,6 +798,9 @@ int main(void)
         WITH_FAKE(a_client_that_leaves_while_it_waits_is_cancelled),
         WITH_FAKE(a_client_that_only_stops_sending_still_gets_a_short_answer),
         WITH_FAKE(a_request_that_can_never_become_whole_ends_soon),
+        WITH_FAKE(bodies_together_have_a_limit_too),
+        WITH_FAKE(a_refused_body_is_not_read_for_ever),
+        WITH_FAKE(connections_over_the_limit_wait_until_one_ends),
         WITH_FAKE(many_clients_wait_at_once_and_all_are_answered),
         WITH_FAKE(garbage_does_not_disturb_the_server),
         cmocka_unit_test(closing_answers_what_waits_with_503),

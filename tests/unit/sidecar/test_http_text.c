@@ -164,6 +164,29 @@ static void an_unreadable_event_is_shown_as_such(void **state)
     pawl_buf_deinit(&text);
 }
 
+static void an_answer_over_the_limit_says_how_to_ask_for_less(void **state)
+{
+    (void)state;
+    struct pawl_http_reply reply;
+    struct pawl_instance_state states[50];
+    for (int i = 0; i < 50; i++) {
+        states[i] = (struct pawl_instance_state){ .instance = PAWL_BYTES_LITERAL("a"),
+                                                  .name = PAWL_BYTES_LITERAL("N") };
+    }
+    struct pawl_request request = { .op = PAWL_REQUEST_LIST };
+    struct pawl_answer answer = { .states_count = 50, .states = states };
+    pawl_http_reply_init(&reply);
+    assert_int_equal(reply.body.size_max, PAWL_HTTP_REPLY_SIZE_MAX);
+    pawl_http_reply_answer(&reply, PAWL_HTTP_ROUTE_LIST, &request, &answer);
+    assert_int_equal(reply.status, 200);
+    reply.body.size_max = 1000;
+    pawl_http_reply_answer(&reply, PAWL_HTTP_ROUTE_LIST, &request, &answer);
+    assert_int_equal(reply.status, 500);
+    pawl_buf_append(&reply.body, "", 1);
+    assert_non_null(strstr((const char *)reply.body.data, "limit="));
+    pawl_http_reply_deinit(&reply);
+}
+
 /* Metrics --------------------------------------------------------------------------------- */
 
 static const double bounds[PAWL_HISTOGRAM_BUCKETS - 1] = { 0.001, 0.002, 0.005, 0.01, 0.02,
@@ -269,6 +292,7 @@ int main(void)
         cmocka_unit_test(a_failed_task_shows_its_failure_and_what_it_answers),
         cmocka_unit_test(causes_nested_without_end_are_cut),
         cmocka_unit_test(an_unreadable_event_is_shown_as_such),
+        cmocka_unit_test(an_answer_over_the_limit_says_how_to_ask_for_less),
         cmocka_unit_test(every_metric_has_help_and_type_once_and_before_its_samples),
         cmocka_unit_test(histograms_are_cumulative_and_labels_are_escaped),
     };

@@ -41,7 +41,7 @@ struct engine {
     struct pawl_bytes pending[ENGINE_EVENTS_MAX]; /* for the next turn */
     uint32_t pending_count;
 
-    bool may_lack_memory;  /* engine_turn may answer PAWL_E_NOMEM */
+    bool may_lack_memory; /* engine_turn may answer PAWL_E_NOMEM */
     struct pawl_id trace; /* of everything that ever entered the history */
 
     /* Of the last turn. */

@@ -262,7 +262,8 @@ static pawl_err wide(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
     pawl_err err = pawl_when_all(ctx, tasks, WIDE);
     if (err) return err;
     int sum = 0;
-    for (int i = 0; i < WIDE; i++) sum += atoi(pawl_as_text(pawl_task_output(tasks[i])));
+    for (int i = 0; i < WIDE; i++)
+        sum += (int)strtol(pawl_as_text(pawl_task_output(tasks[i])), NULL, 10);
     return pawl_return(ctx, pawl_text(pawl_format(ctx, "%d", sum)));
 }
 
@@ -594,7 +595,7 @@ static void the_engines_own_events_do_not_disturb_the_code(void **state)
 
 static pawl_err counts_down(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
 {
-    int left = atoi(pawl_as_text(input));
+    int left = (int)strtol(pawl_as_text(input), NULL, 10);
     struct pawl_bytes payload;
     pawl_err err = pawl_wait_for_event(ctx, "tick", PAWL_FOREVER, &payload);
     if (err) return err;

@@ -6,6 +6,18 @@
 #include "state/keys.h"
 #include "state/mem_rows.h"
 
+static bool is_plain(uint8_t c)
+{
+    return c > ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+static void append_escaped(struct pawl_buf *buf, uint8_t c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char text[] = { '\\', 'x', digits[c >> 4], digits[c & 15] };
+    pawl_buf_append(buf, text, sizeof text);
+}
+
 /* Text as it is, everything else as \xNN; absent as -, so that it differs from empty. */
 static void dump_bytes(struct pawl_buf *buf, const char *name, struct pawl_bytes bytes)
 {
@@ -15,12 +27,13 @@ static void dump_bytes(struct pawl_buf *buf, const char *name, struct pawl_bytes
         return;
     }
     pawl_buf_append_str(buf, "\"");
-    for (size_t i = 0; i < bytes.size; i++) {
-        uint8_t c = bytes.data[i];
-        if (c > ' ' && c < 0x7f && c != '"' && c != '\\')
-            pawl_buf_append(buf, &c, 1);
+    for (size_t i = 0; i < bytes.size;) {
+        size_t from = i;
+        while (i < bytes.size && is_plain(bytes.data[i])) i++;
+        if (i > from)
+            pawl_buf_append(buf, bytes.data + from, i - from);
         else
-            pawl_buf_printf(buf, "\\x%02x", c);
+            append_escaped(buf, bytes.data[i++]);
     }
     pawl_buf_append_str(buf, "\"");
 }

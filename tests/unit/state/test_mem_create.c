@@ -294,6 +294,39 @@ static void purge_of_one_leaves_ids_that_begin_alike(void **state)
     assert_true(pawl_bytes_is_equal(world_dump(world), before));
 }
 
+/* Dump ------------------------------------------------------------------------------- */
+
+static void a_dump_depends_on_the_state_and_not_on_the_way_to_it(void **state)
+{
+    struct world *world = *state;
+    struct pawl_store_request a = world_create(world, "a"), b = world_create(world, "b");
+    assert_int_equal(world_apply(world, &a).err, PAWL_OK);
+    assert_int_equal(world_apply(world, &b).err, PAWL_OK);
+    struct pawl_bytes dump = world_dump(world);
+
+    struct pawl_store_request purge = world_purge("a");
+    purge.purge.force = true;
+    assert_int_equal(world_apply(world, &purge).err, PAWL_OK);
+    assert_false(pawl_bytes_is_equal(world_dump(world), dump));
+    assert_int_equal(world_apply(world, &a).err, PAWL_OK); /* now behind b */
+    assert_true(pawl_bytes_is_equal(world_dump(world), dump));
+}
+
+static void a_dump_tells_absent_from_empty_and_hides_no_byte(void **state)
+{
+    struct world *world = *state;
+    struct pawl_store_request create = world_create(world, "a");
+    create.create.input = PAWL_BYTES_LITERAL("x\0\"y\n");
+    create.create.version = PAWL_BYTES_LITERAL("");
+    assert_int_equal(world_apply(world, &create).err, PAWL_OK);
+    struct pawl_bytes dump = world_dump(world);
+    const char *text =
+        (const char *)pawl_arena_printf(&world->arena, "%.*s", PAWL_BYTES_FMT(dump)).data;
+    assert_non_null(strstr(text, " input=\"x\\x00\\x22y\\x0a\""));
+    assert_non_null(strstr(text, " version=\"\""));
+    assert_non_null(strstr(text, " output=-"));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -318,6 +351,8 @@ int main(void)
         T(purge_spares_a_running_instance_unless_forced),
         T(purge_of_another_incarnation_is_refused_first),
         T(purge_of_one_leaves_ids_that_begin_alike),
+        T(a_dump_depends_on_the_state_and_not_on_the_way_to_it),
+        T(a_dump_tells_absent_from_empty_and_hides_no_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

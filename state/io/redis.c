@@ -388,8 +388,11 @@ static void on_hello_value(struct redis_store *store, const struct pawl_redis_va
     }
     store->state = REDIS_READY;
     store->failures = 0;
-    char text[400];
-    (void)snprintf(text, sizeof text, "connected to Redis at %s", store->url.text);
+    char text[sizeof store->why];
+    (void)snprintf(text, sizeof text, "connected to Redis at %s%s", store->url.text,
+                   store->hello.may_evict ? ", which may drop workflow state when its memory is "
+                                            "full: set maxmemory-policy to noeviction"
+                                          : "");
     report(store, true, text);
     store_pump(store);
 }

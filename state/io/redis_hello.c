@@ -73,12 +73,16 @@ void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out
     hello->expected_count = 0;
     hello->expected_next = 0;
     hello->second_half = false;
+    hello->may_evict = false;
     hello_auth(hello, out);
     hello_select(hello, out);
     hello_name(hello, out);
     struct pawl_bytes role = PAWL_BYTES_LITERAL("ROLE");
     pawl_redis_command(out, 1, &role);
     hello_expect(hello, PAWL_REDIS_HELLO_ROLE, 0);
+    struct pawl_bytes info[] = { PAWL_BYTES_LITERAL("INFO"), PAWL_BYTES_LITERAL("memory") };
+    pawl_redis_command(out, 2, info);
+    hello_expect(hello, PAWL_REDIS_HELLO_MEMORY, 0);
 }
 
 /* Second half ------------------------------------------------------------------ */
@@ -122,6 +126,14 @@ static bool role_is_master(const struct pawl_redis_value *value)
     return value->kind == PAWL_REDIS_ARRAY && value->count > 0
            && value->items[0].kind == PAWL_REDIS_STRING
            && pawl_bytes_is_str(value->items[0].text, "master");
+}
+
+/* The volatile-… policies touch only keys that expire, and none of ours does. */
+static bool memory_may_evict(const struct pawl_redis_value *value)
+{
+    static const char policy[] = "maxmemory_policy:allkeys";
+    return value->kind == PAWL_REDIS_STRING
+           && memmem(value->text.data, value->text.size, policy, sizeof policy - 1) != NULL;
 }
 
 /* Schema fields are decimal text; what differs is shown as it is. */
@@ -171,7 +183,8 @@ static pawl_err hello_on_error(struct pawl_redis_hello *hello, enum pawl_redis_h
                                struct pawl_bytes text)
 {
     /* Nice to have: a user may be forbidden to ask for them. */
-    bool optional = step == PAWL_REDIS_HELLO_NAME || step == PAWL_REDIS_HELLO_ROLE;
+    bool optional = step == PAWL_REDIS_HELLO_NAME || step == PAWL_REDIS_HELLO_ROLE
+                    || step == PAWL_REDIS_HELLO_MEMORY;
     if (optional && pawl_redis_error_is(text, "NOPERM")) return PAWL_OK;
     /* A mistyped AUTH is the one error that could show a secret; Redis does not, but a
      * proxy might. */
@@ -191,6 +204,7 @@ static pawl_err hello_on_step(struct pawl_redis_hello *hello, enum pawl_redis_he
     case PAWL_REDIS_HELLO_ROLE:
         if (role_is_master(value)) return PAWL_OK;
         return hello_refuse(hello, PAWL_E_UNAVAILABLE, "is a replica, not the master");
+    case PAWL_REDIS_HELLO_MEMORY: hello->may_evict = memory_may_evict(value); return PAWL_OK;
     case PAWL_REDIS_HELLO_SCRIPT:
         if (value->kind != PAWL_REDIS_STRING || value->text.size != 40)
             return hello_refuse(hello, PAWL_E_UNAVAILABLE, "SCRIPT LOAD gave no SHA1");

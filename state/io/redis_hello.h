@@ -17,6 +17,7 @@ enum pawl_redis_hello_step {
     PAWL_REDIS_HELLO_SELECT,
     PAWL_REDIS_HELLO_NAME,
     PAWL_REDIS_HELLO_ROLE,
+    PAWL_REDIS_HELLO_MEMORY, /* what happens when memory is full */
     PAWL_REDIS_HELLO_SCRIPT, /* one per operation */
     PAWL_REDIS_HELLO_SCHEMA,
 };
@@ -30,7 +31,8 @@ struct pawl_redis_hello {
     uint32_t partitions;
     /* Results. */
     char sha[PAWL_STORE_OPS_END][41];
-    char why[512]; /* after an error */
+    char why[512];  /* after an error */
+    bool may_evict; /* a full memory makes this server drop keys, ours among them */
     /* The expected replies, in order. */
     struct {
         enum pawl_redis_hello_step step;

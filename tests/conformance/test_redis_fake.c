@@ -417,10 +417,10 @@ static void a_server_that_never_answers_the_hello_is_given_up(void **state)
 {
     (void)state;
     begin();
-    fake.role = NULL;
+    fake.schema = NULL;
     redis_client_wait_ready(&client, false);
     assert_non_null(strstr(client.why, "no answer to the connection within 1500 ms"));
-    fake.role = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n";
+    fake.schema = "*2\r\n$1\r\n1\r\n$1\r\n4\r\n";
     redis_client_wait_ready(&client, true);
     finish();
 }

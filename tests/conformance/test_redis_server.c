@@ -519,6 +519,20 @@ static void a_full_memory_refuses_commits_whole_and_lets_purge_through(void **st
     finish();
 }
 
+static void a_server_that_would_drop_our_keys_is_named_as_such(void **state)
+{
+    (void)state;
+    start(NULL);
+    redis_server_do(&server, "CONFIG SET maxmemory-policy volatile-lru");
+    open_ready(unix_url(""));
+    assert_null(strstr(client.why, "noeviction"));
+    redis_client_close(&client);
+    redis_server_do(&server, "CONFIG SET maxmemory-policy allkeys-lru");
+    open_ready(unix_url(""));
+    assert_non_null(strstr(client.why, "set maxmemory-policy to noeviction"));
+    finish();
+}
+
 static void more_requests_than_may_be_in_flight_are_answered_in_order(void **state)
 {
     (void)state;
@@ -604,6 +618,7 @@ int main(void)
         cmocka_unit_test(a_silent_server_makes_written_requests_unknown_and_they_may_still_happen),
         cmocka_unit_test(what_was_not_sent_waits_for_the_next_connection),
         cmocka_unit_test(a_full_memory_refuses_commits_whole_and_lets_purge_through),
+        cmocka_unit_test(a_server_that_would_drop_our_keys_is_named_as_such),
         cmocka_unit_test(more_requests_than_may_be_in_flight_are_answered_in_order),
         cmocka_unit_test(a_request_larger_than_the_socket_buffer_arrives_whole),
         cmocka_unit_test(closing_answers_everything_that_is_outstanding),

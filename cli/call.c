@@ -4,21 +4,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include "base/assert.h"
 
 #define URL_SIZE_MAX 65536u
 
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'
+           || c == '_' || c == '.' || c == '~';
+}
+
 static void add_escaped(struct pawl_buf *url, const char *text)
 {
-    char *escaped = curl_easy_escape(NULL, text, (int)strlen(text));
-    if (!escaped) {
-        url->bad = PAWL_E_NOMEM;
-        return;
+    for (const char *c = text; *c; c++) {
+        if (is_unreserved(*c))
+            pawl_buf_append(url, c, 1);
+        else
+            pawl_buf_printf(url, "%%%02X", (unsigned)(unsigned char)*c);
     }
-    pawl_buf_append_str(url, escaped);
-    curl_free(escaped);
 }
 
 /* "." and ".." would be taken for steps of the path by anything in between. */

@@ -12,7 +12,7 @@
 #include "base/limits.h"
 #include "cli/call.h"
 #include "cli/io/client.h"
-#include "cli/view.h"
+#include "cli/io/view.h"
 
 #define CALL_TIMEOUT_MS 60000
 #define WAIT_STEP_MS    30000 /* one request of a long wait: proxies cut longer ones */

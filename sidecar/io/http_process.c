@@ -1,18 +1,26 @@
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "sidecar/io/http_internal.h"
 
+/* statm: total and resident pages are its first two numbers. */
 static int64_t resident_bytes(void)
 {
+    char text[128];
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file) return -1;
-    long long total, resident;
-    int count = fscanf(file, "%lld %lld", &total, &resident);
+    bool good = fgets(text, sizeof text, file) != NULL;
     fclose(file);
-    return count == 2 ? (int64_t)resident * sysconf(_SC_PAGESIZE) : -1;
+    if (!good) return -1;
+    char *second = strchr(text, ' ');
+    if (!second) return -1;
+    char *end;
+    long long pages = strtoll(second, &end, 10);
+    return end != second ? (int64_t)pages * sysconf(_SC_PAGESIZE) : -1;
 }
 
 static int64_t open_fds(void)

@@ -29,10 +29,13 @@ static void parse(struct parsed *parsed, const char *line, const char *env_addre
 {
     *parsed = (struct parsed){ .error = NULL };
     pawl_arena_init(&parsed->arena);
-    strcpy(parsed->line, line);
+    snprintf(parsed->line, sizeof parsed->line, "%s", line);
     int argc = 0;
-    for (char *word = strtok(parsed->line, " "); word; word = strtok(NULL, " ")) {
+    for (char *word = parsed->line; word;) {
+        char *space = strchr(word, ' ');
+        if (space) *space++ = 0;
         parsed->argv[argc++] = word;
+        word = space;
     }
     parsed->good = pawl_cli_parse(argc, parsed->argv, env_address, NULL, &parsed->arena,
                                   &parsed->options, &parsed->error);

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "cli/io/view.h"
 #include "cli/table.h"
-#include "cli/view.h"
 
 static void check(const struct pawl_table *table, uint32_t width, const char *text)
 {

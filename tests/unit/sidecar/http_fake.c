@@ -356,7 +356,7 @@ char *http_client_do(uint16_t port, const char *method, const char *target, cons
 
 int http_answer_status(const char *answer)
 {
-    return strncmp(answer, "HTTP/1.", 7) == 0 ? atoi(answer + 9) : 0;
+    return strncmp(answer, "HTTP/1.", 7) == 0 ? (int)strtol(answer + 9, NULL, 10) : 0;
 }
 
 const char *http_answer_body(const char *answer)

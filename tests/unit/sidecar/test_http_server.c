@@ -459,7 +459,7 @@ static void urls_and_headers_over_the_limit_are_refused(void **state)
     assert_in_range(http_answer_status(answer), 400, 431);
     free(answer);
     memcpy(target, "X-Long: ", 8);
-    strcpy(target + 59998, "\r\n");
+    memcpy(target + 59998, "\r\n", 3);
     answer = http_client_do(fake->port, "GET", V "/a", target, NULL);
     assert_in_range(http_answer_status(answer), 400, 431);
     free(answer);

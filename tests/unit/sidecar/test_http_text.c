@@ -235,6 +235,17 @@ static void sample_name(const char *line, char *name, size_t size)
     }
 }
 
+/* The next line, ended by a 0; NULL at the end. */
+static char *line_next(char **rest)
+{
+    char *line = *rest;
+    char *end = strchr(line, '\n');
+    if (!end) return NULL;
+    *end = 0;
+    *rest = end + 1;
+    return line;
+}
+
 static void every_metric_has_help_and_type_once_and_before_its_samples(void **state)
 {
     (void)state;
@@ -242,11 +253,12 @@ static void every_metric_has_help_and_type_once_and_before_its_samples(void **st
     char current[128] = "";
     int families = 0;
     assert_int_equal(text[strlen(text) - 1], '\n');
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+    char *rest = text;
+    for (char *line = line_next(&rest); line; line = line_next(&rest)) {
         char name[128];
         if (strncmp(line, "# HELP ", 7) == 0) {
             sample_name(line + 7, current, sizeof current);
-            line = strtok(NULL, "\n");
+            line = line_next(&rest);
             assert_non_null(line);
             assert_int_equal(strncmp(line, "# TYPE ", 7), 0);
             sample_name(line + 7, name, sizeof name);

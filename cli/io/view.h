@@ -1,6 +1,6 @@
 /* View: the sidecar's JSON as text for people. */
-#ifndef PAWL_CLI_VIEW_H
-#define PAWL_CLI_VIEW_H
+#ifndef PAWL_CLI_IO_VIEW_H
+#define PAWL_CLI_IO_VIEW_H
 
 #include <jansson.h>
 
@@ -14,4 +14,4 @@ void pawl_view_history(json_t *events, uint32_t width, struct pawl_buf *buf);
 /* As it came, indented, with a newline. */
 void pawl_view_json(json_t *json, struct pawl_buf *buf);
 
-#endif /* PAWL_CLI_VIEW_H */
+#endif /* PAWL_CLI_IO_VIEW_H */

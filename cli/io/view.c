@@ -1,4 +1,4 @@
-#include "cli/view.h"
+#include "cli/io/view.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -182,15 +182,17 @@ static void coro_switch(struct pawl_coro *coro)
 
 /* Entry points ----------------------------------------------------------------- */
 
-void pawl_coro_init(struct pawl_coro *coro, void *stack, size_t stack_size,
+void pawl_coro_init(struct pawl_coro *coro, void *stack, size_t stack_size, bool guarded,
                     void (*run)(void *argument), void *argument)
 {
     PAWL_ASSERT(((uintptr_t)stack & 15) == 0);
     PAWL_ASSERT(stack_size >= 4096);
-    *coro = (struct pawl_coro){
-        .stack = stack, .stack_size = stack_size, .run = run, .argument = argument
-    };
-    memset(stack, CANARY_BYTE, PAWL_CORO_CANARY_SIZE);
+    *coro = (struct pawl_coro){ .stack = stack,
+                                .stack_size = stack_size,
+                                .guarded = guarded,
+                                .run = run,
+                                .argument = argument };
+    if (!guarded) memset(stack, CANARY_BYTE, PAWL_CORO_CANARY_SIZE);
     coro_prepare(coro);
 #ifdef CORO_TSAN
     coro->fiber = __tsan_create_fiber(0);
@@ -227,7 +229,7 @@ void pawl_coro_deinit(struct pawl_coro *coro)
 
 bool pawl_coro_is_intact(const struct pawl_coro *coro)
 {
-    for (size_t i = 0; i < PAWL_CORO_CANARY_SIZE; i++) {
+    for (size_t i = 0; i < PAWL_CORO_CANARY_SIZE && !coro->guarded; i++) {
         if (coro->stack[i] != CANARY_BYTE) return false;
     }
     return true;

@@ -12,7 +12,8 @@
 
 #include "pawl/types.h"
 
-/* Bytes at the low end of a stack that keep a pattern, for stacks without a guard page. */
+/* Bytes at the low end of a stack without a guard page that keep a pattern. With one they
+ * are left alone, since writing there would cost a page of memory. */
 #define PAWL_CORO_CANARY_SIZE 64u
 
 struct pawl_coro {
@@ -22,6 +23,7 @@ struct pawl_coro {
     void (*run)(void *argument);
     void *argument;
     bool done;
+    bool guarded;
     /* For the sanitizers; unused without them. */
     void *own_fake;
     void *host_fake;
@@ -32,8 +34,8 @@ struct pawl_coro {
 };
 
 /* Prepare `run(argument)` on this stack; it starts with the first resume. `stack` is
- * aligned to 16 and at least 4096 bytes. */
-void pawl_coro_init(struct pawl_coro *coro, void *stack, size_t stack_size,
+ * aligned to 16 and at least 4096 bytes; `guarded`: what lies below it is no memory. */
+void pawl_coro_init(struct pawl_coro *coro, void *stack, size_t stack_size, bool guarded,
                     void (*run)(void *argument), void *argument);
 
 /* Run until it yields or ends; true: it ended. Must not have ended before. */
@@ -45,7 +47,8 @@ void pawl_coro_yield(struct pawl_coro *coro);
 /* Forget a coroutine that ended or is suspended; its stack may be used again. */
 void pawl_coro_deinit(struct pawl_coro *coro);
 
-/* False when the low end of the stack was overwritten: it grew past its end. */
+/* False when the low end of the stack was overwritten: it grew past its end. Always true
+ * for a guarded one, whose overflow is a fault instead. */
 bool pawl_coro_is_intact(const struct pawl_coro *coro);
 
 #endif /* PAWL_SDK_CORO_H */

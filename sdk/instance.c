@@ -40,8 +40,9 @@ void pawl_instance_free(struct pawl_workflow_ctx *ctx)
         deferred->cleanup(deferred->argument);
     }
     if (ctx->stack) {
+        bool guarded = ctx->coro.guarded;
         pawl_coro_deinit(&ctx->coro);
-        host->stack_give(host->stacks, ctx->stack);
+        host->stack_give(host->stacks, ctx->stack, guarded);
     }
     pawl_pool_deinit(&ctx->pool);
     pawl_pool_deinit(&ctx->turn);
@@ -257,12 +258,13 @@ static void instance_main(void *argument)
 
 static bool begin(struct pawl_workflow_ctx *ctx)
 {
-    ctx->stack = ctx->host->stack_take(ctx->host->stacks);
+    bool guarded = false;
+    ctx->stack = ctx->host->stack_take(ctx->host->stacks, &guarded);
     if (!ctx->stack) {
         pawl_instance_give_up_for_memory(ctx);
         return false;
     }
-    pawl_coro_init(&ctx->coro, ctx->stack, ctx->host->stack_size, instance_main, ctx);
+    pawl_coro_init(&ctx->coro, ctx->stack, ctx->host->stack_size, guarded, instance_main, ctx);
     return true;
 }
 

@@ -26,8 +26,8 @@ struct pawl_instance_host {
     const struct pawl_allocator *allocator;
     size_t stack_size;
     void *stacks;
-    void *(*stack_take)(void *stacks); /* NULL: no memory */
-    void (*stack_give)(void *stacks, void *stack);
+    void *(*stack_take)(void *stacks, bool *ret_guarded); /* NULL: no memory */
+    void (*stack_give)(void *stacks, void *stack, bool guarded);
     pawl_log_fn *log;
     void *log_context;
 };

@@ -29,12 +29,14 @@ struct slab {
 /* A free stack's top holds the link to the next. */
 struct free_stack {
     struct free_stack *next;
+    bool guarded;
 };
 
 struct pawl_stack_pool {
     size_t page_size;
     size_t stack_size;
-    size_t slot_size; /* guard page + stack */
+    size_t guard_size;
+    size_t slot_size; /* guard + stack */
     struct slab *slabs;
     struct free_stack *free;
     size_t free_count;
@@ -48,7 +50,9 @@ pawl_err pawl_stack_pool_new(size_t stack_size, struct pawl_stack_pool **ret_poo
 
     pool->page_size = (size_t)sysconf(_SC_PAGESIZE);
     pool->stack_size = (stack_size + pool->page_size - 1) / pool->page_size * pool->page_size;
-    pool->slot_size = pool->stack_size + pool->page_size;
+    /* Several pages, for a function whose large array begins past the first one. */
+    pool->guard_size = 4 * pool->page_size;
+    pool->slot_size = pool->stack_size + pool->guard_size;
     *ret_pool = pool;
     return PAWL_OK;
 }
@@ -78,10 +82,11 @@ static struct free_stack *top_of(const struct pawl_stack_pool *pool, uint8_t *st
     return (struct free_stack *)(void *)(stack + pool->stack_size - sizeof(struct free_stack));
 }
 
-static void push_free(struct pawl_stack_pool *pool, uint8_t *stack)
+static void push_free(struct pawl_stack_pool *pool, uint8_t *stack, bool guarded)
 {
     struct free_stack *link = top_of(pool, stack);
     link->next = pool->free;
+    link->guarded = guarded;
     pool->free = link;
     pool->free_count++;
 }
@@ -102,7 +107,7 @@ static bool add_slab(struct pawl_stack_pool *pool)
     slab->guarded = pool->guards_count + SLAB_STACKS <= PAWL_STACK_GUARDS_MAX;
     for (size_t i = 0; i < SLAB_STACKS && slab->guarded; i++) {
         /* Out of mappings: the pattern has to do for the rest of this slab too. */
-        if (mprotect(slab->memory + i * pool->slot_size, pool->page_size, PROT_NONE) != 0) {
+        if (mprotect(slab->memory + i * pool->slot_size, pool->guard_size, PROT_NONE) != 0) {
             slab->guarded = false;
         }
     }
@@ -110,7 +115,7 @@ static bool add_slab(struct pawl_stack_pool *pool)
     slab->next = pool->slabs;
     pool->slabs = slab;
     for (size_t i = SLAB_STACKS; i > 0; i--) {
-        push_free(pool, slab->memory + (i - 1) * pool->slot_size + pool->page_size);
+        push_free(pool, slab->memory + (i - 1) * pool->slot_size + pool->guard_size, slab->guarded);
     }
 #ifdef STACK_LSAN
     /* What only a suspended workflow points to is not leaked. */
@@ -119,24 +124,25 @@ static bool add_slab(struct pawl_stack_pool *pool)
     return true;
 }
 
-void *pawl_stack_take(struct pawl_stack_pool *pool)
+void *pawl_stack_take(struct pawl_stack_pool *pool, bool *ret_guarded)
 {
     if (!pool->free && !add_slab(pool)) return NULL;
 
     struct free_stack *link = pool->free;
     pool->free = link->next;
     pool->free_count--;
+    *ret_guarded = link->guarded;
     return (uint8_t *)link + sizeof *link - pool->stack_size;
 }
 
-void pawl_stack_give(struct pawl_stack_pool *pool, void *stack)
+void pawl_stack_give(struct pawl_stack_pool *pool, void *stack, bool guarded)
 {
     /* A few stay warm; the others give their pages back. */
     if (pool->free_count >= WARM_MAX) {
         int result = madvise(stack, pool->stack_size, MADV_DONTNEED);
         PAWL_ASSERT(result == 0);
     }
-    push_free(pool, stack);
+    push_free(pool, stack, guarded);
 }
 
 /* Overflow --------------------------------------------------------------------- */
@@ -150,7 +156,7 @@ static bool is_in_guard(const struct pawl_stack_pool *pool, const uint8_t *addre
 {
     for (const struct slab *slab = pool->slabs; slab; slab = slab->next) {
         if (address < slab->memory || address >= slab->memory + slab->size) continue;
-        return (size_t)(address - slab->memory) % pool->slot_size < pool->page_size;
+        return (size_t)(address - slab->memory) % pool->slot_size < pool->guard_size;
     }
     return false;
 }

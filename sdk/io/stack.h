@@ -24,9 +24,10 @@ void pawl_stack_pool_free(struct pawl_stack_pool *pool);
 /* The usable size of each stack. */
 size_t pawl_stack_pool_size(const struct pawl_stack_pool *pool);
 
-/* The low end of a stack, or NULL when there is no memory. */
-void *pawl_stack_take(struct pawl_stack_pool *pool);
-void pawl_stack_give(struct pawl_stack_pool *pool, void *stack);
+/* The low end of a stack, or NULL when there is no memory. *ret_guarded: an overflow hits
+ * a guard page. */
+void *pawl_stack_take(struct pawl_stack_pool *pool, bool *ret_guarded);
+void pawl_stack_give(struct pawl_stack_pool *pool, void *stack, bool guarded);
 
 /* Recognise a fault in a guard page of `pool` while this thread runs, and say so on
  * stderr before the process ends as it would have. Gives this thread a signal stack and

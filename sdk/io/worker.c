@@ -102,14 +102,14 @@ static void log_to_stderr(void *context, enum pawl_level level, const char *text
 
 /* Making one ------------------------------------------------------------------------------ */
 
-static void *take_stack(void *stacks)
+static void *take_stack(void *stacks, bool *ret_guarded)
 {
-    return pawl_stack_take(stacks);
+    return pawl_stack_take(stacks, ret_guarded);
 }
 
-static void give_stack(void *stacks, void *stack)
+static void give_stack(void *stacks, void *stack, bool guarded)
 {
-    pawl_stack_give(stacks, stack);
+    pawl_stack_give(stacks, stack, guarded);
 }
 
 static bool version_fits(struct pawl_bytes known, struct pawl_bytes wanted, bool exactly)

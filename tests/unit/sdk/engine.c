@@ -31,14 +31,14 @@ static void counted_free(void *context, void *memory)
     free(memory);
 }
 
-static void *take_stack(void *stacks)
+static void *take_stack(void *stacks, bool *ret_guarded)
 {
-    return pawl_stack_take(stacks);
+    return pawl_stack_take(stacks, ret_guarded);
 }
 
-static void give_stack(void *stacks, void *stack)
+static void give_stack(void *stacks, void *stack, bool guarded)
 {
-    pawl_stack_give(stacks, stack);
+    pawl_stack_give(stacks, stack, guarded);
 }
 
 static void keep_log(void *context, enum pawl_level level, const char *text)

@@ -21,6 +21,7 @@ struct fixture {
     struct pawl_stack_pool *pool;
     struct pawl_coro coro;
     void *stack;
+    bool guarded;
     int steps;
     char text[64];
     double number;
@@ -31,8 +32,9 @@ static int setup(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     assert_non_null(fixture);
     assert_int_equal(pawl_stack_pool_new(65536, &fixture->pool), PAWL_OK);
-    fixture->stack = pawl_stack_take(fixture->pool);
+    fixture->stack = pawl_stack_take(fixture->pool, &fixture->guarded);
     assert_non_null(fixture->stack);
+    assert_true(fixture->guarded);
     *state = fixture;
     return 0;
 }
@@ -40,7 +42,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *fixture = *state;
-    pawl_stack_give(fixture->pool, fixture->stack);
+    pawl_stack_give(fixture->pool, fixture->stack, fixture->guarded);
     pawl_stack_pool_free(fixture->pool);
     free(fixture);
     return 0;
@@ -48,8 +50,8 @@ static int teardown(void **state)
 
 static void begin(struct fixture *fixture, void (*run)(void *argument))
 {
-    pawl_coro_init(&fixture->coro, fixture->stack, pawl_stack_pool_size(fixture->pool), run,
-                   fixture);
+    pawl_coro_init(&fixture->coro, fixture->stack, pawl_stack_pool_size(fixture->pool),
+                   fixture->guarded, run, fixture);
 }
 
 static void three_steps(void *argument)
@@ -175,10 +177,12 @@ static void overwrite_the_end(void *argument)
 static void a_stack_that_grew_past_its_end_is_noticed(void **state)
 {
     struct fixture *fixture = *state;
+    fixture->guarded = false; /* as a stack beyond the first thousands */
     begin(fixture, overwrite_the_end);
     assert_true(pawl_coro_resume(&fixture->coro));
     assert_false(pawl_coro_is_intact(&fixture->coro));
     pawl_coro_deinit(&fixture->coro);
+    fixture->guarded = true;
 }
 
 static void use_up_the_stack(void *argument)
@@ -224,7 +228,8 @@ static void many_stacks_are_distinct_and_all_usable(void **state)
     static void *stacks[COUNT];
     size_t size = pawl_stack_pool_size(fixture->pool);
     for (int i = 0; i < COUNT; i++) {
-        stacks[i] = pawl_stack_take(fixture->pool);
+        bool guarded;
+        stacks[i] = pawl_stack_take(fixture->pool, &guarded);
         assert_non_null(stacks[i]);
         memset((uint8_t *)stacks[i] + size - 256, i & 0xff, 256);
         ((uint8_t *)stacks[i])[0] = (uint8_t)i;
@@ -232,7 +237,7 @@ static void many_stacks_are_distinct_and_all_usable(void **state)
     for (int i = 0; i < COUNT; i++) {
         assert_int_equal(((uint8_t *)stacks[i])[size - 1], i & 0xff);
         assert_int_equal(((uint8_t *)stacks[i])[0], i & 0xff);
-        pawl_stack_give(fixture->pool, stacks[i]);
+        pawl_stack_give(fixture->pool, stacks[i], true);
     }
 }
 

@@ -9,6 +9,7 @@ import unittest
 
 import formatted
 import layers
+import links
 import words
 from sources import code_lines
 
@@ -129,6 +130,37 @@ class Words(unittest.TestCase):
         self.assertEqual(list(words.file_problems("a/x.c", "\n" * words.LINES_MAX)), [])
         found = list(words.file_problems("a/x.c", "\n" * (words.LINES_MAX + 1)))
         self.assertIn("split it by concept", found[0])
+
+
+class Links(unittest.TestCase):
+    def found(self, page):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / "base").mkdir()
+            (root / "docs").mkdir()
+            (root / "base/x.c").write_text("int a;\nint b;\n")
+            (root / "docs/B.md").write_text("# Beginning here: one\n\n```\n# not a heading\n```\n")
+            (root / "A.md").write_text(page)
+            return links.problems(root)
+
+    def test_what_is_there_is_fine(self):
+        self.assertEqual(self.found("# Top\n[b](docs/B.md#beginning-here-one), [t](#top), `base/x.c`,"
+                                    " `base/*.c`, [w](https://example.org/none)\n"), [])
+
+    def test_a_page_that_is_gone_is_found(self):
+        self.assertEqual(len(self.found("[b](docs/C.md)\n")), 1)
+
+    def test_a_heading_that_is_gone_is_found(self):
+        self.assertEqual(len(self.found("[b](docs/B.md#end) [c](#nowhere)\n")), 2)
+        self.assertEqual(len(self.found("[b](docs/B.md#not-a-heading)\n")), 1)
+
+    def test_a_file_that_is_gone_is_found(self):
+        self.assertEqual(len(self.found("see `base/y.c` and `base/y_*.c`\n")), 2)
+
+    def test_code_that_its_file_no_longer_has_is_found(self):
+        page = "<!-- from: base/x.c -->\n```c\n%s\n```\n"
+        self.assertEqual(self.found(page % "int b;"), [])
+        self.assertEqual(len(self.found(page % "int c;")), 1)
 
 
 class Formatted(unittest.TestCase):

@@ -64,7 +64,7 @@ static void on_frame(void *context, pawl_conn_id conn, struct pawl_bytes bytes)
         fake_send(fake, &pong);
         return;
     }
-    case PAWL_FRAME_PONG: return;
+    case PAWL_FRAME_PONG: fake->pongs_count++; return;
     case PAWL_FRAME_CREDIT:
         fake->turn_credit += frame.credit.turns;
         fake->activity_credit += frame.credit.activities;

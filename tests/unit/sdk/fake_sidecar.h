@@ -20,6 +20,7 @@ struct fake_sidecar {
     struct pawl_frame frames[FAKE_FRAMES_MAX];
     uint32_t frames_first;
     uint32_t frames_count;
+    uint32_t pongs_count;
     uint32_t turn_credit;
     uint32_t activity_credit;
 };

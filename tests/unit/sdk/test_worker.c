@@ -93,6 +93,12 @@ static pawl_err calls_echo(struct pawl_workflow_ctx *ctx, struct pawl_bytes inpu
     return err ? err : pawl_return(ctx, output);
 }
 
+static pawl_err says_which(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    (void)input;
+    return pawl_return(ctx, pawl_text(pawl_workflow_user(ctx)));
+}
+
 static void add_activity(const char *name, pawl_activity_fn *run)
 {
     struct pawl_activity_def def = { .name = name, .run = run };
@@ -114,10 +120,13 @@ static int setup(void **state)
                                            .activity_threads = 2,
                                            .log = quiet };
     assert_int_equal(pawl_worker_new(&options, &fixture->worker), PAWL_OK);
-    struct pawl_workflow_def def = { .name = "wf", .version = "v1", .run = calls_echo };
+    static char first_version[] = "the first version";
+    struct pawl_workflow_def def = {
+        .name = "wf", .version = "v1", .run = says_which, .user = first_version
+    };
     assert_int_equal(pawl_worker_add_workflow(fixture->worker, &def), PAWL_OK);
     assert_int_equal(pawl_worker_add_workflow(fixture->worker, &def), PAWL_E_EXISTS);
-    def.version = NULL;
+    def = (struct pawl_workflow_def){ .name = "wf", .run = calls_echo };
     assert_int_equal(pawl_worker_add_workflow(fixture->worker, &def), PAWL_OK);
     def.name = "";
     assert_int_equal(pawl_worker_add_workflow(fixture->worker, &def), PAWL_E_INVALID);
@@ -181,6 +190,8 @@ static struct pawl_bytes pack(enum pawl_event_kind kind, int32_t ref, const char
     return pawl_history_event_pack(&fixture->fake.arena, &event);
 }
 
+static const char *turn_version; /* of the turns that are sent; NULL: none */
+
 static void send_turn(const char *name, const char *turn, const char *base,
                       struct pawl_bytes *events, uint32_t count)
 {
@@ -190,6 +201,7 @@ static void send_turn(const char *name, const char *turn, const char *base,
                                      .gen = 1,
                                      .instance = PAWL_BYTES_LITERAL("i-1"),
                                      .name = pawl_bytes_str(name),
+                                     .version = pawl_bytes_str(turn_version),
                                      .events_count = count,
                                      .events = events };
     if (base) frame.turn.base = make_id(base);
@@ -287,6 +299,32 @@ static void an_unknown_workflow_is_refused_by_name(void **state)
         &fake_expect(&fixture->fake, PAWL_FRAME_TURN_DONE)->turn_done;
     assert_int_equal(done->err, PAWL_E_NOT_REGISTERED);
     assert_non_null(memmem(done->message.data, done->message.size, "nobody", 6));
+}
+
+static void a_version_has_its_own_function_or_the_one_for_all(void **state)
+{
+    (void)state;
+    (void)start();
+    static const char *const versions[] = { "v1", "v2", NULL };
+    for (size_t i = 0; i < 3; i++) {
+        turn_version = versions[i];
+        send_first_turn("wf", "t1");
+        turn_version = NULL;
+        const struct pawl_action *action =
+            fake_expect(&fixture->fake, PAWL_FRAME_TURN_DONE)->turn_done.actions;
+        bool own = i == 0;
+        assert_int_equal(action->kind, own ? PAWL_ACTION_COMPLETE : PAWL_ACTION_ACTIVITY);
+        assert_true(pawl_bytes_is_str(action->payload, own ? "the first version" : "hello"));
+    }
+}
+
+static void a_ping_is_answered(void **state)
+{
+    (void)state;
+    (void)start();
+    struct pawl_frame ping = { .type = PAWL_FRAME_PING };
+    fake_send(&fixture->fake, &ping);
+    fake_until(&fixture->fake, &fixture->fake.pongs_count, 1);
 }
 
 static void activities_return_fail_and_refuse(void **state)
@@ -414,6 +452,8 @@ int main(void)
         TEST(a_turn_is_run_and_the_next_goes_on_from_it),
         TEST(an_instance_that_is_not_held_needs_its_history),
         TEST(an_unknown_workflow_is_refused_by_name),
+        TEST(a_version_has_its_own_function_or_the_one_for_all),
+        TEST(a_ping_is_answered),
         TEST(activities_return_fail_and_refuse),
         TEST(after_a_lost_connection_old_results_stay_at_home),
         TEST(what_had_not_begun_is_dropped_with_its_connection),

@@ -147,6 +147,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     node->config.app = node->app;
     node->config.host = node->host;
     if (node->config.instance_idle_ms == 0) node->config.instance_idle_ms = PAWL_INSTANCE_IDLE_MS;
+    if (node->config.instances_max == 0) node->config.instances_max = PAWL_INSTANCES_MAX;
     if (node->config.turn_attempts_max == 0)
         node->config.turn_attempts_max = PAWL_TURN_ATTEMPTS_MAX;
     if (node->config.activity_attempts_max == 0)
@@ -155,6 +156,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_heap_init(&node->alarms);
     pawl_list_init(&node->calls_unused);
     pawl_list_init(&node->calls_finished);
+    pawl_list_init(&node->acks);
     struct pawl_map *maps[] = { &node->workflows,  &node->workers,    &node->turn_lanes,
                                 &node->task_lanes, &node->activities, &node->activities_token,
                                 &node->messages,   &node->waiters,    &node->waiters_token };
@@ -232,6 +234,7 @@ void pawl_node_step(struct pawl_node *node, const struct pawl_node_event *event,
     node_dispatch(node, event);
     node_fire_alarms(node);
     pawl_worker_pump(node);
+    pawl_outbox_flush(node);
 
     const struct pawl_heap_node *next = pawl_heap_peek(&node->alarms);
     effects->wake_at_ms = next ? next->due_ms : 0;
@@ -241,13 +244,22 @@ void pawl_node_step(struct pawl_node *node, const struct pawl_node_event *event,
 /* Questions -------------------------------------------------------------------------------------
  */
 
-static uint64_t node_count_waiting(const struct pawl_map *lanes)
+static uint64_t list_count(const struct pawl_list *list)
+{
+    uint64_t count = 0;
+    for (const struct pawl_list *link = list->next; link != list; link = link->next) count++;
+    return count;
+}
+
+static uint64_t node_count_turns_queued(const struct pawl_node *node)
 {
     uint64_t count = 0;
     uint32_t cursor = 0;
-    for (struct pawl_lane *lane; (lane = pawl_map_next(lanes, &cursor)) != NULL;)
-        for (struct pawl_list *link = lane->waiting.next; link != &lane->waiting; link = link->next)
-            count++;
+    for (struct pawl_lane *lane; (lane = pawl_map_next(&node->turn_lanes, &cursor)) != NULL;)
+        count += list_count(&lane->waiting);
+    cursor = 0;
+    for (struct pawl_worker *worker; (worker = pawl_map_next(&node->workers, &cursor)) != NULL;)
+        count += list_count(&worker->sticky);
     return count;
 }
 
@@ -260,7 +272,7 @@ const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node)
     } self = { node };
     struct pawl_node_metrics *metrics = &self.owned->metrics;
     metrics->active_instances = node->workflows.count;
-    metrics->turns_queued = node_count_waiting(&node->turn_lanes);
+    metrics->turns_queued = node_count_turns_queued(node);
     metrics->activities_queued = node->activities.count - node->activities_token.count;
     metrics->requests_waiting = node->waiters_token.count;
     metrics->workers = node->workers.count;

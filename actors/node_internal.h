@@ -50,7 +50,9 @@ struct pawl_partition {
     uint32_t recovery_skip;
     uint64_t table_version;
     struct pawl_fence fence;
-    struct pawl_alarm alarm; /* next poll, or next attempt to acquire */
+    struct pawl_alarm alarm;    /* next poll, or next attempt to acquire */
+    struct pawl_call *acks;     /* OUTDONE being filled in this step; NULL: none */
+    struct pawl_list acks_link; /* on node.acks */
     uint64_t counts[PAWL_STATUS_COUNT];
 };
 
@@ -89,6 +91,7 @@ struct pawl_node {
     struct pawl_map activities;       /* instance + inc + gen + op -> struct pawl_activity */
     struct pawl_map activities_token; /* dispatch token -> the running ones */
 
+    struct pawl_list acks;    /* partitions with acknowledgements to send */
     struct pawl_map messages; /* message id -> struct pawl_message: being delivered */
 
     struct pawl_map waiters;       /* instance -> struct pawl_waiters */

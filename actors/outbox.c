@@ -39,15 +39,41 @@ static void outdone_on_reply(struct pawl_node *node, struct pawl_call *call,
     (void)reply; /* not removed: the row's reminder brings it back, and it is acknowledged again */
 }
 
+static void outdone_open(struct pawl_node *node, struct pawl_partition *partition)
+{
+    struct pawl_call *call =
+        pawl_call_new(node, PAWL_STORE_OUTDONE, partition->index, outdone_on_reply);
+    call->context = PAWL_ARENA_ARRAY(&call->arena, struct pawl_id, PAWL_OUTDONE_IDS_MAX);
+    call->request.outdone.ids = call->context;
+    partition->acks = call;
+    pawl_list_push_tail(&node->acks, &partition->acks_link);
+}
+
+static void outdone_send(struct pawl_node *node, struct pawl_partition *partition)
+{
+    struct pawl_call *call = partition->acks;
+    partition->acks = NULL;
+    pawl_list_remove(&partition->acks_link);
+    pawl_call_send(node, call);
+}
+
 void pawl_outbox_ack(struct pawl_node *node, uint32_t partition, struct pawl_id id)
 {
     if (pawl_id_is_zero(id)) return;
     pawl_outbox_release(node, id);
-    struct pawl_call *call = pawl_call_new(node, PAWL_STORE_OUTDONE, partition, outdone_on_reply);
-    struct pawl_id *kept = PAWL_ARENA_NEW(&call->arena, struct pawl_id);
-    *kept = id;
-    call->request.outdone = (struct pawl_outdone){ .ids_count = 1, .ids = kept };
-    pawl_call_send(node, call);
+    struct pawl_partition *home = &node->partitions[partition];
+    if (home->acks && home->acks->request.outdone.ids_count == PAWL_OUTDONE_IDS_MAX)
+        outdone_send(node, home);
+    if (!home->acks) outdone_open(node, home);
+    struct pawl_outdone *outdone = &home->acks->request.outdone;
+    struct pawl_id *ids = home->acks->context;
+    ids[outdone->ids_count++] = id;
+}
+
+void pawl_outbox_flush(struct pawl_node *node)
+{
+    while (!pawl_list_is_empty(&node->acks))
+        outdone_send(node, PAWL_CONTAINER_OF(node->acks.next, struct pawl_partition, acks_link));
 }
 
 void pawl_outbox_release(struct pawl_node *node, struct pawl_id id)
@@ -305,6 +331,13 @@ void pawl_outbox_pump(struct pawl_node *node, uint32_t partition, struct pawl_id
 
 void pawl_outbox_deinit(struct pawl_node *node)
 {
+    while (!pawl_list_is_empty(&node->acks)) {
+        struct pawl_partition *partition =
+            PAWL_CONTAINER_OF(node->acks.next, struct pawl_partition, acks_link);
+        pawl_list_remove(&partition->acks_link);
+        pawl_call_drop(node, partition->acks);
+        partition->acks = NULL;
+    }
     uint32_t cursor = 0;
     for (struct pawl_message *message; (message = pawl_map_next(&node->messages, &cursor)) != NULL;)
         message_free(node, message);

@@ -13,6 +13,9 @@ void pawl_outbox_pump(struct pawl_node *node, uint32_t partition, struct pawl_id
 /* The receiver's side is done with it: remove the row. A zero id is ignored. */
 void pawl_outbox_ack(struct pawl_node *node, uint32_t partition, struct pawl_id id);
 
+/* Send what was acknowledged in this step: one operation per partition. */
+void pawl_outbox_flush(struct pawl_node *node);
+
 /* Not now: the row's reminder will bring it back. A zero id is ignored. */
 void pawl_outbox_release(struct pawl_node *node, struct pawl_id id);
 

@@ -52,6 +52,12 @@ static void workflow_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
     pawl_workflow_advance(node, PAWL_CONTAINER_OF(alarm, struct pawl_workflow, alarm));
 }
 
+static bool workflow_may_add(struct pawl_node *node, struct pawl_bytes id)
+{
+    return pawl_partition_is_owned(pawl_node_partition(node, id))
+           && node->workflows.count < node->config.instances_max;
+}
+
 static struct pawl_workflow *workflow_add(struct pawl_node *node, struct pawl_bytes id)
 {
     struct pawl_workflow *workflow = pawl_workflow_state_new(node, id);
@@ -84,7 +90,7 @@ struct pawl_workflow *pawl_workflow_activate(struct pawl_node *node, struct pawl
 {
     struct pawl_workflow *workflow = pawl_workflow_find(node, id);
     if (workflow) return workflow;
-    if (!pawl_partition_is_owned(pawl_node_partition(node, id))) return NULL;
+    if (!workflow_may_add(node, id)) return NULL;
     workflow = workflow_add(node, id);
     workflow_load(node, workflow);
     return workflow;
@@ -277,13 +283,13 @@ void pawl_workflow_on_created(struct pawl_node *node, struct pawl_bytes id,
                               const struct pawl_metadata *metadata, struct pawl_id delivery,
                               struct pawl_bytes body)
 {
-    if (!pawl_partition_is_owned(pawl_node_partition(node, id))) return;
     struct pawl_workflow *workflow = pawl_workflow_find(node, id);
     if (workflow) {
         /* Somebody asked for it before it was there: that load will tell. */
         if (workflow->state == PAWL_WORKFLOW_READY) workflow_reload(node, workflow);
         return;
     }
+    if (!workflow_may_add(node, id)) return; /* its reminder brings it later */
     workflow = workflow_add(node, id);
     pawl_err err = pawl_workflow_set_metadata(workflow, metadata);
     if (err == PAWL_OK) err = pawl_workflow_add_row(workflow, 0, delivery, body);

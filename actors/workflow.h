@@ -110,7 +110,8 @@ bool pawl_workflow_op_is_known(const struct pawl_workflow *workflow, uint32_t id
 /* The active instance, or NULL. */
 struct pawl_workflow *pawl_workflow_find(const struct pawl_node *node, struct pawl_bytes id);
 
-/* Make it active: find it or start loading it. NULL when its partition is not owned. */
+/* Make it active: find it or start loading it. NULL when its partition is not owned, or
+ * when as many instances are active as may be: what is stored waits for its reminder. */
 struct pawl_workflow *pawl_workflow_activate(struct pawl_node *node, struct pawl_bytes id);
 
 /* An instance that CREATE has just made, without reading it back. `body` is the inbox

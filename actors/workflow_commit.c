@@ -155,8 +155,12 @@ void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request 
 {
     struct pawl_workflow *workflow = pawl_workflow_activate(node, request->instance);
     if (!workflow) {
-        pawl_node_answer_err(node, request_token, PAWL_E_UNAVAILABLE,
-                             "this sidecar does not own the workflow's partition yet; try again");
+        bool is_owned = pawl_partition_is_owned(pawl_node_partition(node, request->instance));
+        pawl_node_answer_err(node, request_token, is_owned ? PAWL_E_BUSY : PAWL_E_UNAVAILABLE,
+                             is_owned ? "as many workflows are active as this sidecar may hold; "
+                                        "try again"
+                                      : "this sidecar does not own the workflow's partition yet; "
+                                        "try again");
         return;
     }
     struct pawl_control *control = PAWL_NEW(struct pawl_control);

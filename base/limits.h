@@ -53,7 +53,6 @@
 #define PAWL_LOAD_HISTORY_SIZE_MAX  (8u << 20) /* bytes per load; at least one row */
 #define PAWL_QUERY_ITEMS_MAX        1000u
 #define PAWL_OUTDONE_IDS_MAX        256u
-#define PAWL_PURGE_ROWS_MAX         1000u        /* rows removed per purge call */
 #define PAWL_STORE_IN_FLIGHT_MAX    4096u        /* more wait in the adapter, in order */
 #define PAWL_STORE_TIMEOUT_MS       5000u        /* then PAWL_E_UNKNOWN and a new connection */
 #define PAWL_STORE_WAITING_MAX      65536u       /* not yet sent; beyond: PAWL_E_UNAVAILABLE */
@@ -65,7 +64,6 @@
 #define PAWL_LEASE_CHILD_MS         60000u
 #define PAWL_LEASE_OUTBOX_MS        10000u
 #define PAWL_LEASE_MS_MAX           60000u /* the longest of the four above */
-#define PAWL_CLOCK_SKEW_MS_MAX      60000u
 
 /* Sidecar ---------------------------------------------------------------------- */
 #define PAWL_INSTANCE_IDLE_MS 5000u   /* then the actor leaves memory */

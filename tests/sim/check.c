@@ -246,7 +246,10 @@ void sim_check_applying(struct sim_check *check, const struct pawl_store_request
     pawl_arena_init(&arena);
     uint32_t count = pawl_mem_store_outbox(check->mem, request->partition, &arena, &rows);
     for (uint32_t i = 0; i < count; i++) {
-        if (!pawl_id_is_equal(rows[i].id, request->outdone.ids[0])) continue;
+        bool is_named = false;
+        for (uint32_t k = 0; k < request->outdone.ids_count; k++)
+            is_named = is_named || pawl_id_is_equal(rows[i].id, request->outdone.ids[k]);
+        if (!is_named) continue;
         struct pawl_message_body body;
         pawl_err err = pawl_message_body_unpack(rows[i].body, &body);
         PAWL_ASSERT(err == PAWL_OK);

@@ -284,6 +284,38 @@ static void a_wait_is_answered_when_it_is_so_or_when_time_is_up(void **state)
     fixture_free(fixture);
 }
 
+static void a_full_sidecar_leaves_the_rest_in_the_store_and_loses_nothing(void **state)
+{
+    struct pawl_node_config config = { .partitions = 1, .instances_max = 2 };
+    struct fixture *fixture = fixture_new(&config);
+    const char *names[] = { "a", "b", "c", "d" };
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        fixture_start(fixture, names[i]);
+        assert_int_equal(last_err(fixture), PAWL_OK);
+    }
+    assert_int_equal(pawl_node_metrics(fixture->node)->active_instances, 2);
+    struct pawl_request suspend = { .op = PAWL_REQUEST_SUSPEND,
+                                    .instance = PAWL_BYTES_LITERAL("c") };
+    fixture_call(fixture, &suspend);
+    assert_int_equal(last_err(fixture), PAWL_E_BUSY);
+
+    fixture_connect(fixture, WORKER, 100, 0);
+    struct pawl_action complete = fixture_action(PAWL_ACTION_COMPLETE, -1);
+    for (size_t i = 0; i < 4; i++) {
+        const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+        for (int waits = 0; !turn && waits < 60; waits++) {
+            fixture_pass(fixture, 1000);
+            turn = fixture_next(fixture, PAWL_FRAME_TURN);
+        }
+        assert_non_null(turn);
+        fixture_turn_done(fixture, WORKER, &turn->turn, 1, &complete);
+    }
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(fixture_status(fixture, names[i]), PAWL_STATUS_COMPLETED);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +330,7 @@ int main(void)
         cmocka_unit_test(an_unregistered_name_fails_at_once_but_a_client_alone_says_nothing),
         cmocka_unit_test(too_many_actions_fail_the_instance_and_no_other),
         cmocka_unit_test(a_scheduled_start_waits_for_its_time),
+        cmocka_unit_test(a_full_sidecar_leaves_the_rest_in_the_store_and_loses_nothing),
         cmocka_unit_test(a_wait_is_answered_when_it_is_so_or_when_time_is_up),
     };
     return cmocka_run_group_tests_name("node", tests, NULL, NULL);

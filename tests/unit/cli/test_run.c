@@ -158,8 +158,10 @@ static void if_pawl_is_killed_app_and_sidecar_die_with_it(void **state)
 {
     (void)state;
     struct program program;
-    /* Both hold the pipe that we read: its end proves that they are gone. */
-    program_start(&program, "exec 9>&1; EXEC=1 " RUN "-- sh -c 'echo up; exec sleep 100'");
+    /* Both hold the pipe that we read: its end proves that they are gone. (Killed, pawl
+     * could not remove a socket folder: so it makes none.) */
+    program_start(&program, "exec 9>&1; EXEC=1 " RUN
+                            "--app-listen ipc:///x -- sh -c 'echo up; exec sleep 100'");
     program_await(&program, "orders | up");
     kill(program.pid, SIGKILL);
     program_finish(&program);

@@ -546,7 +546,10 @@ class Sidecar(Process):
                                              **(env or {})})
 
     def start(self, timeout=30.0):
-        ready = self.start_without_waiting()
+        return self.finish_start(self.start_without_waiting(), timeout)
+
+    def finish_start(self, ready, timeout=30.0):
+        """Wait for what start_without_waiting has begun."""
         try:
             self._read_ready(ready, timeout)
         finally:

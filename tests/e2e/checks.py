@@ -1,0 +1,82 @@
+"""What the end-to-end tests share beyond the harness: the test app, and what must be true
+of any history and of the file "ran.log" that the app's activities write."""
+
+import functools
+import sys
+
+from harness import Harness
+
+SCHEDULED = {"TaskScheduled": "task", "TimerCreated": "timer", "ChildWorkflowCreated": "child"}
+RESOLVED = {"TaskCompleted": "task", "TaskFailed": "task", "TimerFired": "timer",
+            "TimerCancelled": "timer", "ChildWorkflowCompleted": "child",
+            "ChildWorkflowFailed": "child"}
+
+
+def store_kind():
+    """The store that the command line of a test script names: sqlite or redis."""
+    if len(sys.argv) < 2 or sys.argv[1] not in ("sqlite", "redis"):
+        sys.exit(f"usage: {sys.argv[0]} sqlite|redis")
+    return sys.argv.pop(1)
+
+
+def scenario(body):
+    """Run a test in a harness of its own, as self.h; show all logs when it fails."""
+
+    @functools.wraps(body)
+    def test(self):
+        with Harness() as harness:
+            self.h = harness
+            body(self)
+
+    return test
+
+
+def test_app(harness, sidecar, *options, name="app"):
+    return harness.app([harness.build / "tests/e2e/e2e_app", *options], sidecar, name)
+
+
+def check_history(instance, events):
+    """Nothing twice, nothing out of nowhere, nothing out of order."""
+    scheduled, resolved = {}, set()
+
+    def expect(condition, what, event):
+        assert condition, f"{instance}: {what}: {event}\nin {events}"
+
+    for index, event in enumerate(events):
+        kind = event["kind"]
+        expect(event["index"] == index, f"index {event['index']} at place {index}", event)
+        if kind == "ExecutionStarted":
+            expect("start" not in scheduled, "started twice", event)
+            scheduled["start"] = "start"
+        if kind in SCHEDULED:
+            id_ = event["eventId"]
+            expect(id_ not in scheduled, "scheduled twice", event)
+            scheduled[id_] = SCHEDULED[kind]
+        if kind in RESOLVED:
+            id_ = event["scheduledId"]
+            expect(scheduled.get(id_) == RESOLVED[kind], "answers nothing", event)
+            expect(id_ not in resolved, "answered twice", event)
+            resolved.add(id_)
+        if kind == "ExecutionCompleted":
+            expect(index == len(events) - 1, "not the last", event)
+    ids = [event["eventId"] for event in events if event["kind"] in SCHEDULED]
+    assert ids == sorted(ids), f"{instance}: scheduled out of order: {ids}"
+    assert "start" in scheduled, f"{instance}: no ExecutionStarted in {events}"
+
+
+def executions_in(events):
+    """Execution ids of the activities that a history has scheduled."""
+    return {event["taskExecutionId"].replace("-", "") for event in events
+            if event["kind"] == "TaskScheduled"}
+
+
+def read_runs(harness):
+    """{instance: [execution id, …]} of what the app's activities have written."""
+    runs = {}
+    path = harness.folder / "ran.log"
+    if not path.exists():
+        return runs
+    for line in path.read_text().splitlines():
+        _, instance, execution, *_ = line.split(" ")
+        runs.setdefault(instance, []).append(execution)
+    return runs

@@ -205,7 +205,17 @@ static void call_run(struct pawl_loop *loop, struct call *call)
             .err = PAWL_E_UNAVAILABLE,
             .message = PAWL_BYTES_LITERAL("this sidecar is stopping; try again in a moment"),
         };
-        call_answer(loop, call, loop->state == RUNNING ? &busy : &stopping);
+        const struct pawl_answer away = {
+            .err = PAWL_E_UNAVAILABLE,
+            .message = pawl_arena_printf(&loop->info_arena,
+                                         "the workflow store cannot be reached: %s; try again in "
+                                         "a moment",
+                                         loop->store_why),
+        };
+        const struct pawl_answer *why = loop->state != RUNNING ? &stopping
+                                        : !loop->store_ready   ? &away
+                                                               : &busy;
+        call_answer(loop, call, why);
         return;
     }
     case CALL_ASKED: break;
@@ -252,7 +262,9 @@ static uint64_t api_call(struct pawl_api *api, const struct pawl_request *reques
                          pawl_api_on_answer *on_answer, void *context)
 {
     struct pawl_loop *loop = PAWL_CONTAINER_OF(api, struct pawl_loop, api);
-    bool refuse = loop->state != RUNNING || loop->calls.count >= PAWL_REQUESTS_MAX;
+    /* Without its store a sidecar can do nothing for a client, and says so at once. */
+    bool refuse =
+        loop->state != RUNNING || !loop->store_ready || loop->calls.count >= PAWL_REQUESTS_MAX;
     struct call *call = refuse ? PAWL_NEW(struct call) : call_new(request);
     call->state = refuse ? CALL_REFUSED : CALL_QUEUED;
     call->token = ++loop->next_token;

@@ -236,13 +236,21 @@ static struct world *world_make(void)
     return world;
 }
 
-static struct world *world_new(void)
+/* A world whose store has not said anything yet. */
+static struct world *world_waiting(void)
 {
     struct world *world = world_make();
     struct pawl_loop_config config = config_make(world);
     const char *message = NULL;
     assert_int_equal(pawl_loop_open(&config, &world->loop, &world->arena, &message), PAWL_OK);
     world->api = pawl_loop_api(world->loop);
+    return world;
+}
+
+static struct world *world_new(void)
+{
+    struct world *world = world_waiting();
+    store.events.on_state(store.events.context, true, NULL);
     return world;
 }
 
@@ -340,10 +348,24 @@ static void a_reply_from_inside_the_flush_steps_the_node_and_its_effects_are_flu
     world_free(world);
 }
 
-static void ready_is_told_once_and_info_says_what_is_missing(void **state)
+static void a_call_without_a_store_is_refused_at_once_and_says_why(void **state)
 {
     (void)state;
     struct world *world = world_new();
+    store.events.on_state(store.events.context, false, "connection refused");
+    call_get(world, "i");
+    turn(world);
+    assert_int_equal(world->answers_count, 1);
+    assert_int_equal(world->answer_err, PAWL_E_UNAVAILABLE);
+    assert_non_null(strstr(world->answer_message, "connection refused"));
+    assert_int_not_equal(last_type(), PAWL_NODE_REQUEST);
+    world_free(world);
+}
+
+static void ready_is_told_once_and_info_says_what_is_missing(void **state)
+{
+    (void)state;
+    struct world *world = world_waiting();
     struct pawl_api_info info = world->api->ops->info(world->api);
     assert_false(info.ready);
     assert_non_null(strstr(info.not_ready, "store"));
@@ -669,6 +691,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_partition_is_owned_at_start_and_the_store_is_flushed_once),
         cmocka_unit_test(a_reply_from_inside_the_flush_steps_the_node_and_its_effects_are_flushed),
+        cmocka_unit_test(a_call_without_a_store_is_refused_at_once_and_says_why),
         cmocka_unit_test(ready_is_told_once_and_info_says_what_is_missing),
         cmocka_unit_test(the_node_is_ticked_when_it_asked_for_it_and_not_before),
         cmocka_unit_test(a_call_reaches_the_node_later_with_its_own_copy_and_is_answered),

@@ -10,6 +10,7 @@
 #include <cmocka.h> /* needs the four above */
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -23,6 +24,7 @@ struct fixture {
     pthread_cond_t changed;
     int running; /* activities that are inside `held` */
     bool released;
+    atomic_bool no_memory; /* the worker's allocator has nothing left */
 };
 
 static struct fixture *fixture;
@@ -32,6 +34,18 @@ static void quiet(void *context, enum pawl_level level, const char *text)
     (void)context;
     (void)level;
     (void)text;
+}
+
+static void *alloc(void *context, size_t size)
+{
+    struct fixture *owner = context;
+    return atomic_load(&owner->no_memory) ? NULL : malloc(size);
+}
+
+static void release(void *context, void *memory)
+{
+    (void)context;
+    free(memory);
 }
 
 static pawl_err echo(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
@@ -118,6 +132,7 @@ static int setup(void **state)
                                            .turns_max = 10,
                                            .activities_max = 8,
                                            .activity_threads = 2,
+                                           .allocator = { fixture, alloc, release },
                                            .log = quiet };
     assert_int_equal(pawl_worker_new(&options, &fixture->worker), PAWL_OK);
     static char first_version[] = "the first version";
@@ -392,6 +407,25 @@ static void what_had_not_begun_is_dropped_with_its_connection(void **state)
     assert_int_equal(fixture->running, 2);
 }
 
+static void without_memory_all_work_goes_back_and_comes_again(void **state)
+{
+    (void)state;
+    (void)start();
+    atomic_store(&fixture->no_memory, true);
+    send_first_turn("wf", "t1");
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    send_activity("echo", "a1");
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    atomic_store(&fixture->no_memory, false);
+    send_activity("echo", "a2");
+    (void)expect_done("a2");
+    send_first_turn("wf", "t2");
+    const struct pawl_turn_done *done =
+        &fake_expect(&fixture->fake, PAWL_FRAME_TURN_DONE)->turn_done;
+    assert_true(pawl_id_is_equal(done->turn, make_id("t2")));
+    assert_int_equal(done->err, PAWL_OK);
+}
+
 static void stop_says_bye_and_finishes_what_is_under_way(void **state)
 {
     (void)state;
@@ -457,6 +491,7 @@ int main(void)
         TEST(activities_return_fail_and_refuse),
         TEST(after_a_lost_connection_old_results_stay_at_home),
         TEST(what_had_not_begun_is_dropped_with_its_connection),
+        TEST(without_memory_all_work_goes_back_and_comes_again),
         TEST(stop_says_bye_and_finishes_what_is_under_way),
         TEST(a_refused_worker_ends_with_the_reason),
         TEST(a_worker_that_never_connected_stops_at_once),

@@ -301,11 +301,12 @@ static void a_refused_client_reports_the_reason(void **state)
 static void without_a_sidecar_a_call_is_unavailable_and_says_where(void **state)
 {
     (void)state;
-    struct pawl_client_options options = { .endpoint = "tcp://127.0.0.1:1", .timeout_ms = 300 };
+    struct pawl_client_options options = { .endpoint = "ipc:///nonexistent/pawl.sock",
+                                           .timeout_ms = 300 };
     struct pawl_client *client;
     assert_int_equal(pawl_client_new(&options, &client), PAWL_OK);
     assert_int_equal(pawl_client_get(client, "i-1", &fixture->result), PAWL_E_UNAVAILABLE);
-    assert_non_null(strstr(pawl_result_message(fixture->result), "tcp://127.0.0.1:1"));
+    assert_non_null(strstr(pawl_result_message(fixture->result), "ipc:///nonexistent/pawl.sock"));
     pawl_client_free(client);
 }
 

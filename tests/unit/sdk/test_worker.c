@@ -456,7 +456,8 @@ static void a_refused_worker_ends_with_the_reason(void **state)
 static void a_worker_that_never_connected_stops_at_once(void **state)
 {
     (void)state;
-    struct pawl_worker_options options = { .endpoint = "tcp://127.0.0.1:1", .log = quiet };
+    struct pawl_worker_options options = { .endpoint = "ipc:///nonexistent/pawl.sock",
+                                           .log = quiet };
     struct pawl_worker *worker;
     assert_int_equal(pawl_worker_new(&options, &worker), PAWL_OK);
     pawl_worker_stop(worker);

@@ -4,6 +4,7 @@
 #include "actors/request_list.h"
 #include "actors/waiter.h"
 #include "actors/workflow.h"
+#include "base/hash.h"
 
 #define CLIENT_ATTEMPTS_MAX 3u
 
@@ -85,9 +86,11 @@ static void start_on_created(struct pawl_node *node, struct pawl_call *call,
     }
 }
 
-static struct pawl_bytes start_new_id(struct pawl_node *node)
+/* The same idempotency key gives the same id, so a repetition finds what it made. */
+static struct pawl_bytes start_new_id(struct pawl_node *node, struct pawl_bytes request_id)
 {
-    struct pawl_id id = pawl_rng_id(&node->rng);
+    struct pawl_id id = request_id.size ? pawl_hash_id(pawl_bytes_str(node->app), request_id)
+                                        : pawl_rng_id(&node->rng);
     char hex[PAWL_ID_TEXT_SIZE];
     id.bytes[6] = (uint8_t)(0x40 | (id.bytes[6] & 0x0f)); /* UUID version 4 */
     id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f));
@@ -112,7 +115,8 @@ static struct pawl_bytes start_event(struct pawl_node *node, struct pawl_arena *
 static void request_start(struct pawl_node *node, uint64_t token,
                           const struct pawl_request *request)
 {
-    struct pawl_bytes instance = request->instance.size ? request->instance : start_new_id(node);
+    struct pawl_bytes instance =
+        request->instance.size ? request->instance : start_new_id(node, request->request_id);
     struct pawl_call *call =
         client_call(node, token, PAWL_STORE_CREATE, instance, start_on_created);
     struct pawl_arena *arena = &call->arena;

@@ -180,7 +180,8 @@ void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl
 /* Purge ------------------------------------------------------------------------------------- */
 
 struct purge_item {
-    struct purge_item *next; /* deeper in the stack */
+    struct purge_item *next;   /* deeper in the stack */
+    struct purge_item *parent; /* whose child it is; NULL: the instance asked for */
     struct pawl_bytes instance;
     struct pawl_id inc;
     uint32_t history_from;
@@ -208,7 +209,7 @@ static void purge_on_purged(struct pawl_node *node, struct pawl_call *call,
 {
     struct purge_job *job = call->context;
     struct purge_item *item = job->stack;
-    bool is_root = item->next == NULL;
+    bool is_root = item->parent == NULL;
     bool is_gone =
         reply->err == PAWL_OK
         || (!is_root && (reply->err == PAWL_E_NOT_FOUND || reply->err == PAWL_E_CONFLICT));
@@ -224,10 +225,11 @@ static void purge_on_purged(struct pawl_node *node, struct pawl_call *call,
     purge_next(node, job);
 }
 
-static void purge_push(struct purge_job *job, struct pawl_bytes instance)
+static void purge_push(struct purge_job *job, struct purge_item *parent, struct pawl_bytes instance)
 {
     struct purge_item *item = PAWL_ARENA_NEW(&job->arena, struct purge_item);
     item->instance = pawl_arena_copy(&job->arena, instance);
+    item->parent = parent;
     item->next = job->stack;
     job->stack = item;
 }
@@ -246,7 +248,7 @@ static void purge_on_history(struct pawl_node *node, struct pawl_call *call,
 {
     struct purge_job *job = call->context;
     struct purge_item *item = job->stack;
-    bool is_root = item->next == NULL;
+    bool is_root = item->parent == NULL;
     if (reply->err != PAWL_OK) {
         if (is_root || reply->err != PAWL_E_NOT_FOUND) {
             pawl_request_answer_store_err(node, job->token, call->instance, reply);
@@ -259,7 +261,7 @@ static void purge_on_history(struct pawl_node *node, struct pawl_call *call,
     }
     const struct pawl_snapshot *snapshot = &reply->load.snapshot;
     if (!is_root && item->history_from == 0
-        && !purge_is_child_of(item->next, &snapshot->metadata)) {
+        && !purge_is_child_of(item->parent, &snapshot->metadata)) {
         job->stack = item->next; /* the id belongs to somebody else by now */
         purge_next(node, job);
         return;
@@ -276,7 +278,7 @@ static void purge_on_history(struct pawl_node *node, struct pawl_call *call,
     for (uint32_t i = 0; i < snapshot->history_count; i++) {
         struct pawl_history_event event;
         if (pawl_history_event_decode(snapshot->history[i], &event) != PAWL_OK) continue;
-        if (event.kind == PAWL_EVENT_CHILD_CREATED) purge_push(job, event.instance);
+        if (event.kind == PAWL_EVENT_CHILD_CREATED) purge_push(job, item, event.instance);
     }
     purge_next(node, job);
 }
@@ -317,6 +319,6 @@ void pawl_request_purge(struct pawl_node *node, uint64_t token, const struct paw
     job->token = token;
     job->force = request->force;
     job->recursive = request->recursive;
-    purge_push(job, request->instance);
+    purge_push(job, NULL, request->instance);
     purge_next(node, job);
 }

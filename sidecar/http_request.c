@@ -53,7 +53,8 @@ static bool param_bool(struct build *build, const char *name, bool fallback)
     return fallback;
 }
 
-static uint32_t param_uint(struct build *build, const char *name, uint32_t value_max)
+static uint32_t param_uint(struct build *build, const char *name, uint32_t value_min,
+                           uint32_t value_max)
 {
     struct pawl_bytes text = param(build, name);
     if (pawl_bytes_is_absent(text)) return 0;
@@ -63,10 +64,10 @@ static uint32_t param_uint(struct build *build, const char *name, uint32_t value
         good = text.data[i] >= '0' && text.data[i] <= '9';
         value = value * 10 + (uint64_t)(text.data[i] - '0');
     }
-    if (good && value <= value_max) return (uint32_t)value;
+    if (good && value >= value_min && value <= value_max) return (uint32_t)value;
     build_malformed(build, name, text,
-                    (const char *)pawl_arena_printf(build->arena,
-                                                    "write a whole number from 0 to %u", value_max)
+                    (const char *)pawl_arena_printf(
+                        build->arena, "write a whole number from %u to %u", value_min, value_max)
                         .data);
     return 0;
 }
@@ -238,7 +239,7 @@ static void build_list(struct build *build)
     request->prefix = param_text(build, "prefix");
     request->created_from_ms = param_time(build, "createdFrom");
     request->created_to_ms = param_time(build, "createdTo");
-    request->limit = param_uint(build, "limit", PAWL_QUERY_ITEMS_MAX);
+    request->limit = param_uint(build, "limit", 1, PAWL_QUERY_ITEMS_MAX);
     request->cursor = param_cursor(build);
 }
 
@@ -277,8 +278,8 @@ static void build_route(struct build *build)
         break;
     case PAWL_HTTP_ROUTE_LIST: build_list(build); break;
     case PAWL_HTTP_ROUTE_HISTORY:
-        request->from = param_uint(build, "from", UINT32_MAX);
-        request->limit = param_uint(build, "limit", PAWL_LOAD_HISTORY_MAX);
+        request->from = param_uint(build, "from", 0, UINT32_MAX);
+        request->limit = param_uint(build, "limit", 1, PAWL_LOAD_HISTORY_MAX);
         break;
     case PAWL_HTTP_ROUTE_WAIT: build_wait(build); break;
     case PAWL_HTTP_ROUTE_RERUN: build_rerun(build); break;

@@ -4,7 +4,7 @@ of any history and of the file "ran.log" that the app's activities write."""
 import functools
 import sys
 
-from harness import Harness
+from harness import Harness, until
 
 SCHEDULED = {"TaskScheduled": "task", "TimerCreated": "timer", "ChildWorkflowCreated": "child"}
 RESOLVED = {"TaskCompleted": "task", "TaskFailed": "task", "TimerFired": "timer",
@@ -32,7 +32,21 @@ def scenario(body):
 
 
 def test_app(harness, sidecar, *options, name="app"):
-    return harness.app([harness.build / "tests/e2e/e2e_app", *options], sidecar, name)
+    """The app e2e_app.c, connected."""
+    app = harness.app([harness.build / "tests/e2e/e2e_app", *options], sidecar, name)
+    wait_connected(app, sidecar)
+    return app
+
+
+def wait_connected(app, sidecar):
+    """Until the worker of this process is known to the sidecar; its name ends with its pid."""
+
+    def is_connected():
+        app.fail_if_dead()
+        workers = sidecar.api.metadata()["workflows"]["workers"]
+        return any(worker["name"].endswith(f":{app.pid}") for worker in workers)
+
+    until(is_connected, what=f"{app.name} connected")
 
 
 def check_history(instance, events):

@@ -11,7 +11,8 @@ import threading
 import time
 import unittest
 
-from checks import (check_history, executions_in, read_runs, scenario, store_kind, test_app)
+from checks import (check_history, executions_in, read_runs, scenario, store_kind, test_app,
+                    wait_connected)
 from harness import ApiError, output_of
 
 STORE = store_kind() if __name__ == "__main__" else "sqlite"
@@ -113,6 +114,7 @@ class Crash(unittest.TestCase):
         print(f"all ended {calm:.1f} s after the last start or event; {self.repeated} activities"
               " ran again", file=sys.stderr)
         self.assertGreater(self.repeated, 0, "no kill has interrupted anything")
+        wait_connected(self.app, self.sidecar)
         self.assertEqual(self.app.stop(), 0)
         self.assertEqual(self.sidecar.stop(), 0)
 

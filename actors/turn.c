@@ -513,7 +513,6 @@ static struct pawl_reminder turn_reminder(const struct pawl_workflow *workflow, 
 static int64_t turn_op_due_ms(const struct pawl_turn_draft *turn, const struct pawl_turn_op *op)
 {
     switch (op->op.kind) {
-    case 'a': return turn->now_ms + PAWL_LEASE_ACTIVITY_MS;
     case 'c': return turn->now_ms + PAWL_LEASE_CHILD_MS;
     default: return op->fire_at_ms;
     }
@@ -528,7 +527,7 @@ static void turn_seal_removed(const struct pawl_workflow *workflow, struct pawl_
     if (all) {
         for (uint32_t i = 0; i < workflow->ops_count; i++) {
             const struct pawl_pending_op *op = &workflow->ops[i];
-            if (!op->op.kind) continue;
+            if (!op->op.kind || op->op.kind == 'a') continue;
             commit->reminders_removed[commit->reminders_removed_count++] =
                 turn_reminder(workflow, op->op, op->nonce, 0);
         }
@@ -537,6 +536,7 @@ static void turn_seal_removed(const struct pawl_workflow *workflow, struct pawl_
     for (uint32_t i = 0; i < turn->resolved_count; i++) {
         const struct pawl_pending_op *op = pawl_workflow_op_find(workflow, turn->resolved[i]);
         PAWL_ASSERT(op != NULL);
+        if (op->op.kind == 'a') continue;
         commit->reminders_removed[commit->reminders_removed_count++] =
             turn_reminder(workflow, op->op, op->nonce, 0);
     }
@@ -556,11 +556,25 @@ static void turn_seal_added(const struct pawl_workflow *workflow, struct pawl_tu
                                    .nonce = op->nonce,
                                    .state = PAWL_PENDING_OPEN,
                                    .history_index = op->event_index };
-        if (PAWL_MUTANT(NO_ACTIVITY_LEASE) && op->op.kind == 'a') continue;
+        if (op->op.kind == 'a') continue; /* the instance's wake-up stands for them all */
         if (PAWL_MUTANT(NO_TIMER_ROW) && op->op.kind == 't') continue;
         commit->reminders_added[commit->reminders_added_count++] =
             turn_reminder(workflow, op->op, op->nonce, turn_op_due_ms(turn, op));
     }
+}
+
+/* Activities have no reminder each: while any is open, the instance keeps its wake-up
+ * row, which after a crash brings it back to run them again. In a chain of activities
+ * that row stays as it is, so a step writes no reminder at all. */
+static bool turn_leaves_activities(const struct pawl_workflow *workflow,
+                                   const struct pawl_turn_draft *turn)
+{
+    for (uint32_t i = 0; i < turn->ops_count; i++)
+        if (turn->ops[i].op.kind == 'a') return true;
+    uint32_t open = workflow->activities_open;
+    for (uint32_t i = 0; i < turn->resolved_count; i++)
+        if (turn->resolved[i].kind == 'a') open--;
+    return open > 0;
 }
 
 void pawl_turn_seal(struct pawl_node *node, struct pawl_workflow *workflow,
@@ -592,6 +606,7 @@ void pawl_turn_seal(struct pawl_node *node, struct pawl_workflow *workflow,
         .custom_status_set = turn->custom_status_set,
         .custom_status = turn->custom_status,
         .payloads = turn->payloads,
+        .wake_keep = turn_leaves_activities(workflow, turn) && !PAWL_MUTANT(NO_ACTIVITY_LEASE),
     };
     if (!turn->continued) commit->carry_count = 0;
     /* Reminders point to the id, which the call's own copy outlives. */

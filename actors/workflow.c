@@ -419,14 +419,18 @@ static void workflow_stall(struct pawl_node *node, struct pawl_workflow *workflo
 static void workflow_rest(struct pawl_node *node, struct pawl_workflow *workflow)
 {
     int64_t idle_ms = workflow->active_ms + node->config.instance_idle_ms;
-    int64_t timer_ms =
-        workflow_is_runnable(workflow) ? pawl_workflow_next_timer_ms(workflow) : INT64_MAX;
-    if (idle_ms <= node->now_ms && timer_ms > node->now_ms + node->config.instance_idle_ms) {
+    bool is_runnable = workflow_is_runnable(workflow);
+    int64_t timer_ms = is_runnable ? pawl_workflow_next_timer_ms(workflow) : INT64_MAX;
+    bool is_idle = idle_ms <= node->now_ms && (!is_runnable || workflow->activities_open == 0);
+    if (is_idle && timer_ms > node->now_ms + node->config.instance_idle_ms) {
         pawl_workflow_forget(node, workflow, PAWL_E_UNAVAILABLE);
         return;
     }
-    int64_t idle_next_ms = idle_ms > node->now_ms ? idle_ms : timer_ms;
-    pawl_alarm_set(node, &workflow->alarm, timer_ms < idle_next_ms ? timer_ms : idle_next_ms);
+    int64_t wake_ms = idle_ms > node->now_ms && idle_ms < timer_ms ? idle_ms : timer_ms;
+    if (wake_ms == INT64_MAX)
+        pawl_alarm_clear(node, &workflow->alarm);
+    else
+        pawl_alarm_set(node, &workflow->alarm, wake_ms);
 }
 
 /* Results of a wide fan-out trickle in: a short wait gathers many for one turn. */
@@ -480,8 +484,9 @@ static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow 
         return;
     }
     if (!workflow_has_work(node, workflow)) {
-        if (workflow->clear_wake) {
-            workflow->clear_wake = false;
+        bool is_stale_wake = workflow->clear_wake && workflow->activities_open == 0;
+        workflow->clear_wake = false;
+        if (is_stale_wake) {
             workflow_commit(node, workflow, workflow_new_turn(node, workflow));
             return;
         }

@@ -190,13 +190,11 @@ void pawl_workflow_on_reminder(struct pawl_node *node, const struct pawl_reminde
     }
     if (workflow->state != PAWL_WORKFLOW_READY) return; /* busy with it, or soon will be */
     bool is_expected = workflow->inputs_count > 0;
-    if (reminder->kind == PAWL_REMINDER_ACTIVITY)
-        is_expected = pawl_activity_is_known(node, reminder->instance, reminder->inc, reminder->gen,
-                                             reminder->op);
     if (reminder->kind == PAWL_REMINDER_TIMER)
         is_expected = pawl_workflow_op_find(workflow, reminder->op) != NULL;
     if (reminder->kind == PAWL_REMINDER_WAKE) workflow->clear_wake = true;
-    /* The store knows something that the cache does not: read it again. */
+    /* The store may know something that the cache does not, such as a row that came
+     * through another sidecar: read it again. Activities that run here go on. */
     if (!is_expected) workflow->reload = true;
     pawl_workflow_advance(node, workflow);
 }

@@ -119,6 +119,7 @@ void pawl_workflow_add_op(struct pawl_workflow *workflow, struct pawl_op op, uin
                 (workflow->ops_count - at) * sizeof *workflow->ops);
         workflow->ops_count++;
     }
+    if (op.kind == 'a') workflow->activities_open++;
     workflow->ops[at] = (struct pawl_pending_op){ .op = op,
                                                   .nonce = nonce,
                                                   .delivered = delivered,
@@ -132,6 +133,7 @@ void pawl_workflow_resolve_op(struct pawl_workflow *workflow, struct pawl_op op)
     PAWL_ASSERT(found != NULL);
     pawl_bytes_free(found->child);
     found->child = PAWL_BYTES_ABSENT;
+    if (found->op.kind == 'a') workflow->activities_open--;
     found->op.kind = 0;
     workflow->ops_resolved++;
     if (workflow->ops_resolved * 2 > workflow->ops_count) ops_compact(workflow);
@@ -142,6 +144,7 @@ void pawl_workflow_clear_ops(struct pawl_workflow *workflow)
     for (uint32_t i = 0; i < workflow->ops_count; i++) pawl_bytes_free(workflow->ops[i].child);
     workflow->ops_count = 0;
     workflow->ops_resolved = 0;
+    workflow->activities_open = 0;
 }
 
 int64_t pawl_workflow_next_timer_ms(const struct pawl_workflow *workflow)

@@ -59,7 +59,7 @@
 #define PAWL_STORE_WAITING_SIZE_MAX (256u << 20) /* as above */
 #define PAWL_STORE_REQUEST_SIZE_MAX (128u << 20) /* PAWL_E_TOO_LARGE */
 #define PAWL_STORE_REPLY_SIZE_MAX   (512u << 20) /* the connection ends, PAWL_E_UNKNOWN */
-#define PAWL_LEASE_WAKE_MS          10000u
+#define PAWL_LEASE_WAKE_MS          20000u
 #define PAWL_LEASE_ACTIVITY_MS      30000u
 #define PAWL_LEASE_CHILD_MS         60000u
 #define PAWL_LEASE_OUTBOX_MS        10000u

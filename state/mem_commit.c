@@ -120,8 +120,15 @@ static void end(struct pawl_mem_instance *instance)
     pawl_mem_seen_clear(instance);
 }
 
+static bool wake_is_there(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                          const struct pawl_reminder *wake)
+{
+    return pawl_mem_reminder_find(partition, pawl_reminder_format(&mem->scratch, wake)) != NULL;
+}
+
 static void write_wake(struct pawl_mem *mem, struct pawl_mem_partition *partition,
-                       struct pawl_mem_instance *instance, const struct pawl_commit *commit)
+                       struct pawl_mem_instance *instance, const struct pawl_commit *commit,
+                       bool rows_went)
 {
     const struct pawl_metadata *metadata = &instance->metadata;
     bool rows_wait = metadata->inbox_head != metadata->inbox_tail; /* never when terminal */
@@ -129,16 +136,20 @@ static void write_wake(struct pawl_mem *mem, struct pawl_mem_partition *partitio
     if (due_ms == 0) due_ms = commit->now_ms + PAWL_LEASE_WAKE_MS;
 
     struct pawl_reminder wake = pawl_mem_wake(instance, due_ms);
+    bool is_kept = commit->wake_keep && !pawl_store_status_is_terminal(commit->status);
     if (commit->wake_at_ms != 0 || rows_wait)
         pawl_mem_reminder_put(mem, partition, instance, &wake);
-    else
+    else if (!is_kept)
         pawl_mem_reminder_remove(mem, partition, &wake);
+    else if (rows_went || !wake_is_there(mem, partition, &wake))
+        pawl_mem_reminder_put(mem, partition, instance, &wake);
 }
 
 static void write(struct pawl_mem *mem, struct pawl_mem_partition *partition,
                   struct pawl_mem_instance *instance, const struct pawl_commit *commit)
 {
     uint32_t history_before = instance->metadata.history_count;
+    bool rows_went = commit->inbox_consumed != instance->metadata.inbox_head;
     for (uint32_t i = 0; i < commit->events_count; i++)
         pawl_mem_history_append(instance, commit->events[i]);
     pawl_mem_inbox_consume(instance, PAWL_MUTANT(CONSUME_UNREAD) ? instance->metadata.inbox_tail
@@ -150,7 +161,7 @@ static void write(struct pawl_mem *mem, struct pawl_mem_partition *partition,
     write_metadata(partition, instance, commit);
     if (commit->carry_count > 0) continue_as_new(instance, commit);
     if (pawl_store_status_is_terminal(commit->status)) end(instance);
-    write_wake(mem, partition, instance, commit);
+    write_wake(mem, partition, instance, commit, rows_went);
 }
 
 void pawl_mem_commit(struct pawl_mem *mem, struct pawl_mem_partition *partition,

@@ -206,7 +206,9 @@ struct pawl_load {
  * started_ms is set to now_ms by the first commit, completed_ms by a terminal one.
  * WAKE reminder: when inbox rows remain (or carry rows were added) and the status is
  * not terminal it is set to now_ms + PAWL_LEASE_WAKE_MS, unless wake_at_ms is not 0
- * (then it is set to that, rows or not); else it is removed.
+ * (then it is set to that, rows or not); else, with wake_keep and a status that is not
+ * terminal, it is set to now_ms + PAWL_LEASE_WAKE_MS as well, but left as it is when it
+ * is there and this commit consumed no inbox row; else it is removed.
  * A terminal status also removes: all inbox rows, all pending operations, seen.
  * The new inbox head is then the tail; pending_added of a terminal commit is dropped
  * too. Every pending operation added starts OPEN; one with the same op is replaced.
@@ -247,6 +249,7 @@ struct pawl_commit {
     bool custom_status_set;
     struct pawl_bytes custom_status; /* absent: removed */
     int64_t wake_at_ms;
+    bool wake_keep; /* operations are open that only this row brings back after a crash */
     struct pawl_payloads payloads; /* absent fields stay as they are; carry: input replaces */
 };
 

@@ -17,7 +17,8 @@
  *   owner thread only    everything, but for the two lines below
  *   under hub->lock      hub->ready, hub->closing, source.link, source.done
  *   NNG, while op.busy   the memory handed to the operation: conn.in.data from
- *                        conn.in.end on (recv), conn.writing.data (send)
+ *                        conn.in.end on (recv), conn.writing.data (send); send_now is
+ *                        over when the call that posts it returns
  *
  * An operation is busy from its posting until the owner has drained its end. A
  * connection is freed only when none of its operations is busy, so no callback can
@@ -76,7 +77,8 @@ struct conn {
     nng_stream *stream;
     struct op recv;
     struct op send;
-    struct op other; /* the dial, and after it the linger clock */
+    struct op other;   /* the dial, and after it the linger clock */
+    nng_aio *send_now; /* for what goes out at once: no callback, never in flight for long */
     struct {
         uint8_t *data;
         size_t start; /* bytes before it have been handled */
@@ -252,6 +254,7 @@ static void conn_free(struct conn *conn)
     op_deinit(&conn->recv);
     op_deinit(&conn->send);
     op_deinit(&conn->other);
+    if (conn->send_now) nng_aio_free(conn->send_now);
     source_forget(&conn->source);
     if (conn->stream) nng_stream_free(conn->stream);
     if (conn->dialer) nng_stream_dialer_free(conn->dialer);
@@ -306,14 +309,35 @@ static size_t conn_out_size(const struct conn *conn)
     return conn->queued.size + conn->writing.size - conn->written;
 }
 
-/* Hand what is left of `writing` to NNG. */
-static void send_post(struct conn *conn)
+/* Point an operation at what is left of `writing`. */
+static void send_set(struct conn *conn, nng_aio *aio)
 {
     nng_iov iov = { .iov_buf = conn->writing.data + conn->written,
                     .iov_len = conn->writing.size - conn->written };
-    (void)nng_aio_set_iov(conn->send.aio, 1, &iov); /* fails only for more than 8 parts */
+    (void)nng_aio_set_iov(aio, 1, &iov); /* fails only for more than 8 parts */
+}
+
+/* Hand what is left of `writing` to NNG. */
+static void send_post(struct conn *conn)
+{
+    send_set(conn, conn->send.aio);
     op_start(&conn->send);
     nng_stream_send(conn->stream, conn->send.aio);
+}
+
+/* NNG writes from inside the posting call what the kernel takes at once, which is nearly
+ * always everything. An operation without a callback then has ended, and no thread of
+ * NNG's needs to wake up, to wake us up, to say so. One that has not ended is taken back
+ * (a send that is waiting has sent nothing yet); the callback way is for that. */
+static int send_try(struct conn *conn)
+{
+    send_set(conn, conn->send_now);
+    nng_stream_send(conn->stream, conn->send_now);
+    nng_aio_cancel(conn->send_now);
+    nng_aio_wait(conn->send_now);
+    int result = nng_aio_result(conn->send_now);
+    if (result == 0) conn->written += nng_aio_count(conn->send_now);
+    return result == NNG_ECANCELED ? 0 : result;
 }
 
 static void buf_recycle(struct pawl_buf *buf)
@@ -327,15 +351,34 @@ static void buf_recycle(struct pawl_buf *buf)
     pawl_buf_init(buf, size_max);
 }
 
+/* A part of `writing` has gone out, or an error came. */
+static void conn_wrote(struct conn *conn, int result)
+{
+    if (result != 0) {
+        conn_abort(conn, err_from_nng(result), why_from_nng(result));
+        return;
+    }
+    if (conn->written < conn->writing.size) { /* the kernel took less than all */
+        send_post(conn);
+        return;
+    }
+    buf_recycle(&conn->writing);
+    conn->written = 0;
+}
+
 static void conn_write(struct conn *conn)
 {
     if (conn->state != CONN_OPEN && conn->state != CONN_LINGERING) return;
-    if (conn->send.busy || conn->queued.size == 0) return;
-
-    struct pawl_buf empty = conn->writing;
-    conn->writing = conn->queued;
-    conn->queued = empty;
-    send_post(conn);
+    if (conn->send.busy) return;
+    if (conn->queued.size > 0) {
+        struct pawl_buf empty = conn->writing;
+        conn->writing = conn->queued;
+        conn->queued = empty;
+        conn_wrote(conn, send_try(conn));
+    }
+    if (conn->state == CONN_LINGERING && !conn->send.busy) {
+        conn_abort(conn, PAWL_E_CANCELLED, "closed by this side");
+    }
 }
 
 static void conn_on_written(struct conn *conn)
@@ -343,21 +386,9 @@ static void conn_on_written(struct conn *conn)
     conn->send.busy = false;
     if (conn->state == CONN_CLOSING) return;
     int result = nng_aio_result(conn->send.aio);
-    if (result != 0) {
-        conn_abort(conn, err_from_nng(result), why_from_nng(result));
-        return;
-    }
-    conn->written += nng_aio_count(conn->send.aio);
-    if (conn->written < conn->writing.size) { /* the kernel often takes less than all */
-        send_post(conn);
-        return;
-    }
-    buf_recycle(&conn->writing);
-    conn->written = 0;
+    if (result == 0) conn->written += nng_aio_count(conn->send.aio);
+    conn_wrote(conn, result);
     conn_write(conn);
-    if (conn->state == CONN_LINGERING && !conn->send.busy) {
-        conn_abort(conn, PAWL_E_CANCELLED, "closed by this side");
-    }
 }
 
 /* Connection: reading ------------------------------------------------------------- */
@@ -458,8 +489,12 @@ static void conn_open(struct conn *conn, nng_stream *stream)
 {
     struct pawl_hub *hub = conn->source.hub;
     conn->stream = stream;
+    /* Frames are gathered here already; a delay by the kernel only adds to each step.
+     * Refused by ipc, which has none. */
+    (void)nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
     if (!op_init(&conn->recv, &conn->source, OP_RECV)
-        || !op_init(&conn->send, &conn->source, OP_SEND)) {
+        || !op_init(&conn->send, &conn->source, OP_SEND)
+        || nng_aio_alloc(&conn->send_now, NULL, NULL) != 0) {
         conn_abort(conn, PAWL_E_NOMEM, "out of memory");
         return;
     }

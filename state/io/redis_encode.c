@@ -284,12 +284,13 @@ static void commit_ending_write(struct pawl_buf *buf, const struct pawl_commit *
     else
         pawl_write_nil(buf);
     signed_write(buf, commit->now_ms + (int64_t)PAWL_LEASE_WAKE_MS);
+    pawl_write_bool(buf, commit->wake_keep);
 }
 
 static void commit_encode(struct pawl_buf *buf, struct pawl_arena *arena,
                           const struct pawl_commit *commit)
 {
-    pawl_write_array(buf, 26);
+    pawl_write_array(buf, 27);
     fence_write(buf, &commit->fence);
     pawl_write_bytes(buf, commit->instance);
     hex_write(buf, commit->inc);

@@ -207,7 +207,8 @@ static void end(struct turn *turn)
     pawl_sqlite_clear(turn->db, PAWL_SQL_SEEN_CLEAR, turn->row->n);
 }
 
-static void write_wake(struct turn *turn)
+/* `rows_went`: this commit has consumed inbox rows. */
+static void write_wake(struct turn *turn, bool rows_went)
 {
     const struct pawl_commit *commit = turn->commit;
     const struct pawl_metadata *metadata = &turn->row->metadata;
@@ -215,11 +216,17 @@ static void write_wake(struct turn *turn)
                                   .due_ms = commit->wake_at_ms,
                                   .instance = commit->instance,
                                   .inc = metadata->inc };
-    if (commit->wake_at_ms == 0 && metadata->inbox_head == metadata->inbox_tail) {
+    bool is_wanted = commit->wake_at_ms != 0 || metadata->inbox_head != metadata->inbox_tail;
+    bool is_kept = commit->wake_keep && !pawl_store_status_is_terminal(commit->status);
+    if (!is_wanted && !is_kept) {
         pawl_sqlite_reminder_remove(turn->db, turn->arena, turn->partition, &wake);
         return;
     }
     if (commit->wake_at_ms == 0) wake.due_ms = commit->now_ms + PAWL_LEASE_WAKE_MS;
+    if (!is_wanted && !rows_went) {
+        pawl_sqlite_reminder_ensure(turn->db, turn->arena, turn->partition, &wake);
+        return;
+    }
     pawl_sqlite_reminder_put(turn->db, turn->arena, turn->partition, &wake);
 }
 
@@ -253,6 +260,7 @@ static void write_metadata(struct turn *turn)
 static void write(struct turn *turn)
 {
     uint32_t history_before = turn->row->metadata.history_count;
+    bool rows_went = turn->commit->inbox_consumed != turn->row->metadata.inbox_head;
     write_history(turn);
     consume_inbox(turn, turn->commit->inbox_consumed);
     write_pending(turn, history_before);
@@ -261,7 +269,7 @@ static void write(struct turn *turn)
     write_payloads(turn);
     if (turn->commit->carry_count > 0) continue_as_new(turn);
     if (pawl_store_status_is_terminal(turn->commit->status)) end(turn);
-    write_wake(turn);
+    write_wake(turn, rows_went);
     write_metadata(turn);
 }
 

@@ -194,14 +194,27 @@ void pawl_sqlite_counts_add(struct pawl_sqlite_db *db, uint32_t partition, enum 
     pawl_sqlite_run(db, stmt);
 }
 
-void pawl_sqlite_reminder_put(struct pawl_sqlite_db *db, struct pawl_arena *arena,
-                              uint32_t partition, const struct pawl_reminder *reminder)
+static void reminder_write(struct pawl_sqlite_db *db, struct pawl_arena *arena,
+                           enum pawl_sqlite_sql sql, uint32_t partition,
+                           const struct pawl_reminder *reminder)
 {
-    sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_REMINDER_PUT);
+    sqlite3_stmt *stmt = pawl_sqlite_use(db, sql);
     pawl_sqlite_bind_int(db, stmt, 1, partition);
     pawl_sqlite_bind_bytes(db, stmt, 2, pawl_reminder_format(arena, reminder));
     pawl_sqlite_bind_int(db, stmt, 3, reminder->due_ms);
     pawl_sqlite_run(db, stmt);
+}
+
+void pawl_sqlite_reminder_put(struct pawl_sqlite_db *db, struct pawl_arena *arena,
+                              uint32_t partition, const struct pawl_reminder *reminder)
+{
+    reminder_write(db, arena, PAWL_SQL_REMINDER_PUT, partition, reminder);
+}
+
+void pawl_sqlite_reminder_ensure(struct pawl_sqlite_db *db, struct pawl_arena *arena,
+                                 uint32_t partition, const struct pawl_reminder *reminder)
+{
+    reminder_write(db, arena, PAWL_SQL_REMINDER_ENSURE, partition, reminder);
 }
 
 void pawl_sqlite_reminder_remove(struct pawl_sqlite_db *db, struct pawl_arena *arena,

@@ -80,6 +80,8 @@
     X(REMINDER_FIRST, "SELECT due_ms FROM reminder WHERE p = ?1 ORDER BY due_ms LIMIT 1")         \
     X(REMINDER_PUT, "INSERT INTO reminder (p, member, due_ms) VALUES (?1, ?2, ?3) "               \
                     "ON CONFLICT (p, member) DO UPDATE SET due_ms = ?3")                          \
+    X(REMINDER_ENSURE, "INSERT INTO reminder (p, member, due_ms) VALUES (?1, ?2, ?3) "            \
+                       "ON CONFLICT (p, member) DO NOTHING")                                      \
     X(REMINDER_EARLIER, "INSERT INTO reminder (p, member, due_ms) VALUES (?1, ?2, ?3) "           \
                         "ON CONFLICT (p, member) DO UPDATE SET due_ms = ?3 WHERE due_ms > ?3")    \
     X(REMINDER_REMOVE, "DELETE FROM reminder WHERE p = ?1 AND member = ?2")                       \
@@ -180,6 +182,9 @@ struct pawl_sqlite_instance pawl_sqlite_instance_get(struct pawl_sqlite_db *db, 
 
 void pawl_sqlite_counts_add(struct pawl_sqlite_db *db, uint32_t partition, enum pawl_status status,
                             int64_t change);
+/* Add it, or leave the one that is there. */
+void pawl_sqlite_reminder_ensure(struct pawl_sqlite_db *db, struct pawl_arena *arena,
+                                 uint32_t partition, const struct pawl_reminder *reminder);
 void pawl_sqlite_reminder_put(struct pawl_sqlite_db *db, struct pawl_arena *arena,
                               uint32_t partition, const struct pawl_reminder *reminder);
 void pawl_sqlite_reminder_remove(struct pawl_sqlite_db *db, struct pawl_arena *arena,

@@ -169,11 +169,12 @@ static void put_commit(struct pawl_buf *buf, const struct pawl_commit *commit)
     put_id(buf, "id", commit->id);
     pawl_buf_printf(buf,
                     " gen=%" PRIu32 " consumed=%" PRIu32 " events=%" PRIu32 " done=%" PRIu32
-                    " added=%" PRIu32 " carry=%" PRIu32 " status=%d wake_at=%" PRId64
+                    " added=%" PRIu32 " carry=%" PRIu32 " status=%d wake_at=%" PRId64 "%s"
                     " now=%" PRId64,
                     commit->gen, commit->inbox_consumed, commit->events_count,
                     commit->pending_done_count, commit->pending_added_count, commit->carry_count,
-                    (int)commit->status, commit->wake_at_ms, commit->now_ms);
+                    (int)commit->status, commit->wake_at_ms, commit->wake_keep ? " keep" : "",
+                    commit->now_ms);
     for (uint32_t i = 0; i < commit->reminders_removed_count; i++) {
         pawl_buf_append_str(buf, "\n  removed");
         put_reminder(buf, &commit->reminders_removed[i]);

@@ -309,9 +309,10 @@ static void wake_visit(void *context, uint32_t partition, struct pawl_bytes inst
     for (uint32_t i = 0; i < snapshot->pending_count; i++) {
         const struct pawl_pending *pending = &snapshot->pending[i];
         if (pending->state != PAWL_PENDING_OPEN) continue;
-        PAWL_ASSERT(has_reminder(reminders_count, reminders,
-                                 (enum pawl_reminder_kind)pending->op.kind, pending->op,
-                                 pending->nonce));
+        enum pawl_reminder_kind kind = pending->op.kind == 'a'
+                                           ? PAWL_REMINDER_WAKE
+                                           : (enum pawl_reminder_kind)pending->op.kind;
+        PAWL_ASSERT(has_reminder(reminders_count, reminders, kind, pending->op, pending->nonce));
         if (pending->op.kind == 'c') check_child_op(context, instance, pending);
     }
 }

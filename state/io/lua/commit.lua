@@ -7,7 +7,7 @@
 -- 18 message reminders as due, member, …, 19 carried inbox rows,
 -- 20 metadata set as field, value, …, 21 metadata fields removed, 22 status,
 -- 23 terminal, 24 custom status: nil as it is, false none, 25 wake at or nil,
--- 26 wake when rows remain. Empty lists are nil.
+-- 26 wake when rows remain, 27 keep the wake-up. Empty lists are nil.
 local call,format=redis.call,string.format
 local a=cmsgpack.unpack(ARGV[1])
 local t=KEYS[1]
@@ -124,10 +124,12 @@ if a[17] then
 end
 
 local due=a[25] or consumed<tail and a[26]
+local keep=a[27] and not terminal
+if keep and not due and (a[9]>head or m[10]~='1') then due=a[26] end
 if due then
   call('ZADD',reminders,due,'w|'..id..'|'..m[1]..'|0|-|-')
   if m[10]~='1' then set[n+1],set[n+2],n='wake','1',n+2 end
-elseif m[10]=='1' then
+elseif m[10]=='1' and not keep then
   call('ZREM',reminders,'w|'..id..'|'..m[1]..'|0|-|-')
   set[n+1],set[n+2],n='wake','0',n+2
 end

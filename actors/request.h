@@ -12,8 +12,8 @@ void pawl_request_on_gone(struct pawl_node *node, uint64_t token);
 void pawl_request_on_status(struct pawl_node *node, struct pawl_bytes instance,
                             enum pawl_status status);
 
-/* The instance does not exist any more: its waiters hear NOT_FOUND. */
-void pawl_request_on_purged(struct pawl_node *node, struct pawl_bytes instance);
+/* The instance was purged, or left memory: its waiters look for themselves. */
+void pawl_request_on_forgotten(struct pawl_node *node, struct pawl_bytes instance);
 
 void pawl_requests_deinit(struct pawl_node *node);
 

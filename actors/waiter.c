@@ -1,11 +1,13 @@
 /* A waiter is registered before the state is read: whatever is committed after the
  * read finds it. Its answer is always read from the store, so it shows what is
- * durable. */
+ * durable. The first read is left out while the instance is active here: its owner
+ * knows that the time has not come yet, and will tell. */
 #include "actors/waiter.h"
 
 #include "actors/call.h"
 #include "actors/request.h"
 #include "actors/request_list.h"
+#include "actors/workflow.h"
 
 /* All waiters of one instance. */
 struct pawl_waiters {
@@ -122,7 +124,10 @@ void pawl_waiter_on_wait(struct pawl_node *node, uint64_t token, const struct pa
     pawl_list_push_tail(&waiter->waiters->list, &waiter->link);
     pawl_map_insert(&node->waiters_token, waiter_key(waiter), waiter);
     pawl_alarm_set(node, &waiter->alarm, node->now_ms + request->timeout_ms);
-    waiter_read(node, waiter);
+    const struct pawl_workflow *active = pawl_workflow_find(node, request->instance);
+    bool is_known = active && active->state != PAWL_WORKFLOW_LOADING
+                    && !waiter_is_reached(waiter, active->metadata.status);
+    if (!is_known) waiter_read(node, waiter);
 }
 
 void pawl_request_on_gone(struct pawl_node *node, uint64_t token)
@@ -143,7 +148,7 @@ void pawl_request_on_status(struct pawl_node *node, struct pawl_bytes instance,
     }
 }
 
-void pawl_request_on_purged(struct pawl_node *node, struct pawl_bytes instance)
+void pawl_request_on_forgotten(struct pawl_node *node, struct pawl_bytes instance)
 {
     struct pawl_waiters *waiters = pawl_map_find(&node->waiters, instance);
     if (!waiters) return;

@@ -165,6 +165,8 @@ void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow
             pawl_outbox_release(node, input->message);
         pawl_workflow_remove_input(workflow, input);
     }
+    /* Who relied on hearing from here reads for himself. */
+    if (err != PAWL_E_TERMINAL) pawl_request_on_forgotten(node, workflow->id);
     pawl_map_remove(&node->workflows, workflow->id);
     pawl_workflow_state_free(workflow);
 }

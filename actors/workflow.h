@@ -80,7 +80,7 @@ struct pawl_workflow {
     uint32_t ops_count; /* with resolved ones */
     uint32_t ops_resolved;
     uint32_t ops_capacity;
-    uint32_t activities_open; /* of the operations */
+    uint32_t activities_open;    /* of the operations */
     struct pawl_pending_op *ops; /* by id */
 
     struct pawl_list inputs; /* pawl_input, in order of arrival */

@@ -267,7 +267,6 @@ int64_t pawl_link_step(struct pawl_link *link)
     pawl_hub_drain(link->hub);
     int64_t now_ms = pawl_link_now_ms();
     int64_t next_ms = step_clock(link, now_ms);
-    pawl_hub_flush(link->hub);
     return next_ms > now_ms ? next_ms - now_ms : 0;
 }
 

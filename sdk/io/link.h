@@ -29,7 +29,8 @@ PAWL_MUST_USE pawl_err pawl_link_new(const struct pawl_link_config *config,
                                      struct pawl_link **ret_link);
 void pawl_link_free(struct pawl_link *link);
 
-/* Do everything that can be done now; ms until the next call is due at the latest. */
+/* Do everything that can be done now, but for sending, which is the flush that must
+ * follow; ms until the next call is due at the latest. */
 int64_t pawl_link_step(struct pawl_link *link);
 
 /* Sleep until something happens, somebody wakes it, or the time is over. */

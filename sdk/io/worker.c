@@ -459,6 +459,7 @@ static void say_goodbye(struct pawl_worker *worker)
     pawl_link_end(worker->link, true);
     while (!pawl_link_is_over(worker->link)) {
         (void)pawl_link_step(worker->link);
+        pawl_link_flush(worker->link);
         int64_t left_ms = until_ms - pawl_link_now_ms();
         if (left_ms <= 0 || pawl_link_is_over(worker->link)) return;
         pawl_link_wait(worker->link, left_ms);

@@ -17,8 +17,8 @@
  *   owner thread only    everything, but for the two lines below
  *   under hub->lock      hub->ready, hub->closing, source.link, source.done
  *   NNG, while op.busy   the memory handed to the operation: conn.in.data from
- *                        conn.in.end on (recv), conn.writing.data (send); send_now is
- *                        over when the call that posts it returns
+ *                        conn.in.end on (recv), conn.writing.data (send); at_once is
+ *                        over when the function that posts it returns
  *
  * An operation is busy from its posting until the owner has drained its end. A
  * connection is freed only when none of its operations is busy, so no callback can
@@ -30,6 +30,7 @@
  */
 
 #define READ_SIZE       (64u << 10)  /* one read; the buffer of a connection at rest */
+#define READS_MAX       3u           /* of one connection in a row, then it is another's turn */
 #define WRITE_KEEP      (256u << 10) /* a written buffer above this is given back */
 #define LINGER_MS       1000
 #define ACCEPT_RETRY_MS 100 /* after "too many open files" and the like */
@@ -77,8 +78,8 @@ struct conn {
     nng_stream *stream;
     struct op recv;
     struct op send;
-    struct op other;   /* the dial, and after it the linger clock */
-    nng_aio *send_now; /* for what goes out at once: no callback, never in flight for long */
+    struct op other;  /* the dial, and after it the linger clock */
+    nng_aio *at_once; /* for what the kernel does at once: no callback, see send_try */
     struct {
         uint8_t *data;
         size_t start; /* bytes before it have been handled */
@@ -254,7 +255,7 @@ static void conn_free(struct conn *conn)
     op_deinit(&conn->recv);
     op_deinit(&conn->send);
     op_deinit(&conn->other);
-    if (conn->send_now) nng_aio_free(conn->send_now);
+    if (conn->at_once) nng_aio_free(conn->at_once);
     source_forget(&conn->source);
     if (conn->stream) nng_stream_free(conn->stream);
     if (conn->dialer) nng_stream_dialer_free(conn->dialer);
@@ -331,12 +332,12 @@ static void send_post(struct conn *conn)
  * (a send that is waiting has sent nothing yet); the callback way is for that. */
 static int send_try(struct conn *conn)
 {
-    send_set(conn, conn->send_now);
-    nng_stream_send(conn->stream, conn->send_now);
-    nng_aio_cancel(conn->send_now);
-    nng_aio_wait(conn->send_now);
-    int result = nng_aio_result(conn->send_now);
-    if (result == 0) conn->written += nng_aio_count(conn->send_now);
+    send_set(conn, conn->at_once);
+    nng_stream_send(conn->stream, conn->at_once);
+    nng_aio_cancel(conn->at_once);
+    nng_aio_wait(conn->at_once);
+    int result = nng_aio_result(conn->at_once);
+    if (result == 0) conn->written += nng_aio_count(conn->at_once);
     return result == NNG_ECANCELED ? 0 : result;
 }
 
@@ -393,14 +394,32 @@ static void conn_on_written(struct conn *conn)
 
 /* Connection: reading ------------------------------------------------------------- */
 
+/* Point an operation at the free part of the buffer. */
+static void recv_set(struct conn *conn, nng_aio *aio)
+{
+    nng_iov iov = { .iov_buf = conn->in.data + conn->in.end,
+                    .iov_len = conn->in.capacity - conn->in.end };
+    (void)nng_aio_set_iov(aio, 1, &iov); /* fails only for more than 8 parts */
+}
+
 static void conn_read(struct conn *conn)
 {
     if (conn->state != CONN_OPEN && conn->state != CONN_LINGERING) return;
-    nng_iov iov = { .iov_buf = conn->in.data + conn->in.end,
-                    .iov_len = conn->in.capacity - conn->in.end };
-    (void)nng_aio_set_iov(conn->recv.aio, 1, &iov); /* fails only for more than 8 parts */
+    recv_set(conn, conn->recv.aio);
     op_start(&conn->recv);
     nng_stream_recv(conn->stream, conn->recv.aio);
+}
+
+/* Bytes that are there already, without waking two threads for them; as send_try. */
+static int recv_try(struct conn *conn, size_t *ret_size)
+{
+    recv_set(conn, conn->at_once);
+    nng_stream_recv(conn->stream, conn->at_once);
+    nng_aio_cancel(conn->at_once);
+    nng_aio_wait(conn->at_once);
+    int result = nng_aio_result(conn->at_once);
+    *ret_size = result == 0 ? nng_aio_count(conn->at_once) : 0;
+    return result == NNG_ECANCELED ? 0 : result;
 }
 
 static uint32_t prefix_read(const uint8_t *data)
@@ -457,21 +476,31 @@ static void conn_take_frames(struct conn *conn)
     }
 }
 
-static void conn_on_read(struct conn *conn)
+static void conn_took(struct conn *conn, size_t size)
 {
-    conn->recv.busy = false;
-    int result = nng_aio_result(conn->recv.aio);
-    if (result != 0) {
-        conn_abort(conn, err_from_nng(result), why_from_nng(result));
-        return;
-    }
-    conn->in.end += nng_aio_count(conn->recv.aio);
+    conn->in.end += size;
     conn_take_frames(conn);
     /* While lingering, read and drop: unread bytes would make the kernel reset the
      * connection and take our last frames with it. */
     if (conn->state == CONN_LINGERING) conn->in.start = conn->in.end;
-    if (conn->state == CONN_CLOSING) return;
-    conn_make_room(conn);
+    if (conn->state != CONN_CLOSING) conn_make_room(conn);
+}
+
+static void conn_on_read(struct conn *conn)
+{
+    conn->recv.busy = false;
+    int result = nng_aio_result(conn->recv.aio);
+    size_t size = nng_aio_count(conn->recv.aio);
+    for (uint32_t reads = 1; result == 0 && size > 0; reads++) {
+        conn_took(conn, size);
+        if (conn->state == CONN_CLOSING) return;
+        size = 0;
+        if (reads < READS_MAX) result = recv_try(conn, &size);
+    }
+    if (result != 0) {
+        conn_abort(conn, err_from_nng(result), why_from_nng(result));
+        return;
+    }
     conn_read(conn);
 }
 
@@ -494,7 +523,7 @@ static void conn_open(struct conn *conn, nng_stream *stream)
     (void)nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
     if (!op_init(&conn->recv, &conn->source, OP_RECV)
         || !op_init(&conn->send, &conn->source, OP_SEND)
-        || nng_aio_alloc(&conn->send_now, NULL, NULL) != 0) {
+        || nng_aio_alloc(&conn->at_once, NULL, NULL) != 0) {
         conn_abort(conn, PAWL_E_NOMEM, "out of memory");
         return;
     }

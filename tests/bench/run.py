@@ -98,7 +98,9 @@ class Redis:
         argv = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir",
                 folder, "--appendonly", "yes" if durable else "no"]
         if durable:
-            argv += ["--appendfsync", options.appendfsync]
+            # A rewrite of the log in the middle of one run and not of the next would be
+            # most of the difference between the two.
+            argv += ["--appendfsync", options.appendfsync, "--auto-aof-rewrite-percentage", "0"]
         self.process = spawn(argv, log, stdout=log)
         self.pid = self.process.pid
         self._wait(path)

@@ -2,9 +2,9 @@
  *
  *     bench_store --url sqlite:///tmp/bench.db --in-flight 64 --seconds 5
  *
- * Each of the instances in flight always has one commit on its way: 3 history rows,
- * one pending operation done and one added, one reminder removed and one added. After
- * 20 turns it ends and its slot starts another one. One JSON line on stdout. */
+ * Each of the instances in flight always has one commit on its way, the one of an
+ * activity step: 3 history rows, one pending operation done and one added, the wake-up
+ * kept. After 20 turns it ends and its slot starts another one. One JSON line on stdout. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,7 +29,6 @@ struct slot {
     uint32_t partition;
     uint32_t turn;
     uint32_t number; /* of instances this slot has started */
-    uint64_t nonce;  /* of the operation that is pending */
     uint64_t sent_ns;
     struct pawl_id inc;
     struct pawl_id last;
@@ -93,28 +92,14 @@ static void slot_create(struct bench *bench, struct slot *slot)
     submit(bench, &request);
 }
 
-static struct pawl_reminder reminder_of(const struct slot *slot, uint32_t id, uint64_t nonce,
-                                        int64_t due_ms)
-{
-    return (struct pawl_reminder){ .kind = PAWL_REMINDER_ACTIVITY,
-                                   .due_ms = due_ms,
-                                   .instance = pawl_bytes_str(slot->instance),
-                                   .inc = slot->inc,
-                                   .gen = 1,
-                                   .op = { 'a', id },
-                                   .nonce = nonce };
-}
-
 static void slot_commit(struct bench *bench, struct slot *slot)
 {
-    uint64_t nonce = pawl_rng_next(&bench->rng);
     int64_t now_ms = (int64_t)(uv_hrtime() / 1000000);
     struct pawl_bytes event = pawl_bytes_make(event_bytes, sizeof event_bytes);
     struct pawl_bytes events[] = { event, event, event };
     struct pawl_op done = { 'a', slot->turn };
-    struct pawl_pending added = { .op = { 'a', slot->turn + 1 }, .nonce = nonce };
-    struct pawl_reminder removed = reminder_of(slot, slot->turn, slot->nonce, 0);
-    struct pawl_reminder lease = reminder_of(slot, slot->turn + 1, nonce, now_ms + 30000);
+    struct pawl_pending added = { .op = { 'a', slot->turn + 1 },
+                                  .nonce = pawl_rng_next(&bench->rng) };
     bool is_first = slot->turn == 0, is_last = slot->turn + 1 == TURNS;
 
     struct pawl_store_request request = request_of(bench, slot, PAWL_STORE_COMMIT);
@@ -131,14 +116,12 @@ static void slot_commit(struct bench *bench, struct slot *slot)
     commit->history_max = 1000;
     commit->events_count = 3;
     commit->events = events;
-    commit->pending_done_count = commit->reminders_removed_count = is_first ? 0 : 1;
+    commit->pending_done_count = is_first ? 0 : 1;
     commit->pending_done = &done;
-    commit->reminders_removed = &removed;
-    commit->pending_added_count = commit->reminders_added_count = is_last ? 0 : 1;
+    commit->pending_added_count = is_last ? 0 : 1;
     commit->pending_added = &added;
-    commit->reminders_added = &lease;
+    commit->wake_keep = !is_last;
     commit->status = is_last ? PAWL_STATUS_COMPLETED : PAWL_STATUS_RUNNING;
-    slot->nonce = nonce;
     slot->sent_ns = uv_hrtime();
     submit(bench, &request);
 }

@@ -244,25 +244,6 @@ void pawl_node_step(struct pawl_node *node, const struct pawl_node_event *event,
 /* Questions -------------------------------------------------------------------------------------
  */
 
-static uint64_t list_count(const struct pawl_list *list)
-{
-    uint64_t count = 0;
-    for (const struct pawl_list *link = list->next; link != list; link = link->next) count++;
-    return count;
-}
-
-static uint64_t node_count_turns_queued(const struct pawl_node *node)
-{
-    uint64_t count = 0;
-    uint32_t cursor = 0;
-    for (struct pawl_lane *lane; (lane = pawl_map_next(&node->turn_lanes, &cursor)) != NULL;)
-        count += list_count(&lane->waiting);
-    cursor = 0;
-    for (struct pawl_worker *worker; (worker = pawl_map_next(&node->workers, &cursor)) != NULL;)
-        count += list_count(&worker->sticky);
-    return count;
-}
-
 const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node)
 {
     /* Gauges are derived on demand; nothing else of the node changes. */
@@ -272,7 +253,9 @@ const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node)
     } self = { node };
     struct pawl_node_metrics *metrics = &self.owned->metrics;
     metrics->active_instances = node->workflows.count;
-    metrics->turns_queued = node_count_turns_queued(node);
+    metrics->turns_running =
+        node->workflows_in[PAWL_WORKFLOW_FETCHING] + node->workflows_in[PAWL_WORKFLOW_RUNNING];
+    metrics->turns_queued = node->workflows_in[PAWL_WORKFLOW_QUEUED];
     metrics->activities_queued = node->activities.count - node->activities_token.count;
     metrics->requests_waiting = node->waiters_token.count;
     metrics->workers = node->workers.count;
@@ -287,6 +270,6 @@ bool pawl_node_is_ready(const struct pawl_node *node)
 
 bool pawl_node_is_quiet(const struct pawl_node *node)
 {
-    return node->calls_in_flight == 0 && node->metrics.turns_running == 0
-           && node->activities_token.count == 0;
+    return node->calls_in_flight == 0 && node->workflows_in[PAWL_WORKFLOW_FETCHING] == 0
+           && node->workflows_in[PAWL_WORKFLOW_RUNNING] == 0 && node->activities_token.count == 0;
 }

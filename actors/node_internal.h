@@ -24,6 +24,9 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
+/* At least as many as enum pawl_workflow_state has. */
+#define PAWL_WORKFLOW_STATES_MAX 8u
+
 struct pawl_call;
 struct pawl_worker;
 struct pawl_workflow;
@@ -48,6 +51,9 @@ struct pawl_partition {
     bool polling;    /* a POLL is in flight */
     bool recovering; /* the first polls also return what an earlier owner has leased */
     uint32_t recovery_skip;
+    int64_t polled_ms;
+    uint32_t poll_max; /* reminders per poll */
+    uint32_t expected; /* what the last poll has brought */
     uint64_t table_version;
     struct pawl_fence fence;
     struct pawl_alarm alarm;    /* next poll, or next attempt to acquire */
@@ -80,7 +86,9 @@ struct pawl_node {
     uint32_t *slots_unused;          /* stack of slot numbers */
     uint32_t slots_unused_count;
 
-    struct pawl_map workflows; /* instance id -> struct pawl_workflow */
+    struct pawl_map workflows;                       /* instance id -> struct pawl_workflow */
+    uint32_t workflows_in[PAWL_WORKFLOW_STATES_MAX]; /* by enum pawl_workflow_state */
+    uint32_t polls_expected; /* reminders that polls in flight will probably bring */
 
     struct pawl_map workers;    /* worker id -> struct pawl_worker */
     uint32_t turn_workers;      /* of them: registered a workflow; others are clients only */

@@ -7,6 +7,12 @@
 
 #define ACQUIRE_AGAIN_MS 1000
 
+/* Polls start small and double while they come back full, and none is sent while more
+ * instances than this are being loaded or wait for a worker: an hour's worth of due
+ * timers enters memory in pieces, not at once. */
+#define POLL_ITEMS_MIN 32u
+#define POLL_AGAIN_MS  10
+
 #define ALLOW(state) PAWL_FSM_BIT(PAWL_PARTITION_##state)
 static const struct pawl_fsm_state partition_states[PAWL_PARTITION_STATES_COUNT] = {
     [PAWL_PARTITION_FREE] = { "free", ALLOW(ACQUIRING) },
@@ -46,12 +52,17 @@ static void partition_poll_item(struct pawl_node *node, const struct pawl_partit
         pawl_workflow_on_reminder(node, &item->reminder);
 }
 
+static bool poll_was_full(const struct pawl_partition *partition,
+                          const struct pawl_store_reply *reply)
+{
+    return reply->poll.items_count + reply->poll.skipped >= partition->poll_max;
+}
+
 static int64_t partition_next_poll_ms(const struct pawl_node *node,
                                       const struct pawl_partition *partition,
                                       const struct pawl_store_reply *reply)
 {
-    bool is_more = reply->poll.items_count + reply->poll.skipped >= PAWL_POLL_ITEMS_MAX;
-    if (is_more || partition->recovering) return node->now_ms;
+    if (poll_was_full(partition, reply) || partition->recovering) return node->now_ms;
     int64_t next_ms = node->now_ms + PAWL_POLL_EVERY_MS;
     int64_t due_ms = reply->poll.next_due_ms;
     if (due_ms == 0 || due_ms > next_ms) return next_ms;
@@ -62,6 +73,7 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
                                 const struct pawl_store_reply *reply)
 {
     struct pawl_partition *partition = &node->partitions[call->request.partition];
+    node->polls_expected -= *(const uint32_t *)call->context;
     if (!pawl_partition_is_owned(partition)
         || !fence_is_equal(&partition->fence, &call->request.poll.fence))
         return;
@@ -78,13 +90,20 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
         node->metrics.instances[i] += reply->poll.counts[i] - partition->counts[i];
         partition->counts[i] = reply->poll.counts[i];
     }
-    bool is_end = reply->poll.items_count + reply->poll.skipped < PAWL_POLL_ITEMS_MAX;
+    if (call->request.poll.max == 0) {
+        pawl_alarm_set(node, &partition->alarm, node->now_ms + POLL_AGAIN_MS);
+        return;
+    }
+    bool was_full = poll_was_full(partition, reply);
+    int64_t next_ms = partition_next_poll_ms(node, partition, reply);
     partition->recovery_skip += reply->poll.skipped;
-    if (is_end) partition->recovering = false;
+    if (!was_full) partition->recovering = false;
+    partition->expected = reply->poll.items_count;
+    uint32_t grown = was_full ? partition->poll_max * 2 : POLL_ITEMS_MIN;
+    partition->poll_max = grown < PAWL_POLL_ITEMS_MAX ? grown : PAWL_POLL_ITEMS_MAX;
     for (uint32_t i = 0; i < reply->poll.items_count; i++)
         partition_poll_item(node, partition, &reply->poll.items[i]);
-    if (pawl_partition_is_owned(partition))
-        pawl_alarm_set(node, &partition->alarm, partition_next_poll_ms(node, partition, reply));
+    if (pawl_partition_is_owned(partition)) pawl_alarm_set(node, &partition->alarm, next_ms);
 }
 
 /* Right after acquiring, what an earlier owner has leased is due at once: that owner
@@ -92,6 +111,14 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
 static void partition_poll(struct pawl_node *node, struct pawl_partition *partition)
 {
     if (partition->polling) return;
+    uint32_t backlog = node->workflows_in[PAWL_WORKFLOW_LOADING]
+                       + node->workflows_in[PAWL_WORKFLOW_QUEUED] + node->polls_expected;
+    bool is_full = backlog >= PAWL_BACKLOG_MAX;
+    if (is_full && node->now_ms < partition->polled_ms + PAWL_POLL_EVERY_MS) {
+        pawl_alarm_set(node, &partition->alarm, node->now_ms + POLL_AGAIN_MS);
+        return;
+    }
+    partition->polled_ms = node->now_ms;
     struct pawl_call *call =
         pawl_call_new(node, PAWL_STORE_POLL, partition->index, partition_on_polled);
     call->attempts_max = 1;
@@ -100,8 +127,12 @@ static void partition_poll(struct pawl_node *node, struct pawl_partition *partit
         .now_ms = node->now_ms,
         .until_ms = node->now_ms + (partition->recovering ? PAWL_LEASE_MS_MAX : 0),
         .skip = partition->recovering ? partition->recovery_skip : 0,
-        .max = PAWL_POLL_ITEMS_MAX,
+        .max = is_full ? 0 : partition->poll_max, /* 0: only asks whether we still own it */
     };
+    uint32_t *expected = PAWL_ARENA_NEW(&call->arena, uint32_t);
+    *expected = is_full ? 0 : partition->expected;
+    call->context = expected;
+    node->polls_expected += *expected;
     partition->polling = true;
     pawl_call_send(node, call);
 }
@@ -129,6 +160,8 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     partition->fence.epoch = reply->acquire.epoch;
     partition->recovering = true;
     partition->recovery_skip = 0;
+    partition->poll_max = POLL_ITEMS_MIN;
+    partition->expected = 0;
     partition->polling = false;
     partition_move(node, partition, PAWL_PARTITION_OWNED);
     partition_poll(node, partition);

@@ -15,13 +15,14 @@
 
 struct pawl_workflow;
 
-/* A whole history read from the store. */
+/* A history read from the store, packed: many instances may hold one at a time. */
 struct pawl_past {
-    struct pawl_arena arena;
     uint32_t count;
     uint32_t capacity;
-    struct pawl_bytes *events;
+    uint32_t *sizes; /* of each event */
+    uint8_t *data;   /* one event behind the other */
     size_t size;
+    size_t data_capacity;
 };
 
 /* An operation that the turn schedules. */

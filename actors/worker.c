@@ -156,7 +156,9 @@ static bool worker_give_turn(struct pawl_node *node, struct pawl_worker *worker)
 {
     if (worker->turn_credit == 0 || worker->leaving) return false;
     uint32_t limit = node->config.turns_in_flight_max;
-    if (limit && node->metrics.turns_running >= limit) return false;
+    uint32_t running =
+        node->workflows_in[PAWL_WORKFLOW_FETCHING] + node->workflows_in[PAWL_WORKFLOW_RUNNING];
+    if (limit && running >= limit) return false;
     const struct pawl_list *waiting = &worker->sticky;
     if (pawl_list_is_empty(waiting)) {
         struct pawl_lane *lane = worker_next_lane(worker->turn_lanes, worker->turn_lanes_count,

@@ -22,17 +22,12 @@ static const struct pawl_fsm_state workflow_states[PAWL_WORKFLOW_STATES_COUNT] =
 };
 #undef ALLOW
 
-static bool state_is_at_worker(uint8_t state)
-{
-    return state == PAWL_WORKFLOW_FETCHING || state == PAWL_WORKFLOW_RUNNING;
-}
-
 static void workflow_move(struct pawl_node *node, struct pawl_workflow *workflow,
                           enum pawl_workflow_state state)
 {
-    if (state_is_at_worker(workflow->state)) node->metrics.turns_running--;
+    node->workflows_in[workflow->state]--;
     pawl_fsm_move(workflow_states, &workflow->state, (uint8_t)state);
-    if (state_is_at_worker(workflow->state)) node->metrics.turns_running++;
+    node->workflows_in[workflow->state]++;
 }
 
 void pawl_workflow_set_ready(struct pawl_node *node, struct pawl_workflow *workflow)
@@ -62,6 +57,7 @@ static struct pawl_workflow *workflow_add(struct pawl_node *node, struct pawl_by
 {
     struct pawl_workflow *workflow = pawl_workflow_state_new(node, id);
     workflow->alarm.fire = workflow_on_alarm;
+    node->workflows_in[workflow->state]++;
     pawl_map_insert(&node->workflows, workflow->id, workflow);
     return workflow;
 }
@@ -148,7 +144,7 @@ void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow
     const char *text = pawl_err_text(err);
     workflow_unlink(workflow);
     pawl_alarm_clear(node, &workflow->alarm);
-    if (state_is_at_worker(workflow->state)) node->metrics.turns_running--;
+    node->workflows_in[workflow->state]--;
     if (workflow->turn && workflow->state == PAWL_WORKFLOW_COMMITTING) {
         /* The commit is on its way and belongs to its call. */
         pawl_workflow_answer_controls(node, &workflow->turn->controls,
@@ -195,7 +191,8 @@ static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workf
 static void workflow_load_past(struct pawl_workflow *workflow, const struct pawl_snapshot *snapshot)
 {
     if (snapshot->history_count != snapshot->metadata.history_count) return;
-    workflow->past = pawl_past_new();
+    workflow->past =
+        pawl_past_new(snapshot->history_count, (size_t)snapshot->metadata.history_size);
     for (uint32_t i = 0; i < snapshot->history_count; i++)
         pawl_past_add(workflow->past, snapshot->history[i]);
 }
@@ -291,7 +288,10 @@ void pawl_workflow_on_created(struct pawl_node *node, struct pawl_bytes id,
         if (workflow->state == PAWL_WORKFLOW_READY) workflow_reload(node, workflow);
         return;
     }
-    if (!workflow_may_add(node, id)) return; /* its reminder brings it later */
+    /* While no worker is there, starts wait in the store; their reminders bring them. */
+    bool is_futile =
+        node->turn_workers == 0 && node->workflows_in[PAWL_WORKFLOW_QUEUED] >= PAWL_BACKLOG_MAX;
+    if (is_futile || !workflow_may_add(node, id)) return;
     workflow = workflow_add(node, id);
     pawl_err err = pawl_workflow_set_metadata(workflow, metadata);
     if (err == PAWL_OK) err = pawl_workflow_add_row(workflow, 0, delivery, body);
@@ -550,25 +550,30 @@ void pawl_workflow_advance(struct pawl_node *node, struct pawl_workflow *workflo
 /* Dispatch ------------------------------------------------------------------------------------ */
 
 static void workflow_send_chunk(struct pawl_node *node, const struct pawl_turn_draft *turn,
-                                uint32_t from, uint32_t count, const struct pawl_past *past)
+                                struct pawl_bytes *events, uint32_t count)
 {
     struct pawl_frame *frame = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_frame);
     frame->type = PAWL_FRAME_HISTORY;
     frame->history.turn = turn->id;
     frame->history.events_count = count;
-    frame->history.events = past->events + from;
+    frame->history.events = events;
     pawl_node_send(node, turn->worker, frame);
 }
 
 static void workflow_send_past(struct pawl_node *node, const struct pawl_turn_draft *turn,
                                const struct pawl_past *past)
 {
+    struct pawl_bytes *events =
+        PAWL_ARENA_ARRAY(&node->effects->arena, struct pawl_bytes, past->count);
+    const uint8_t *next = past->data;
     uint32_t from = 0;
     size_t size = 0;
     for (uint32_t i = 0; i < past->count; i++) {
-        size += past->events[i].size;
+        events[i] = pawl_bytes_make(next, past->sizes[i]);
+        next += past->sizes[i];
+        size += past->sizes[i];
         if (size < PAWL_HISTORY_CHUNK_SIZE && i + 1 < past->count) continue;
-        workflow_send_chunk(node, turn, from, i + 1 - from, past);
+        workflow_send_chunk(node, turn, events + from, i + 1 - from);
         from = i + 1;
         size = 0;
     }
@@ -662,7 +667,8 @@ void pawl_workflow_dispatch(struct pawl_node *node, struct pawl_workflow *workfl
         return;
     }
     pawl_past_free(workflow->past);
-    workflow->past = pawl_past_new();
+    workflow->past =
+        pawl_past_new(workflow->metadata.history_count, (size_t)workflow->metadata.history_size);
     workflow_move(node, workflow, PAWL_WORKFLOW_FETCHING);
     workflow_fetch(node, workflow);
 }

@@ -36,6 +36,8 @@ enum pawl_workflow_state {
     PAWL_WORKFLOW_STATES_COUNT,
 };
 
+_Static_assert(PAWL_WORKFLOW_STATES_COUNT <= PAWL_WORKFLOW_STATES_MAX, "room to count them");
+
 /* An operation that was scheduled and is not resolved. */
 struct pawl_pending_op {
     struct pawl_op op; /* kind 0: resolved, to be compacted */

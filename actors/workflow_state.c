@@ -240,28 +240,36 @@ struct pawl_input *pawl_workflow_find_terminate(const struct pawl_workflow *work
 
 /* Past --------------------------------------------------------------------------------- */
 
-struct pawl_past *pawl_past_new(void)
+struct pawl_past *pawl_past_new(uint32_t count, size_t size)
 {
     struct pawl_past *past = PAWL_NEW(struct pawl_past);
-    pawl_arena_init(&past->arena);
+    past->capacity = count;
+    past->sizes = pawl_mem_resize(NULL, count * sizeof *past->sizes);
+    past->data_capacity = size;
+    past->data = pawl_mem_resize(NULL, size);
     return past;
 }
 
 void pawl_past_add(struct pawl_past *past, struct pawl_bytes event)
 {
     if (past->count == past->capacity) {
-        past->capacity = past->capacity ? past->capacity * 2 : 16;
-        past->events = pawl_mem_resize(past->events, past->capacity * sizeof *past->events);
+        past->capacity = past->capacity * 2 + 16;
+        past->sizes = pawl_mem_resize(past->sizes, past->capacity * sizeof *past->sizes);
     }
-    past->events[past->count++] = pawl_arena_copy(&past->arena, event);
+    if (past->data_capacity - past->size < event.size) {
+        past->data_capacity = past->data_capacity * 2 + event.size;
+        past->data = pawl_mem_resize(past->data, past->data_capacity);
+    }
+    if (event.size) memcpy(past->data + past->size, event.data, event.size);
     past->size += event.size;
+    past->sizes[past->count++] = (uint32_t)event.size;
 }
 
 void pawl_past_free(struct pawl_past *past)
 {
     if (!past) return;
-    pawl_arena_deinit(&past->arena);
-    pawl_mem_free(past->events);
+    pawl_mem_free(past->sizes);
+    pawl_mem_free(past->data);
     pawl_mem_free(past);
 }
 

@@ -41,7 +41,8 @@ void pawl_workflow_set_ready(struct pawl_node *node, struct pawl_workflow *workf
 void pawl_workflow_answer_controls(struct pawl_node *node, struct pawl_list *controls, pawl_err err,
                                    const char *text);
 
-struct pawl_past *pawl_past_new(void);
+/* With room for so many events and bytes; it grows when that is not enough. */
+struct pawl_past *pawl_past_new(uint32_t count, size_t size);
 void pawl_past_add(struct pawl_past *past, struct pawl_bytes event); /* copied */
 void pawl_past_free(struct pawl_past *past);                         /* NULL is fine */
 

@@ -74,7 +74,8 @@ static const char *address_parse(const char *from, const char *end, struct pawl_
 {
     const char *host_end;
     const char *rest;
-    if (from < end && *from == '[') {
+    if (from >= end) return "the Redis URL names no host (redis://host:port)";
+    if (*from == '[') {
         from++;
         host_end = memchr(from, ']', (size_t)(end - from));
         if (!host_end) return "the IPv6 address in the Redis URL has no closing bracket";

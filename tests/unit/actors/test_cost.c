@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h> /* needs the four above */
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "tests/unit/actors/fixture.h"
 
 #define WORKER 7u
@@ -134,6 +136,32 @@ static void a_sleeping_instance_leaves_memory_and_comes_back(void **state)
     fixture_free(fixture);
 }
 
+static void starts_without_a_worker_wait_in_the_store(void **state)
+{
+    struct pawl_node_config config = { .partitions = 1 };
+    struct fixture *fixture = fixture_new(&config);
+    enum { STARTS = PAWL_BACKLOG_MAX + 500 };
+    (void)state;
+    for (int i = 0; i < STARTS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "i%d", i);
+        fixture_start(fixture, name);
+        fixture->answers_count = 0;
+    }
+    assert_true(pawl_node_metrics(fixture->node)->active_instances <= PAWL_BACKLOG_MAX);
+    fixture_pass(fixture, 120000);
+    assert_true(pawl_node_metrics(fixture->node)->active_instances
+                <= PAWL_BACKLOG_MAX + PAWL_POLL_ITEMS_MAX);
+    assert_int_equal(pawl_node_metrics(fixture->node)->instances[PAWL_STATUS_PENDING], STARTS);
+
+    fixture_connect(fixture, WORKER, STARTS, 0);
+    fixture_pass(fixture, 60000);
+    uint32_t turns = 0;
+    while (fixture_next(fixture, PAWL_FRAME_TURN)) turns++;
+    assert_int_equal(turns, STARTS);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +169,7 @@ int main(void)
         cmocka_unit_test(a_workflow_of_five_activities_costs_seven_store_operations),
         cmocka_unit_test(a_held_instance_is_sent_only_what_is_new),
         cmocka_unit_test(a_fan_out_of_1000_takes_at_most_20_turns),
+        cmocka_unit_test(starts_without_a_worker_wait_in_the_store),
         cmocka_unit_test(a_sleeping_instance_leaves_memory_and_comes_back),
     };
     return cmocka_run_group_tests_name("cost", tests, NULL, NULL);

@@ -27,6 +27,9 @@
 /* One batch; what waits beyond it goes with the next. */
 #define BATCH_SIZE_MAX (8u << 20)
 
+/* Two names of 64 bytes, their separators, four digits, and room. */
+#define KEY_SIZE_MAX 160u
+
 enum redis_state {
     REDIS_AWAY = 1,   /* no connection; `retry` is running */
     REDIS_CONNECTING, /* until the hello is through */
@@ -58,6 +61,8 @@ struct redis_store {
     struct pawl_redis_url url;
     char namespace_[65];
     char app[65];
+    char key_head[KEY_SIZE_MAX]; /* {namespace||app|| */
+    size_t key_head_size;
 
     enum redis_state state;
     struct pawl_redis_conn *conn; /* NULL when AWAY */
@@ -311,15 +316,29 @@ static void on_tick(uv_timer_t *timer)
 
 /* Sending ---------------------------------------------------------------------- */
 
+/* {namespace||app||017}||: what the keys of a partition begin with. */
+static size_t key_format(const struct redis_store *store, uint32_t partition,
+                         char key[static KEY_SIZE_MAX])
+{
+    PAWL_ASSERT(partition < PAWL_PARTITIONS_MAX);
+    size_t size = store->key_head_size;
+    memcpy(key, store->key_head, size);
+    if (partition >= 1000) key[size++] = (char)('0' + partition / 1000);
+    key[size++] = (char)('0' + partition / 100 % 10);
+    key[size++] = (char)('0' + partition / 10 % 10);
+    key[size++] = (char)('0' + partition % 10);
+    memcpy(key + size, "}||", 3);
+    return size + 3;
+}
+
 static void request_write(struct redis_store *store, const struct redis_request *request,
                           struct pawl_buf *out)
 {
-    char key[160];
-    (void)snprintf(key, sizeof key, "{%s||%s||%03u}||", store->namespace_, store->app,
-                   (unsigned)request->partition);
+    char key[KEY_SIZE_MAX];
+    size_t key_size = key_format(store, request->partition, key);
     struct pawl_bytes words[] = { PAWL_BYTES_LITERAL("EVALSHA"),
                                   pawl_bytes_make(store->hello.sha[request->op], 40),
-                                  PAWL_BYTES_LITERAL("1"), pawl_bytes_str(key),
+                                  PAWL_BYTES_LITERAL("1"), pawl_bytes_make(key, key_size),
                                   pawl_bytes_make(request->body, request->body_size) };
     if (request->send_source) {
         words[0] = PAWL_BYTES_LITERAL("EVAL");
@@ -652,6 +671,8 @@ pawl_err pawl_redis_store_open(const struct pawl_store_config *config,
     store->url = url;
     (void)snprintf(store->namespace_, sizeof store->namespace_, "%s", config->namespace_);
     (void)snprintf(store->app, sizeof store->app, "%s", config->app);
+    store->key_head_size = (size_t)snprintf(store->key_head, sizeof store->key_head, "{%s||%s||",
+                                            store->namespace_, store->app);
     store->state = REDIS_AWAY;
     store->hello = (struct pawl_redis_hello){ .url = &store->url,
                                               .namespace_ = store->namespace_,

@@ -18,8 +18,6 @@
  * consumed, so it is fed in small pieces. */
 #define FEED_SIZE ((size_t)8192)
 
-#define WORDS_MAX 8u
-
 struct pawl_redis_conn {
     const struct pawl_redis_url *url;
     struct pawl_redis_conn_handler handler;
@@ -301,18 +299,27 @@ void pawl_redis_conn_flush(struct pawl_redis_conn *conn)
     PAWL_ASSERT(status == 0); /* only bad arguments fail at once */
 }
 
+/* `mark`, a number and a line end. By hand: five of them per request. */
+static void head_append(struct pawl_buf *out, char mark, size_t number)
+{
+    char text[24];
+    size_t at = sizeof text;
+    text[--at] = '\n';
+    text[--at] = '\r';
+    do {
+        text[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    text[--at] = mark;
+    pawl_buf_append(out, text + at, sizeof text - at);
+}
+
 void pawl_redis_command(struct pawl_buf *out, uint32_t count, const struct pawl_bytes *words)
 {
-    const char *texts[WORDS_MAX];
-    size_t sizes[WORDS_MAX];
-    PAWL_ASSERT(count <= WORDS_MAX);
+    head_append(out, '*', count);
     for (uint32_t i = 0; i < count; i++) {
-        texts[i] = words[i].size ? (const char *)words[i].data : "";
-        sizes[i] = words[i].size;
+        head_append(out, '$', words[i].size);
+        if (words[i].size) pawl_buf_append_bytes(out, words[i]);
+        pawl_buf_append(out, "\r\n", 2);
     }
-    char *command = NULL;
-    int size = redisFormatCommandArgv(&command, (int)count, texts, sizes);
-    PAWL_ASSERT(size > 0); /* or out of memory */
-    pawl_buf_append(out, command, (size_t)size);
-    redisFreeCommand(command);
 }

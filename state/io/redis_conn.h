@@ -1,8 +1,8 @@
 /* Conn: one connection to Redis over libuv; bytes out, values in.
  *
- * hiredis only formats and parses: its own connections resolve names blocking, know no
- * timeouts and lose connect errors. A connection lives for one attempt; whoever wants
- * another opens another.
+ * hiredis only parses: its own connections resolve names blocking, know no timeouts and
+ * lose connect errors. A connection lives for one attempt; whoever wants another opens
+ * another.
  */
 #ifndef PAWL_STATE_IO_REDIS_CONN_H
 #define PAWL_STATE_IO_REDIS_CONN_H

@@ -41,6 +41,14 @@ static void signed_write(struct pawl_buf *buf, int64_t value)
     pawl_write_bytes(buf, pawl_bytes_make(text, (size_t)size));
 }
 
+#define NONCE_TEXT_SIZE 16u
+
+static void nonce_format(uint64_t nonce, char text[static NONCE_TEXT_SIZE])
+{
+    for (int i = 0; i < (int)NONCE_TEXT_SIZE; i++)
+        text[i] = "0123456789abcdef"[nonce >> (60 - 4 * i) & 15];
+}
+
 /* As a str: the scripts cannot read bin. */
 static void raw_id_write(struct pawl_buf *buf, struct pawl_id id)
 {
@@ -184,7 +192,10 @@ static void commit_pending_write(struct pawl_buf *buf, struct pawl_arena *arena,
     for (uint32_t i = 0; i < commit->pending_added_count; i++) {
         const struct pawl_pending *pending = &commit->pending_added[i];
         pawl_write_bytes(buf, pawl_op_format(arena, pending->op));
-        pawl_write_bytes(buf, pawl_arena_printf(arena, "1:%016" PRIx64 ":", pending->nonce));
+        char value[2 + NONCE_TEXT_SIZE + 1] = "1:"; /* open; the script adds the row's index */
+        nonce_format(pending->nonce, value + 2);
+        value[2 + NONCE_TEXT_SIZE] = ':';
+        pawl_write_bytes(buf, pawl_bytes_make(value, sizeof value));
         pawl_write_uint(buf, pending->history_index);
     }
 }
@@ -322,7 +333,9 @@ static void deliver_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     pawl_write_bytes(buf, has_op ? pawl_op_format(arena, deliver->op) : PAWL_BYTES_ABSENT);
     hex_write(buf, deliver->inc);
     decimal_write(buf, deliver->gen);
-    pawl_write_bytes(buf, pawl_arena_printf(arena, "%016" PRIx64, deliver->nonce));
+    char nonce[NONCE_TEXT_SIZE];
+    nonce_format(deliver->nonce, nonce);
+    pawl_write_bytes(buf, pawl_bytes_make(nonce, sizeof nonce));
     if (deliver->op.kind == PAWL_REMINDER_TIMER) {
         struct pawl_reminder timer = { .kind = PAWL_REMINDER_TIMER,
                                        .instance = deliver->instance,

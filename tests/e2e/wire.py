@@ -263,8 +263,9 @@ class Worker:
     def next(self, *types, timeout=None):
         """The next frame of one of these types; another one is an error of the sidecar. A
         TURN comes with the events of its HISTORY frames in front."""
+        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:
-            frame = self.receive(timeout)
+            frame = self.receive(deadline - time.monotonic())
             if frame.type == TURN:
                 past = self.past.pop(frame.turn, [])
                 frame.events, frame.past_count = past + frame.events, len(past) + frame.past_count

@@ -106,7 +106,6 @@ static void workflow_reload(struct pawl_node *node, struct pawl_workflow *workfl
     pawl_workflow_clear_ops(workflow);
     pawl_past_free(workflow->past);
     workflow->past = NULL;
-    workflow->sticky_worker = 0;
     workflow->reload = false;
     workflow_move(node, workflow, PAWL_WORKFLOW_LOADING);
     workflow_load(node, workflow);
@@ -231,6 +230,9 @@ static pawl_err workflow_load_inbox(struct pawl_workflow *workflow,
 static void workflow_take_snapshot(struct pawl_node *node, struct pawl_workflow *workflow,
                                    const struct pawl_snapshot *snapshot)
 {
+    /* What a worker holds stays good when nobody has committed since. */
+    if (!pawl_id_is_equal(workflow->metadata.last, snapshot->metadata.last))
+        workflow->sticky_worker = 0;
     pawl_err err = pawl_workflow_set_metadata(workflow, &snapshot->metadata);
     if (err == PAWL_OK && pawl_status_is_terminal(snapshot->metadata.status)) {
         pawl_workflow_forget(node, workflow, PAWL_E_TERMINAL);

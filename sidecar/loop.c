@@ -428,6 +428,8 @@ static void on_store_state(void *context, bool ready, const char *why)
              why ? why : "the store is not reachable");
     if (ready) {
         pawl_log(PAWL_LOG_INFO, "store", "%s is ready", loop->config.store_url);
+        /* Usable, but its operator should know something. */
+        if (why) pawl_log(PAWL_LOG_WARN, "store", "%s: %s", loop->config.store_url, why);
     } else {
         pawl_log(PAWL_LOG_WARN, "store", "%s is not available: %s", loop->config.store_url,
                  loop->store_why);

@@ -41,6 +41,14 @@ static void on_close(void *context, pawl_conn_id conn, pawl_err err, const char 
     fake->closed_count++;
 }
 
+static void refuse(struct fake_sidecar *fake)
+{
+    struct pawl_frame refused = { .type = PAWL_FRAME_REFUSED };
+    refused.refused =
+        (struct pawl_refused){ .err = PAWL_E_DENIED, .message = PAWL_BYTES_LITERAL("bad token") };
+    fake_send(fake, &refused);
+}
+
 static void welcome(struct fake_sidecar *fake)
 {
     struct pawl_frame frame = { .type = PAWL_FRAME_WELCOME };
@@ -72,7 +80,10 @@ static void on_frame(void *context, pawl_conn_id conn, struct pawl_bytes bytes)
     case PAWL_FRAME_HELLO:
         fake->turn_credit = 0;
         fake->activity_credit = 0;
-        if (fake->answer_hello) welcome(fake);
+        if (fake->refuse_hello)
+            refuse(fake);
+        else if (fake->answer_hello)
+            welcome(fake);
         break;
     default: break;
     }

@@ -17,6 +17,7 @@ struct fake_sidecar {
     uint32_t opened_count;
     uint32_t closed_count;
     bool answer_hello; /* WELCOME every HELLO at once */
+    bool refuse_hello; /* refuse every HELLO instead: DENIED, "bad token" */
     struct pawl_frame frames[FAKE_FRAMES_MAX];
     uint32_t frames_first;
     uint32_t frames_count;

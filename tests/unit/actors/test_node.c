@@ -164,6 +164,25 @@ static void work_in_flight_goes_back_when_its_worker_is_lost(void **state)
     fixture_free(fixture);
 }
 
+static void a_long_activity_keeps_its_instance_and_what_the_worker_holds(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_connect(fixture, WORKER, 10, 10);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    struct pawl_id first = turn->turn.turn;
+    struct pawl_action action = fixture_action(PAWL_ACTION_ACTIVITY, 0);
+    fixture_turn_done(fixture, WORKER, &turn->turn, 1, &action);
+    const struct pawl_frame *item = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
+    fixture_pass(fixture, 3600000);
+    assert_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY)); /* it runs once */
+    fixture_activity_done(fixture, WORKER, &item->activity);
+    turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_true(pawl_id_is_equal(turn->turn.base, first));
+    fixture_free(fixture);
+}
+
 static void a_workflow_that_kills_every_worker_stalls_and_can_be_resumed(void **state)
 {
     struct fixture *fixture = new_fixture();
@@ -325,6 +344,7 @@ int main(void)
         cmocka_unit_test(a_repeated_event_is_delivered_once),
         cmocka_unit_test(nothing_leaves_before_the_commit_is_known),
         cmocka_unit_test(work_in_flight_goes_back_when_its_worker_is_lost),
+        cmocka_unit_test(a_long_activity_keeps_its_instance_and_what_the_worker_holds),
         cmocka_unit_test(a_workflow_that_kills_every_worker_stalls_and_can_be_resumed),
         cmocka_unit_test(a_mismatch_stalls_with_the_workers_message),
         cmocka_unit_test(an_unregistered_name_fails_at_once_but_a_client_alone_says_nothing),

@@ -365,7 +365,9 @@ class Requests(Hostile):
                     conn.sendall(text)
                     conn.shutdown(socket.SHUT_WR)
                     self.read_to_end(conn, 10)
-                except (BrokenPipeError, ConnectionResetError):
+                except TimeoutError:
+                    raise
+                except OSError:  # it has closed already
                     pass
                 conn.close()
 

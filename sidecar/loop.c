@@ -54,6 +54,7 @@ struct pawl_loop {
     bool store_dirty; /* something was submitted since the last flush */
     bool store_ready;
     char store_why[256];
+    int64_t give_up_ms; /* the store is away: answer then whom it leaves waiting; 0: no */
 
     struct pawl_hub *hub;
     struct pawl_app_stream *app;
@@ -102,6 +103,7 @@ static void timer_arm(struct pawl_loop *loop)
 {
     int64_t wake_ms = earlier(loop->node_wake_ms, pawl_app_stream_wake_at_ms(loop->app));
     wake_ms = earlier(wake_ms, loop->stop_by_ms);
+    wake_ms = earlier(wake_ms, loop->give_up_ms);
     if (wake_ms == loop->armed_ms) return;
 
     loop->armed_ms = wake_ms;
@@ -221,6 +223,32 @@ static void call_run(struct pawl_loop *loop, struct call *call)
     case CALL_ASKED: break;
     }
     PAWL_UNREACHABLE("a call that was asked is not queued");
+}
+
+/* The store has been away for so long that clients had better hear of it. The engine
+ * goes on with what they asked for, once the store is back. */
+static void calls_give_up(struct pawl_loop *loop)
+{
+    struct pawl_list asked;
+    uint32_t cursor = 0;
+    pawl_list_init(&asked);
+    for (struct call *call; (call = pawl_map_next(&loop->calls, &cursor)) != NULL;)
+        if (call->state == CALL_ASKED) pawl_list_push_tail(&asked, &call->link);
+    const struct pawl_answer answer = {
+        .err = PAWL_E_UNKNOWN,
+        .message =
+            pawl_arena_printf(&loop->info_arena,
+                              "the workflow store cannot be reached: %s; the call may or may "
+                              "not have happened: look, or repeat it with the same request id",
+                              loop->store_why),
+    };
+    while (!pawl_list_is_empty(&asked)) {
+        struct call *call = PAWL_CONTAINER_OF(asked.next, struct call, link);
+        pawl_list_remove(&call->link);
+        call->state = CALL_GONE; /* and the engine is told so */
+        pawl_list_push_tail(&loop->queue, &call->link);
+        call->on_answer(call->context, &answer);
+    }
 }
 
 static void queue_run(struct pawl_loop *loop)
@@ -401,6 +429,10 @@ static void on_timer(uv_timer_t *timer)
     loop->armed_ms = 0;
     int64_t now_ms = loop_now_ms(loop);
     pawl_app_stream_on_tick(loop->app, now_ms);
+    if (loop->give_up_ms && now_ms >= loop->give_up_ms) {
+        loop->give_up_ms = 0;
+        calls_give_up(loop);
+    }
     if (loop->node_wake_ms == 0 || now_ms < loop->node_wake_ms) return;
     const struct pawl_node_event tick = { .type = PAWL_NODE_TICK, .now_ms = now_ms };
     loop_step(loop, &tick);
@@ -423,6 +455,10 @@ static void on_store_state(void *context, bool ready, const char *why)
     struct pawl_loop *loop = context;
     if (loop->state == CLOSED) return;
     if (ready == loop->store_ready && ready) return;
+    if (ready)
+        loop->give_up_ms = 0;
+    else if (loop->store_ready)
+        loop->give_up_ms = loop_now_ms(loop) + PAWL_STORE_TIMEOUT_MS;
     loop->store_ready = ready;
     snprintf(loop->store_why, sizeof loop->store_why, "%s",
              why ? why : "the store is not reachable");

@@ -362,6 +362,24 @@ static void a_call_without_a_store_is_refused_at_once_and_says_why(void **state)
     world_free(world);
 }
 
+static void a_call_that_the_store_leaves_waiting_is_answered_and_the_node_told(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    turn(world);
+    call_get(world, "i");
+    turn(world);
+    assert_int_equal(last_type(), PAWL_NODE_REQUEST);
+    store.events.on_state(store.events.context, false, "it is silent");
+    assert_int_equal(world->answers_count, 0);
+    WAIT_FOR(world, world->answers_count == 1);
+    assert_int_equal(world->answer_err, PAWL_E_UNKNOWN);
+    assert_non_null(strstr(world->answer_message, "it is silent"));
+    turn(world);
+    assert_int_equal(last_type(), PAWL_NODE_REQUEST_GONE);
+    world_free(world);
+}
+
 static void ready_is_told_once_and_info_says_what_is_missing(void **state)
 {
     (void)state;
@@ -692,6 +710,7 @@ int main(void)
         cmocka_unit_test(every_partition_is_owned_at_start_and_the_store_is_flushed_once),
         cmocka_unit_test(a_reply_from_inside_the_flush_steps_the_node_and_its_effects_are_flushed),
         cmocka_unit_test(a_call_without_a_store_is_refused_at_once_and_says_why),
+        cmocka_unit_test(a_call_that_the_store_leaves_waiting_is_answered_and_the_node_told),
         cmocka_unit_test(ready_is_told_once_and_info_says_what_is_missing),
         cmocka_unit_test(the_node_is_ticked_when_it_asked_for_it_and_not_before),
         cmocka_unit_test(a_call_reaches_the_node_later_with_its_own_copy_and_is_answered),

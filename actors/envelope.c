@@ -43,6 +43,19 @@ pawl_err pawl_inbox_body_unpack(struct pawl_bytes bytes, struct pawl_inbox_body 
     return PAWL_OK;
 }
 
+struct pawl_deliver pawl_deliver_make(struct pawl_arena *arena, struct pawl_bytes instance,
+                                      const struct pawl_inbox_body *body, struct pawl_id delivery,
+                                      int64_t now_ms)
+{
+    return (struct pawl_deliver){ .instance = instance,
+                                  .delivery = delivery,
+                                  .body = pawl_inbox_body_pack(arena, body),
+                                  .now_ms = now_ms,
+                                  .inbox_max = PAWL_INBOX_ROWS_MAX,
+                                  .seen_max = PAWL_SEEN_REQUESTS_MAX,
+                                  .seen_ms_max = PAWL_SEEN_MS };
+}
+
 struct pawl_bytes pawl_message_body_pack(struct pawl_arena *arena,
                                          const struct pawl_message_body *body)
 {

@@ -20,6 +20,12 @@ struct pawl_bytes pawl_inbox_body_pack(struct pawl_arena *arena,
 PAWL_MUST_USE pawl_err pawl_inbox_body_unpack(struct pawl_bytes bytes,
                                               struct pawl_inbox_body *ret_body);
 
+/* A DELIVER of this body to `instance`, with the product's bounds; the caller adds the
+ * operation or the request id. */
+struct pawl_deliver pawl_deliver_make(struct pawl_arena *arena, struct pawl_bytes instance,
+                                      const struct pawl_inbox_body *body, struct pawl_id delivery,
+                                      int64_t now_ms);
+
 enum pawl_message_kind {
     PAWL_MESSAGE_START_CHILD = 1, /* instance, parent, event: its EXECUTION_STARTED */
     PAWL_MESSAGE_CHILD_DONE,      /* parent names the waiting operation; event: result */

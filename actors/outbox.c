@@ -254,16 +254,9 @@ static void message_deliver_input(struct pawl_node *node, struct pawl_message *m
     char request_id[PAWL_ID_TEXT_SIZE];
     pawl_id_format(message->id, request_id);
     struct pawl_inbox_body body = { .event = message->body.event };
-    call->request.deliver = (struct pawl_deliver){
-        .instance = call->instance,
-        .request_id = pawl_arena_copy(&call->arena, pawl_bytes_str(request_id)),
-        .delivery = pawl_rng_id(&node->rng),
-        .body = pawl_inbox_body_pack(&call->arena, &body),
-        .now_ms = node->now_ms,
-        .inbox_max = PAWL_INBOX_ROWS_MAX,
-        .seen_max = PAWL_SEEN_REQUESTS_MAX,
-        .seen_ms_max = PAWL_SEEN_MS,
-    };
+    call->request.deliver = pawl_deliver_make(&call->arena, call->instance, &body,
+                                              pawl_rng_id(&node->rng), node->now_ms);
+    call->request.deliver.request_id = pawl_arena_copy(&call->arena, pawl_bytes_str(request_id));
     pawl_call_send(node, call);
 }
 

@@ -99,6 +99,16 @@ static struct pawl_bytes start_new_id(struct pawl_node *node, struct pawl_bytes 
                              hex + 12, hex + 16, hex + 20);
 }
 
+/* The client's idempotency key, or one that nobody else has. */
+static struct pawl_bytes request_id_of(struct pawl_node *node, struct pawl_arena *arena,
+                                       const struct pawl_request *request)
+{
+    if (request->request_id.size) return pawl_arena_copy(arena, request->request_id);
+    char text[PAWL_ID_TEXT_SIZE];
+    pawl_id_format(pawl_rng_id(&node->rng), text);
+    return pawl_arena_copy(arena, pawl_bytes_str(text));
+}
+
 static struct pawl_bytes start_event(struct pawl_node *node, struct pawl_arena *arena,
                                      const struct pawl_request *request)
 {
@@ -124,16 +134,10 @@ static void request_start(struct pawl_node *node, uint64_t token,
     *reuse = request->reuse;
     call->context = reuse;
 
-    struct pawl_bytes request_id = pawl_arena_copy(arena, request->request_id);
-    if (request_id.size == 0) {
-        char text[PAWL_ID_TEXT_SIZE];
-        pawl_id_format(pawl_rng_id(&node->rng), text);
-        request_id = pawl_arena_copy(arena, pawl_bytes_str(text));
-    }
     struct pawl_inbox_body body = { .event = start_event(node, arena, request) };
     call->request.create = (struct pawl_create){
         .instance = call->instance,
-        .request_id = request_id,
+        .request_id = request_id_of(node, arena, request),
         .inc = pawl_rng_id(&node->rng),
         .delivery = pawl_rng_id(&node->rng),
         .body = pawl_inbox_body_pack(arena, &body),
@@ -242,20 +246,9 @@ static void request_raise(struct pawl_node *node, uint64_t token,
     raised.name = request->name;
     raised.payload = request->payload;
     struct pawl_inbox_body body = { .event = pawl_history_event_pack(arena, &raised) };
-    struct pawl_bytes request_id = pawl_arena_copy(arena, request->request_id);
-    if (request_id.size == 0) {
-        char text[PAWL_ID_TEXT_SIZE];
-        pawl_id_format(pawl_rng_id(&node->rng), text);
-        request_id = pawl_arena_copy(arena, pawl_bytes_str(text));
-    }
-    call->request.deliver = (struct pawl_deliver){ .instance = call->instance,
-                                                   .request_id = request_id,
-                                                   .delivery = pawl_rng_id(&node->rng),
-                                                   .body = pawl_inbox_body_pack(arena, &body),
-                                                   .now_ms = node->now_ms,
-                                                   .inbox_max = PAWL_INBOX_ROWS_MAX,
-                                                   .seen_max = PAWL_SEEN_REQUESTS_MAX,
-                                                   .seen_ms_max = PAWL_SEEN_MS };
+    call->request.deliver =
+        pawl_deliver_make(arena, call->instance, &body, pawl_rng_id(&node->rng), node->now_ms);
+    call->request.deliver.request_id = request_id_of(node, arena, request);
     pawl_call_send(node, call);
 }
 

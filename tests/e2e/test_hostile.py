@@ -258,10 +258,7 @@ class Broken(Hostile):
                     except (Refused, ConnectionError):
                         pass
                 self.assertTrue(self.api.is_healthy())
-                self.api.terminate(instance) if self.is_open(instance) else None
-
-    def is_open(self, instance):
-        return self.api.get(instance)["runtimeStatus"] not in ("COMPLETED", "FAILED")
+                self.api.purge(instance, force=True)
 
     @beside_an_app
     def test_random_damage_to_good_frames_never_stops_the_sidecar(self):

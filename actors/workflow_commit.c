@@ -42,18 +42,12 @@ static void result_deliver(struct pawl_node *node, struct pawl_bytes id, struct 
     call->context = delivery;
     call->instance = pawl_arena_copy(&call->arena, id);
     struct pawl_inbox_body body = { .gen = gen, .nonce = nonce, .event = event };
-    call->request.deliver =
-        (struct pawl_deliver){ .instance = call->instance,
-                               .inc = inc,
-                               .gen = gen,
-                               .op = op,
-                               .nonce = nonce,
-                               .delivery = pawl_rng_id(&node->rng),
-                               .body = pawl_inbox_body_pack(&call->arena, &body),
-                               .now_ms = node->now_ms,
-                               .inbox_max = PAWL_INBOX_ROWS_MAX,
-                               .seen_max = PAWL_SEEN_REQUESTS_MAX,
-                               .seen_ms_max = PAWL_SEEN_MS };
+    call->request.deliver = pawl_deliver_make(&call->arena, call->instance, &body,
+                                              pawl_rng_id(&node->rng), node->now_ms);
+    call->request.deliver.inc = inc;
+    call->request.deliver.gen = gen;
+    call->request.deliver.op = op;
+    call->request.deliver.nonce = nonce;
     pawl_call_send(node, call);
     if (PAWL_MUTANT(ACK_BEFORE_DURABLE)) pawl_outbox_ack(node, message_partition, message);
 }

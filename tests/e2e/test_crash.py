@@ -45,9 +45,20 @@ class Plan:
         """What a client does, in order. Each call may be repeated until it is answered."""
         yield lambda api: api.start(self.name, self.input, self.instance,
                                     request_id=f"start-{self.instance}", timeout=10)
-        for event in self.events:
+        for number, event in enumerate(self.events):
             yield lambda api, event=event: api.raise_event(
                 self.instance, "item", event, request_id=f"{event}-{self.instance}", timeout=10)
+            if number % 5 == 2:
+                yield lambda api: self.control(api.suspend)
+                yield lambda api: self.control(api.resume)
+
+    def control(self, call):
+        """A repeated one may find that it has been done: 409."""
+        try:
+            call(self.instance, timeout=10)
+        except ApiError as error:
+            if error.status != 409:
+                raise
 
 
 class Client(threading.Thread):
@@ -120,8 +131,11 @@ class Crash(unittest.TestCase):
 
     def start_all(self):
         self.store = getattr(self.h, STORE)()
-        self.sidecar = self.h.sidecar("crash", self.store)
-        self.app = test_app(self.h, self.sidecar)
+        rng = self.h.rng
+        sidecar = rng.choice([[], ["--instance-idle=100ms"], ["--turns-max=5"],
+                              ["--activities-max=7", "--instance-idle=1s"]])
+        self.sidecar = self.h.sidecar("crash", self.store, options=sidecar)
+        self.app = test_app(self.h, self.sidecar, *rng.choice([[], [], ["--no-cache"]]))
 
     def kill_some(self):
         """Kill one to three processes at once; start them again in any order."""

@@ -104,8 +104,14 @@ void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struc
         bool is_waited_for = pending && pending->nonce == nonce && gen == workflow->metadata.gen
                              && pawl_id_is_equal(inc, workflow->metadata.inc)
                              && !pending->delivered;
-        if (!is_waited_for && !PAWL_MUTANT(OLD_GENERATION_MATCHES)) {
+        if (!is_waited_for && PAWL_MUTANT(CACHE_ACKNOWLEDGES)) {
             pawl_outbox_ack(node, message_partition, message);
+            return;
+        }
+        /* That nobody waits for it is for the store to say: this cache may be a former
+         * owner's, who has not noticed yet. */
+        if (!is_waited_for && !PAWL_MUTANT(OLD_GENERATION_MATCHES)) {
+            result_deliver(node, id, inc, gen, op, nonce, event, message, message_partition);
             return;
         }
     }

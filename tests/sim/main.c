@@ -2,6 +2,7 @@
  *
  *   sim --seeds N [--from S]   N seeds, each checked; the first of every hundred twice
  *   sim --seed S               one seed, with the engine's log
+ *   sim --file F               the seeds that the lines of F begin with
  *   sim --mutant NAME --seeds N  exits 0 only if the mistake was caught (needs the mutant build)
  *   sim --mutants              names them
  */
@@ -70,6 +71,30 @@ static int run_seeds(uint64_t from, uint64_t count)
     return 0;
 }
 
+/* The seeds of old bugs. */
+static int run_file(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        perror(path);
+        return 2;
+    }
+    struct sim_coverage coverage = { 0 };
+    char line[256];
+    uint64_t count = 0;
+    while (fgets(line, sizeof line, file)) {
+        char *end;
+        uint64_t seed = strtoull(line, &end, 10);
+        if (end == line) continue; /* a comment */
+        current_seed = seed;
+        (void)sim_run(seed, false, &coverage);
+        count++;
+    }
+    (void)fclose(file);
+    coverage_print(&coverage, count);
+    return count ? 0 : 1;
+}
+
 #ifdef PAWL_MUTANTS
 static const char *const mutant_names[PAWL_MUTANT_COUNT] = {
 #define X(name, text) [PAWL_MUTANT_##name] = #name,
@@ -109,17 +134,17 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         { "seeds", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' },
-        { "from", required_argument, NULL, 'f' },  { "mutant", required_argument, NULL, 'm' },
-        { "mutants", no_argument, NULL, 'l' },     { NULL, 0, NULL, 0 }
-    };
+        { "from", required_argument, NULL, 'f' },
+        { "file", required_argument, NULL, \'F\' },  { "mutant", required_argument, NULL, ' m' }, { "mutants", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 } };
     uint64_t count = 200, from = 1, one = 0;
-    const char *mutant = NULL;
+    const char *mutant = NULL, *path = NULL;
     bool list = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case 'n': count = strtoull(optarg, NULL, 10); break;
         case 's': one = strtoull(optarg, NULL, 10); break;
         case 'f': from = strtoull(optarg, NULL, 10); break;
+        case 'F': path = optarg; break;
         case 'm': mutant = optarg; break;
         case 'l': list = true; break;
         default: return 2;
@@ -145,5 +170,5 @@ int main(int argc, char **argv)
         coverage_print(&coverage, 1);
         return 0;
     }
-    return run_seeds(from, count);
+    return path ? run_file(path) : run_seeds(from, count);
 }

@@ -15,7 +15,7 @@ import time
 import unittest
 
 import wire
-from checks import read_runs, scenario, test_app
+from checks import read_runs, scenario, test_app, wait_connected
 from harness import ApiError, output_of, until
 from wire import ACTIVITY, ANSWER, TURN, Refused, Worker
 
@@ -411,6 +411,21 @@ class Crashers(Hostile):
         app = self.h.build / "tests/e2e/e2e_app"
         self.supervisor = self.h.app(
             ["sh", "-c", 'while :; do "$0"; echo again; done', app], self.sidecar, "supervisor")
+
+    @beside_an_app
+    def test_what_a_frozen_app_holds_goes_to_another(self):
+        instance = self.api.start("waiting", "frozen")
+        until(lambda: instance in read_runs(self.h), what="the activity running")
+        self.app.pause()
+        (self.h.folder / "gate-frozen").touch()
+        other = test_app(self.h, self.sidecar, name="other")
+        state = self.api.wait(instance, SILENCE_S + 20)
+        self.assertEqual(output_of(state, json_=False), "2")  # the second attempt
+        history = self.api.history(instance)
+        self.app.resume()
+        wait_connected(self.app, self.sidecar)  # again: it had been given up
+        self.assertEqual(self.api.history(instance), history)
+        self.assertEqual(other.stop(), 0)
 
     @beside_an_app
     def test_an_activity_whose_worker_dies_runs_again_and_gives_up_at_the_limit(self):

@@ -132,10 +132,13 @@ static int run_mutant(const char *name, uint64_t from, uint64_t count)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "seeds", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' },
-        { "from", required_argument, NULL, 'f' },
-        { "file", required_argument, NULL, \'F\' },  { "mutant", required_argument, NULL, ' m' }, { "mutants", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 } };
+    static const struct option options[] = { { "seeds", required_argument, NULL, 'n' },
+                                             { "seed", required_argument, NULL, 's' },
+                                             { "from", required_argument, NULL, 'f' },
+                                             { "file", required_argument, NULL, 'F' },
+                                             { "mutant", required_argument, NULL, ' m' },
+                                             { "mutants", no_argument, NULL, 'l' },
+                                             { NULL, 0, NULL, 0 } };
     uint64_t count = 200, from = 1, one = 0;
     const char *mutant = NULL, *path = NULL;
     bool list = false;

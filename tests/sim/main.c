@@ -136,7 +136,7 @@ int main(int argc, char **argv)
                                              { "seed", required_argument, NULL, 's' },
                                              { "from", required_argument, NULL, 'f' },
                                              { "file", required_argument, NULL, 'F' },
-                                             { "mutant", required_argument, NULL, ' m' },
+                                             { "mutant", required_argument, NULL, 'm' },
                                              { "mutants", no_argument, NULL, 'l' },
                                              { NULL, 0, NULL, 0 } };
     uint64_t count = 200, from = 1, one = 0;

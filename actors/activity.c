@@ -49,18 +49,29 @@ static void activity_queue(struct pawl_node *node, struct pawl_activity *activit
     pawl_list_push_tail(&lane->waiting, &activity->link);
 }
 
+/* The struct, its key and its event are one allocation. */
+static struct pawl_activity *activity_new(struct pawl_bytes key, struct pawl_bytes event)
+{
+    struct pawl_activity *activity = pawl_mem_alloc(sizeof *activity + key.size + event.size);
+    uint8_t *bytes = (uint8_t *)(activity + 1);
+    memcpy(bytes, key.data, key.size);
+    memcpy(bytes + key.size, event.data, event.size);
+    activity->key = pawl_bytes_make(bytes, key.size);
+    activity->instance = pawl_bytes_make(bytes + KEY_HEAD_SIZE, key.size - KEY_HEAD_SIZE);
+    activity->event = pawl_bytes_make(bytes + key.size, event.size);
+    return activity;
+}
+
 void pawl_activity_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                          uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
 {
     if (activity_find(node, instance, inc, gen, op)) return;
-    struct pawl_activity *activity = PAWL_NEW(struct pawl_activity);
-    activity->key = pawl_bytes_dup(activity_key(&node->effects->arena, instance, inc, gen, op));
-    activity->instance = pawl_bytes_make(activity->key.data + KEY_HEAD_SIZE, instance.size);
+    struct pawl_bytes key = activity_key(&node->effects->arena, instance, inc, gen, op);
+    struct pawl_activity *activity = activity_new(key, event);
     activity->inc = inc;
     activity->gen = gen;
     activity->op = op;
     activity->nonce = nonce;
-    activity->event = pawl_bytes_dup(event);
     pawl_err err = pawl_history_event_decode(activity->event, &activity->scheduled);
     PAWL_ASSERT(err == PAWL_OK); /* committed by this engine, or checked at load */
     pawl_map_insert(&node->activities, activity->key, activity);
@@ -73,8 +84,6 @@ static void activity_free(struct pawl_node *node, struct pawl_activity *activity
     if (activity->state == PAWL_ACTIVITY_RUNNING)
         pawl_map_remove(&node->activities_token, activity_token_key(activity));
     pawl_map_remove(&node->activities, activity->key);
-    pawl_bytes_free(activity->key);
-    pawl_bytes_free(activity->event);
     pawl_mem_free(activity);
 }
 

@@ -3,7 +3,8 @@
  *   sim --seeds N [--from S]   N seeds, each checked; the first of every hundred twice
  *   sim --seed S               one seed, with the engine's log
  *   sim --file F               the seeds that the lines of F begin with
- *   sim --mutant NAME --seeds N  exits 0 only if the mistake was caught (needs the mutant build)
+ *   sim --mutant NAME --seeds N [--file F]
+ *                              exits 0 only if the mistake was caught (needs the mutant build)
  *   sim --mutants              names them
  */
 #include <getopt.h>
@@ -103,7 +104,7 @@ static const char *const mutant_names[PAWL_MUTANT_COUNT] = {
 };
 
 /* Each batch runs in a child process, since a caught mistake ends in an abort. */
-static int run_mutant(const char *name, uint64_t from, uint64_t count)
+static int run_mutant(const char *name, const char *path, uint64_t from, uint64_t count)
 {
     int mutant = 0;
     for (int i = 1; i < PAWL_MUTANT_COUNT; i++)
@@ -116,6 +117,7 @@ static int run_mutant(const char *name, uint64_t from, uint64_t count)
     if (child == 0) {
         pawl_mutant_active = (enum pawl_mutant)mutant;
         struct sim_coverage coverage = { 0 };
+        if (path && run_file(path) != 0) _exit(2);
         for (uint64_t seed = from; seed < from + count; seed++) {
             current_seed = seed;
             (void)sim_run(seed, false, &coverage);
@@ -159,7 +161,7 @@ int main(int argc, char **argv)
         for (int i = 1; i < PAWL_MUTANT_COUNT; i++) puts(mutant_names[i]);
         return 0;
     }
-    if (mutant) return run_mutant(mutant, from, count);
+    if (mutant) return run_mutant(mutant, path, from, count);
 #else
     if (list || mutant) {
         fputs("this build has no mutants; use sim_mutants\n", stderr);

@@ -28,7 +28,7 @@ struct pawl_activity {
     uint64_t nonce;
     uint8_t state;
     uint32_t attempts;
-    struct pawl_bytes event;             /* owned: its TASK_SCHEDULED */
+    struct pawl_bytes event;             /* behind the struct: its TASK_SCHEDULED */
     struct pawl_history_event scheduled; /* decoded from event */
     struct pawl_list link;               /* on a lane or on its worker */
     uint64_t worker;

@@ -14,6 +14,7 @@ import sys
 import threading
 import unittest
 
+from checks import check_history
 from harness import Api, ApiError, Harness, RedisError, Timeout, until
 
 
@@ -204,6 +205,36 @@ class Calls(unittest.TestCase):
     def test_flags_travel_in_lower_case(self):
         self.api.purge("x", force=True, recursive=False)
         self.assertTrue(Answers.seen[0][1].endswith("?force=true&recursive=false"))
+
+
+class Histories(unittest.TestCase):
+    GOOD = [("ExecutionStarted", {}), ("TaskScheduled", {"eventId": 0}),
+            ("TimerCreated", {"eventId": 1}), ("TaskCompleted", {"scheduledId": 0}),
+            ("TimerFired", {"scheduledId": 1}), ("ExecutionCompleted", {"eventId": -1})]
+
+    def check(self, steps):
+        check_history("x", [{"index": index, "kind": kind, **fields}
+                            for index, (kind, fields) in enumerate(steps)])
+
+    def test_a_good_history_passes(self):
+        self.check(self.GOOD)
+        self.check(self.GOOD[:3])
+
+    def test_a_spoilt_one_does_not(self):
+        for spoil in (lambda g: g[:2] + g[1:],            # scheduled twice
+                      lambda g: g[:4] + g[3:],            # answered twice
+                      lambda g: [g[0]] + g[3:],           # answers nothing
+                      lambda g: [g[0], g[3], g[1]],       # answered before it was scheduled
+                      lambda g: [g[0], g[2], g[1]],       # out of order
+                      lambda g: g[:1] + g,                # started twice
+                      lambda g: g[1:],                    # never started
+                      lambda g: g + [g[2]],               # goes on behind its end
+                      lambda g: g[:2] + [("TimerFired", {"scheduledId": 0})]):  # of another kind
+            spoilt = spoil(self.GOOD)
+            with self.subTest(spoilt), self.assertRaises(AssertionError):
+                self.check(spoilt)
+        with self.assertRaises(AssertionError):
+            check_history("x", [{"index": 1, "kind": "ExecutionStarted"}])
 
 
 if __name__ == "__main__":

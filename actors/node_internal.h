@@ -75,6 +75,7 @@ struct pawl_node {
     struct pawl_partition *partitions;
     uint32_t partitions_wanted; /* OWN minus DISOWN */
     uint32_t partitions_owned;
+    pawl_err acquire_err_logged; /* so that not every partition says the same */
 
     struct pawl_call **calls; /* by slot; token = generation << 32 | slot + 1 */
     uint32_t *calls_generation;

@@ -139,6 +139,25 @@ static void partition_poll(struct pawl_node *node, struct pawl_partition *partit
 
 /* Acquire -------------------------------------------------------------------------------------- */
 
+/* Once for all partitions: they share the store, and so its refusal. */
+static void partition_log_refused(struct pawl_node *node, const struct pawl_partition *partition,
+                                  const struct pawl_store_reply *reply)
+{
+    if (reply->err == node->acquire_err_logged) return;
+    node->acquire_err_logged = reply->err;
+    if (reply->err == PAWL_E_CONFLICT)
+        pawl_node_log(node, PAWL_LOG_WARN,
+                      "partition %u, and perhaps others, is owned under a newer placement table; "
+                      "waiting",
+                      partition->index);
+    else
+        pawl_node_log(
+            node, PAWL_LOG_ERROR,
+            "partition %u, and perhaps others, cannot be acquired: %s (%.*s); trying again "
+            "every second",
+            partition->index, pawl_err_text(reply->err), PAWL_BYTES_FMT(reply->message));
+}
+
 static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call,
                                   const struct pawl_store_reply *reply)
 {
@@ -146,17 +165,11 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     if (partition->state != PAWL_PARTITION_ACQUIRING) return;
     if (!pawl_id_is_equal(partition->fence.nonce, call->request.acquire.nonce)) return;
     if (reply->err != PAWL_OK) {
-        if (reply->err == PAWL_E_CONFLICT)
-            pawl_node_log(node, PAWL_LOG_WARN,
-                          "partition %u is owned under a newer placement table; waiting",
-                          partition->index);
-        else
-            pawl_node_log(node, PAWL_LOG_ERROR, "partition %u cannot be acquired: %s (%.*s)",
-                          partition->index, pawl_err_text(reply->err),
-                          PAWL_BYTES_FMT(reply->message));
+        partition_log_refused(node, partition, reply);
         pawl_alarm_set(node, &partition->alarm, node->now_ms + ACQUIRE_AGAIN_MS);
         return;
     }
+    node->acquire_err_logged = PAWL_OK;
     partition->fence.epoch = reply->acquire.epoch;
     partition->recovering = true;
     partition->recovery_skip = 0;

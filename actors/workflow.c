@@ -138,9 +138,28 @@ static void workflow_abandon_turn(struct pawl_node *node, struct pawl_workflow *
     workflow_move(node, workflow, PAWL_WORKFLOW_READY);
 }
 
+/* What a client is told whose control came too late, or too early. */
+static const char *workflow_forget_text(struct pawl_node *node,
+                                        const struct pawl_workflow *workflow, pawl_err err)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_bytes id = workflow->id, text;
+    if (err == PAWL_E_NOT_FOUND)
+        text =
+            pawl_arena_printf(arena, "unable to find workflow with the provided instance ID: %.*s",
+                              PAWL_BYTES_FMT(id));
+    else if (err == PAWL_E_TERMINAL)
+        text = pawl_arena_printf(arena, "workflow instance '%.*s' has already ended",
+                                 PAWL_BYTES_FMT(id));
+    else
+        text = pawl_arena_printf(arena, "workflow instance '%.*s': %s", PAWL_BYTES_FMT(id),
+                                 pawl_err_text(err));
+    return (const char *)text.data;
+}
+
 void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow, pawl_err err)
 {
-    const char *text = pawl_err_text(err);
+    const char *text = workflow_forget_text(node, workflow, err);
     workflow_unlink(workflow);
     pawl_alarm_clear(node, &workflow->alarm);
     node->workflows_in[workflow->state]--;

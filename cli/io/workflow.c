@@ -234,8 +234,8 @@ static enum pawl_cli_exit run_wait(const struct pawl_cli_options *options)
         int64_t left_ms = until_ms - clock_ms();
         if (left_ms < 0) left_ms = 0;
         struct pawl_call_page page = { .wait_ms = left_ms < WAIT_STEP_MS ? left_ms : WAIT_STEP_MS };
-        json_t *state;
-        long status;
+        json_t *state = NULL;
+        long status = 0;
         enum pawl_cli_exit code = call_json(options, &page, PAWL_BYTES_ABSENT, &state, &status);
         if (code != PAWL_CLI_OK) return code;
         if (status == 200 || left_ms <= WAIT_STEP_MS) {
@@ -263,8 +263,8 @@ static enum pawl_cli_exit list_collect(const struct pawl_cli_options *options, u
             .cursor = cursor[0] ? cursor : NULL,
             .limit = page_limit(wanted, json_array_size(all), PAWL_QUERY_ITEMS_MAX),
         };
-        json_t *json;
-        long status;
+        json_t *json = NULL;
+        long status = 0;
         enum pawl_cli_exit code = call_json(options, &page, PAWL_BYTES_ABSENT, &json, &status);
         if (code != PAWL_CLI_OK) return code;
         json_array_extend(all, json_object_get(json, "workflows"));
@@ -286,8 +286,8 @@ static enum pawl_cli_exit history_collect(const struct pawl_cli_options *options
         struct pawl_call_page page = {
             .from = from, .limit = page_limit(wanted, json_array_size(all), PAWL_LOAD_HISTORY_MAX)
         };
-        json_t *json;
-        long status;
+        json_t *json = NULL;
+        long status = 0;
         enum pawl_cli_exit code = call_json(options, &page, PAWL_BYTES_ABSENT, &json, &status);
         if (code != PAWL_CLI_OK) return code;
         json_array_extend(all, json_object_get(json, "events"));
@@ -350,8 +350,8 @@ static enum pawl_cli_exit run_change(const struct pawl_cli_options *options)
 {
     struct pawl_buf body;
     pawl_buf_init(&body, PAWL_PAYLOAD_SIZE_MAX);
-    json_t *json;
-    long status;
+    json_t *json = NULL;
+    long status = 0;
     enum pawl_cli_exit code = PAWL_CLI_USAGE;
     if (input_load(options, &body)) {
         code = call_json(options, &(struct pawl_call_page){ .from = 0 }, pawl_buf_view(&body),

@@ -160,7 +160,7 @@ static int socket_listen(const union address *address, socklen_t size, const cha
 
 static uint16_t socket_port(int fd)
 {
-    union address address;
+    union address address = { .any = { .sa_family = AF_UNSPEC } };
     socklen_t size = sizeof address;
     if (getsockname(fd, &address.any, &size) != 0) return 0;
     return ntohs(address.any.sa_family == AF_INET6 ? address.ip6.sin6_port : address.ip4.sin_port);

@@ -327,6 +327,7 @@ static size_t key_format(const struct redis_store *store, uint32_t partition,
     key[size++] = (char)('0' + partition / 100 % 10);
     key[size++] = (char)('0' + partition / 10 % 10);
     key[size++] = (char)('0' + partition % 10);
+    /* A key has a size, not an end. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(key + size, "}||", 3);
     return size + 3;
 }

@@ -37,12 +37,6 @@ static struct pawl_activity *activity_find(struct pawl_node *node, struct pawl_b
                          activity_key(&node->effects->arena, instance, inc, gen, op));
 }
 
-bool pawl_activity_is_known(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                            uint32_t gen, struct pawl_op op)
-{
-    return activity_find(node, instance, inc, gen, op) != NULL;
-}
-
 static void activity_queue(struct pawl_node *node, struct pawl_activity *activity)
 {
     struct pawl_lane *lane = pawl_worker_lane(&node->task_lanes, activity->scheduled.name);

@@ -40,9 +40,6 @@ struct pawl_activity {
 void pawl_activity_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                          uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event);
 
-bool pawl_activity_is_known(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                            uint32_t gen, struct pawl_op op);
-
 /* Forget a queued execution whose result nobody wants any more; a running one goes on
  * and its result is dropped. */
 void pawl_activity_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,

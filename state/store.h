@@ -36,7 +36,8 @@ struct pawl_op {
 
 enum pawl_reminder_kind {
     PAWL_REMINDER_WAKE = 'w',     /* the instance has something to do; op, nonce unused */
-    PAWL_REMINDER_ACTIVITY = 'a', /* lease of a pending activity */
+    PAWL_REMINDER_ACTIVITY = 'a', /* lease of one pending activity; the engine keeps WAKE
+                                     for all activities of an instance instead */
     PAWL_REMINDER_TIMER = 't',    /* a timer, due when it fires */
     PAWL_REMINDER_CHILD = 'c',    /* a pending child: ask again */
     PAWL_REMINDER_OUTBOX = 'o',   /* an unacknowledged message; `message` only */

@@ -8,6 +8,7 @@ target_include_directories(pawl_redis_tests PUBLIC ${CMAKE_CURRENT_LIST_DIR})
 add_executable(conformance_redis ${CMAKE_CURRENT_LIST_DIR}/conformance_redis.c)
 target_link_libraries(conformance_redis PRIVATE pawl_redis_tests)
 add_test(NAME conformance/redis COMMAND conformance_redis)
+pawl_conformance_long(redis)
 set_tests_properties(conformance/redis PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 
 foreach(test operations server fake)

@@ -10,6 +10,7 @@
 #ifndef PAWL_ACTORS_EFFECT_H
 #define PAWL_ACTORS_EFFECT_H
 
+#include "actors/peer_frames.h"
 #include "sdk/frames.h"
 #include "state/store.h"
 
@@ -17,6 +18,7 @@ enum pawl_effect_type {
     PAWL_EFFECT_STORE = 1, /* submit; its reply comes back as STORE_REPLY */
     PAWL_EFFECT_SEND,      /* a frame to a worker: HISTORY TURN EVICT ACTIVITY */
     PAWL_EFFECT_ANSWER,    /* the answer to a management call */
+    PAWL_EFFECT_PEER_SEND, /* content to a peer, at most once; a link is made when needed */
     PAWL_EFFECT_LOG,       /* something an operator should know */
 };
 
@@ -32,6 +34,10 @@ struct pawl_effect {
             uint64_t token;
             const struct pawl_answer *answer;
         } answer;
+        struct {
+            struct pawl_bytes host; /* in the member list given last */
+            const struct pawl_peer_frame *frame;
+        } peer;
         struct {
             int level; /* enum pawl_log_level */
             struct pawl_bytes text;

@@ -8,12 +8,14 @@
 #ifndef PAWL_ACTORS_EVENT_H
 #define PAWL_ACTORS_EVENT_H
 
+#include "actors/peer_frames.h"
+#include "placement/members.h"
 #include "sdk/frames.h"
 #include "state/store.h"
 
 enum pawl_node_event_type {
     PAWL_NODE_TICK = 1, /* the wake-up the core asked for; spurious ones are fine */
-    PAWL_NODE_OWN,      /* this sidecar is to own a partition */
+    PAWL_NODE_OWN,      /* this sidecar is to own a partition (runs without placement) */
     PAWL_NODE_DISOWN,   /* … no longer */
     PAWL_NODE_STORE_REPLY,
     PAWL_NODE_WORKER_OPENED, /* a worker said HELLO and was accepted */
@@ -25,6 +27,10 @@ enum pawl_node_event_type {
     PAWL_NODE_ACTIVITY_DONE,
     PAWL_NODE_REQUEST,      /* a management call; exactly one ANSWER effect follows */
     PAWL_NODE_REQUEST_GONE, /* its asker has left: no answer is wanted */
+    PAWL_NODE_MEMBERS,      /* placement's news; older versions than the last are ignored */
+    PAWL_NODE_PEER_FRAME,   /* content from a peer that said HELLO and was accepted */
+    PAWL_NODE_PEER_DOWN,    /* its link has ended or could not be made: what was sent may be
+                               lost. Not repeated until something was sent again */
 };
 
 struct pawl_node_event {
@@ -46,6 +52,12 @@ struct pawl_node_event {
             uint64_t token;                     /* chosen by the asker, unique while in flight */
             const struct pawl_request *request; /* REQUEST; passed pawl_request_check */
         } request;
+        const struct pawl_members *members;
+        struct {
+            struct pawl_bytes host; /* as in the member list */
+            struct pawl_bytes app;
+            const struct pawl_peer_frame *frame; /* PEER_FRAME */
+        } peer;
     };
 };
 

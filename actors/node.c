@@ -216,6 +216,9 @@ static void node_dispatch(struct pawl_node *node, const struct pawl_node_event *
         pawl_request_on_call(node, event->request.token, event->request.request);
         return;
     case PAWL_NODE_REQUEST_GONE: pawl_request_on_gone(node, event->request.token); return;
+    case PAWL_NODE_MEMBERS:
+    case PAWL_NODE_PEER_FRAME:
+    case PAWL_NODE_PEER_DOWN: break;
     }
     PAWL_UNREACHABLE("not an event");
 }
@@ -273,4 +276,9 @@ bool pawl_node_is_quiet(const struct pawl_node *node)
 {
     return node->calls_in_flight == 0 && node->workflows_in[PAWL_WORKFLOW_FETCHING] == 0
            && node->workflows_in[PAWL_WORKFLOW_RUNNING] == 0 && node->activities_token.count == 0;
+}
+
+bool pawl_node_runs_activities(const struct pawl_node *node)
+{
+    return node->task_workers > 0;
 }

@@ -15,8 +15,11 @@ struct pawl_node;
 
 struct pawl_node_config {
     const char *app;                   /* app id of this sidecar */
-    const char *host;                  /* name of this sidecar, for owner rows and logs */
+    const char *host;                  /* name of this sidecar, as in the member list */
+    const char *namespace_;            /* shown in errors */
     uint32_t partitions;               /* 1..PAWL_PARTITIONS_MAX, as stored */
+    bool placed;                       /* MEMBERS say what to own and where others are; else
+                                          OWN does, and there are no others */
     uint64_t seed;                     /* of all random ids: from the OS in production */
     uint32_t turns_in_flight_max;      /* 0: no limit besides credit */
     uint32_t activities_in_flight_max; /* 0: no limit besides credit */
@@ -79,8 +82,11 @@ struct pawl_node_metrics {
 /* Valid until the next step. */
 const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node);
 
-/* True when every partition given by OWN is acquired: the sidecar is ready. */
+/* True when every partition that is to be owned is acquired: the sidecar is ready. */
 bool pawl_node_is_ready(const struct pawl_node *node);
+
+/* True when a worker that registered activities is connected: placement is to know. */
+bool pawl_node_runs_activities(const struct pawl_node *node);
 
 /* True when nothing is running, committing or in flight: a clean moment to stop. */
 bool pawl_node_is_quiet(const struct pawl_node *node);

@@ -156,6 +156,7 @@ static void effect_carry_out(struct pawl_loop *loop, const struct pawl_effect *e
     case PAWL_EFFECT_ANSWER:
         effect_answer(loop, effect->answer.token, effect->answer.answer);
         return;
+    case PAWL_EFFECT_PEER_SEND: return;
     case PAWL_EFFECT_LOG:
         pawl_log((enum pawl_log_level)effect->log.level, "node", "%.*s",
                  PAWL_BYTES_FMT(effect->log.text));

@@ -155,6 +155,7 @@ static void node_carry_out(struct sim *sim, uint32_t target)
         case PAWL_EFFECT_ANSWER:
             sim_client_on_answer(sim, effect->answer.token, effect->answer.answer->err);
             break;
+        case PAWL_EFFECT_PEER_SEND: break;
         case PAWL_EFFECT_LOG:
             if (sim->verbose)
                 printf("[%8lld] node %u: %.*s\n", (long long)(sim->now_ms - SIM_START_MS), target,

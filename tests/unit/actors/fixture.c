@@ -71,6 +71,7 @@ static void step_once(struct fixture *fixture, struct pawl_node_event event)
         case PAWL_EFFECT_ANSWER:
             keep_answer(fixture, effect->answer.token, effect->answer.answer);
             break;
+        case PAWL_EFFECT_PEER_SEND: break;
         case PAWL_EFFECT_LOG: break;
         }
     }

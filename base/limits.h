@@ -89,4 +89,25 @@
 #define PAWL_HTTP_SEGMENTS_MAX    8u           /* of a path: 404 */
 #define PAWL_HTTP_PARAMS_MAX      16u          /* of a query: 400 */
 
+/* gRPC ------------------------------------------------------------------------- */
+#define PAWL_GRPC_MESSAGE_IN_SIZE_MAX  (18u << 20)  /* RESOURCE_EXHAUSTED */
+#define PAWL_GRPC_MESSAGE_OUT_SIZE_MAX (64u << 20)  /* as above; a stream's method is told */
+#define PAWL_GRPC_STREAM_OUT_SIZE_MAX  (256u << 10) /* queued for one call: send says BUSY */
+#define PAWL_GRPC_CONN_OUT_SIZE_MAX    (128u << 20) /* a reader this slow is cut off */
+#define PAWL_GRPC_OUT_SIZE_MAX         (512u << 20) /* for all: as above, who adds to it */
+#define PAWL_GRPC_IN_SIZE_MAX          (256u << 20) /* half requests of all: RESOURCE_EXHAUSTED */
+#define PAWL_GRPC_HEADERS_SIZE_MAX     16384u       /* of one call: RESOURCE_EXHAUSTED */
+#define PAWL_GRPC_CONNECTIONS_MAX      1024u        /* further ones are closed at once */
+#define PAWL_GRPC_CONN_CALLS_MAX       4096u        /* open on one connection: REFUSED_STREAM */
+#define PAWL_GRPC_CALLS_MAX            65536u       /* of all connections: RESOURCE_EXHAUSTED */
+#define PAWL_GRPC_REQUEST_MS           60000u       /* a request not whole by then: CANCELLED */
+#define PAWL_GRPC_LINGER_MS            60000u       /* an answer not read by then is dropped */
+#define PAWL_GRPC_IDLE_MS              600000u      /* no call: GOAWAY; clients dial again */
+#define PAWL_GRPC_PING_MS              10000u       /* a client this silent is asked */
+#define PAWL_GRPC_SILENCE_MS           30000u       /* … and cut off when it does not answer */
+#define PAWL_GRPC_RESETS_MAX           1000u        /* RST_STREAM in a burst: ENHANCE_YOUR_CALM */
+#define PAWL_GRPC_RESETS_PER_S         200u         /* … that so many per second add to */
+#define PAWL_GRPC_CONTROLS_MAX         200u         /* PING, SETTINGS and the like: as above */
+#define PAWL_GRPC_CONTROLS_PER_S       20u
+
 #endif /* PAWL_BASE_LIMITS_H */

@@ -6,6 +6,7 @@ build_packages=(
     gcc libc6-dev cmake ninja-build pkg-config
     libnng-dev libuv1-dev libhiredis-dev libmsgpack-dev libsodium-dev libsqlite3-dev
     libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libcyaml-dev libyaml-dev
+    libnghttp2-dev libssl-dev libprotobuf-c-dev protobuf-c-compiler
 )
 
 # To check it as well.

@@ -8,6 +8,7 @@
 #define PAWL_NAME_SIZE_MAX          256u        /* workflow, activity, event names: as above */
 #define PAWL_REQUEST_ID_SIZE_MAX    128u        /* idempotency keys: as above */
 #define PAWL_APP_ID_SIZE_MAX        64u         /* as above */
+#define PAWL_HOST_ID_SIZE_MAX       128u        /* name of a sidecar's process: as above */
 #define PAWL_CURSOR_SIZE_MAX        1024u       /* of a list: as above */
 #define PAWL_PAYLOAD_SIZE_MAX       (4u << 20)  /* one input, output, event: PAWL_E_TOO_LARGE */
 #define PAWL_CUSTOM_STATUS_SIZE_MAX (64u << 10) /* PAWL_E_TOO_LARGE */
@@ -43,6 +44,11 @@
 #define PAWL_HISTORY_CHUNK_SIZE     (1u << 20) /* history frames of a replayed turn */
 #define PAWL_RECONNECT_MS_MIN       100u
 #define PAWL_RECONNECT_MS_MAX       5000u
+
+/* Peers: links between sidecars ---------------------------------------------------- */
+#define PAWL_PEER_FRAME_SIZE_MAX (PAWL_FRAME_SIZE_MAX + (64u << 10)) /* a frame in a frame fits */
+#define PAWL_PEER_RUNS_MAX       1024u      /* in one ASK; more go in another */
+#define PAWL_PEER_WINDOW         (4u << 20) /* content not yet taken in; the sender waits */
 
 /* Store ------------------------------------------------------------------------ */
 #define PAWL_PARTITIONS_DEFAULT     128u

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/codec.h"
 #include "base/limits.h"
+#include "base/text.h"
 #include "sdk/frames.h"
 #include "sdk/frames_keys.h"
 
@@ -158,34 +159,19 @@ static struct pawl_bytes *read_events(struct decoder *in, uint32_t count_max, ui
  * UTF-8 become '?', rather than ending the connection: the work item would come
  * back with the same text for ever. */
 
-static struct pawl_bytes text_cut(struct pawl_bytes text, size_t size_max)
-{
-    if (text.size <= size_max) return text;
-    size_t size = size_max;
-    while (size > 0 && (text.data[size] & 0xc0) == 0x80) size--;
-    return pawl_bytes_make(text.data, size);
-}
-
-static struct pawl_bytes text_repair(struct pawl_arena *arena, struct pawl_bytes text)
-{
-    if (pawl_bytes_is_absent(text) || pawl_utf8_is_valid(text)) return text;
-    uint8_t *copy = pawl_arena_alloc(arena, text.size);
-    for (size_t i = 0; i < text.size; i++) copy[i] = text.data[i] < 0x80 ? text.data[i] : '?';
-    return pawl_bytes_make(copy, text.size);
-}
-
 static struct pawl_bytes read_text(struct decoder *in, size_t size_max)
 {
-    struct pawl_bytes text = text_cut(pawl_read_bytes(&in->reader), size_max);
-    return text_repair(in->arena, text);
+    struct pawl_bytes text = pawl_text_cut(pawl_read_bytes(&in->reader), size_max);
+    return pawl_text_repair(in->arena, text);
 }
 
 /* The same for the texts of a failure and of its causes. */
 static void failure_repair(struct pawl_arena *arena, struct pawl_failure_view *failure,
                            uint32_t depth)
 {
-    failure->type = text_repair(arena, text_cut(failure->type, PAWL_NAME_SIZE_MAX));
-    failure->message = text_repair(arena, text_cut(failure->message, PAWL_MESSAGE_SIZE_MAX));
+    failure->type = pawl_text_repair(arena, pawl_text_cut(failure->type, PAWL_NAME_SIZE_MAX));
+    failure->message =
+        pawl_text_repair(arena, pawl_text_cut(failure->message, PAWL_MESSAGE_SIZE_MAX));
 
     struct pawl_failure_view cause;
     if (depth == FAILURE_DEPTH_MAX || pawl_failure_decode(failure->inner, &cause) != PAWL_OK

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/bytes.h"
+#include "peer_samples.h"
 #include "samples.h"
 #include "state/keys.h"
 
@@ -54,6 +55,18 @@ static void write_frames(struct pawl_arena *arena)
         frame.request.request = pawl_sample_request(op);
         write_frame(arena, "frames", "request", op, &frame);
         write_frame(arena, "request", "request", op, &frame);
+    }
+}
+
+static void write_peer_frames(struct pawl_arena *arena)
+{
+    for (int type = 1; type < PAWL_PEER_FRAME_TYPES_END; type++) {
+        struct pawl_peer_frame frame = pawl_sample_peer_frame(type, arena);
+        struct pawl_buf buf;
+        pawl_buf_init(&buf, 1u << 20);
+        pawl_peer_frame_encode(&buf, &frame);
+        write_seed("peer_frames", "frame", type, pawl_arena_copy(arena, pawl_buf_view(&buf)));
+        pawl_buf_deinit(&buf);
     }
 }
 
@@ -240,6 +253,7 @@ int main(int argc, char **argv)
     struct pawl_arena arena;
     pawl_arena_init(&arena);
     write_frames(&arena);
+    write_peer_frames(&arena);
     write_events(&arena);
     write_codec(&arena);
     write_records(&arena);

@@ -1,0 +1,84 @@
+#include "peer_samples.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+
+#define TEXT(text) PAWL_BYTES_LITERAL(text)
+
+static struct pawl_id id_make(uint8_t first)
+{
+    struct pawl_id id;
+    for (size_t i = 0; i < sizeof id.bytes; i++) id.bytes[i] = (uint8_t)(first + i);
+    return id;
+}
+
+static struct pawl_id *ids_make(struct pawl_arena *arena, uint8_t first, uint32_t count)
+{
+    struct pawl_id *ids = PAWL_ARENA_ARRAY(arena, struct pawl_id, count);
+    for (uint32_t i = 0; i < count; i++) ids[i] = id_make((uint8_t)(first + 16 * i));
+    return ids;
+}
+
+static struct pawl_peer_hello sample_hello(void)
+{
+    return (struct pawl_peer_hello){ .protocol_version = 1,
+                                     .namespace_ = TEXT("prod"),
+                                     .app = TEXT("shop"),
+                                     .host = TEXT("shop-1-77-c0ffee"),
+                                     .token = TEXT("secret") };
+}
+
+static struct pawl_peer_run sample_run(void)
+{
+    return (struct pawl_peer_run){ .run = id_make(0x50),
+                                   .instance = TEXT("order-1"),
+                                   .inc = id_make(0x60),
+                                   .gen = 2,
+                                   .op_id = 7,
+                                   .nonce = UINT64_C(0x1122334455667788),
+                                   .event = TEXT("event") };
+}
+
+struct pawl_peer_frame pawl_sample_peer_frame(int type, struct pawl_arena *arena)
+{
+    struct pawl_peer_frame frame = { .type = (enum pawl_peer_frame_type)type };
+    switch (frame.type) {
+    case PAWL_PEER_HELLO:
+    case PAWL_PEER_WELCOME: frame.hello = sample_hello(); break;
+    case PAWL_PEER_REFUSED:
+        frame.refused =
+            (struct pawl_peer_refused){ .err = PAWL_E_DENIED, .message = TEXT("wrong token") };
+        break;
+    case PAWL_PEER_PING:
+    case PAWL_PEER_PONG: break;
+    case PAWL_PEER_CREDIT: frame.credit = 70000; break;
+    case PAWL_PEER_CALL:
+    case PAWL_PEER_RETURN:
+        frame.call = (struct pawl_peer_call){ .token = 300, .frame = TEXT("frame") };
+        break;
+    case PAWL_PEER_GONE: frame.call.token = 300; break;
+    case PAWL_PEER_MESSAGE:
+        frame.message = (struct pawl_peer_message){ .id = id_make(0x10), .body = TEXT("body") };
+        break;
+    case PAWL_PEER_MESSAGE_DONE:
+        frame.message_done =
+            (struct pawl_peer_message_done){ .id = id_make(0x10), .event = TEXT("event") };
+        break;
+    case PAWL_PEER_RUN:
+    case PAWL_PEER_RESULT: frame.run = sample_run(); break;
+    case PAWL_PEER_RUN_REFUSED:
+    case PAWL_PEER_RESULT_DONE:
+    case PAWL_PEER_CANCEL: frame.run_id = id_make(0x50); break;
+    case PAWL_PEER_ASK:
+        frame.runs = (struct pawl_peer_runs){ .known_count = 2, .known = ids_make(arena, 0x20, 2) };
+        break;
+    case PAWL_PEER_ASKED:
+        frame.runs = (struct pawl_peer_runs){ .known_count = 1,
+                                              .known = ids_make(arena, 0x20, 1),
+                                              .unknown_count = 2,
+                                              .unknown = ids_make(arena, 0x40, 2) };
+        break;
+    case PAWL_PEER_FRAME_TYPES_END: PAWL_UNREACHABLE("no such frame");
+    }
+    return frame;
+}

@@ -58,7 +58,8 @@ struct pawl_node_metrics {
     uint64_t commits_conflict_total;
     uint64_t commits_unknown_total;
     uint64_t fenced_total;
-    uint64_t started_total; /* instances created here */
+    uint64_t reminders_unreadable_total; /* moved aside by a poll */
+    uint64_t started_total;              /* instances created here */
     uint64_t ended_total[PAWL_STATUS_COUNT];
     uint64_t events_total; /* external events accepted */
     uint64_t requests_total;

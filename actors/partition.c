@@ -55,7 +55,8 @@ static void partition_poll_item(struct pawl_node *node, const struct pawl_partit
 static bool poll_was_full(const struct pawl_partition *partition,
                           const struct pawl_store_reply *reply)
 {
-    return reply->poll.items_count + reply->poll.skipped >= partition->poll_max;
+    return reply->poll.items_count + reply->poll.skipped + reply->poll.unreadable
+           >= partition->poll_max;
 }
 
 static int64_t partition_next_poll_ms(const struct pawl_node *node,
@@ -89,6 +90,13 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
     for (size_t i = 0; i < PAWL_STATUS_COUNT; i++) {
         node->metrics.instances[i] += reply->poll.counts[i] - partition->counts[i];
         partition->counts[i] = reply->poll.counts[i];
+    }
+    if (reply->poll.unreadable) {
+        node->metrics.reminders_unreadable_total += reply->poll.unreadable;
+        pawl_node_log(node, PAWL_LOG_ERROR,
+                      "partition %u: %u stored reminders cannot be read and were moved aside; "
+                      "`pawl doctor` shows them and what was lost with them",
+                      (unsigned)partition->index, (unsigned)reply->poll.unreadable);
     }
     if (call->request.poll.max == 0) {
         pawl_alarm_set(node, &partition->alarm, node->now_ms + POLL_AGAIN_MS);

@@ -169,6 +169,14 @@ static bool nonce_parse(struct pawl_bytes text, uint64_t *ret_nonce)
     return true;
 }
 
+/* Small letters only, so that a member has one spelling. */
+static bool lower_id_parse(struct pawl_bytes text, struct pawl_id *ret_id)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] >= 'A' && text.data[i] <= 'F') return false;
+    return pawl_id_parse(text, ret_id);
+}
+
 static pawl_err op_and_nonce_parse(struct pawl_bytes op, struct pawl_bytes nonce,
                                    struct pawl_reminder *reminder)
 {
@@ -189,7 +197,7 @@ static pawl_err instance_member_parse(struct pawl_bytes rest, struct pawl_remind
     if (!field_take_last(&rest, &inc)) return PAWL_E_CORRUPT;
     if (rest.size == 0 || rest.size > PAWL_INSTANCE_ID_SIZE_MAX) return PAWL_E_CORRUPT;
     if (!uint32_parse(gen, &reminder->gen)) return PAWL_E_CORRUPT;
-    if (!pawl_id_parse(inc, &reminder->inc)) return PAWL_E_CORRUPT;
+    if (!lower_id_parse(inc, &reminder->inc)) return PAWL_E_CORRUPT;
     reminder->instance = rest;
     return op_and_nonce_parse(op, nonce, reminder);
 }
@@ -209,7 +217,7 @@ pawl_err pawl_reminder_parse(struct pawl_bytes member, struct pawl_reminder *ret
     struct pawl_reminder reminder = { .kind = (enum pawl_reminder_kind)member.data[0] };
     struct pawl_bytes rest = pawl_bytes_make(member.data + 2, member.size - 2);
     if (reminder.kind == PAWL_REMINDER_OUTBOX) {
-        if (!pawl_id_parse(rest, &reminder.message)) return PAWL_E_CORRUPT;
+        if (!lower_id_parse(rest, &reminder.message)) return PAWL_E_CORRUPT;
     } else {
         pawl_err err = instance_member_parse(rest, &reminder);
         if (err) return err;

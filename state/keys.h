@@ -5,6 +5,7 @@
  *
  *   {ns||app||017}||owner            hash    epoch nonce owner table_version since
  *   {ns||app||017}||reminders        zset    due ms -> member, see below
+ *   {ns||app||017}||quarantine       zset    due ms -> member that cannot be read
  *   {ns||app||017}||instances        zset    created ms -> instance
  *   {ns||app||017}||outbox           hash    message id -> body
  *   {ns||app||017}||counts           hash    status number -> instances

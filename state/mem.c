@@ -240,6 +240,12 @@ void pawl_mem_store_apply(struct pawl_mem *mem, const struct pawl_store_request 
     PAWL_UNREACHABLE("every operation is handled");
 }
 
+void pawl_mem_store_plant_reminder(struct pawl_mem *mem, uint32_t partition,
+                                   struct pawl_bytes member, int64_t due_ms)
+{
+    pawl_mem_reminder_plant(partition_of(mem, partition), member, due_ms);
+}
+
 uint64_t pawl_mem_store_count(const struct pawl_mem *mem, enum pawl_store_op op)
 {
     return mem->counts[op];

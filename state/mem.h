@@ -19,6 +19,10 @@ void pawl_mem_store_apply(struct pawl_mem *mem, const struct pawl_store_request 
  * the simulator's invariants and `pawl doctor`. */
 struct pawl_bytes pawl_mem_store_dump(const struct pawl_mem *mem, struct pawl_arena *arena);
 
+/* For tests: a reminder row as damage leaves it, of any bytes. */
+void pawl_mem_store_plant_reminder(struct pawl_mem *mem, uint32_t partition,
+                                   struct pawl_bytes member, int64_t due_ms);
+
 /* How often each operation was applied since the start: the cost rule's meter. */
 uint64_t pawl_mem_store_count(const struct pawl_mem *mem, enum pawl_store_op op);
 

@@ -168,6 +168,14 @@ static void dump_partition(struct pawl_buf *buf, uint32_t index,
         dump_bytes(buf, "member", reminder->member);
         pawl_buf_printf(buf, " due=%" PRId64 "\n", reminder->row.due_ms);
     }
+    for (const struct pawl_tree_node *node = pawl_tree_first(&partition->quarantine); node;
+         node = pawl_tree_next(node)) {
+        const struct pawl_mem_reminder *reminder =
+            PAWL_CONTAINER_OF(node, const struct pawl_mem_reminder, by_member);
+        pawl_buf_printf(buf, "%03" PRIu32 " quarantine", index);
+        dump_bytes(buf, "member", reminder->member);
+        pawl_buf_printf(buf, " due=%" PRId64 "\n", reminder->row.due_ms);
+    }
 }
 
 struct pawl_bytes pawl_mem_store_dump(const struct pawl_mem *mem, struct pawl_arena *arena)

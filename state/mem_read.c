@@ -121,6 +121,11 @@ static void reminder_take(struct pawl_mem_partition *partition, const struct paw
                           struct pawl_store_reply *reply)
 {
     const struct pawl_reminder *row = &reminder->row;
+    if (reminder->is_unreadable) {
+        reply->poll.unreadable++;
+        pawl_mem_reminder_quarantine(partition, reminder);
+        return;
+    }
     if (row->kind == PAWL_REMINDER_TIMER && row->due_ms > poll->now_ms) {
         reply->poll.skipped++;
         return;

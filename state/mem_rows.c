@@ -106,8 +106,17 @@ struct pawl_mem_partition *pawl_mem_partition_new(void)
     pawl_tree_init(&partition->created, instance_by_created);
     pawl_tree_init(&partition->due, reminder_by_due);
     pawl_tree_init(&partition->members, reminder_by_member);
+    pawl_tree_init(&partition->quarantine, reminder_by_member);
     pawl_tree_init(&partition->outbox, message_by_id);
     return partition;
+}
+
+static void quarantined_free(struct pawl_mem_partition *partition,
+                             struct pawl_mem_reminder *reminder)
+{
+    pawl_tree_remove(&partition->quarantine, &reminder->by_member);
+    pawl_mem_bytes_free(&reminder->member);
+    pawl_mem_free(reminder);
 }
 
 void pawl_mem_partition_free(struct pawl_mem_partition *partition)
@@ -117,6 +126,8 @@ void pawl_mem_partition_free(struct pawl_mem_partition *partition)
         pawl_mem_instance_remove(partition, FOUND(node, pawl_mem_instance, by_id));
     while ((node = partition->members.root) != NULL)
         pawl_mem_reminder_free(partition, FOUND(node, pawl_mem_reminder, by_member));
+    while ((node = partition->quarantine.root) != NULL)
+        quarantined_free(partition, FOUND(node, pawl_mem_reminder, by_member));
     while ((node = partition->outbox.root) != NULL)
         pawl_mem_message_remove(partition, FOUND(node, pawl_mem_message, node)->row.id);
     pawl_mem_bytes_free(&partition->owner);
@@ -445,6 +456,34 @@ void pawl_mem_reminder_free(struct pawl_mem_partition *partition,
     if (pawl_list_is_linked(&reminder->of_instance)) pawl_list_remove(&reminder->of_instance);
     pawl_mem_bytes_free(&reminder->member);
     pawl_mem_free(reminder);
+}
+
+void pawl_mem_reminder_plant(struct pawl_mem_partition *partition, struct pawl_bytes member,
+                             int64_t due_ms)
+{
+    struct pawl_mem_reminder *found = pawl_mem_reminder_find(partition, member);
+    if (found) {
+        pawl_mem_reminder_move(partition, found, due_ms);
+        return;
+    }
+    struct pawl_mem_reminder *added = PAWL_NEW(struct pawl_mem_reminder);
+    added->member = pawl_mem_bytes_copy(member);
+    added->is_unreadable = pawl_reminder_parse(added->member, &added->row) != PAWL_OK;
+    added->row.due_ms = due_ms;
+    pawl_tree_insert(&partition->members, &added->by_member);
+    pawl_tree_insert(&partition->due, &added->by_due);
+}
+
+void pawl_mem_reminder_quarantine(struct pawl_mem_partition *partition,
+                                  struct pawl_mem_reminder *reminder)
+{
+    PAWL_ASSERT(!pawl_list_is_linked(&reminder->of_instance));
+    pawl_tree_remove(&partition->members, &reminder->by_member);
+    pawl_tree_remove(&partition->due, &reminder->by_due);
+    const struct pawl_tree_node *earlier =
+        pawl_tree_find(&partition->quarantine, &reminder->by_member);
+    if (earlier) quarantined_free(partition, FOUND(earlier, pawl_mem_reminder, by_member));
+    pawl_tree_insert(&partition->quarantine, &reminder->by_member);
 }
 
 void pawl_mem_reminder_remove(struct pawl_mem *mem, struct pawl_mem_partition *partition,

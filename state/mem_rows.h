@@ -35,6 +35,7 @@ struct pawl_mem_reminder {
     struct pawl_list of_instance; /* linked unless it is an OUTBOX reminder */
     struct pawl_bytes member;
     struct pawl_reminder row; /* views point into member */
+    bool is_unreadable;       /* only row.due_ms has a meaning */
 };
 
 struct pawl_mem_instance {
@@ -62,11 +63,12 @@ struct pawl_mem_partition {
     struct pawl_bytes owner;
     uint64_t table_version;
     int64_t since_ms;
-    struct pawl_tree instances; /* by id */
-    struct pawl_tree created;   /* by created_ms, then id */
-    struct pawl_tree due;       /* reminders by due_ms, then member */
-    struct pawl_tree members;   /* reminders by member */
-    struct pawl_tree outbox;    /* by message id */
+    struct pawl_tree instances;  /* by id */
+    struct pawl_tree created;    /* by created_ms, then id */
+    struct pawl_tree due;        /* reminders by due_ms, then member */
+    struct pawl_tree members;    /* reminders by member */
+    struct pawl_tree quarantine; /* reminders that cannot be read, by member */
+    struct pawl_tree outbox;     /* by message id */
     uint64_t counts[PAWL_STATUS_COUNT];
 };
 
@@ -137,6 +139,12 @@ void pawl_mem_reminder_remove(struct pawl_mem *mem, struct pawl_mem_partition *p
                               const struct pawl_reminder *reminder);
 void pawl_mem_reminder_free(struct pawl_mem_partition *partition,
                             struct pawl_mem_reminder *reminder);
+
+/* Any bytes, for tests; and out of the way of POLL. */
+void pawl_mem_reminder_plant(struct pawl_mem_partition *partition, struct pawl_bytes member,
+                             int64_t due_ms);
+void pawl_mem_reminder_quarantine(struct pawl_mem_partition *partition,
+                                  struct pawl_mem_reminder *reminder);
 
 struct pawl_mem_message *pawl_mem_message_find(const struct pawl_mem_partition *partition,
                                                struct pawl_id id);

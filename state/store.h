@@ -292,6 +292,9 @@ struct pawl_deliver {
  * At most `max` rows are looked at after skip.
  * The rows are picked before any of them is pushed: no row comes twice in one reply.
  * Future timers count for skip and max like any row.
+ * A row that cannot be read (a member or a due time that is none, see keys.h) is moved
+ * aside as it is, into the partition's quarantine, and counted in reply.unreadable; it
+ * counts for skip and max like any row. Nothing reads the quarantine but INSPECT.
  *   OK items, next_due_ms (of the first reminder in the partition after this step,
  *   whether passed over or not; 0: none), counts | FENCED */
 struct pawl_poll {
@@ -410,6 +413,7 @@ struct pawl_store_reply {
             uint32_t items_count;
             struct pawl_poll_item *items;
             uint32_t skipped;
+            uint32_t unreadable; /* rows moved aside by this call */
             int64_t next_due_ms;
             uint64_t counts[PAWL_STATUS_COUNT]; /* instances of the partition by status */
         } poll;

@@ -86,6 +86,9 @@
                         "ON CONFLICT (p, member) DO UPDATE SET due_ms = ?3 WHERE due_ms > ?3")    \
     X(REMINDER_REMOVE, "DELETE FROM reminder WHERE p = ?1 AND member = ?2")                       \
     X(REMINDER_RANGE, "SELECT member FROM reminder WHERE p = ?1 AND member > ?2 AND member < ?3") \
+    X(QUARANTINE_PUT, "INSERT OR REPLACE INTO quarantine (p, member, due_ms) "                    \
+                      "SELECT p, CAST(member AS BLOB), due_ms FROM reminder "                     \
+                      "WHERE p = ?1 AND member = ?2")                                             \
     X(OUTBOX_GET, "SELECT body FROM outbox WHERE p = ?1 AND id = ?2")                             \
     X(OUTBOX_PUT, "INSERT OR REPLACE INTO outbox (p, id, body) VALUES (?1, ?2, ?3)")              \
     X(OUTBOX_REMOVE, "DELETE FROM outbox WHERE p = ?1 AND id = ?2")                               \

@@ -247,6 +247,15 @@ static pawl_err check_text(struct opening *opening, const char *sql, const char 
     return err;
 }
 
+/* Beside version 1 of the schema: programs that do not know it never look at it. */
+static pawl_err create_quarantine(struct opening *opening)
+{
+    int code = run(opening, "CREATE TABLE IF NOT EXISTS quarantine (p INTEGER NOT NULL,"
+                            "  member BLOB NOT NULL, due_ms NOT NULL, PRIMARY KEY (p, member))"
+                            "  WITHOUT ROWID");
+    return code == SQLITE_OK ? PAWL_OK : refuse_sqlite(opening, code);
+}
+
 static pawl_err check_schema(struct opening *opening)
 {
     pawl_err err = check_version(opening);
@@ -293,6 +302,7 @@ pawl_err pawl_sqlite_db_open(struct pawl_sqlite_db *db, const char *path, const 
     pawl_err err = connect_file(&opening);
     if (!err) err = take_alone(&opening, synchronous);
     if (!err) err = create_or_check(&opening);
+    if (!err) err = create_quarantine(&opening);
     if (!err) err = prepare_all(&opening);
     if (err) pawl_sqlite_db_close(db);
     return err;

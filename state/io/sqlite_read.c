@@ -139,7 +139,16 @@ void pawl_sqlite_load(struct pawl_sqlite_db *db, const struct pawl_store_request
 struct due_row {
     struct pawl_bytes member;
     struct pawl_reminder reminder;
+    sqlite3_value *unreadable; /* the member as it is stored; NULL: it can be read */
 };
+
+/* The type counts: what is no blob is not found again by a blob of the same bytes. */
+static bool due_row_is_readable(sqlite3_stmt *stmt, struct due_row *row)
+{
+    return sqlite3_column_type(stmt, 0) == SQLITE_INTEGER
+           && sqlite3_column_type(stmt, 1) == SQLITE_BLOB
+           && pawl_reminder_parse(row->member, &row->reminder) == PAWL_OK;
+}
 
 /* The rows to look at, before any of them moves. Returns their count. */
 static uint32_t due_get(struct pawl_sqlite_db *db, uint32_t partition, const struct pawl_poll *poll,
@@ -158,8 +167,11 @@ static uint32_t due_get(struct pawl_sqlite_db *db, uint32_t partition, const str
         *ret_rows = array_grow(arena, *ret_rows, sizeof **ret_rows, count);
         struct due_row *row = &(*ret_rows)[count++];
         row->member = pawl_sqlite_bytes(arena, stmt, 1);
-        if (pawl_reminder_parse(row->member, &row->reminder))
-            pawl_sqlite_fail(db, SQLITE_CORRUPT, "table reminder, column member: unreadable");
+        row->unreadable = NULL;
+        if (!due_row_is_readable(stmt, row)) {
+            row->unreadable = sqlite3_value_dup(sqlite3_column_value(stmt, 1));
+            if (!row->unreadable) pawl_sqlite_fail(db, SQLITE_NOMEM, "SQLite: out of memory");
+        }
         row->reminder.due_ms = sqlite3_column_int64(stmt, 0);
     }
     return count;
@@ -194,6 +206,25 @@ static void member_move(struct pawl_sqlite_db *db, uint32_t partition, struct pa
     pawl_sqlite_bind_bytes(db, stmt, 2, member);
     pawl_sqlite_bind_int(db, stmt, 3, due_ms);
     pawl_sqlite_run(db, stmt);
+}
+
+static void quarantine_run(struct pawl_sqlite_db *db, enum pawl_sqlite_sql sql, uint32_t partition,
+                           const sqlite3_value *member)
+{
+    sqlite3_stmt *stmt = pawl_sqlite_use(db, sql);
+    pawl_sqlite_bind_int(db, stmt, 1, partition);
+    if (sqlite3_bind_value(stmt, 2, member) != SQLITE_OK)
+        pawl_sqlite_fail(db, SQLITE_NOMEM, "SQLite: out of memory");
+    pawl_sqlite_run(db, stmt);
+}
+
+static void due_quarantine(struct pawl_sqlite_db *db, uint32_t partition, struct due_row *row,
+                           struct pawl_store_reply *reply)
+{
+    quarantine_run(db, PAWL_SQL_QUARANTINE_PUT, partition, row->unreadable);
+    quarantine_run(db, PAWL_SQL_REMINDER_REMOVE, partition, row->unreadable);
+    sqlite3_value_free(row->unreadable);
+    reply->poll.unreadable++;
 }
 
 static void due_take(struct pawl_sqlite_db *db, const struct pawl_store_request *request,
@@ -240,7 +271,12 @@ void pawl_sqlite_poll(struct pawl_sqlite_db *db, const struct pawl_store_request
     struct due_row *rows;
     uint32_t count = due_get(db, request->partition, &request->poll, arena, &rows);
     reply->poll.items = PAWL_ARENA_ARRAY(arena, struct pawl_poll_item, count);
-    for (uint32_t i = 0; i < count; i++) due_take(db, request, &rows[i], arena, reply);
+    for (uint32_t i = 0; i < count; i++) {
+        if (rows[i].unreadable)
+            due_quarantine(db, request->partition, &rows[i], reply);
+        else
+            due_take(db, request, &rows[i], arena, reply);
+    }
 
     sqlite3_stmt *first = pawl_sqlite_use(db, PAWL_SQL_REMINDER_FIRST);
     pawl_sqlite_bind_int(db, first, 1, request->partition);

@@ -68,10 +68,8 @@ static uint32_t reminders_of_kind(struct pawl_sqlite_db *db, struct pawl_arena *
     while (count < members_max && pawl_sqlite_row(db, stmt)) {
         struct pawl_bytes member = pawl_sqlite_bytes(arena, stmt, 0);
         struct pawl_reminder reminder;
-        if (pawl_reminder_parse(member, &reminder))
-            pawl_sqlite_fail(db, SQLITE_CORRUPT, "table reminder, column member: unreadable");
-        else if (pawl_bytes_is_equal(reminder.instance, instance))
-            members[count++] = member;
+        if (pawl_reminder_parse(member, &reminder)) continue; /* POLL moves it aside */
+        if (pawl_bytes_is_equal(reminder.instance, instance)) members[count++] = member;
     }
     pawl_sqlite_end(stmt);
     return count;

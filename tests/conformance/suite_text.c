@@ -98,8 +98,8 @@ static void put_reminder(struct pawl_buf *buf, const struct pawl_reminder *remin
 
 static void put_poll(struct pawl_buf *buf, const struct pawl_store_reply *reply)
 {
-    pawl_buf_printf(buf, " skipped=%" PRIu32 " next_due=%" PRId64, reply->poll.skipped,
-                    reply->poll.next_due_ms);
+    pawl_buf_printf(buf, " skipped=%" PRIu32 " unreadable=%" PRIu32 " next_due=%" PRId64,
+                    reply->poll.skipped, reply->poll.unreadable, reply->poll.next_due_ms);
     for (int i = 0; i < PAWL_STATUS_COUNT; i++)
         pawl_buf_printf(buf, " %d:%" PRIu64, i, reply->poll.counts[i]);
     for (uint32_t i = 0; i < reply->poll.items_count; i++) {

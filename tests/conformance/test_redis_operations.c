@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "redis_client.h"
 #include "redis_server.h"
+#include "suite.h"
 
 static struct redis_server server;
 static struct redis_client client;
@@ -219,6 +220,101 @@ static void damaged_metadata_is_corrupt(void **state)
     assert_int_equal(load("bad")->err, PAWL_E_CORRUPT);
 }
 
+/* Members with a little damage: the script and the reference must agree on each. */
+static size_t member_damage(struct pawl_rng *rng, char member[static 128])
+{
+    static const char *const whole[] = {
+        "w|inst|01020300000000000000000000000000|0|-|-",
+        "t|a|b|01020300000000000000000000000000|2|t:7|00000000000000ff",
+        "c|x|01020300000000000000000000000000|4294967295|c:4294967295|0123456789abcdef",
+        "o|01020300000000000000000000000000",
+    };
+    static const char letters[] = "|0-:awtco1F f\n\xff";
+    size_t size = (size_t)snprintf(member, 128, "%s", whole[pawl_rng_below(rng, 4)]);
+    for (uint64_t changes = pawl_rng_below(rng, 3); changes > 0; changes--) {
+        size_t at = pawl_rng_below(rng, size);
+        switch (pawl_rng_below(rng, 3)) {
+        case 0: member[at] = letters[pawl_rng_below(rng, sizeof letters)]; break;
+        case 1: memmove(member + at, member + at + 1, --size - at); break;
+        default:
+            memmove(member + at + 1, member + at, size++ - at);
+            member[at] = letters[pawl_rng_below(rng, sizeof letters)];
+        }
+    }
+    return size;
+}
+
+static void reminder_put(redisContext *redis, int due, const char *member, size_t size)
+{
+    char score[16];
+    (void)snprintf(score, sizeof score, "%d", due);
+    const char *words[] = { "ZADD", "{test||app||000}||reminders", score, member };
+    const size_t sizes[] = { 4, strlen(words[1]), strlen(score), size };
+    redisReply *reply = redisCommandArgv(redis, 4, words, sizes);
+    assert_non_null(reply);
+    assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
+    freeReplyObject(reply);
+}
+
+static void unreadable_reminders_are_moved_aside_as_in_the_reference(void **state)
+{
+    (void)state;
+    struct pawl_mem *mem = pawl_mem_store_new();
+    struct pawl_arena arena;
+    struct pawl_rng rng;
+    pawl_arena_init(&arena);
+    pawl_rng_init(&rng, 7);
+    assert_int_equal(acquire()->err, PAWL_OK);
+    struct pawl_store_request request = { .op = PAWL_STORE_ACQUIRE,
+                                          .acquire = { .nonce = fence.nonce, .now_ms = 1 } };
+    struct pawl_store_reply reply;
+    pawl_mem_store_apply(mem, &request, &arena, &reply);
+    redisContext *redis = redisConnectUnix(server.socket);
+    for (int i = 0; i < 2000; i++) {
+        char member[128];
+        size_t size = member_damage(&rng, member);
+        pawl_mem_store_plant_reminder(mem, 0, pawl_bytes_make(member, size), i);
+        reminder_put(redis, i, member, size);
+    }
+    redisFree(redis);
+    uint32_t unreadable = 0, items = 0;
+    struct pawl_store_request poll = { .op = PAWL_STORE_POLL,
+                                       .poll = { .fence = fence, .now_ms = 5000, .max = 100 } };
+    do {
+        pawl_arena_reset(&arena);
+        pawl_mem_store_apply(mem, &poll, &arena, &reply);
+        unreadable += reply.poll.unreadable;
+        items += reply.poll.items_count;
+        assert_string_equal(
+            redis_client_call(&client, &poll)->text,
+            pawl_arena_printf(&arena, "%.*s", PAWL_BYTES_FMT(suite_reply_text(&arena, &reply)))
+                .data);
+    } while (reply.poll.next_due_ms != 0 && reply.poll.next_due_ms <= 5000);
+    assert_in_range(unreadable, 300, 2000);
+    assert_in_range(items, 50, 2000);
+    redisReply *kept = redis_server_command(&server, NULL, "ZCARD {test||app||000}||quarantine");
+    assert_int_equal(kept->integer, unreadable);
+    freeReplyObject(kept);
+    pawl_arena_deinit(&arena);
+    pawl_mem_store_free(mem);
+}
+
+static void a_due_time_that_is_none_is_moved_aside_too(void **state)
+{
+    (void)state;
+    assert_int_equal(acquire()->err, PAWL_OK);
+    redis_server_do(&server, "ZADD {test||app||000}||reminders -inf w|a|x 1.5 w|b|x 1e300 w|c|x");
+    struct pawl_store_request poll = { .op = PAWL_STORE_POLL,
+                                       .poll = { .fence = fence, .now_ms = 5000, .max = 100 } };
+    assert_non_null(strstr(redis_client_call(&client, &poll)->text, "unreadable=2 next_due=0"));
+    redisReply *kept =
+        redis_server_command(&server, NULL, "ZRANGE {test||app||000}||quarantine 0 -1 WITHSCORES");
+    assert_int_equal(kept->elements, 4);
+    assert_string_equal(kept->element[0]->str, "w|a|x");
+    assert_string_equal(kept->element[1]->str, "-inf");
+    freeReplyObject(kept);
+}
+
 static void a_request_for_a_partition_that_does_not_exist_is_invalid(void **state)
 {
     (void)state;
@@ -251,6 +347,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_key_of_another_type_is_corrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_metadata_is_corrupt, setup, teardown),
+        cmocka_unit_test_setup_teardown(unreadable_reminders_are_moved_aside_as_in_the_reference,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_due_time_that_is_none_is_moved_aside_too, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_request_for_a_partition_that_does_not_exist_is_invalid,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(metadata_is_readable_with_redis_cli, setup, teardown),

@@ -218,8 +218,8 @@ static const char *const redis_answers[] = {
     "4*3\r\n$2\r\nOK\r\n:4\r\n:5\r\n",
     "4*1\r\n$6\r\nFENCED\r\n",
     "5*2\r\n$2\r\nOK\r\n:6\r\n",
-    "6*5\r\n$2\r\nOK\r\n*3\r\n$46\r\nw|order|0102030405060708090a0b0c0d0e0f10|0|-|-\r\n"
-    "$13\r\n1700000000123\r\n$-1\r\n:0\r\n$1\r\n0\r\n*2\r\n$1\r\n0\r\n$1\r\n9\r\n",
+    "6*6\r\n$2\r\nOK\r\n*3\r\n$46\r\nw|order|0102030405060708090a0b0c0d0e0f10|0|-|-\r\n"
+    "$13\r\n1700000000123\r\n$-1\r\n:0\r\n$1\r\n0\r\n*2\r\n$1\r\n0\r\n$1\r\n9\r\n:1\r\n",
     "7*1\r\n$2\r\nOK\r\n",
     "7*2\r\n$7\r\nCORRUPT\r\n$3\r\nkey\r\n",
     "8*1\r\n$2\r\nOK\r\n",

@@ -1,4 +1,5 @@
 #!lua
+--@include readable.lua
 -- 1 epoch, 2 nonce, 3 now, 4 until, 5 skip, 6 max, 7 kind -> due after this step
 local a=cmsgpack.unpack(ARGV[1])
 local t=KEYS[1]
@@ -16,12 +17,20 @@ for k=1,#messages,1000 do
   for j=1,#page do bodies[#bodies+1]=page[j] end
 end
 local items,push,gone,nth={},{},{},0
+local aside={}
 for k=1,#rows,2 do
   local member,kind=rows[k],string.sub(rows[k],1,1)
   local body,take=false,true
   if kind=='o' then
     nth=nth+1
     body=bodies[nth]
+  end
+  if not readable(member,rows[k+1]) then
+    take=false
+    gone[#gone+1]=member
+    aside[#aside+1]=rows[k+1]
+    aside[#aside+1]=member
+  elseif kind=='o' then
     if not body then take=false gone[#gone+1]=member end
   elseif kind=='t' and tonumber(rows[k+1])>now then
     take=false
@@ -37,8 +46,13 @@ end
 for k=1,#push,1000 do
   redis.call('ZADD',t..'reminders',unpack(push,k,math.min(k+999,#push)))
 end
+for k=1,#aside,1000 do
+  redis.call('ZADD',t..'quarantine',unpack(aside,k,math.min(k+999,#aside)))
+end
 for k=1,#gone,1000 do
   redis.call('ZREM',t..'reminders',unpack(gone,k,math.min(k+999,#gone)))
 end
 local first=redis.call('ZRANGE',t..'reminders',0,0,'WITHSCORES')
-return {'OK',items,skipped,first[2] or '0',redis.call('HGETALL',t..'counts')}
+-- A due time far off may be one that is none; it is looked at when it is due.
+local due=string.match(first[2] or '0','^(-?%d+)%.?%d*$') or '0'
+return {'OK',items,skipped,due,redis.call('HGETALL',t..'counts'),#aside/2}

@@ -335,6 +335,23 @@ static void a_full_sidecar_leaves_the_rest_in_the_store_and_loses_nothing(void *
     fixture_free(fixture);
 }
 
+static void an_unreadable_reminder_stops_nobody_and_is_counted(void **state)
+{
+    (void)state;
+    struct fixture *fixture = new_fixture();
+    for (uint32_t i = 0; i < 3; i++)
+        pawl_mem_store_plant_reminder(
+            fixture->mem, 0, pawl_arena_printf(&fixture->arena, "w|broken|%u", (unsigned)i), 1);
+    fixture_connect(fixture, WORKER, 1, 0);
+    fixture_pass(fixture, PAWL_POLL_EVERY_MS);
+    assert_int_equal(pawl_node_metrics(fixture->node)->reminders_unreadable_total, 3);
+    fixture_start(fixture, "a");
+    assert_non_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    fixture_pass(fixture, 5 * PAWL_POLL_EVERY_MS);
+    assert_int_equal(pawl_node_metrics(fixture->node)->reminders_unreadable_total, 3);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +368,7 @@ int main(void)
         cmocka_unit_test(too_many_actions_fail_the_instance_and_no_other),
         cmocka_unit_test(a_scheduled_start_waits_for_its_time),
         cmocka_unit_test(a_full_sidecar_leaves_the_rest_in_the_store_and_loses_nothing),
+        cmocka_unit_test(an_unreadable_reminder_stops_nobody_and_is_counted),
         cmocka_unit_test(a_wait_is_answered_when_it_is_so_or_when_time_is_up),
     };
     return cmocka_run_group_tests_name("node", tests, NULL, NULL);

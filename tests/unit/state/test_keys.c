@@ -125,6 +125,8 @@ static void what_is_no_member_is_corrupt(void **state)
         "t|a|00000000000000000000000000000000|1|q:1|00000000000000ff",
         "t|a|00000000000000000000000000000000|1|t:1|00000000000000FF",
         "t|a|00000000000000000000000000000000|1|t:1|ff",
+        "w|a|0000000000000000000000000000000A|0|-|-", /* two spellings of inc */
+        "o|0000000000000000000000000000000A",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct pawl_reminder parsed;

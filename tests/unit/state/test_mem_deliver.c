@@ -208,6 +208,28 @@ static void an_acknowledged_message_is_gone_with_its_reminder(void **state)
     assert_int_equal(reply.poll.next_due_ms, 0);
 }
 
+static void a_reminder_that_cannot_be_read_is_moved_aside_once(void **state)
+{
+    struct world *world = with_instance(state);
+    pawl_mem_store_plant_reminder(world->mem, WORLD_PARTITION, PAWL_BYTES_LITERAL("t|broken"),
+                                  WORLD_NOW_MS - 5);
+    pawl_mem_store_plant_reminder(world->mem, WORLD_PARTITION, PAWL_BYTES_LITERAL("later"),
+                                  WORLD_NOW_MS + 5000);
+    struct pawl_store_request poll = world_poll(world, WORLD_NOW_MS);
+    struct pawl_store_reply reply = world_apply(world, &poll);
+    assert_int_equal(reply.err, PAWL_OK);
+    assert_int_equal(reply.poll.unreadable, 1);
+    assert_int_equal(reply.poll.items_count, 1); /* the instance's own wake-up */
+    assert_int_equal(reply.poll.next_due_ms, WORLD_NOW_MS + 5000);
+    assert_int_equal(world_apply(world, &poll).poll.unreadable, 0);
+
+    pawl_mem_store_plant_reminder(world->mem, WORLD_PARTITION, PAWL_BYTES_LITERAL("t|broken"),
+                                  WORLD_NOW_MS); /* the same bytes again */
+    assert_int_equal(world_apply(world, &poll).poll.unreadable, 1);
+    const char *dump = (const char *)world_dump(world).data;
+    assert_non_null(strstr(dump, "quarantine member=\"t|broken\" due=1000000"));
+}
+
 /* Query ----------------------------------------------------------------------------- */
 
 static void three_instances(struct world *world)
@@ -295,6 +317,7 @@ int main(void)
         T(poll_looks_at_no_more_than_max_behind_skip),
         T(a_look_ahead_takes_leases_over_but_fires_no_timer_early),
         T(an_acknowledged_message_is_gone_with_its_reminder),
+        T(a_reminder_that_cannot_be_read_is_moved_aside_once),
         T(instances_are_listed_newest_first_and_filtered),
         T(a_list_goes_on_behind_the_last_one_looked_at),
     };

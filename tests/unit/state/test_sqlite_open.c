@@ -225,6 +225,53 @@ static void a_damaged_row_is_named_and_hurts_no_other_instance(void **state)
     world_teardown(&made);
 }
 
+static void poll_note(struct disk *disk, const struct pawl_store_reply *reply)
+{
+    if (reply->op == PAWL_STORE_POLL)
+        *(uint32_t *)disk->context = reply->poll.unreadable * 100 + reply->poll.items_count;
+}
+
+static void reminders_that_cannot_be_read_are_moved_aside_with_their_bytes(void **state)
+{
+    struct disk *disk = *state;
+    void *made;
+    world_setup(&made);
+    struct world *world = made;
+    uint32_t noted = 0;
+    disk->on_reply = poll_note;
+    disk->context = &noted;
+    assert_int_equal(disk_open(disk), PAWL_OK);
+    assert_int_equal(disk_apply(disk, create_of(world, "a")), PAWL_OK);
+    disk_close(disk);
+    disk_sql(disk, "INSERT INTO reminder VALUES (3, x'00ff', 1)");
+    disk_sql(disk, "INSERT INTO reminder VALUES (3, 'w|text|is no blob', 2)");
+    disk_sql(disk, "INSERT INTO reminder VALUES (3, 17, 3)");
+    disk_sql(disk, "INSERT INTO reminder SELECT p, CAST(member AS TEXT), 4 FROM reminder "
+                   "WHERE typeof(member) = 'blob' AND length(member) > 2");
+    disk_sql(disk, "INSERT INTO reminder VALUES (3, x'77', 1.5)");
+
+    assert_int_equal(disk_open(disk), PAWL_OK);
+    struct pawl_store_request acquire = world_acquire(world, 1);
+    assert_int_equal(disk_apply(disk, acquire), PAWL_OK);
+    struct pawl_store_request poll = world_poll(world, WORLD_NOW_MS);
+    poll.poll.fence = (struct pawl_fence){ disk->epoch, acquire.acquire.nonce };
+    assert_int_equal(disk_apply(disk, poll), PAWL_OK);
+    assert_int_equal(noted, 501);
+    assert_int_equal(disk_apply(disk, poll), PAWL_OK);
+    assert_int_equal(noted, 0);
+    struct pawl_store_request purge = world_purge("a");
+    purge.purge.force = true;
+    assert_int_equal(disk_apply(disk, purge), PAWL_OK);
+    disk_close(disk);
+    assert_int_equal(disk_sql(disk, "SELECT count(*) FROM reminder"), 0);
+    assert_int_equal(disk_sql(disk, "SELECT count(*) FROM quarantine"), 5);
+    assert_int_equal(disk_sql(disk,
+                              "SELECT count(*) FROM quarantine WHERE member IN (x'00ff', x'77', "
+                              "CAST('w|text|is no blob' AS BLOB))"),
+                     3);
+    world_teardown(&made);
+}
+
 static void a_missing_history_row_is_never_taken_for_a_short_history(void **state)
 {
     struct disk *disk = *state;
@@ -322,6 +369,7 @@ int main(void)
         T(a_folder_that_may_not_be_written_is_named),
         T(a_url_without_a_full_path_is_refused),
         T(a_damaged_row_is_named_and_hurts_no_other_instance),
+        T(reminders_that_cannot_be_read_are_moved_aside_with_their_bytes),
         T(a_missing_history_row_is_never_taken_for_a_short_history),
         T(an_ended_and_a_purged_instance_leave_no_rows),
         T(what_waits_at_close_is_answered),

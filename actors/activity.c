@@ -111,7 +111,8 @@ void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activi
                                      .attempt = activity->attempts,
                                      .name = activity->scheduled.name,
                                      .version = activity->scheduled.version,
-                                     .payload = activity->scheduled.payload };
+                                     .payload = activity->scheduled.payload,
+                                     .extra = activity->scheduled.extra };
     pawl_node_send(node, worker->id, frame);
 }
 

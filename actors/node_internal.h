@@ -90,10 +90,13 @@ struct pawl_node {
     struct pawl_map workflows;                       /* instance id -> struct pawl_workflow */
     uint32_t workflows_in[PAWL_WORKFLOW_STATES_MAX]; /* by enum pawl_workflow_state */
     uint32_t polls_expected; /* reminders that polls in flight will probably bring */
+    size_t pasts_size;       /* histories kept for workers that keep none */
 
     struct pawl_map workers;    /* worker id -> struct pawl_worker */
+    uint32_t workers_cursor;    /* whose turn it is to be given work */
     uint32_t turn_workers;      /* of them: registered a workflow; others are clients only */
     uint32_t task_workers;      /* registered an activity */
+    uint32_t any_workers;       /* of both: serve every name */
     struct pawl_map turn_lanes; /* workflow name -> struct pawl_lane */
     struct pawl_map task_lanes; /* activity name -> struct pawl_lane */
 

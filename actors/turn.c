@@ -113,7 +113,8 @@ static void turn_take_input(struct pawl_workflow *workflow, struct pawl_turn_dra
     if (input->kind == PAWL_EVENT_EXECUTION_TERMINATED) return; /* the ending turn says it */
     char kind = input_op_kind(input->kind);
     if (kind && !turn_take_result(workflow, turn, input, kind)) return;
-    turn_add_packed(turn, pawl_arena_copy(&turn->call->arena, input->event));
+    turn_add_packed(turn,
+                    pawl_history_event_restamp(&turn->call->arena, input->event, turn->now_ms));
 }
 
 static void turn_take_timers(struct pawl_node *node, struct pawl_workflow *workflow,
@@ -125,7 +126,7 @@ static void turn_take_timers(struct pawl_node *node, struct pawl_workflow *workf
         if (op->fire_at_ms > node->now_ms && !PAWL_MUTANT(TIMER_EARLY)) continue;
         if (turn->events_count >= PAWL_TURN_EVENTS_MAX) return;
         struct pawl_history_event event =
-            pawl_history_event_make(PAWL_EVENT_TIMER_FIRED, node->now_ms);
+            pawl_history_event_make(PAWL_EVENT_TIMER_FIRED, turn->now_ms);
         event.ref = (int32_t)op->op.id;
         event.fire_at_ms = op->fire_at_ms;
         pawl_turn_add_event(turn, &event);
@@ -138,7 +139,7 @@ void pawl_turn_take_inputs(struct pawl_node *node, struct pawl_workflow *workflo
 {
     turn_untake(workflow);
     struct pawl_history_event started =
-        pawl_history_event_make(PAWL_EVENT_WORKFLOW_STARTED, node->now_ms);
+        pawl_history_event_make(PAWL_EVENT_WORKFLOW_STARTED, turn->now_ms);
     pawl_turn_add_event(turn, &started);
 
     struct pawl_list *link = workflow->inputs.next;
@@ -199,6 +200,7 @@ static struct pawl_history_event turn_action_event(const struct pawl_turn_draft 
     event.instance = action->instance;
     event.task_execution = action->task_execution;
     event.fire_at_ms = action->fire_at_ms;
+    event.extra = action->extra;
     return event;
 }
 

@@ -23,6 +23,7 @@ struct pawl_past {
     uint8_t *data;   /* one event behind the other */
     size_t size;
     size_t data_capacity;
+    bool kept; /* from turn to turn: counts in node.pasts_size */
 };
 
 /* An operation that the turn schedules. */

@@ -77,8 +77,10 @@ void pawl_worker_on_opened(struct pawl_node *node, uint64_t id, const struct paw
                 &worker->turn_lanes_count);
     worker_join(&node->task_lanes, hello->activities, hello->activities_count, &worker->task_lanes,
                 &worker->task_lanes_count);
-    if (worker->turn_lanes_count) node->turn_workers++;
-    if (worker->task_lanes_count) node->task_workers++;
+    worker->any_name = hello->any_name;
+    if (worker->turn_lanes_count || worker->any_name) node->turn_workers++;
+    if (worker->task_lanes_count || worker->any_name) node->task_workers++;
+    if (worker->any_name) node->any_workers++;
     pawl_map_insert(&node->workers, worker_key(worker), worker);
 }
 
@@ -104,8 +106,9 @@ void pawl_worker_on_closed(struct pawl_node *node, uint64_t id)
     struct pawl_worker *worker = pawl_worker_find(node, id);
     if (!worker) return;
     pawl_map_remove(&node->workers, worker_key(worker));
-    if (worker->turn_lanes_count) node->turn_workers--;
-    if (worker->task_lanes_count) node->task_workers--;
+    if (worker->turn_lanes_count || worker->any_name) node->turn_workers--;
+    if (worker->task_lanes_count || worker->any_name) node->task_workers--;
+    if (worker->any_name) node->any_workers--;
     worker_release_sticky(node, worker);
     while (!pawl_list_is_empty(&worker->turns))
         pawl_workflow_on_worker_lost(node, turn_first(&worker->turns));
@@ -152,6 +155,37 @@ static struct pawl_lane *worker_next_lane(struct pawl_lane **lanes, uint32_t cou
     return NULL;
 }
 
+/* A lane that no worker has registered by its name. What is empty is in nobody's way and
+ * goes, so that names which were used once are not walked over for ever. */
+static struct pawl_lane *lanes_next_open(struct pawl_map *lanes, uint32_t *cursor)
+{
+    for (uint32_t round = 0; round < 2; round++) {
+        for (struct pawl_lane *lane; (lane = pawl_map_next(lanes, cursor)) != NULL;) {
+            if (lane->workers_count) continue;
+            if (!pawl_list_is_empty(&lane->waiting)) return lane;
+            lane_free(lanes, lane);
+        }
+        *cursor = 0;
+    }
+    return NULL;
+}
+
+static struct pawl_lane *worker_turn_lane(struct pawl_node *node, struct pawl_worker *worker)
+{
+    struct pawl_lane *lane =
+        worker_next_lane(worker->turn_lanes, worker->turn_lanes_count, &worker->turn_lanes_cursor);
+    if (lane || !worker->any_name) return lane;
+    return lanes_next_open(&node->turn_lanes, &worker->turn_lanes_cursor);
+}
+
+static struct pawl_lane *worker_task_lane(struct pawl_node *node, struct pawl_worker *worker)
+{
+    struct pawl_lane *lane =
+        worker_next_lane(worker->task_lanes, worker->task_lanes_count, &worker->task_lanes_cursor);
+    if (lane || !worker->any_name) return lane;
+    return lanes_next_open(&node->task_lanes, &worker->task_lanes_cursor);
+}
+
 static bool worker_give_turn(struct pawl_node *node, struct pawl_worker *worker)
 {
     if (worker->turn_credit == 0 || worker->leaving) return false;
@@ -161,8 +195,7 @@ static bool worker_give_turn(struct pawl_node *node, struct pawl_worker *worker)
     if (limit && running >= limit) return false;
     const struct pawl_list *waiting = &worker->sticky;
     if (pawl_list_is_empty(waiting)) {
-        struct pawl_lane *lane = worker_next_lane(worker->turn_lanes, worker->turn_lanes_count,
-                                                  &worker->turn_lanes_cursor);
+        struct pawl_lane *lane = worker_turn_lane(node, worker);
         if (!lane) return false;
         waiting = &lane->waiting;
     }
@@ -176,8 +209,7 @@ static bool worker_give_task(struct pawl_node *node, struct pawl_worker *worker)
     if (worker->task_credit == 0 || worker->leaving) return false;
     uint32_t limit = node->config.activities_in_flight_max;
     if (limit && node->metrics.activities_running >= limit) return false;
-    struct pawl_lane *lane =
-        worker_next_lane(worker->task_lanes, worker->task_lanes_count, &worker->task_lanes_cursor);
+    struct pawl_lane *lane = worker_task_lane(node, worker);
     if (!lane) return false;
     worker->task_credit--;
     pawl_activity_dispatch(node, PAWL_CONTAINER_OF(lane->waiting.next, struct pawl_activity, link),
@@ -189,6 +221,7 @@ static bool worker_give_task(struct pawl_node *node, struct pawl_worker *worker)
  * that registered nothing is a client and says nothing about what the app can do. */
 static void lanes_fail_unregistered(struct pawl_node *node)
 {
+    if (node->any_workers) return; /* it answers for whatever it does not have */
     uint32_t cursor = 0;
     for (struct pawl_lane *lane;
          node->turn_workers && (lane = pawl_map_next(&node->turn_lanes, &cursor)) != NULL;) {
@@ -211,15 +244,16 @@ static void lanes_fail_unregistered(struct pawl_node *node)
 void pawl_worker_pump(struct pawl_node *node)
 {
     lanes_fail_unregistered(node);
-    bool gave = true;
-    while (gave) {
-        gave = false;
-        uint32_t cursor = 0;
-        for (struct pawl_worker *worker;
-             (worker = pawl_map_next(&node->workers, &cursor)) != NULL;) {
-            if (worker_give_turn(node, worker)) gave = true;
-            if (worker_give_task(node, worker)) gave = true;
+    /* Begin behind whoever was given something last, end when nobody takes anything. */
+    for (uint32_t idle = 0; idle < node->workers.count;) {
+        struct pawl_worker *worker = pawl_map_next(&node->workers, &node->workers_cursor);
+        if (!worker) {
+            node->workers_cursor = 0;
+            continue;
         }
+        bool gave = worker_give_turn(node, worker);
+        if (worker_give_task(node, worker)) gave = true;
+        idle = gave ? 0 : idle + 1;
     }
 }
 

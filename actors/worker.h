@@ -2,8 +2,9 @@
  *
  * A lane holds the work that waits under one name (of a workflow or an activity), in
  * order. A worker takes from the lanes of the names it registered, in turns, so that
- * no name starves another. A turn whose instance is still in a worker's cache waits
- * at that worker.
+ * no name starves another. One that does not say what it has (a gRPC worker) takes from
+ * the lanes that nobody registered. Workers take in turns, too. A turn whose instance is still in a
+ * worker's cache waits at that worker.
  */
 #ifndef PAWL_ACTORS_WORKER_H
 #define PAWL_ACTORS_WORKER_H
@@ -20,6 +21,7 @@ struct pawl_worker {
     uint64_t id;
     uint8_t key[8]; /* id, for the map */
     bool leaving;   /* said BYE: gets nothing new */
+    bool any_name;  /* takes from every lane that no other worker has registered */
     uint32_t turn_credit;
     uint32_t task_credit;
     struct pawl_list sticky;     /* workflows that wait for exactly this worker */

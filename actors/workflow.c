@@ -104,8 +104,7 @@ static void workflow_reload(struct pawl_node *node, struct pawl_workflow *workfl
         if (input->durable) pawl_workflow_remove_input(workflow, input);
     }
     pawl_workflow_clear_ops(workflow);
-    pawl_past_free(workflow->past);
-    workflow->past = NULL;
+    pawl_workflow_drop_past(node, workflow);
     workflow->reload = false;
     workflow_move(node, workflow, PAWL_WORKFLOW_LOADING);
     workflow_load(node, workflow);
@@ -182,6 +181,7 @@ void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow
     /* Who relied on hearing from here reads for himself. */
     if (err != PAWL_E_TERMINAL) pawl_request_on_forgotten(node, workflow->id);
     pawl_map_remove(&node->workflows, workflow->id);
+    pawl_workflow_drop_past(node, workflow);
     pawl_workflow_state_free(workflow);
 }
 
@@ -344,11 +344,10 @@ static struct pawl_turn_draft *workflow_new_turn(struct pawl_node *node,
     return pawl_turn_new(node, workflow, pawl_workflow_on_committed);
 }
 
-static void workflow_add_control_event(struct pawl_node *node, struct pawl_turn_draft *turn,
-                                       enum pawl_event_kind kind, struct pawl_bytes name,
-                                       struct pawl_bytes payload)
+static void workflow_add_control_event(struct pawl_turn_draft *turn, enum pawl_event_kind kind,
+                                       struct pawl_bytes name, struct pawl_bytes payload)
 {
-    struct pawl_history_event event = pawl_history_event_make(kind, node->now_ms);
+    struct pawl_history_event event = pawl_history_event_make(kind, turn->now_ms);
     event.name = name;
     event.payload = payload;
     pawl_turn_add_event(turn, &event);
@@ -380,14 +379,14 @@ static const char *workflow_build_control(struct pawl_node *node, struct pawl_wo
     switch (control->op) {
     case PAWL_REQUEST_SUSPEND:
         if (status == PAWL_STATUS_SUSPENDED) return "";
-        workflow_add_control_event(node, turn, PAWL_EVENT_EXECUTION_SUSPENDED, PAWL_BYTES_ABSENT,
+        workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_SUSPENDED, PAWL_BYTES_ABSENT,
                                    control->payload);
         turn->status = PAWL_STATUS_SUSPENDED;
         return NULL;
     case PAWL_REQUEST_RESUME:
         if (status != PAWL_STATUS_SUSPENDED && status != PAWL_STATUS_STALLED)
             return "the workflow is not suspended, so there is nothing to resume";
-        workflow_add_control_event(node, turn, PAWL_EVENT_EXECUTION_RESUMED, PAWL_BYTES_ABSENT,
+        workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_RESUMED, PAWL_BYTES_ABSENT,
                                    control->payload);
         if (status == PAWL_STATUS_STALLED) turn->payloads.failure = PAWL_BYTES_LITERAL("");
         turn->status = workflow_resumed_status(workflow);
@@ -426,8 +425,7 @@ static void workflow_stall(struct pawl_node *node, struct pawl_workflow *workflo
 {
     PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_READY);
     struct pawl_turn_draft *turn = workflow_new_turn(node, workflow);
-    workflow_add_control_event(node, turn, PAWL_EVENT_EXECUTION_STALLED, pawl_bytes_str(cause),
-                               why);
+    workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_STALLED, pawl_bytes_str(cause), why);
     struct pawl_failure_view failure = { .present = true,
                                          .type = pawl_bytes_str(cause),
                                          .message = why };
@@ -687,7 +685,7 @@ void pawl_workflow_dispatch(struct pawl_node *node, struct pawl_workflow *workfl
         workflow_send_turn(node, workflow);
         return;
     }
-    pawl_past_free(workflow->past);
+    pawl_workflow_drop_past(node, workflow);
     workflow->past =
         pawl_past_new(workflow->metadata.history_count, (size_t)workflow->metadata.history_size);
     workflow_move(node, workflow, PAWL_WORKFLOW_FETCHING);

@@ -107,7 +107,8 @@ struct pawl_workflow {
 struct pawl_pending_op *pawl_workflow_op_find(const struct pawl_workflow *workflow,
                                               struct pawl_op op);
 
-/* True when any pending operation has this id: the kinds share one sequence. */
+/* True when any pending operation has this id, but for one that the turn at hand has
+ * resolved: the kinds share one sequence, and some SDKs repeat a failed call under its id. */
 bool pawl_workflow_op_is_known(const struct pawl_workflow *workflow, uint32_t id);
 
 /* The active instance, or NULL. */

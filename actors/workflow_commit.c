@@ -387,6 +387,26 @@ static void committed_evict(struct pawl_node *node, const struct pawl_workflow *
     pawl_node_send(node, workflow->sticky_worker, frame);
 }
 
+/* A worker that caches nothing is sent the whole history in each turn. It is at hand now:
+ * keep it for the next one rather than read it back, as long as there is room. */
+static void committed_past(struct pawl_node *node, struct pawl_workflow *workflow,
+                           const struct pawl_turn_draft *turn)
+{
+    struct pawl_past *past = workflow->past;
+    bool is_whole = (past ? past->count : 0) == workflow->metadata.history_count;
+    bool is_over = turn->continued || pawl_status_is_terminal(turn->status);
+    if (turn->cached || !turn->worker || is_over || !is_whole
+        || node->pasts_size + turn->events_size > PAWL_PASTS_SIZE_MAX) {
+        pawl_workflow_drop_past(node, workflow);
+        return;
+    }
+    if (!past) past = workflow->past = pawl_past_new(turn->events_count, turn->events_size);
+    if (past->kept) node->pasts_size -= past->size;
+    for (uint32_t i = 0; i < turn->events_count; i++) pawl_past_add(past, turn->events[i]);
+    past->kept = true;
+    node->pasts_size += past->size;
+}
+
 static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *workflow,
                                   struct pawl_turn_draft *turn,
                                   const struct pawl_store_reply *reply)
@@ -400,8 +420,7 @@ static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *
     workflow->not_before_ms = 0;
     workflow->active_ms = node->now_ms;
     workflow->clear_wake = false;
-    pawl_past_free(workflow->past);
-    workflow->past = NULL;
+    committed_past(node, workflow, turn);
     committed_count(node, workflow, turn);
     committed_metadata(node, workflow, turn, reply);
     committed_consume(node, workflow, turn);

@@ -34,7 +34,7 @@ void pawl_workflow_state_free(struct pawl_workflow *workflow)
     }
     pawl_workflow_clear_ops(workflow);
     pawl_mem_free(workflow->ops);
-    pawl_past_free(workflow->past);
+    PAWL_ASSERT(workflow->past == NULL);
     metadata_free(&workflow->metadata);
     pawl_bytes_free(workflow->id);
     pawl_mem_free(workflow);
@@ -90,7 +90,7 @@ bool pawl_workflow_op_is_known(const struct pawl_workflow *workflow, uint32_t id
 {
     uint32_t at = ops_search(workflow, id);
     return at < workflow->ops_count && workflow->ops[at].op.id == id
-           && workflow->ops[at].op.kind != 0;
+           && workflow->ops[at].op.kind != 0 && !workflow->ops[at].taken;
 }
 
 static void ops_compact(struct pawl_workflow *workflow)
@@ -271,6 +271,14 @@ void pawl_past_free(struct pawl_past *past)
     pawl_mem_free(past->sizes);
     pawl_mem_free(past->data);
     pawl_mem_free(past);
+}
+
+void pawl_workflow_drop_past(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    if (!workflow->past) return;
+    if (workflow->past->kept) node->pasts_size -= workflow->past->size;
+    pawl_past_free(workflow->past);
+    workflow->past = NULL;
 }
 
 void pawl_workflows_deinit(struct pawl_node *node)

@@ -46,4 +46,7 @@ struct pawl_past *pawl_past_new(uint32_t count, size_t size);
 void pawl_past_add(struct pawl_past *past, struct pawl_bytes event); /* copied */
 void pawl_past_free(struct pawl_past *past);                         /* NULL is fine */
 
+/* Forget the past, if there is one. */
+void pawl_workflow_drop_past(struct pawl_node *node, struct pawl_workflow *workflow);
+
 #endif /* PAWL_ACTORS_WORKFLOW_STATE_H */

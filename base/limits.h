@@ -72,8 +72,10 @@
 #define PAWL_LEASE_MS_MAX           60000u /* the longest of the four above */
 
 /* Sidecar ---------------------------------------------------------------------- */
-#define PAWL_INSTANCE_IDLE_MS 5000u   /* then the actor leaves memory */
-#define PAWL_BACKLOG_MAX      2048u   /* loading or waiting for a worker; more wait in the store */
+#define PAWL_INSTANCE_IDLE_MS 5000u /* then the actor leaves memory */
+#define PAWL_BACKLOG_MAX      2048u /* loading or waiting for a worker; more wait in the store */
+#define PAWL_PASTS_SIZE_MAX \
+    (64u << 20) /* histories kept for gRPC workers; others are read per turn */
 #define PAWL_INSTANCES_MAX    200000u /* active at once; more wait in the store */
 #define PAWL_REQUESTS_MAX     65536u  /* management requests in flight; more: PAWL_E_BUSY */
 #define PAWL_WAIT_MS_MAX      3600000u

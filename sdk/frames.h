@@ -56,6 +56,8 @@ struct pawl_hello {
     struct pawl_bytes app_id;
     struct pawl_bytes token;  /* absent: none */
     struct pawl_bytes worker; /* for logs: host and pid */
+    bool any_name;            /* serves what no other worker has registered; not sent over the
+                                 app stream: only gRPC workers do not say what they have */
     uint32_t workflows_count;
     struct pawl_registration *workflows;
     uint32_t activities_count;
@@ -132,6 +134,7 @@ struct pawl_action {
     struct pawl_failure_view failure;
     uint32_t carry_count; /* CONTINUE: encoded EVENT_RAISED events not yet consumed */
     struct pawl_bytes *carry;
+    struct pawl_bytes extra; /* of gRPC workers, for the event; not sent over the app stream */
 };
 
 struct pawl_turn_done {
@@ -167,6 +170,7 @@ struct pawl_activity_item {
     struct pawl_bytes name;
     struct pawl_bytes version;
     struct pawl_bytes payload;
+    struct pawl_bytes extra; /* of the TASK_SCHEDULED event; not sent over the app stream */
 };
 
 struct pawl_activity_done {

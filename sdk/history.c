@@ -31,6 +31,7 @@ enum event_field {
     FIELD_TASK_EXECUTION = 13,
     FIELD_PARENT = 14, /* [app, instance, inc, gen, op_id, nonce] */
     FIELD_FAILURE = 15,
+    FIELD_EXTRA = 16,
 };
 
 enum failure_field {
@@ -225,6 +226,7 @@ static uint32_t event_fields_count(const struct pawl_history_event *event)
     count += !pawl_id_is_zero(event->task_execution);
     count += event->parent.instance.data != NULL;
     count += event->failure.present;
+    count += event->extra.data != NULL;
     return count;
 }
 
@@ -278,13 +280,14 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
         pawl_write_uint(buf, FIELD_FAILURE);
         pawl_failure_encode(buf, &event->failure);
     }
+    field_write_bytes(buf, FIELD_EXTRA, event->extra);
 }
 
 static size_t event_size_max(const struct pawl_history_event *event)
 {
-    size_t size = HEAD_SIZE_MAX + 6 * NUMBER_SIZE_MAX + 5 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
+    size_t size = HEAD_SIZE_MAX + 6 * NUMBER_SIZE_MAX + 6 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
     size += event->name.size + event->version.size + event->payload.size;
-    size += event->instance.size + event->target_app.size;
+    size += event->instance.size + event->target_app.size + event->extra.size;
     if (event->parent.instance.data) size += 1 + parent_size_max(&event->parent);
     if (event->failure.present) size += 1 + failure_size_max(&event->failure);
     return size;
@@ -320,6 +323,7 @@ static void event_read_fields(struct pawl_reader *reader, struct pawl_history_ev
         case FIELD_TASK_EXECUTION: event->task_execution = pawl_read_id(reader); break;
         case FIELD_PARENT: event->parent = parent_read(reader); break;
         case FIELD_FAILURE: event->failure = failure_read(reader); break;
+        case FIELD_EXTRA: event->extra = pawl_read_bytes(reader); break;
         default: pawl_read_skip(reader); break;
         }
     }
@@ -343,6 +347,17 @@ pawl_err pawl_history_event_decode(struct pawl_bytes bytes, struct pawl_history_
     if (pawl_reader_finish(&reader) != PAWL_OK) return PAWL_E_CORRUPT;
     *ret_event = event;
     return PAWL_OK;
+}
+
+struct pawl_bytes pawl_history_event_restamp(struct pawl_arena *arena, struct pawl_bytes bytes,
+                                             int64_t not_before_ms)
+{
+    struct pawl_history_event event;
+    pawl_err err = pawl_history_event_decode(bytes, &event);
+    PAWL_ASSERT(err == PAWL_OK);
+    if (event.timestamp_ms >= not_before_ms) return pawl_arena_copy(arena, bytes);
+    event.timestamp_ms = not_before_ms;
+    return pawl_history_event_pack(arena, &event);
 }
 
 /* Names ------------------------------------------------------------------------ */

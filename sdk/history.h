@@ -65,7 +65,7 @@ struct pawl_parent {
  *
  *   kind                   fields
  *   EXECUTION_STARTED      name version payload(input) execution parent start_at_ms
- *                          (once per generation; timestamp_ms = creation)
+ *                          (once per generation)
  *   EXECUTION_COMPLETED    status payload(output) failure
  *   EXECUTION_TERMINATED   payload(reason/output) recursive
  *   TASK_SCHEDULED         id name version payload(input) target_app task_execution
@@ -85,6 +85,8 @@ struct pawl_parent {
  *   EXECUTION_RESUMED      payload(reason)
  *   EXECUTION_STALLED      name(cause) payload(text for a person)
  *
+ * Timestamps of a history never go back: what a turn takes in carries the turn's time.
+ * `extra` may come with any of them: what only gRPC clients read, passed on unread.
  * `id` is the sequence number of the action that made the event (>= 0, restarts
  * with each generation), -1 for all others; `ref` is the id it answers. */
 struct pawl_history_event {
@@ -105,6 +107,7 @@ struct pawl_history_event {
     struct pawl_id task_execution; /* stable over retries of one activity */
     struct pawl_parent parent;
     struct pawl_failure_view failure;
+    struct pawl_bytes extra; /* sidecar/proto/extra.proto; may be absent */
 };
 
 /* An event with id = ref = -1 and everything else absent. */
@@ -116,6 +119,11 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
 /* Encode into the arena; the usual way in the engine. */
 struct pawl_bytes pawl_history_event_pack(struct pawl_arena *arena,
                                           const struct pawl_history_event *event);
+
+/* A copy in the arena whose timestamp is not before `not_before_ms`; the same bytes
+ * when it is later. `bytes` must be an event. */
+struct pawl_bytes pawl_history_event_restamp(struct pawl_arena *arena, struct pawl_bytes bytes,
+                                             int64_t not_before_ms);
 
 /* Views in *ret_event point into `bytes`. PAWL_E_CORRUPT: not an event. Unknown
  * fields are skipped, an unknown kind is corrupt. */

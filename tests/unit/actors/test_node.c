@@ -352,6 +352,158 @@ static void an_unreadable_reminder_stops_nobody_and_is_counted(void **state)
     fixture_free(fixture);
 }
 
+static void connect_any(struct fixture *fixture, uint64_t worker)
+{
+    struct pawl_hello hello = { .any_name = true };
+    fixture_step(fixture, (struct pawl_node_event){
+                              .type = PAWL_NODE_WORKER_OPENED, .worker = worker, .hello = &hello });
+    fixture_credit(fixture, worker, 100, 100);
+}
+
+static void start_named(struct fixture *fixture, const char *instance, const char *name)
+{
+    struct pawl_request request = { .op = PAWL_REQUEST_START,
+                                    .instance = pawl_bytes_str(instance),
+                                    .name = pawl_bytes_str(name) };
+    fixture_call(fixture, &request);
+}
+
+static void a_worker_of_any_name_gets_what_nobody_has_registered(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_connect(fixture, WORKER, 10, 10); /* W and A */
+    connect_any(fixture, WORKER + 1);
+    start_named(fixture, "own", "W");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_true(pawl_bytes_is_str(turn->turn.instance, "own"));
+    assert_int_equal(fixture->sent_to[fixture->sent_seen - 1], WORKER);
+    start_named(fixture, "other", "Unheard");
+    turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_true(pawl_bytes_is_str(turn->turn.instance, "other"));
+    assert_int_equal(fixture->sent_to[fixture->sent_seen - 1], WORKER + 1);
+
+    /* Its activities go the same ways. */
+    struct pawl_action actions[2] = { fixture_action(PAWL_ACTION_ACTIVITY, 0),
+                                      fixture_action(PAWL_ACTION_ACTIVITY, 1) };
+    actions[1].name = PAWL_BYTES_LITERAL("unheard");
+    fixture_turn_done(fixture, WORKER + 1, &turn->turn, 2, actions);
+    const struct pawl_frame *item = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
+    uint64_t first_to = fixture->sent_to[fixture->sent_seen - 1];
+    assert_int_equal(first_to, item->activity.id == 0 ? WORKER : WORKER + 1);
+    item = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
+    assert_int_not_equal(fixture->sent_to[fixture->sent_seen - 1], first_to);
+
+    /* Without it, nobody answers for the name. */
+    fixture_disconnect(fixture, WORKER + 1);
+    assert_int_equal(fixture_status(fixture, "other"), PAWL_STATUS_RUNNING);
+    start_named(fixture, "third", "Unheard");
+    assert_int_equal(fixture_status(fixture, "third"), PAWL_STATUS_FAILED);
+    fixture_free(fixture);
+}
+
+static void workers_are_given_work_in_turns(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    const char *instances[] = { "a", "b", "c", "d" };
+    uint32_t given[2] = { 0, 0 };
+    (void)state;
+    connect_any(fixture, WORKER);
+    connect_any(fixture, WORKER + 1);
+    for (size_t i = 0; i < 4; i++) {
+        fixture_start(fixture, instances[i]);
+        assert_non_null(fixture_next(fixture, PAWL_FRAME_TURN));
+        given[fixture->sent_to[fixture->sent_seen - 1] - WORKER]++;
+    }
+    assert_int_equal(given[0], 2);
+    assert_int_equal(given[1], 2);
+    fixture_free(fixture);
+}
+
+static void turn_done_uncached(struct fixture *fixture, const struct pawl_turn *turn,
+                               struct pawl_action *action)
+{
+    struct pawl_turn_done done = {
+        .turn = turn->turn, .instance = turn->instance, .actions_count = 1, .actions = action
+    };
+    fixture_step(fixture, (struct pawl_node_event){
+                              .type = PAWL_NODE_TURN_DONE, .worker = WORKER, .turn_done = &done });
+}
+
+/* Returns the timestamp of the last event. */
+static int64_t check_times(uint32_t count, const struct pawl_bytes *events, int64_t from_ms)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct pawl_history_event event;
+        assert_int_equal(pawl_history_event_decode(events[i], &event), PAWL_OK);
+        assert_true(event.timestamp_ms >= from_ms);
+        from_ms = event.timestamp_ms;
+    }
+    return from_ms;
+}
+
+static void a_worker_that_caches_nothing_is_sent_the_whole_history_without_reading_it(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    connect_any(fixture, WORKER);
+    fixture_start(fixture, "i");
+    uint64_t before = fixture_operations(fixture);
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    enum { STEPS = 5 };
+    for (int32_t step = 0; step < STEPS; step++) {
+        struct pawl_action action = fixture_action(PAWL_ACTION_ACTIVITY, step);
+        turn_done_uncached(fixture, &turn->turn, &action);
+        const struct pawl_frame *item = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
+        fixture_pass(fixture, 3);
+        fixture_activity_done(fixture, WORKER, &item->activity);
+        const struct pawl_frame *past = fixture_next(fixture, PAWL_FRAME_HISTORY);
+        assert_int_equal(past->history.events_count, 3 * (step + 1));
+        turn = fixture_next(fixture, PAWL_FRAME_TURN);
+        assert_int_equal(turn->turn.events_count, 2);
+        int64_t last_ms = check_times(past->history.events_count, past->history.events, 0);
+        check_times(turn->turn.events_count, turn->turn.events, last_ms);
+    }
+    assert_int_equal(fixture_operations(fixture) - before, STEPS);
+    fixture_free(fixture);
+}
+
+static void what_waits_for_its_turn_carries_the_turns_time(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_start(fixture, "i");
+    assert_int_equal(raise(fixture, "r"), PAWL_OK);
+    fixture_pass(fixture, 100);
+    connect_any(fixture, WORKER);
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_int_equal(turn->turn.events_count, 3);
+    assert_int_equal(check_times(3, turn->turn.events, 0), fixture->now_ms);
+    fixture_free(fixture);
+}
+
+static void an_answered_operation_may_be_scheduled_again_under_its_id(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    connect_any(fixture, WORKER);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    struct pawl_action action = fixture_action(PAWL_ACTION_ACTIVITY, 4);
+    for (int attempt = 0; attempt < 3; attempt++) {
+        turn_done_uncached(fixture, &turn->turn, &action);
+        const struct pawl_frame *item = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
+        assert_int_equal(item->activity.id, 4);
+        fixture_activity_done(fixture, WORKER, &item->activity);
+        turn = fixture_next(fixture, PAWL_FRAME_TURN);
+        assert_int_equal(turn->turn.events_count, 2); /* WorkflowStarted, the result */
+    }
+    struct pawl_action complete = fixture_action(PAWL_ACTION_COMPLETE, -1);
+    turn_done_uncached(fixture, &turn->turn, &complete);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_COMPLETED);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +522,11 @@ int main(void)
         cmocka_unit_test(a_full_sidecar_leaves_the_rest_in_the_store_and_loses_nothing),
         cmocka_unit_test(an_unreadable_reminder_stops_nobody_and_is_counted),
         cmocka_unit_test(a_wait_is_answered_when_it_is_so_or_when_time_is_up),
+        cmocka_unit_test(a_worker_of_any_name_gets_what_nobody_has_registered),
+        cmocka_unit_test(workers_are_given_work_in_turns),
+        cmocka_unit_test(a_worker_that_caches_nothing_is_sent_the_whole_history_without_reading_it),
+        cmocka_unit_test(what_waits_for_its_turn_carries_the_turns_time),
+        cmocka_unit_test(an_answered_operation_may_be_scheduled_again_under_its_id),
     };
     return cmocka_run_group_tests_name("node", tests, NULL, NULL);
 }

@@ -408,10 +408,28 @@ static void four_statuses_are_final(void **state)
     }
 }
 
+static void extra_fields_pass_through_and_time_only_moves_forward(void **state)
+{
+    struct pawl_arena *arena = *state;
+    struct pawl_history_event event = pawl_history_event_make(PAWL_EVENT_TIMER_CREATED, 1000);
+    struct pawl_history_event back;
+    event.id = 3;
+    event.extra = PAWL_BYTES_LITERAL("\x0a\x00\xff");
+    struct pawl_bytes bytes = pawl_history_event_pack(arena, &event);
+    struct pawl_bytes same = pawl_history_event_restamp(arena, bytes, 1000);
+    assert_true(pawl_bytes_is_equal(bytes, same));
+    assert_int_equal(
+        pawl_history_event_decode(pawl_history_event_restamp(arena, bytes, 1001), &back), PAWL_OK);
+    assert_int_equal(back.timestamp_ms, 1001);
+    assert_int_equal(back.id, 3);
+    assert_true(pawl_bytes_is_equal(back.extra, event.extra));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_of_every_kind_have_their_golden_bytes),
+        cmocka_unit_test(extra_fields_pass_through_and_time_only_moves_forward),
         cmocka_unit_test(every_field_of_every_kind_comes_back),
         cmocka_unit_test(pack_and_encode_give_the_same_bytes),
         cmocka_unit_test(an_event_too_large_for_the_buf_leaves_its_error_there),

@@ -33,6 +33,16 @@ bool pawl_id_parse(struct pawl_bytes text, struct pawl_id *ret_id)
     return true;
 }
 
+bool pawl_bytes_is_equal_secret(struct pawl_bytes a, struct pawl_bytes b)
+{
+    if (!a.data || !b.data) return a.data == b.data;
+    if (a.size != b.size) return false;
+    uint8_t difference = 0;
+    for (size_t i = 0; i < a.size; i++)
+        difference = (uint8_t)(difference | (a.data[i] ^ b.data[i]));
+    return difference == 0;
+}
+
 /* The bytes of the well-formed character at the start of `text` (not empty), or
  * 0. The second byte's range depends on the first: that is what shuts out
  * overlong forms, surrogates and values past U+10FFFF. */

@@ -44,6 +44,10 @@ static inline bool pawl_bytes_is_str(struct pawl_bytes a, const char *text)
     return pawl_bytes_is_equal(a, pawl_bytes_str(text));
 }
 
+/* As pawl_bytes_is_equal, for secrets: it takes the same time wherever the two differ;
+ * only their sizes show. */
+bool pawl_bytes_is_equal_secret(struct pawl_bytes a, struct pawl_bytes b);
+
 /* Order as memcmp, a prefix first: the order Redis gives members of a zset. */
 static inline int pawl_bytes_compare(struct pawl_bytes a, struct pawl_bytes b)
 {

@@ -46,9 +46,18 @@
 #define PAWL_RECONNECT_MS_MAX       5000u
 
 /* Peers: links between sidecars ---------------------------------------------------- */
-#define PAWL_PEER_FRAME_SIZE_MAX (PAWL_FRAME_SIZE_MAX + (64u << 10)) /* a frame in a frame fits */
-#define PAWL_PEER_RUNS_MAX       1024u      /* in one ASK; more go in another */
-#define PAWL_PEER_WINDOW         (4u << 20) /* content not yet taken in; the sender waits */
+#define PAWL_PEER_FRAME_SIZE_MAX  (PAWL_FRAME_SIZE_MAX + (64u << 10)) /* a frame in a frame fits */
+#define PAWL_PEER_CONNECTIONS_MAX 4096u        /* accepted; further ones are closed at once */
+#define PAWL_PEER_RUNS_MAX        1024u        /* in one ASK; more go in another */
+#define PAWL_PEER_WINDOW          (4u << 20)   /* content not yet taken in; the sender waits */
+#define PAWL_PEER_QUEUE_SIZE_MAX  (32u << 20)  /* waits for one peer; more is dropped, counted */
+#define PAWL_PEER_QUEUES_SIZE_MAX (256u << 20) /* for all peers; as above */
+#define PAWL_PEER_HANDSHAKE_MS    3000u        /* from dialling to WELCOME; then the link ends */
+#define PAWL_PEER_HEARTBEAT_MS    3000u
+#define PAWL_PEER_SILENCE_MS      9000u /* the link ends */
+#define PAWL_PEER_RETRY_MS_MIN    100u  /* before dialling again; doubles */
+#define PAWL_PEER_RETRY_MS_MAX    1000u
+#define PAWL_PEER_REST_MS         5000u /* the same after a refusal, or a mistake of the peer */
 
 /* Store ------------------------------------------------------------------------ */
 #define PAWL_PARTITIONS_DEFAULT     128u

@@ -26,6 +26,30 @@ struct pawl_api_worker {
     uint32_t in_flight;
 };
 
+/* Another sidecar of the member list. */
+struct pawl_api_peer {
+    struct pawl_bytes host;
+    struct pawl_bytes app;
+    struct pawl_bytes address;
+    const char *state; /* of the link: "none", "connecting", "ready" */
+    uint64_t queued;   /* bytes that wait for it */
+};
+
+/* The links to all of them. Counters only grow; gauges are as of now. */
+struct pawl_peer_metrics {
+    uint64_t frames_sent_total; /* content, as the next three */
+    uint64_t bytes_sent_total;
+    uint64_t frames_received_total;
+    uint64_t bytes_received_total;
+    uint64_t frames_dropped_total; /* too much waited, the link ended, or no such host */
+    uint64_t links_made_total;
+    uint64_t links_lost_total; /* that were ready */
+    uint64_t dials_failed_total;
+    uint64_t refused_total; /* connections that this sidecar refused */
+    uint64_t links_ready;   /* gauge */
+    uint64_t bytes_queued;  /* gauge */
+};
+
 struct pawl_api_info {
     const char *app;
     const char *namespace_;

@@ -218,16 +218,6 @@ void pawl_app_stream_send(struct pawl_app_stream *stream, uint64_t worker,
 
 /* HELLO ----------------------------------------------------------------------------- */
 
-/* Takes the same time wherever the two differ; only the length shows. */
-static bool token_is_equal(struct pawl_bytes a, struct pawl_bytes b)
-{
-    if (a.size != b.size) return false;
-    uint8_t difference = 0;
-    for (size_t i = 0; i < a.size; i++)
-        difference = (uint8_t)(difference | (a.data[i] ^ b.data[i]));
-    return difference == 0;
-}
-
 static pawl_err hello_check(struct pawl_app_stream *stream, const struct pawl_hello *hello,
                             struct pawl_bytes *ret_text)
 {
@@ -240,7 +230,7 @@ static pawl_err hello_check(struct pawl_app_stream *stream, const struct pawl_he
                               PAWL_PROTOCOL_VERSION, hello->protocol_version);
         return PAWL_E_VERSION;
     }
-    if (config->token && !token_is_equal(pawl_bytes_str(config->token), hello->token)) {
+    if (config->token && !pawl_bytes_is_equal_secret(pawl_bytes_str(config->token), hello->token)) {
         *ret_text = pawl_arena_printf(
             &stream->arena, "%s; the app and its sidecar must be given the same token (PAWL_TOKEN)",
             pawl_bytes_is_absent(hello->token) ? "this sidecar asks for a token and none was sent"

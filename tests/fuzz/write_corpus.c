@@ -141,6 +141,40 @@ static void write_app_stream(struct pawl_arena *arena)
     pawl_buf_deinit(&all);
 }
 
+static void append_peer_frame(struct pawl_buf *buf, struct pawl_arena *arena, int type,
+                              bool dialled)
+{
+    struct pawl_peer_frame frame = pawl_sample_peer_frame(type, arena);
+    struct pawl_buf encoded;
+    pawl_buf_init(&encoded, INT16_MAX);
+    pawl_peer_frame_encode(&encoded, &frame);
+    const uint8_t length[] = { (uint8_t)(encoded.size >> 8 | (dialled ? 0x80 : 0)),
+                               (uint8_t)encoded.size };
+    pawl_buf_append(buf, length, sizeof length);
+    pawl_buf_append_bytes(buf, pawl_buf_view(&encoded));
+    pawl_buf_deinit(&encoded);
+}
+
+/* Conversations on the accepted link and on the dialled one, see fuzz_peer_stream.c. */
+static void write_peer_stream(struct pawl_arena *arena)
+{
+    for (int dialled = 0; dialled < 2; dialled++) {
+        for (int type = 1; type < PAWL_PEER_FRAME_TYPES_END; type++) {
+            struct pawl_buf buf;
+            pawl_buf_init(&buf, 1u << 20);
+            if (dialled) pawl_buf_append(&buf, "\x80\0", 2); /* the node sends: a dial */
+            append_peer_frame(&buf, arena, dialled ? PAWL_PEER_WELCOME : PAWL_PEER_HELLO, dialled);
+            append_peer_frame(&buf, arena, PAWL_PEER_CREDIT, dialled);
+            append_peer_frame(&buf, arena, type, dialled);
+            append_peer_frame(&buf, arena, PAWL_PEER_HELLO, false); /* may replace the link */
+            pawl_buf_append(&buf, "\x80\0\0\0\0\0", 6);             /* the node sends, 2 s pass */
+            write_seed("peer_stream", dialled ? "dialled" : "accepted", type,
+                       pawl_arena_copy(arena, pawl_buf_view(&buf)));
+            pawl_buf_deinit(&buf);
+        }
+    }
+}
+
 static void write_texts(const char *target, const char *name, const char *const *texts)
 {
     for (int i = 0; texts[i]; i++) write_seed(target, name, i + 1, pawl_bytes_str(texts[i]));
@@ -258,6 +292,7 @@ int main(int argc, char **argv)
     write_codec(&arena);
     write_records(&arena);
     write_app_stream(&arena);
+    write_peer_stream(&arena);
     write_texts("text", "text", small_texts);
     write_texts("http", "call", http_calls);
     write_texts("redis", "answer", redis_answers);

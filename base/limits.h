@@ -93,6 +93,28 @@
 #define PAWL_COALESCE_MS      2u    /* results of a wide fan-out wait this long for others */
 #define PAWL_COALESCE_OPS_MIN 8u    /* pending operations from which that holds */
 
+/* Placement --------------------------------------------------------------------- */
+#define PAWL_HOST_SIZE_MAX              128u       /* name of a sidecar: refused, says so */
+#define PAWL_ADDRESS_SIZE_MAX           256u       /* tcp://host:port: as above */
+#define PAWL_PLACEMENT_MEMBERS_MAX      1024u      /* of a namespace; further ones: refused */
+#define PAWL_PLACEMENT_NAMESPACES_MAX   256u       /* as above */
+#define PAWL_PLACEMENT_CONNECTIONS_MAX  4096u      /* further ones are closed at once */
+#define PAWL_PLACEMENT_ADDRESSES_MAX    16u        /* replicas a sidecar can be told of */
+#define PAWL_PLACEMENT_FRAME_SIZE_MAX   (1u << 20) /* the connection ends */
+#define PAWL_PLACEMENT_OUT_SIZE_MAX     (8u << 20) /* a sidecar that reads this slowly is cut off */
+#define PAWL_PLACEMENT_HEARTBEAT_MS     500u
+#define PAWL_PLACEMENT_SILENCE_MS       2500u /* the connection ends, either side */
+#define PAWL_PLACEMENT_GRACE_MS         500u  /* a lost link may come back: nothing moves */
+#define PAWL_PLACEMENT_PUBLISH_MS       50u   /* between two lists of a namespace */
+#define PAWL_PLACEMENT_SETTLE_MS        2000u /* a new leader listens before its first list */
+#define PAWL_PLACEMENT_SETTLE_QUIET_MS  500u  /* … and until nobody new came for this long */
+#define PAWL_PLACEMENT_SETTLE_MS_MAX    6000u /* … but no longer than this */
+#define PAWL_PLACEMENT_ANSWER_MS        1000u /* a dial or HELLO without answer: the next replica */
+#define PAWL_PLACEMENT_RETRY_MS_MIN     100u
+#define PAWL_PLACEMENT_RETRY_MS_MAX     500u  /* with ANSWER_MS well under SETTLE_MS */
+#define PAWL_PLACEMENT_REFUSED_RETRY_MS 5000u /* after a refusal that only a person can mend */
+#define PAWL_PLACEMENT_LEAVE_MS         2000u /* a stopping sidecar waits so long to be heard */
+
 /* HTTP ------------------------------------------------------------------------- */
 #define PAWL_HTTP_BODY_SIZE_MAX   PAWL_PAYLOAD_SIZE_MAX /* 413 */
 #define PAWL_HTTP_CONNECTIONS_MAX 1024u

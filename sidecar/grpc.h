@@ -13,9 +13,9 @@
  * function given an id that is over does nothing and says PAWL_E_CANCELLED. Ids are never
  * used twice. What was sent before finish is delivered before the status.
  *
- * The callbacks of a method run on the loop's thread, one at a time and never from inside
- * a function of this file that the methods call. Within them everything here may be
- * called, for any call, except pawl_grpc_free.
+ * The callbacks of a service run on the loop's thread, one at a time and never from inside
+ * a function that methods call. Within them everything of the upper half may be called,
+ * for any call; nothing of the lower half.
  */
 #ifndef PAWL_SIDECAR_GRPC_H
 #define PAWL_SIDECAR_GRPC_H

@@ -65,6 +65,7 @@ EXCEPTIONS = {
     "base/codec.c": ("msgpack.h", "the only place that knows the format"),
     "base/hash.c": ("sodium.h", "the hashes are libsodium's"),
     "cli/options.c": ("getopt.h", "reads the arguments it is given"),
+    "sidecar/grpc_session.c": ("nghttp2/nghttp2.h", "HTTP/2 without sockets: bytes in, bytes out"),
     "sdk/coro.c": ("ucontext.h sanitizer/*",
                    "switches stacks, and tells the sanitizers; io/stack.c owns the memory"),
     "sdk/instance.c": ("abort", "after a stack overflow no memory can be trusted"),

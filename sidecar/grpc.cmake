@@ -1,0 +1,3 @@
+# The gRPC server: HTTP/2 and calls without sockets, and the sockets around them.
+add_library(pawl_grpc STATIC grpc.c grpc_call.c grpc_session.c grpc_wire.c)
+target_link_libraries(pawl_grpc PUBLIC pawl_base PRIVATE PkgConfig::NGHTTP2)

@@ -224,7 +224,7 @@ static void hello_decode(struct decoder *in, struct pawl_peer_hello *hello)
     }
     hello->namespace_ = read_app_id(in);
     hello->app = read_app_id(in);
-    hello->host = read_name(in, PAWL_HOST_ID_SIZE_MAX);
+    hello->host = read_name(in, PAWL_HOST_SIZE_MAX);
     hello->token = pawl_read_bytes(&in->reader);
     expect(in, hello->token.size <= PAWL_TOKEN_SIZE_MAX);
 }

@@ -8,7 +8,6 @@
 #define PAWL_NAME_SIZE_MAX          256u        /* workflow, activity, event names: as above */
 #define PAWL_REQUEST_ID_SIZE_MAX    128u        /* idempotency keys: as above */
 #define PAWL_APP_ID_SIZE_MAX        64u         /* as above */
-#define PAWL_HOST_ID_SIZE_MAX       128u        /* name of a sidecar's process: as above */
 #define PAWL_CURSOR_SIZE_MAX        1024u       /* of a list: as above */
 #define PAWL_PAYLOAD_SIZE_MAX       (4u << 20)  /* one input, output, event: PAWL_E_TOO_LARGE */
 #define PAWL_CUSTOM_STATUS_SIZE_MAX (64u << 10) /* PAWL_E_TOO_LARGE */

@@ -5,7 +5,7 @@
 
 Siblings never include each other. From sdk/, the layers above see only the contract
 (CONTRACT below). Pure code is every file that is not under an io/ folder and is not
-main.c, loop.c or loop.h: it includes no header that touches the world, no third-party header
+main.c or of the loop (loop.c, loop.h, loop_*): it includes no header that touches the world, no third-party header
 and no adapter, and it calls no function that reads a clock, makes random numbers,
 talks to anyone, or takes memory past base/mem.h and base/arena.h. Exceptions are
 listed with their reason. Prints each line that breaks a rule.
@@ -81,7 +81,8 @@ def excepted(name, what):
 
 
 def is_pure(name):
-    return "/io/" not in name and name.rsplit("/", 1)[-1] not in ("main.c", "loop.c", "loop.h")
+    return "/io/" not in name and not re.fullmatch(r"main\.c|loop(_\w+)?\.[ch]",
+                                                   name.rsplit("/", 1)[-1])
 
 
 def quoted_problem(name, layer, header):
@@ -96,7 +97,7 @@ def quoted_problem(name, layer, header):
             return None
         return "belongs to apps"
     if is_pure(name) and "/io/" in header:
-        return "is an adapter: only io/ folders, main.c and loop.c name one"
+        return "is an adapter: only io/ folders, main.c and the loop name one"
     if top == layer or top in BELOW[layer]:
         return None
     if header in CONTRACT and layer in ("actors", "sidecar"):

@@ -243,7 +243,7 @@ static void hello_and_welcome_have_their_ranges(void **state)
         assert_name(&frame, &frame.hello.namespace_, PAWL_APP_ID_SIZE_MAX);
         assert_name(&frame, &frame.hello.app, PAWL_APP_ID_SIZE_MAX);
         assert_refused_as(&frame, &frame.hello.app, PAWL_BYTES_LITERAL("a b"));
-        assert_name(&frame, &frame.hello.host, PAWL_HOST_ID_SIZE_MAX);
+        assert_name(&frame, &frame.hello.host, PAWL_HOST_SIZE_MAX);
         assert_size_edge(&frame, &frame.hello.token, PAWL_TOKEN_SIZE_MAX);
         frame.hello.token = PAWL_BYTES_ABSENT;
         assert_passes(&frame);

@@ -1,0 +1,107 @@
+/* Loop, inside: what its files share.
+ *
+ *   loop.c        one turn, one clock, the node, the store, start and stop
+ *   loop_calls.c  management calls, from their asking to their answer
+ *   loop_apps.c   the connections of apps
+ */
+#ifndef PAWL_SIDECAR_LOOP_INTERNAL_H
+#define PAWL_SIDECAR_LOOP_INTERNAL_H
+
+#include "base/io/stream.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "sidecar/app_stream.h"
+#include "sidecar/loop.h"
+
+enum loop_state { LOOP_RUNNING = 1, LOOP_STOPPING, LOOP_ENDING, LOOP_STOPPED, LOOP_CLOSED };
+
+/* A management call, from its asking to its answer.
+ *
+ *   QUEUED -> ASKED -> answered
+ *      |        '----> GONE (its asker has left, the node is not told yet) -> told
+ *      '-> REFUSED instead of ASKED, when there are too many or we are stopping */
+enum call_state { CALL_QUEUED = 1, CALL_REFUSED, CALL_ASKED, CALL_GONE };
+
+struct call {
+    struct pawl_list link; /* on loop->queue, but for ASKED */
+    enum call_state state;
+    uint64_t token;
+    pawl_api_on_answer *on_answer;
+    void *context;
+    struct pawl_request request; /* QUEUED; its texts lie behind this struct */
+};
+
+struct pawl_loop {
+    struct pawl_api api; /* first: fronts have a pointer to it */
+    struct pawl_loop_config config;
+    enum loop_state state;
+
+    uv_async_t hub_async;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_timer_t timer;
+    uint32_t handles_open;
+
+    struct pawl_node *node;
+    struct pawl_effects effects;
+    bool stepping;
+    bool was_ready;
+
+    struct pawl_store *store;
+    bool store_dirty; /* something was submitted since the last flush */
+    bool store_ready;
+    char store_why[256];
+    int64_t give_up_ms; /* the store is away: answer then whom it leaves waiting; 0: no */
+
+    struct pawl_hub *hub;
+    struct pawl_app_stream *app;
+    char app_endpoint[256];
+
+    struct pawl_map calls; /* by token */
+    struct pawl_list queue;
+    uint64_t next_token;
+    struct pawl_arena info_arena; /* of one loop turn */
+
+    int64_t clock_offset_ms; /* Unix time minus the steady clock */
+    int64_t started_ms;
+    int64_t node_wake_ms;
+    int64_t stop_by_ms;
+    int64_t armed_ms; /* what the timer is set to; 0: it is not */
+};
+
+/* loop.c */
+
+/* The one clock. */
+int64_t pawl_loop_now_ms(const struct pawl_loop *loop);
+
+/* The only place that steps the node. Carrying out its effects calls nothing that could
+ * come back here: stores reply later, fronts only queue. */
+void pawl_loop_step(struct pawl_loop *loop, const struct pawl_node_event *event);
+
+/* Why the sidecar is not ready, for a person; NULL: it is. */
+const char *pawl_loop_not_ready(const struct pawl_loop *loop);
+
+/* loop_calls.c */
+extern const struct pawl_api_ops pawl_loop_api_ops;
+void pawl_loop_calls_init(struct pawl_loop *loop);
+void pawl_loop_calls_deinit(struct pawl_loop *loop);
+
+/* Carry out an ANSWER effect. */
+void pawl_loop_calls_answer(struct pawl_loop *loop, uint64_t token,
+                            const struct pawl_answer *answer);
+
+/* Give the node what was asked since the last time. */
+void pawl_loop_calls_run(struct pawl_loop *loop);
+
+/* The store has been away for so long that clients had better hear of it. The engine
+ * goes on with what they asked for, once the store is back. */
+void pawl_loop_calls_give_up(struct pawl_loop *loop);
+
+/* loop_apps.c */
+void pawl_loop_apps_init(struct pawl_loop *loop);
+PAWL_MUST_USE pawl_err pawl_loop_apps_open(struct pawl_loop *loop);
+PAWL_MUST_USE pawl_err pawl_loop_apps_listen(struct pawl_loop *loop, struct pawl_arena *arena,
+                                             const char **ret_message);
+void pawl_loop_apps_on_async(uv_async_t *async);
+
+#endif /* PAWL_SIDECAR_LOOP_INTERNAL_H */

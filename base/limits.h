@@ -67,6 +67,9 @@
 #define PAWL_LOAD_HISTORY_SIZE_MAX  (8u << 20) /* bytes per load; at least one row */
 #define PAWL_QUERY_ITEMS_MAX        1000u
 #define PAWL_OUTDONE_IDS_MAX        256u
+#define PAWL_INSPECT_ROWS_MAX       256u         /* of each kind per page; more takes pages */
+#define PAWL_INSPECT_MESSAGES_MAX   16u          /* as above, of the outbox: they are large */
+#define PAWL_INSPECT_SIZE_MAX       (1u << 20)   /* bytes of history, of inbox per page: as above */
 #define PAWL_STORE_IN_FLIGHT_MAX    4096u        /* more wait in the adapter, in order */
 #define PAWL_STORE_TIMEOUT_MS       5000u        /* then PAWL_E_UNKNOWN and a new connection */
 #define PAWL_STORE_WAITING_MAX      65536u       /* not yet sent; beyond: PAWL_E_UNAVAILABLE */

@@ -103,6 +103,10 @@ void pawl_store_request_copy(struct pawl_arena *arena, const struct pawl_store_r
                                        copy->outdone.ids_count);
         return;
     case PAWL_STORE_QUERY: query_copy(arena, &copy->query); return;
+    case PAWL_STORE_INSPECT:
+        copy_in(arena, &copy->inspect.instance);
+        copy_in(arena, &copy->inspect.cursor);
+        return;
     case PAWL_STORE_OPS_END: return;
     }
 }

@@ -226,6 +226,19 @@ pawl_err pawl_reminder_parse(struct pawl_bytes member, struct pawl_reminder *ret
     return PAWL_OK;
 }
 
+enum pawl_reminder_target pawl_reminder_target(const struct pawl_reminder *reminder,
+                                               const struct pawl_metadata *metadata,
+                                               const struct pawl_pending *pending)
+{
+    if (!metadata) return PAWL_TARGET_NO_INSTANCE;
+    if (!pawl_id_is_equal(metadata->inc, reminder->inc)) return PAWL_TARGET_OTHER_INC;
+    if (pawl_store_status_is_terminal(metadata->status)) return PAWL_TARGET_ENDED;
+    if (reminder->kind == PAWL_REMINDER_WAKE) return PAWL_TARGET_THERE;
+    if (metadata->gen != reminder->gen) return PAWL_TARGET_OTHER_GEN;
+    if (!pending || pending->nonce != reminder->nonce) return PAWL_TARGET_NO_OP;
+    return pending->state == PAWL_PENDING_DELIVERED ? PAWL_TARGET_DELIVERED : PAWL_TARGET_THERE;
+}
+
 int64_t pawl_reminder_lease_ms(enum pawl_reminder_kind kind)
 {
     switch (kind) {

@@ -49,6 +49,12 @@ PAWL_MUST_USE pawl_err pawl_op_parse(struct pawl_bytes text, struct pawl_op *ret
 /* Completed, failed, canceled or terminated. */
 bool pawl_store_status_is_terminal(enum pawl_status status);
 
+/* Where a reminder of an instance leads. `metadata` NULL: there is no such instance;
+ * `pending` NULL: nothing is pending under its operation. Not for OUTBOX. */
+enum pawl_reminder_target pawl_reminder_target(const struct pawl_reminder *reminder,
+                                               const struct pawl_metadata *metadata,
+                                               const struct pawl_pending *pending);
+
 /* How far POLL pushes a reminder of this kind. */
 int64_t pawl_reminder_lease_ms(enum pawl_reminder_kind kind);
 

@@ -235,6 +235,9 @@ void pawl_mem_store_apply(struct pawl_mem *mem, const struct pawl_store_request 
     case PAWL_STORE_PURGE: purge(partition, &request->purge, ret_reply); return;
     case PAWL_STORE_OUTDONE: outdone(mem, partition, &request->outdone); return;
     case PAWL_STORE_QUERY: pawl_mem_query(partition, &request->query, arena, ret_reply); return;
+    case PAWL_STORE_INSPECT:
+        pawl_mem_inspect(partition, &request->inspect, arena, ret_reply);
+        return;
     case PAWL_STORE_OPS_END: break;
     }
     PAWL_UNREACHABLE("every operation is handled");

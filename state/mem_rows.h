@@ -162,6 +162,10 @@ void pawl_mem_poll(struct pawl_mem_partition *partition, const struct pawl_poll 
 void pawl_mem_query(const struct pawl_mem_partition *partition, const struct pawl_query *query,
                     struct pawl_arena *arena, struct pawl_store_reply *reply);
 
+void pawl_mem_inspect(const struct pawl_mem_partition *partition,
+                      const struct pawl_inspect *inspect, struct pawl_arena *arena,
+                      struct pawl_store_reply *reply);
+
 /* Everything of one instance, copied into `arena`. */
 void pawl_mem_snapshot(const struct pawl_mem_instance *instance, const struct pawl_load *load,
                        struct pawl_arena *arena, struct pawl_snapshot *ret_snapshot);

@@ -14,6 +14,7 @@ const char *pawl_store_op_name(int op)
     case PAWL_STORE_PURGE: return "purge";
     case PAWL_STORE_OUTDONE: return "outdone";
     case PAWL_STORE_QUERY: return "query";
+    case PAWL_STORE_INSPECT: return "inspect";
     default: return NULL;
     }
 }

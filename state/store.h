@@ -1,4 +1,4 @@
-/* Store: the port to durable state. Nine operations, each one atomic.
+/* Store: the port to durable state. Ten operations, each one atomic.
  *
  * A backend checks first and writes only after every check has passed, in one
  * indivisible step (Redis: one script; SQLite: one transaction; mem: one call).
@@ -120,6 +120,7 @@ enum pawl_store_op {
     PAWL_STORE_PURGE,
     PAWL_STORE_OUTDONE,
     PAWL_STORE_QUERY,
+    PAWL_STORE_INSPECT,
     PAWL_STORE_OPS_END
 };
 
@@ -342,6 +343,36 @@ struct pawl_query {
     uint32_t scan_max; /* rows looked at */
 };
 
+/* INSPECT: rows as they are stored, for the audit (state/audit.h). Not fenced, changes
+ * nothing, and reads no more than asked for, so that a store in use is not held up. What
+ * cannot be read is part of the answer. One call is one step; from one to the next
+ * anything may change.
+ * Pages: begin with an absent cursor and go on with the reply's until that is absent. A
+ * row that is there all the time comes at least once. The order is the backend's.
+ *   OK | CORRUPT: even this cannot be read (a key of another type) */
+enum pawl_inspect_what {
+    PAWL_INSPECT_PARTITION = 1, /* its owner, its counts, how many rows there are */
+    PAWL_INSPECT_INSTANCES,     /* ids in the index of instances */
+    PAWL_INSPECT_INSTANCE,      /* everything of one but payloads; its history and inbox
+                                   from given indexes on */
+    PAWL_INSPECT_REMINDERS,     /* each with what it refers to */
+    PAWL_INSPECT_OUTBOX,        /* each with its reminder */
+    PAWL_INSPECT_QUARANTINE,    /* reminders moved aside by POLL */
+    PAWL_INSPECT_STRAYS,        /* rows of instances that are not there or not in the index,
+                                   of any partition on the same server */
+    PAWL_INSPECT_END
+};
+
+struct pawl_inspect {
+    enum pawl_inspect_what what;
+    struct pawl_bytes instance; /* INSTANCE */
+    uint32_t history_from;      /* INSTANCE; UINT32_MAX: none */
+    uint32_t inbox_from;        /* INSTANCE; below the head: from there; UINT32_MAX: none */
+    struct pawl_bytes cursor;   /* opaque */
+    uint32_t limit;             /* rows looked at, roughly; INSTANCE: of each kind */
+    uint32_t size_max;          /* INSTANCE: bytes of each kind: stop after reaching it */
+};
+
 struct pawl_store_request {
     uint64_t token; /* comes back with the reply */
     enum pawl_store_op op;
@@ -356,6 +387,7 @@ struct pawl_store_request {
         struct pawl_purge purge;
         struct pawl_outdone outdone;
         struct pawl_query query;
+        struct pawl_inspect inspect;
     };
 };
 
@@ -383,6 +415,96 @@ struct pawl_query_row {
     struct pawl_bytes instance;
     struct pawl_metadata metadata;
     struct pawl_bytes custom_status;
+};
+
+/* Stored rows, as INSPECT gives them. */
+
+struct pawl_stored_partition {
+    struct pawl_bytes unreadable; /* what cannot be read; absent: all can */
+    uint64_t epoch;               /* 0: nobody ever owned it */
+    struct pawl_bytes owner;
+    uint64_t table_version;
+    int64_t since_ms;
+    int64_t counts[PAWL_STATUS_COUNT]; /* the counters; negative ones are damage */
+    bool has_tally;                    /* false: too many instances to count in one step */
+    int64_t tally[PAWL_STATUS_COUNT];  /* counted */
+    uint64_t instances;
+    uint64_t reminders;
+    uint64_t messages;
+    uint64_t quarantined;
+    int64_t first_due_ms; /* of its reminders; 0: none */
+};
+
+struct pawl_stored_pending {
+    struct pawl_pending row; /* event absent */
+    bool is_unreadable;
+    struct pawl_bytes name; /* of the row, as it is stored: "a:3" */
+    bool has_reminder;      /* of its own kind, operation and nonce */
+};
+
+struct pawl_stored_inbox {
+    struct pawl_inbox_row row;
+    bool is_missing;
+    bool is_unreadable;
+};
+
+struct pawl_stored_instance {
+    bool is_indexed; /* in the index that queries go through */
+    int64_t indexed_ms;
+    bool is_there;                /* its metadata is; else nothing of the rest */
+    struct pawl_bytes unreadable; /* what of the metadata; then nothing of the rest */
+    struct pawl_metadata metadata;
+    struct pawl_bytes custom_status;
+    bool has_wake;
+    int64_t wake_ms;
+    uint32_t seen_count;
+    uint32_t pending_count;
+    struct pawl_stored_pending *pending; /* in order of name */
+    uint32_t history_from;
+    uint32_t history_count;
+    struct pawl_bytes *history; /* absent: the row is missing */
+    uint32_t inbox_from;
+    uint32_t inbox_count;
+    struct pawl_stored_inbox *inbox;
+    uint32_t strays; /* history and inbox rows next to those that the metadata tells of */
+};
+
+/* Where a reminder leads; the first that holds. */
+enum pawl_reminder_target {
+    PAWL_TARGET_THERE = 1,
+    PAWL_TARGET_NO_INSTANCE,
+    PAWL_TARGET_OTHER_INC,
+    PAWL_TARGET_ENDED,     /* the instance has */
+    PAWL_TARGET_OTHER_GEN, /* not WAKE */
+    PAWL_TARGET_NO_OP,     /* nothing pending with that operation and nonce */
+    PAWL_TARGET_DELIVERED, /* the operation has its result already */
+    PAWL_TARGET_NO_MESSAGE,
+};
+
+struct pawl_stored_reminder {
+    struct pawl_bytes member;
+    bool is_unreadable; /* nothing below but due_ms has a meaning; 0 there when it is none */
+    struct pawl_reminder row;
+    enum pawl_reminder_target target;
+};
+
+struct pawl_stored_message {
+    struct pawl_message_row row;
+    bool is_unreadable; /* its id */
+    bool has_reminder;
+    int64_t due_ms;
+};
+
+struct pawl_inspected {
+    enum pawl_inspect_what what;
+    struct pawl_bytes cursor; /* absent: that was the last page */
+    struct pawl_stored_partition partition;
+    struct pawl_stored_instance instance;
+    uint32_t count;                         /* of the list that was asked for */
+    struct pawl_bytes *names;               /* INSTANCES: ids; STRAYS: rows, for a person */
+    struct pawl_stored_reminder *reminders; /* QUARANTINE, too */
+    struct pawl_stored_message *messages;
+    struct pawl_bytes server; /* STRAYS: which one was looked through; may be absent */
 };
 
 struct pawl_store_reply {
@@ -424,6 +546,7 @@ struct pawl_store_reply {
             int64_t scanned_created_ms;
             struct pawl_bytes scanned_instance;
         } query;
+        const struct pawl_inspected *inspect; /* OK; else NULL */
     };
 };
 
@@ -432,6 +555,7 @@ typedef void pawl_store_on_reply(void *context, const struct pawl_store_reply *r
 /* A backend behind the port. */
 struct pawl_store {
     const struct pawl_store_ops *ops;
+    uint32_t partitions; /* of the stored state; set when the store is ready */
 };
 
 struct pawl_store_ops {

@@ -13,6 +13,9 @@ struct pawl_store_config {
     const char *app;         /* valid app id */
     const char *namespace_;  /* valid namespace */
     uint32_t partitions;     /* wanted; an existing state with another number is an error */
+    bool read_only;          /* to look at what is there: nothing is created, `partitions` 0
+                                takes any number, see pawl_store.partitions; only INSPECT,
+                                LOAD and QUERY may be asked */
     const char *synchronous; /* SQLite: "full" (default when NULL), "normal", "off" */
     pawl_store_on_reply *on_reply;
     /* The store became reachable (again) or went away; may be NULL. `why` is for the

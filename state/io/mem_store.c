@@ -120,6 +120,7 @@ pawl_err pawl_store_mem_open(const struct pawl_store_config *config, struct pawl
     struct mem_store *self = PAWL_NEW(struct mem_store);
     self->store.ops = &mem_ops;
     self->config = *config;
+    self->store.partitions = config->partitions;
     pawl_list_init(&self->jobs);
     if (uv_async_init(config->loop, &self->wakeup, on_wakeup) != 0) {
         pawl_mem_free(self);

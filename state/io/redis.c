@@ -407,6 +407,7 @@ static void on_hello_value(struct redis_store *store, const struct pawl_redis_va
         return;
     }
     store->state = REDIS_READY;
+    store->partitions = store->store.partitions = store->hello.partitions;
     store->failures = 0;
     char text[sizeof store->why];
     (void)snprintf(text, sizeof text, "connected to Redis at %s%s", store->url.text,
@@ -678,7 +679,8 @@ pawl_err pawl_redis_store_open(const struct pawl_store_config *config,
     store->hello = (struct pawl_redis_hello){ .url = &store->url,
                                               .namespace_ = store->namespace_,
                                               .app = store->app,
-                                              .partitions = config->partitions };
+                                              .partitions = config->partitions,
+                                              .read_only = config->read_only };
     pawl_list_init(&store->waiting);
     pawl_list_init(&store->in_flight);
     pawl_list_init(&store->again);

@@ -2,7 +2,7 @@
 set(redis_io ${CMAKE_CURRENT_LIST_DIR})
 set(redis_lua ${CMAKE_CURRENT_BINARY_DIR}/redis_lua)
 set(redis_lua_arrays)
-foreach(script schema acquire create load commit deliver poll purge outdone query)
+foreach(script schema acquire create load commit deliver poll purge outdone query inspect)
   add_custom_command(
     OUTPUT ${redis_lua}/${script}.inc
     COMMAND ${CMAKE_COMMAND} -DIN=${redis_io}/lua/${script}.lua -DOUT=${redis_lua}/${script}.inc

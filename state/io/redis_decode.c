@@ -243,7 +243,7 @@ static void poll_decode(struct source *source, const struct pawl_redis_value *va
     struct pawl_poll_item *items = PAWL_ARENA_ARRAY(source->arena, struct pawl_poll_item, count);
     for (uint32_t i = 0; i < count; i++) {
         if (pawl_reminder_parse(text_at(source, rows, 3 * i), &items[i].reminder))
-            source->bad = true;
+            source->bad = true; /* the script let it through */
         items[i].reminder.due_ms = time_at(source, rows, 3 * i + 1);
         items[i].body = text_at(source, rows, 3 * i + 2);
     }
@@ -281,6 +281,210 @@ static void query_decode(struct source *source, const struct pawl_redis_value *v
     reply->query.scanned_instance = text_at(source, value, 4);
 }
 
+/* Rows as they are ------------------------------------------------------------- */
+
+/* Decimal text that may be negative; false: it is none. */
+static bool number_parse(struct pawl_bytes text, int64_t *ret_value)
+{
+    struct source own = { .bad = false };
+    bool negative = text.size > 1 && text.data[0] == '-';
+    if (negative) text = pawl_bytes_make(text.data + 1, text.size - 1);
+    uint64_t value = decimal_parse(&own, text);
+    if (own.bad || value > INT64_MAX) return false;
+    *ret_value = negative ? -(int64_t)value : (int64_t)value;
+    return true;
+}
+
+/* Status and number in turns, into an array by status; false: not all are such. */
+static bool counts_decode(struct source *source, const struct pawl_redis_value *list,
+                          int64_t counts[PAWL_STATUS_COUNT])
+{
+    bool whole = true;
+    for (uint32_t i = 0; i + 1 < list->count; i += 2) {
+        int64_t status = -1, count = 0;
+        const struct pawl_redis_value *value = item_at(source, list, i + 1);
+        bool is_status = number_parse(text_at(source, list, i), &status) && status >= 0
+                         && status < PAWL_STATUS_COUNT;
+        bool is_count = value->kind == PAWL_REDIS_INTEGER
+                        || (value->kind == PAWL_REDIS_STRING && number_parse(value->text, &count));
+        if (value->kind == PAWL_REDIS_INTEGER) count = value->integer;
+        if (is_status && is_count)
+            counts[status] = count;
+        else
+            whole = false;
+    }
+    return whole;
+}
+
+static void stored_partition_decode(struct source *source, const struct pawl_redis_value *value,
+                                    struct pawl_stored_partition *stored)
+{
+    struct source owner = { .arena = source->arena };
+    const struct pawl_redis_value *fields = list_at(source, value, 2);
+    stored->epoch = uint_at(&owner, fields, 0, UINT64_MAX);
+    stored->owner = text_at(&owner, fields, 1);
+    stored->table_version = uint_at(&owner, fields, 2, UINT64_MAX);
+    stored->since_ms = time_at(&owner, fields, 3);
+    if (owner.bad) stored->unreadable = PAWL_BYTES_LITERAL("who owns it (key owner)");
+    if (!counts_decode(source, list_at(source, value, 3), stored->counts))
+        stored->unreadable = PAWL_BYTES_LITERAL("its counters (key counts)");
+    stored->has_tally = item_at(source, value, 4)->kind == PAWL_REDIS_ARRAY;
+    if (stored->has_tally) /* a status that is none shows at its instance */
+        (void)counts_decode(source, list_at(source, value, 4), stored->tally);
+    stored->instances = uint_at(source, value, 5, UINT64_MAX);
+    stored->reminders = uint_at(source, value, 6, UINT64_MAX);
+    stored->messages = uint_at(source, value, 7, UINT64_MAX);
+    stored->quarantined = uint_at(source, value, 8, UINT64_MAX);
+    stored->first_due_ms = time_at(source, value, 9);
+}
+
+static int stored_pending_compare(const void *a, const void *b)
+{
+    const struct pawl_stored_pending *x = a;
+    const struct pawl_stored_pending *y = b;
+    if (x->is_unreadable != y->is_unreadable) return x->is_unreadable ? 1 : -1;
+    if (x->is_unreadable) return pawl_bytes_compare(x->name, y->name);
+    return pending_compare(&x->row, &y->row);
+}
+
+static void stored_pending_decode(struct source *source, const struct pawl_redis_value *rows,
+                                  const struct pawl_redis_value *remembered,
+                                  struct pawl_stored_instance *stored)
+{
+    uint32_t count = rows->count / 2;
+    stored->pending = PAWL_ARENA_ARRAY(source->arena, struct pawl_stored_pending, count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct source own = { .arena = source->arena };
+        struct pawl_stored_pending *pending = &stored->pending[i];
+        pending->name = text_at(source, rows, 2 * i);
+        if (pawl_op_parse(pending->name, &pending->row.op)) own.bad = true;
+        pending_value_parse(&own, text_at(source, rows, 2 * i + 1), &pending->row);
+        pending->is_unreadable = own.bad;
+        pending->has_reminder = uint32_at(source, remembered, i) != 0;
+    }
+    if (count > 1) qsort(stored->pending, count, sizeof *stored->pending, stored_pending_compare);
+    stored->pending_count = count;
+}
+
+static void stored_inbox_decode(struct source *source, const struct pawl_redis_value *rows,
+                                struct pawl_stored_instance *stored)
+{
+    stored->inbox = PAWL_ARENA_ARRAY(source->arena, struct pawl_stored_inbox, rows->count);
+    stored->inbox_count = rows->count;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        struct pawl_stored_inbox *inbox = &stored->inbox[i];
+        struct pawl_bytes text = text_at(source, rows, i);
+        size_t id_size = sizeof inbox->row.delivery.bytes;
+        inbox->row.index = stored->inbox_from + i;
+        inbox->is_missing = pawl_bytes_is_absent(text);
+        inbox->is_unreadable = !inbox->is_missing && text.size < id_size;
+        if (text.size < id_size) continue;
+        memcpy(inbox->row.delivery.bytes, text.data, id_size);
+        inbox->row.body = pawl_bytes_make(text.data + id_size, text.size - id_size);
+    }
+}
+
+/* Absent ones are missing rows. */
+static void stored_history_decode(struct source *source, const struct pawl_redis_value *rows,
+                                  struct pawl_stored_instance *stored)
+{
+    stored->history = PAWL_ARENA_ARRAY(source->arena, struct pawl_bytes, rows->count);
+    stored->history_count = rows->count;
+    for (uint32_t i = 0; i < rows->count; i++) stored->history[i] = text_at(source, rows, i);
+}
+
+static void stored_instance_decode(struct source *source, const struct pawl_redis_value *value,
+                                   struct pawl_stored_instance *stored)
+{
+    stored->is_indexed = item_at(source, value, 2)->kind != PAWL_REDIS_NIL;
+    if (!number_parse(text_at(source, value, 2), &stored->indexed_ms)) stored->indexed_ms = 0;
+    stored->is_there = value->count > 3;
+    if (!stored->is_there) return;
+    struct source own = { .arena = source->arena };
+    stored->metadata = metadata_decode(&own, list_at(source, value, 3));
+    if (own.bad || value->count == 4 || stored->metadata.inbox_head > stored->metadata.inbox_tail) {
+        stored->unreadable = PAWL_BYTES_LITERAL("key metadata: a field is missing or no number");
+        return;
+    }
+    stored->custom_status = text_at(source, value, 4);
+    stored->has_wake = item_at(source, value, 5)->kind != PAWL_REDIS_NIL;
+    if (!number_parse(text_at(source, value, 5), &stored->wake_ms)) stored->wake_ms = 0;
+    stored->seen_count = uint32_at(source, value, 6);
+    stored_pending_decode(source, list_at(source, value, 7), list_at(source, value, 8), stored);
+    stored->history_from = uint32_at(source, value, 9);
+    stored_history_decode(source, list_at(source, value, 10), stored);
+    stored->inbox_from = uint32_at(source, value, 11);
+    stored_inbox_decode(source, list_at(source, value, 12), stored);
+    stored->strays = uint32_at(source, value, 13);
+}
+
+static void stored_reminders_decode(struct source *source, const struct pawl_redis_value *rows,
+                                    struct pawl_inspected *inspected)
+{
+    uint32_t count = rows->count / 3;
+    inspected->reminders = PAWL_ARENA_ARRAY(source->arena, struct pawl_stored_reminder, count);
+    inspected->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct pawl_stored_reminder *stored = &inspected->reminders[i];
+        stored->member = text_at(source, rows, 3 * i);
+        uint64_t target = uint_at(source, rows, 3 * i + 2, PAWL_TARGET_NO_MESSAGE);
+        stored->target = (enum pawl_reminder_target)target;
+        int64_t due_ms = 0;
+        bool has_due = number_parse(text_at(source, rows, 3 * i + 1), &due_ms);
+        stored->is_unreadable =
+            !has_due || target == 0 || pawl_reminder_parse(stored->member, &stored->row);
+        stored->row.due_ms = due_ms;
+    }
+}
+
+static void stored_messages_decode(struct source *source, const struct pawl_redis_value *rows,
+                                   struct pawl_inspected *inspected)
+{
+    uint32_t count = rows->count / 3;
+    inspected->messages = PAWL_ARENA_ARRAY(source->arena, struct pawl_stored_message, count);
+    inspected->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct pawl_stored_message *stored = &inspected->messages[i];
+        stored->is_unreadable = !pawl_id_parse(text_at(source, rows, 3 * i), &stored->row.id);
+        stored->row.body = text_at(source, rows, 3 * i + 1);
+        stored->has_reminder = item_at(source, rows, 3 * i + 2)->kind != PAWL_REDIS_NIL;
+        if (!number_parse(text_at(source, rows, 3 * i + 2), &stored->due_ms)) stored->due_ms = 0;
+    }
+}
+
+/* The answer says what was asked for: the decoder sees no requests. */
+static void inspect_decode(struct source *source, const struct pawl_redis_value *value,
+                           struct pawl_store_reply *reply)
+{
+    struct pawl_inspected *inspected = PAWL_ARENA_NEW(source->arena, struct pawl_inspected);
+    reply->inspect = inspected;
+    uint64_t what = uint_at(source, value, 1, PAWL_INSPECT_END - 1);
+    inspected->what = (enum pawl_inspect_what)what;
+    switch (inspected->what) {
+    case PAWL_INSPECT_PARTITION:
+        stored_partition_decode(source, value, &inspected->partition);
+        return;
+    case PAWL_INSPECT_INSTANCE: stored_instance_decode(source, value, &inspected->instance); return;
+    case PAWL_INSPECT_INSTANCES:
+    case PAWL_INSPECT_STRAYS:
+        inspected->cursor = text_at(source, value, 2);
+        inspected->count = texts_decode(source, list_at(source, value, 3), &inspected->names);
+        if (inspected->what == PAWL_INSPECT_STRAYS) inspected->server = text_at(source, value, 4);
+        return;
+    case PAWL_INSPECT_REMINDERS:
+    case PAWL_INSPECT_QUARANTINE:
+        inspected->cursor = text_at(source, value, 2);
+        stored_reminders_decode(source, list_at(source, value, 3), inspected);
+        return;
+    case PAWL_INSPECT_OUTBOX:
+        inspected->cursor = text_at(source, value, 2);
+        stored_messages_decode(source, list_at(source, value, 3), inspected);
+        return;
+    case PAWL_INSPECT_END: break;
+    }
+    source->bad = true;
+}
+
 static void parts_decode(struct source *source, const struct pawl_redis_value *value,
                          struct pawl_store_reply *reply)
 {
@@ -308,6 +512,9 @@ static void parts_decode(struct source *source, const struct pawl_redis_value *v
         return;
     case PAWL_STORE_QUERY:
         if (reply->err == PAWL_OK) query_decode(source, value, reply);
+        return;
+    case PAWL_STORE_INSPECT:
+        if (reply->err == PAWL_OK) inspect_decode(source, value, reply);
         return;
     case PAWL_STORE_PURGE:
     case PAWL_STORE_OUTDONE:

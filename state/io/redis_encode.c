@@ -414,6 +414,20 @@ static void query_encode(struct pawl_buf *buf, const struct pawl_query *query)
     pawl_write_uint(buf, query->scan_max);
 }
 
+/* A cursor is Redis' own. */
+static void inspect_encode(struct pawl_buf *buf, const struct pawl_inspect *inspect)
+{
+    pawl_write_array(buf, 7);
+    pawl_write_uint(buf, (uint64_t)inspect->what);
+    pawl_write_bytes(buf, inspect->instance);
+    pawl_write_uint(buf, inspect->history_from);
+    pawl_write_uint(buf, inspect->inbox_from);
+    pawl_write_bytes(buf, pawl_bytes_is_absent(inspect->cursor) ? PAWL_BYTES_LITERAL("0")
+                                                                : inspect->cursor);
+    pawl_write_uint(buf, inspect->limit);
+    pawl_write_uint(buf, inspect->size_max);
+}
+
 void pawl_redis_encode(struct pawl_buf *buf, struct pawl_arena *arena,
                        const struct pawl_store_request *request)
 {
@@ -427,6 +441,7 @@ void pawl_redis_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     case PAWL_STORE_PURGE: purge_encode(buf, &request->purge); return;
     case PAWL_STORE_OUTDONE: outdone_encode(buf, &request->outdone); return;
     case PAWL_STORE_QUERY: query_encode(buf, &request->query); return;
+    case PAWL_STORE_INSPECT: inspect_encode(buf, &request->inspect); return;
     case PAWL_STORE_OPS_END: break;
     }
     PAWL_UNREACHABLE("a request has an operation");

@@ -105,6 +105,17 @@ static void hello_schema(struct pawl_redis_hello *hello, struct pawl_buf *out)
     hello_expect(hello, PAWL_REDIS_HELLO_SCHEMA, 0);
 }
 
+static void hello_schema_read(struct pawl_redis_hello *hello, struct pawl_buf *out)
+{
+    char schema_key[160];
+    (void)snprintf(schema_key, sizeof schema_key, "{%s||%s}||schema", hello->namespace_,
+                   hello->app);
+    struct pawl_bytes words[] = { PAWL_BYTES_LITERAL("HMGET"), pawl_bytes_str(schema_key),
+                                  PAWL_BYTES_LITERAL("version"), PAWL_BYTES_LITERAL("partitions") };
+    pawl_redis_command(out, 4, words);
+    hello_expect(hello, PAWL_REDIS_HELLO_SCHEMA, 0);
+}
+
 static void hello_continue(struct pawl_redis_hello *hello, struct pawl_buf *out)
 {
     hello->second_half = true;
@@ -116,7 +127,10 @@ static void hello_continue(struct pawl_redis_hello *hello, struct pawl_buf *out)
         pawl_redis_command(out, 3, words);
         hello_expect(hello, PAWL_REDIS_HELLO_SCRIPT, op);
     }
-    hello_schema(hello, out);
+    if (hello->read_only)
+        hello_schema_read(hello, out);
+    else
+        hello_schema(hello, out);
 }
 
 /* Replies ---------------------------------------------------------------------- */
@@ -136,10 +150,26 @@ static bool memory_may_evict(const struct pawl_redis_value *value)
            && memmem(value->text.data, value->text.size, policy, sizeof policy - 1) != NULL;
 }
 
+/* 0 for what is no number of partitions. */
+static uint32_t partitions_parse(struct pawl_bytes text)
+{
+    uint32_t number = 0;
+    for (size_t i = 0; i < text.size && number <= PAWL_PARTITIONS_MAX; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') return 0;
+        number = number * 10 + (uint32_t)(text.data[i] - '0');
+    }
+    return number <= PAWL_PARTITIONS_MAX ? number : 0;
+}
+
 /* Schema fields are decimal text; what differs is shown as it is. */
 static pawl_err hello_check_schema(struct pawl_redis_hello *hello,
                                    const struct pawl_redis_value *value)
 {
+    if (hello->read_only && value->kind == PAWL_REDIS_ARRAY && value->count == 2
+        && value->items[0].kind == PAWL_REDIS_NIL)
+        return hello_refuse(hello, PAWL_E_VERSION,
+                            "nothing is stored of app \"%s\" in namespace \"%s\"", hello->app,
+                            hello->namespace_);
     if (value->kind != PAWL_REDIS_ARRAY || value->count != 2
         || value->items[0].kind != PAWL_REDIS_STRING || value->items[1].kind != PAWL_REDIS_STRING)
         return hello_refuse(hello, PAWL_E_VERSION, "key {%s||%s}||schema cannot be read",
@@ -152,6 +182,7 @@ static pawl_err hello_check_schema(struct pawl_redis_hello *hello,
         return hello_refuse(hello, PAWL_E_VERSION,
                             "key {%s||%s}||schema has version %.*s, this program needs version %s",
                             hello->namespace_, hello->app, PAWL_BYTES_FMT(version), expected);
+    if (hello->partitions == 0) hello->partitions = partitions_parse(partitions);
     (void)snprintf(expected, sizeof expected, "%u", (unsigned)hello->partitions);
     if (!pawl_bytes_is_str(partitions, expected))
         return hello_refuse(hello, PAWL_E_VERSION,

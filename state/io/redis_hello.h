@@ -28,7 +28,8 @@ struct pawl_redis_hello {
     const struct pawl_redis_url *url;
     const char *namespace_;
     const char *app;
-    uint32_t partitions;
+    uint32_t partitions; /* 0: any; then the stored number */
+    bool read_only;      /* the schema is looked at, not made */
     /* Results. */
     char sha[PAWL_STORE_OPS_END][41];
     char why[512];  /* after an error */

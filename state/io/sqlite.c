@@ -144,6 +144,7 @@ static struct pawl_bytes instance_of(const struct pawl_store_request *request)
     case PAWL_STORE_COMMIT: return request->commit.instance;
     case PAWL_STORE_DELIVER: return request->deliver.instance;
     case PAWL_STORE_PURGE: return request->purge.instance;
+    case PAWL_STORE_INSPECT: return request->inspect.instance;
     default: return PAWL_BYTES_ABSENT;
     }
 }
@@ -184,7 +185,7 @@ static void job_run(struct pawl_sqlite_db *db, struct job *job)
         [PAWL_STORE_LOAD] = pawl_sqlite_load,       [PAWL_STORE_COMMIT] = pawl_sqlite_commit,
         [PAWL_STORE_DELIVER] = pawl_sqlite_deliver, [PAWL_STORE_POLL] = pawl_sqlite_poll,
         [PAWL_STORE_PURGE] = pawl_sqlite_purge,     [PAWL_STORE_OUTDONE] = pawl_sqlite_outdone,
-        [PAWL_STORE_QUERY] = pawl_sqlite_query,
+        [PAWL_STORE_QUERY] = pawl_sqlite_query,     [PAWL_STORE_INSPECT] = pawl_sqlite_inspect,
     };
     job->reply = (struct pawl_store_reply){ .token = job->request.token,
                                             .op = job->request.op,
@@ -491,8 +492,8 @@ pawl_err pawl_store_sqlite_open(const struct pawl_store_config *config,
         return refuse(ret_message, PAWL_E_INVALID,
                       "SQLite's synchronous must be \"full\", \"normal\" or \"off\"");
 
-    const struct pawl_sqlite_identity identity = { config->app, config->namespace_,
-                                                   config->partitions };
+    struct pawl_sqlite_identity identity = { config->app, config->namespace_, config->partitions,
+                                             config->read_only };
     struct sqlite_store *self = store_new(config);
     pawl_err err =
         pawl_sqlite_db_open(&self->db, config->url + sizeof scheme - 1, synchronous, &identity);
@@ -503,6 +504,7 @@ pawl_err pawl_store_sqlite_open(const struct pawl_store_config *config,
     }
     err = start(self, ret_message);
     if (err) return err;
+    self->store.partitions = identity.partitions;
     *ret_store = &self->store;
     *ret_message = "";
     return PAWL_OK;

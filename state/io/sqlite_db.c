@@ -12,7 +12,15 @@ void pawl_sqlite_fail(struct pawl_sqlite_db *db, int code, const char *what)
 {
     if (db->failed != SQLITE_OK) return;
     db->failed = code;
+    db->is_value = code == SQLITE_CORRUPT;
     snprintf(db->message, sizeof db->message, "%s", what);
+}
+
+struct pawl_bytes pawl_sqlite_forgive(struct pawl_sqlite_db *db, struct pawl_arena *arena)
+{
+    if (db->failed != SQLITE_CORRUPT || !db->is_value) return PAWL_BYTES_ABSENT;
+    db->failed = SQLITE_OK;
+    return pawl_arena_printf(arena, "%s", db->message);
 }
 
 /* SQLite's own words for the error that just happened. */
@@ -21,6 +29,7 @@ static void fail_with_text(struct pawl_sqlite_db *db, int code)
     if (db->failed != SQLITE_OK) return;
     db->failed = sqlite3_extended_errcode(db->connection);
     if (db->failed == SQLITE_OK) db->failed = code;
+    db->is_value = false;
     snprintf(db->message, sizeof db->message, "SQLite: %s", sqlite3_errmsg(db->connection));
 }
 
@@ -169,6 +178,14 @@ struct pawl_sqlite_instance pawl_sqlite_instance_read(struct pawl_sqlite_db *db,
     if (metadata->inbox_head > metadata->inbox_tail)
         pawl_sqlite_fail(db, SQLITE_CORRUPT, "table instance: inbox_head is behind inbox_tail");
     return row;
+}
+
+bool pawl_sqlite_reminder_read(sqlite3_stmt *stmt, struct pawl_bytes member,
+                               struct pawl_reminder *ret_reminder)
+{
+    return sqlite3_column_type(stmt, 0) == SQLITE_INTEGER
+           && sqlite3_column_type(stmt, 1) == SQLITE_BLOB
+           && pawl_reminder_parse(member, ret_reminder) == PAWL_OK;
 }
 
 struct pawl_sqlite_instance pawl_sqlite_instance_get(struct pawl_sqlite_db *db, uint32_t partition,

@@ -20,80 +20,110 @@
     "created_ms, start_at_ms, started_ms, updated_ms, completed_ms, name, version, request_id, " \
     "parent, parent_key, custom_status, id"
 
-#define PAWL_SQLITE_STATEMENTS(X)                                                                 \
-    X(BEGIN, "BEGIN IMMEDIATE")                                                                   \
-    X(COMMIT, "COMMIT")                                                                           \
-    X(ROLLBACK, "ROLLBACK")                                                                       \
-    X(PROBE, "UPDATE meta SET version = version")                                                 \
-    X(OWNER_GET, "SELECT epoch, nonce, table_version FROM owner WHERE p = ?1")                    \
-    X(OWNER_PUT, "INSERT INTO owner (p, epoch, nonce, owner, table_version, since_ms) "           \
-                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (p) DO UPDATE SET "                 \
-                 "epoch = ?2, nonce = ?3, owner = ?4, table_version = ?5, since_ms = ?6")         \
-    X(COUNTS_GET, "SELECT status, count FROM counts WHERE p = ?1")                                \
-    X(COUNTS_ADD, "INSERT INTO counts (p, status, count) VALUES (?1, ?2, ?3) "                    \
-                  "ON CONFLICT (p, status) DO UPDATE SET count = count + ?3")                     \
-    X(INSTANCE_GET, "SELECT " INSTANCE_COLUMNS " FROM instance WHERE p = ?1 AND id = ?2")         \
-    X(INSTANCE_ADD,                                                                               \
-      "INSERT INTO instance (p, id, inc, gen, last, turn, history_count, history_size, "          \
-      "inbox_head, inbox_tail, status, created_ms, start_at_ms, started_ms, updated_ms, "         \
-      "completed_ms, name, version, request_id, parent, parent_key) VALUES (?1, ?2, ?3, ?4, ?5, " \
-      "0, 0, 0, 0, 1, ?6, ?7, ?8, 0, ?7, 0, ?9, ?10, ?11, ?12, ?13)")                             \
-    X(INSTANCE_TURN,                                                                              \
-      "UPDATE instance SET gen = ?2, last = ?3, turn = ?4, history_count = ?5, "                  \
-      "history_size = ?6, inbox_head = ?7, inbox_tail = ?8, status = ?9, started_ms = ?10, "      \
-      "updated_ms = ?11, completed_ms = ?12 WHERE n = ?1")                                        \
-    X(INSTANCE_NAME, "UPDATE instance SET name = ?2, version = ?3 WHERE n = ?1")                  \
-    X(INSTANCE_CUSTOM, "UPDATE instance SET custom_status = ?2 WHERE n = ?1")                     \
-    X(INSTANCE_PARENT, "UPDATE instance SET parent = ?2 WHERE n = ?1")                            \
-    X(INSTANCE_TAIL, "UPDATE instance SET inbox_tail = ?2 WHERE n = ?1")                          \
-    X(INSTANCE_REMOVE, "DELETE FROM instance WHERE n = ?1")                                       \
-    X(PAYLOAD_GET, "SELECT kind, body FROM payload WHERE n = ?1")                                 \
-    X(PAYLOAD_PUT, "INSERT OR REPLACE INTO payload (n, kind, body) VALUES (?1, ?2, ?3)")          \
-    X(PAYLOAD_REMOVE, "DELETE FROM payload WHERE n = ?1 AND kind = ?2")                           \
-    X(PAYLOAD_CLEAR, "DELETE FROM payload WHERE n = ?1")                                          \
-    X(HISTORY_GET, "SELECT i, event FROM history WHERE n = ?1 AND i >= ?2 ORDER BY i LIMIT ?3")   \
-    X(HISTORY_ADD, "INSERT INTO history (n, i, event) VALUES (?1, ?2, ?3)")                       \
-    X(HISTORY_CLEAR, "DELETE FROM history WHERE n = ?1")                                          \
-    X(INBOX_GET,                                                                                  \
-      "SELECT i, delivery, body FROM inbox WHERE n = ?1 AND i >= ?2 AND i < ?3 ORDER BY i")       \
-    X(INBOX_DELIVERY, "SELECT delivery FROM inbox WHERE n = ?1 AND i = ?2")                       \
-    X(INBOX_ADD, "INSERT INTO inbox (n, i, delivery, body) VALUES (?1, ?2, ?3, ?4)")              \
-    X(INBOX_MOVE, "UPDATE inbox SET i = i + ?2 WHERE n = ?1 AND i < ?3")                          \
-    X(INBOX_CONSUME, "DELETE FROM inbox WHERE n = ?1 AND i < ?2")                                 \
-    X(PENDING_ALL,                                                                                \
-      "SELECT kind, op, nonce, state, pending.i, event FROM pending LEFT JOIN history "           \
-      "ON history.n = pending.n AND history.i = pending.i WHERE pending.n = ?1 "                  \
-      "ORDER BY kind, op")                                                                        \
-    X(PENDING_GET, "SELECT nonce, state FROM pending WHERE n = ?1 AND kind = ?2 AND op = ?3")     \
-    X(PENDING_PUT, "INSERT OR REPLACE INTO pending (n, kind, op, nonce, state, i) "               \
-                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                             \
-    X(PENDING_DELIVERED, "UPDATE pending SET state = 2 WHERE n = ?1 AND kind = ?2 AND op = ?3")   \
-    X(PENDING_REMOVE, "DELETE FROM pending WHERE n = ?1 AND kind = ?2 AND op = ?3")               \
-    X(PENDING_CLEAR, "DELETE FROM pending WHERE n = ?1")                                          \
-    X(SEEN_GET, "SELECT ms FROM seen WHERE n = ?1 AND request_id = ?2")                           \
-    X(SEEN_COUNT, "SELECT count(*) FROM (SELECT 1 FROM seen WHERE n = ?1 AND ms >= ?2 LIMIT ?3)") \
-    X(SEEN_PUT, "INSERT INTO seen (n, request_id, ms) VALUES (?1, ?2, ?3)")                       \
-    X(SEEN_DROP, "DELETE FROM seen WHERE n = ?1 AND ms < ?2")                                     \
-    X(SEEN_CLEAR, "DELETE FROM seen WHERE n = ?1")                                                \
-    X(REMINDER_DUE, "SELECT due_ms, member FROM reminder WHERE p = ?1 AND due_ms <= ?2 "          \
-                    "ORDER BY due_ms, member LIMIT ?3 OFFSET ?4")                                 \
-    X(REMINDER_FIRST, "SELECT due_ms FROM reminder WHERE p = ?1 ORDER BY due_ms LIMIT 1")         \
-    X(REMINDER_PUT, "INSERT INTO reminder (p, member, due_ms) VALUES (?1, ?2, ?3) "               \
-                    "ON CONFLICT (p, member) DO UPDATE SET due_ms = ?3")                          \
-    X(REMINDER_ENSURE, "INSERT INTO reminder (p, member, due_ms) VALUES (?1, ?2, ?3) "            \
-                       "ON CONFLICT (p, member) DO NOTHING")                                      \
-    X(REMINDER_EARLIER, "INSERT INTO reminder (p, member, due_ms) VALUES (?1, ?2, ?3) "           \
-                        "ON CONFLICT (p, member) DO UPDATE SET due_ms = ?3 WHERE due_ms > ?3")    \
-    X(REMINDER_REMOVE, "DELETE FROM reminder WHERE p = ?1 AND member = ?2")                       \
-    X(REMINDER_RANGE, "SELECT member FROM reminder WHERE p = ?1 AND member > ?2 AND member < ?3") \
-    X(QUARANTINE_PUT, "INSERT OR REPLACE INTO quarantine (p, member, due_ms) "                    \
-                      "SELECT p, CAST(member AS BLOB), due_ms FROM reminder "                     \
-                      "WHERE p = ?1 AND member = ?2")                                             \
-    X(OUTBOX_GET, "SELECT body FROM outbox WHERE p = ?1 AND id = ?2")                             \
-    X(OUTBOX_PUT, "INSERT OR REPLACE INTO outbox (p, id, body) VALUES (?1, ?2, ?3)")              \
-    X(OUTBOX_REMOVE, "DELETE FROM outbox WHERE p = ?1 AND id = ?2")                               \
-    X(QUERY, "SELECT " INSTANCE_COLUMNS " FROM instance INDEXED BY instance_created "             \
-             "WHERE p = ?1 AND created_ms >= ?2 AND (created_ms, id) < (?3, ?4) "                 \
+#define PAWL_SQLITE_STATEMENTS(X)                                                                  \
+    X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
+    X(COMMIT, "COMMIT")                                                                            \
+    X(ROLLBACK, "ROLLBACK")                                                                        \
+    X(PROBE, "UPDATE meta SET version = version")                                                  \
+    X(OWNER_GET, "SELECT epoch, nonce, table_version FROM owner WHERE p = ?1")                     \
+    X(OWNER_PUT, "INSERT INTO owner (p, epoch, nonce, owner, table_version, since_ms) "            \
+                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (p) DO UPDATE SET "                  \
+                 "epoch = ?2, nonce = ?3, owner = ?4, table_version = ?5, since_ms = ?6")          \
+    X(COUNTS_GET, "SELECT status, count FROM counts WHERE p = ?1")                                 \
+    X(COUNTS_ADD, "INSERT INTO counts (p, status, count) VALUES (?1, ?2, ?3) "                     \
+                  "ON CONFLICT (p, status) DO UPDATE SET count = count + ?3")                      \
+    X(INSTANCE_GET, "SELECT " INSTANCE_COLUMNS " FROM instance WHERE p = ?1 AND id = ?2")          \
+    X(INSTANCE_ADD,                                                                                \
+      "INSERT INTO instance (p, id, inc, gen, last, turn, history_count, history_size, "           \
+      "inbox_head, inbox_tail, status, created_ms, start_at_ms, started_ms, updated_ms, "          \
+      "completed_ms, name, version, request_id, parent, parent_key) VALUES (?1, ?2, ?3, ?4, ?5, "  \
+      "0, 0, 0, 0, 1, ?6, ?7, ?8, 0, ?7, 0, ?9, ?10, ?11, ?12, ?13)")                              \
+    X(INSTANCE_TURN,                                                                               \
+      "UPDATE instance SET gen = ?2, last = ?3, turn = ?4, history_count = ?5, "                   \
+      "history_size = ?6, inbox_head = ?7, inbox_tail = ?8, status = ?9, started_ms = ?10, "       \
+      "updated_ms = ?11, completed_ms = ?12 WHERE n = ?1")                                         \
+    X(INSTANCE_NAME, "UPDATE instance SET name = ?2, version = ?3 WHERE n = ?1")                   \
+    X(INSTANCE_CUSTOM, "UPDATE instance SET custom_status = ?2 WHERE n = ?1")                      \
+    X(INSTANCE_PARENT, "UPDATE instance SET parent = ?2 WHERE n = ?1")                             \
+    X(INSTANCE_TAIL, "UPDATE instance SET inbox_tail = ?2 WHERE n = ?1")                           \
+    X(INSTANCE_REMOVE, "DELETE FROM instance WHERE n = ?1")                                        \
+    X(PAYLOAD_GET, "SELECT kind, body FROM payload WHERE n = ?1")                                  \
+    X(PAYLOAD_PUT, "INSERT OR REPLACE INTO payload (n, kind, body) VALUES (?1, ?2, ?3)")           \
+    X(PAYLOAD_REMOVE, "DELETE FROM payload WHERE n = ?1 AND kind = ?2")                            \
+    X(PAYLOAD_CLEAR, "DELETE FROM payload WHERE n = ?1")                                           \
+    X(HISTORY_GET, "SELECT i, event FROM history WHERE n = ?1 AND i >= ?2 ORDER BY i LIMIT ?3")    \
+    X(HISTORY_ADD, "INSERT INTO history (n, i, event) VALUES (?1, ?2, ?3)")                        \
+    X(HISTORY_CLEAR, "DELETE FROM history WHERE n = ?1")                                           \
+    X(INBOX_GET,                                                                                   \
+      "SELECT i, delivery, body FROM inbox WHERE n = ?1 AND i >= ?2 AND i < ?3 ORDER BY i")        \
+    X(INBOX_DELIVERY, "SELECT delivery FROM inbox WHERE n = ?1 AND i = ?2")                        \
+    X(INBOX_ADD, "INSERT INTO inbox (n, i, delivery, body) VALUES (?1, ?2, ?3, ?4)")               \
+    X(INBOX_MOVE, "UPDATE inbox SET i = i + ?2 WHERE n = ?1 AND i < ?3")                           \
+    X(INBOX_CONSUME, "DELETE FROM inbox WHERE n = ?1 AND i < ?2")                                  \
+    X(PENDING_ALL,                                                                                 \
+      "SELECT kind, op, nonce, state, pending.i, event FROM pending LEFT JOIN history "            \
+      "ON history.n = pending.n AND history.i = pending.i WHERE pending.n = ?1 "                   \
+      "ORDER BY kind, op")                                                                         \
+    X(PENDING_GET, "SELECT nonce, state FROM pending WHERE n = ?1 AND kind = ?2 AND op = ?3")      \
+    X(PENDING_PUT, "INSERT OR REPLACE INTO pending (n, kind, op, nonce, state, i) "                \
+                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                              \
+    X(PENDING_DELIVERED, "UPDATE pending SET state = 2 WHERE n = ?1 AND kind = ?2 AND op = ?3")    \
+    X(PENDING_REMOVE, "DELETE FROM pending WHERE n = ?1 AND kind = ?2 AND op = ?3")                \
+    X(PENDING_CLEAR, "DELETE FROM pending WHERE n = ?1")                                           \
+    X(SEEN_GET, "SELECT ms FROM seen WHERE n = ?1 AND request_id = ?2")                            \
+    X(SEEN_COUNT, "SELECT count(*) FROM (SELECT 1 FROM seen WHERE n = ?1 AND ms >= ?2 LIMIT ?3)")  \
+    X(SEEN_PUT, "INSERT INTO seen (n, request_id, ms) VALUES (?1, ?2, ?3)")                        \
+    X(SEEN_DROP, "DELETE FROM seen WHERE n = ?1 AND ms < ?2")                                      \
+    X(SEEN_CLEAR, "DELETE FROM seen WHERE n = ?1")                                                 \
+    X(REMINDER_DUE, "SELECT due_ms, member FROM reminder WHERE p = ?1 AND due_ms <= ?2 "           \
+                    "ORDER BY due_ms, member LIMIT ?3 OFFSET ?4")                                  \
+    X(REMINDER_FIRST, "SELECT due_ms FROM reminder WHERE p = ?1 ORDER BY due_ms LIMIT 1")          \
+    X(REMINDER_PUT, "INSERT INTO reminder (p, member, due_ms) VALUES (?1, ?2, ?3) "                \
+                    "ON CONFLICT (p, member) DO UPDATE SET due_ms = ?3")                           \
+    X(REMINDER_ENSURE, "INSERT INTO reminder (p, member, due_ms) VALUES (?1, ?2, ?3) "             \
+                       "ON CONFLICT (p, member) DO NOTHING")                                       \
+    X(REMINDER_EARLIER, "INSERT INTO reminder (p, member, due_ms) VALUES (?1, ?2, ?3) "            \
+                        "ON CONFLICT (p, member) DO UPDATE SET due_ms = ?3 WHERE due_ms > ?3")     \
+    X(REMINDER_REMOVE, "DELETE FROM reminder WHERE p = ?1 AND member = ?2")                        \
+    X(REMINDER_RANGE, "SELECT member FROM reminder WHERE p = ?1 AND member > ?2 AND member < ?3")  \
+    X(QUARANTINE_PUT, "INSERT OR REPLACE INTO quarantine (p, member, due_ms) "                     \
+                      "SELECT p, CAST(member AS BLOB), due_ms FROM reminder "                      \
+                      "WHERE p = ?1 AND member = ?2")                                              \
+    X(OUTBOX_GET, "SELECT body FROM outbox WHERE p = ?1 AND id = ?2")                              \
+    X(OUTBOX_PUT, "INSERT OR REPLACE INTO outbox (p, id, body) VALUES (?1, ?2, ?3)")               \
+    X(OUTBOX_REMOVE, "DELETE FROM outbox WHERE p = ?1 AND id = ?2")                                \
+    X(INSPECT_OWNER, "SELECT epoch, owner, table_version, since_ms FROM owner WHERE p = ?1")       \
+    X(INSPECT_TALLY, "SELECT status, count(*) FROM instance WHERE p = ?1 GROUP BY status")         \
+    X(INSPECT_SIZES, "SELECT (SELECT count(*) FROM instance WHERE p = ?1), "                       \
+                     "(SELECT count(*) FROM reminder WHERE p = ?1), "                              \
+                     "(SELECT count(*) FROM outbox WHERE p = ?1), "                                \
+                     "(SELECT count(*) FROM quarantine WHERE p = ?1)")                             \
+    X(INSPECT_IDS, "SELECT id FROM instance WHERE p = ?1 AND id > ?2 ORDER BY id LIMIT ?3")        \
+    X(INSPECT_PENDING,                                                                             \
+      "SELECT kind, op, nonce, state, i FROM pending WHERE n = ?1 ORDER BY kind, op")              \
+    X(INSPECT_SEEN, "SELECT count(*) FROM seen WHERE n = ?1")                                      \
+    X(INSPECT_BESIDE,                                                                              \
+      "SELECT (SELECT count(*) FROM history WHERE n = ?1 AND (i < 0 OR i >= ?2)) + "               \
+      "(SELECT count(*) FROM inbox WHERE n = ?1 AND (i < ?3 OR i >= ?4))")                         \
+    X(INSPECT_DUE, "SELECT due_ms FROM reminder WHERE p = ?1 AND member = ?2")                     \
+    X(INSPECT_FIRST, "SELECT due_ms, member FROM reminder WHERE p = ?1 ORDER BY member LIMIT ?3")  \
+    X(INSPECT_NEXT, "SELECT due_ms, member FROM reminder WHERE p = ?1 AND member > ?2 "            \
+                    "ORDER BY member LIMIT ?3")                                                    \
+    X(INSPECT_QUARANTINE, "SELECT due_ms, member FROM quarantine WHERE p = ?1 AND member > ?2 "    \
+                          "ORDER BY member LIMIT ?3")                                              \
+    X(INSPECT_OUTBOX, "SELECT id, body FROM outbox WHERE p = ?1 AND id > ?2 ORDER BY id LIMIT ?3") \
+    X(INSPECT_STRAYS, "SELECT 'history', n, count(*) FROM history "                                \
+                      "WHERE n NOT IN (SELECT n FROM instance) GROUP BY n UNION ALL "              \
+                      "SELECT 'inbox', n, count(*) FROM inbox "                                    \
+                      "WHERE n NOT IN (SELECT n FROM instance) GROUP BY n UNION ALL "              \
+                      "SELECT 'pending', n, count(*) FROM pending "                                \
+                      "WHERE n NOT IN (SELECT n FROM instance) GROUP BY n UNION ALL "              \
+                      "SELECT 'payload', n, count(*) FROM payload "                                \
+                      "WHERE n NOT IN (SELECT n FROM instance) GROUP BY n UNION ALL "              \
+                      "SELECT 'seen', n, count(*) FROM seen "                                      \
+                      "WHERE n NOT IN (SELECT n FROM instance) GROUP BY n LIMIT ?1")               \
+    X(QUERY, "SELECT " INSTANCE_COLUMNS " FROM instance INDEXED BY instance_created "              \
+             "WHERE p = ?1 AND created_ms >= ?2 AND (created_ms, id) < (?3, ?4) "                  \
              "ORDER BY created_ms DESC, id DESC")
 
 enum pawl_sqlite_sql {
@@ -106,6 +136,7 @@ enum pawl_sqlite_sql {
 struct pawl_sqlite_db {
     sqlite3 *connection;
     sqlite3_stmt *statements[PAWL_SQL_COUNT];
+    bool is_value;     /* it was a value that cannot be, not SQLite */
     int failed;        /* SQLITE_OK, or the first (extended) error since it was cleared */
     char message[256]; /* what failed, for a person */
 };
@@ -115,14 +146,15 @@ struct pawl_sqlite_db {
 struct pawl_sqlite_identity {
     const char *app;
     const char *namespace_;
-    uint32_t partitions;
+    uint32_t partitions; /* with read_only 0: any; then the stored number */
+    bool read_only;      /* the file must be there, and ours */
 };
 
 /* Open or create the file, take it for this process alone, check that it is ours.
  * On failure nothing stays open and db->message says what and where. */
 PAWL_MUST_USE pawl_err pawl_sqlite_db_open(struct pawl_sqlite_db *db, const char *path,
                                            const char *synchronous,
-                                           const struct pawl_sqlite_identity *identity);
+                                           struct pawl_sqlite_identity *identity);
 void pawl_sqlite_db_close(struct pawl_sqlite_db *db);
 
 /* Statements ------------------------------------------------------------------- */
@@ -156,6 +188,10 @@ uint32_t pawl_sqlite_uint32(struct pawl_sqlite_db *db, sqlite3_stmt *stmt, int a
 /* Mark the running operation as failed unless it already is. */
 void pawl_sqlite_fail(struct pawl_sqlite_db *db, int code, const char *what);
 
+/* Whether the operation failed because of a value that cannot be, and nothing worse:
+ * then what it was, and the operation may go on. Absent: it did not. */
+struct pawl_bytes pawl_sqlite_forgive(struct pawl_sqlite_db *db, struct pawl_arena *arena);
+
 /* Rows that several operations share ------------------------------------------- */
 
 struct pawl_sqlite_owner {
@@ -179,6 +215,10 @@ bool pawl_sqlite_fence_holds(struct pawl_sqlite_db *db, uint32_t partition,
 /* The row under the cursor, copied into `arena`. */
 struct pawl_sqlite_instance pawl_sqlite_instance_read(struct pawl_sqlite_db *db, sqlite3_stmt *stmt,
                                                       struct pawl_arena *arena);
+/* due_ms at column 0, a reminder's member at 1: true when both can be read. The type
+ * counts: what is no blob is not found again by a blob of the same bytes. */
+bool pawl_sqlite_reminder_read(sqlite3_stmt *stmt, struct pawl_bytes member,
+                               struct pawl_reminder *ret_reminder);
 struct pawl_sqlite_instance pawl_sqlite_instance_get(struct pawl_sqlite_db *db, uint32_t partition,
                                                      struct pawl_bytes id,
                                                      struct pawl_arena *arena);
@@ -223,6 +263,8 @@ void pawl_sqlite_poll(struct pawl_sqlite_db *db, const struct pawl_store_request
 void pawl_sqlite_purge(struct pawl_sqlite_db *db, const struct pawl_store_request *request,
                        struct pawl_arena *arena, struct pawl_store_reply *reply);
 void pawl_sqlite_outdone(struct pawl_sqlite_db *db, const struct pawl_store_request *request,
+                         struct pawl_arena *arena, struct pawl_store_reply *reply);
+void pawl_sqlite_inspect(struct pawl_sqlite_db *db, const struct pawl_store_request *request,
                          struct pawl_arena *arena, struct pawl_store_reply *reply);
 void pawl_sqlite_query(struct pawl_sqlite_db *db, const struct pawl_store_request *request,
                        struct pawl_arena *arena, struct pawl_store_reply *reply);

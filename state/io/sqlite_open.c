@@ -1,5 +1,6 @@
 /* Opening a file: is it there, is it ours alone, is it the state we think it is? Every
  * refusal names the file and what to do, because this is what a person meets first. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "state/io/sqlite_db.h"
 #include "state/keys.h"
 
@@ -52,7 +54,7 @@ static const char schema[] =
 struct opening {
     struct pawl_sqlite_db *db;
     const char *path;
-    const struct pawl_sqlite_identity *identity;
+    struct pawl_sqlite_identity *identity;
 };
 
 /* What went wrong ---------------------------------------------------------------- */
@@ -150,8 +152,15 @@ static void create_private(const char *path)
 
 static pawl_err connect_file(struct opening *opening)
 {
-    create_private(opening->path);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    struct stat info;
+    if (opening->identity->read_only && stat(opening->path, &info) != 0)
+        return refuse(opening, PAWL_E_NOT_FOUND, "state file %.170s: %.60s", opening->path,
+                      strerror(errno));
+    if (!opening->identity->read_only) {
+        create_private(opening->path);
+        flags |= SQLITE_OPEN_CREATE;
+    }
     int code = sqlite3_open_v2(opening->path, &opening->db->connection, flags, NULL);
     if (code != SQLITE_OK) return refuse_sqlite(opening, code);
     sqlite3_extended_result_codes(opening->db->connection, 1);
@@ -220,6 +229,8 @@ static pawl_err check_partitions(struct opening *opening)
     int64_t partitions = 0;
     int code = ask_int(opening, "SELECT partitions FROM meta", &partitions);
     if (code != SQLITE_OK) return refuse_sqlite(opening, code);
+    if (opening->identity->partitions == 0 && partitions > 0 && partitions <= PAWL_PARTITIONS_MAX)
+        opening->identity->partitions = (uint32_t)partitions;
     if (partitions == opening->identity->partitions) return PAWL_OK;
     return refuse(opening, PAWL_E_VERSION,
                   "state file %.100s was created with %lld partitions, %u are configured; the "
@@ -274,7 +285,11 @@ static pawl_err create_or_check(struct opening *opening)
     if (code == SQLITE_OK) code = ask_int(opening, "SELECT count(*) FROM sqlite_schema", &tables);
     if (code != SQLITE_OK) return refuse_sqlite(opening, code);
     if (application_id == APPLICATION_ID) return check_schema(opening);
-    if (tables == 0 && application_id == 0) return create_schema(opening);
+    bool is_empty = tables == 0 && application_id == 0;
+    if (is_empty && opening->identity->read_only)
+        return refuse(opening, PAWL_E_NOT_FOUND, "nothing is stored in state file %.150s",
+                      opening->path);
+    if (is_empty) return create_schema(opening);
     return refuse(opening, PAWL_E_INVALID,
                   "state file %.150s is a SQLite database of another program", opening->path);
 }
@@ -295,7 +310,7 @@ static pawl_err prepare_all(struct opening *opening)
 }
 
 pawl_err pawl_sqlite_db_open(struct pawl_sqlite_db *db, const char *path, const char *synchronous,
-                             const struct pawl_sqlite_identity *identity)
+                             struct pawl_sqlite_identity *identity)
 {
     *db = (struct pawl_sqlite_db){ .failed = SQLITE_OK };
     struct opening opening = { db, path, identity };

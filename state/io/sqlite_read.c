@@ -142,14 +142,6 @@ struct due_row {
     sqlite3_value *unreadable; /* the member as it is stored; NULL: it can be read */
 };
 
-/* The type counts: what is no blob is not found again by a blob of the same bytes. */
-static bool due_row_is_readable(sqlite3_stmt *stmt, struct due_row *row)
-{
-    return sqlite3_column_type(stmt, 0) == SQLITE_INTEGER
-           && sqlite3_column_type(stmt, 1) == SQLITE_BLOB
-           && pawl_reminder_parse(row->member, &row->reminder) == PAWL_OK;
-}
-
 /* The rows to look at, before any of them moves. Returns their count. */
 static uint32_t due_get(struct pawl_sqlite_db *db, uint32_t partition, const struct pawl_poll *poll,
                         struct pawl_arena *arena, struct due_row **ret_rows)
@@ -168,7 +160,7 @@ static uint32_t due_get(struct pawl_sqlite_db *db, uint32_t partition, const str
         struct due_row *row = &(*ret_rows)[count++];
         row->member = pawl_sqlite_bytes(arena, stmt, 1);
         row->unreadable = NULL;
-        if (!due_row_is_readable(stmt, row)) {
+        if (!pawl_sqlite_reminder_read(stmt, row->member, &row->reminder)) {
             row->unreadable = sqlite3_value_dup(sqlite3_column_value(stmt, 1));
             if (!row->unreadable) pawl_sqlite_fail(db, SQLITE_NOMEM, "SQLite: out of memory");
         }

@@ -45,7 +45,8 @@ static pawl_err config_check(const struct pawl_store_config *config, const char 
         return refuse(ret_message,
                       "namespace \"%.100s\" is not valid: 1 to 64 letters, digits, '-', '_', '.'",
                       config->namespace_ ? config->namespace_ : "");
-    if (config->partitions < 1 || config->partitions > PAWL_PARTITIONS_MAX)
+    bool takes_any = config->read_only && config->partitions == 0;
+    if ((config->partitions < 1 && !takes_any) || config->partitions > PAWL_PARTITIONS_MAX)
         return refuse(ret_message, "the number of partitions must be 1 to 4096%.100s", "");
     return PAWL_OK;
 }

@@ -50,6 +50,7 @@ void redis_client_open(struct redis_client *client, const char *url, uint32_t pa
         .app = "app",
         .namespace_ = "test",
         .partitions = partitions,
+        .read_only = partitions == 0,
         .on_reply = on_reply,
         .on_state = on_state,
         .context = client,

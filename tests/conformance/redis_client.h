@@ -25,7 +25,8 @@ struct redis_client {
     struct redis_client_reply replies[REDIS_CLIENT_REPLIES_MAX];
 };
 
-/* Namespace "test", app "app". `options` NULL: as the product. Does not wait. */
+/* Namespace "test", app "app". `options` NULL: as the product. `partitions` 0:
+ * read only. Does not wait. */
 void redis_client_open(struct redis_client *client, const char *url, uint32_t partitions,
                        const struct pawl_redis_options *options);
 

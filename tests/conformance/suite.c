@@ -151,6 +151,21 @@ static void ask_list(struct run *run, uint32_t partition)
     ask(run, request);
 }
 
+/* In one page each, whose order does not matter then. */
+static void ask_rows(struct run *run, uint32_t partition)
+{
+    static const enum pawl_inspect_what lists[] = {
+        PAWL_INSPECT_INSTANCES,  PAWL_INSPECT_REMINDERS, PAWL_INSPECT_OUTBOX,
+        PAWL_INSPECT_QUARANTINE, PAWL_INSPECT_STRAYS,    PAWL_INSPECT_PARTITION,
+    };
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        struct pawl_store_request request = { .op = PAWL_STORE_INSPECT, .partition = partition };
+        request.inspect.what = lists[i];
+        request.inspect.limit = 1000000;
+        ask(run, request);
+    }
+}
+
 static void purge_all(struct run *run, uint32_t partition)
 {
     for (uint32_t i = 0; suite_instance(i); i++) {
@@ -169,6 +184,7 @@ static void ask_everything(struct run *run)
         wait_until_below(run, 1);
         ask_instances(run, partition->index);
         ask_list(run, partition->index);
+        ask_rows(run, partition->index);
         ask_reminders(run, partition);
         if (pawl_rng_below(&run->generator.rng, 3) == 0) {
             purge_all(run, partition->index);
@@ -229,6 +245,7 @@ static const struct outcome outcomes[] = {
     { PAWL_STORE_PURGE, PAWL_E_CONFLICT },
     { PAWL_STORE_OUTDONE, PAWL_OK },
     { PAWL_STORE_QUERY, PAWL_OK },
+    { PAWL_STORE_INSPECT, PAWL_OK },
 };
 #define OUTCOMES_COUNT (sizeof outcomes / sizeof outcomes[0])
 

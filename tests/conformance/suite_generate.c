@@ -369,6 +369,18 @@ static void make_query(struct suite_generator *generator, const struct suite_par
     query->before_created_ms = present ? present->metadata.created_ms : generator->now_ms;
 }
 
+/* Lists come in the backend's order, so pages of them differ: see suite.c. */
+static void make_inspect(struct suite_generator *generator, struct pawl_inspect *inspect)
+{
+    inspect->what = percent(generator, 20) ? PAWL_INSPECT_PARTITION : PAWL_INSPECT_INSTANCE;
+    inspect->instance = some_instance(generator);
+    if (percent(generator, 40)) inspect->history_from = below(generator, 12);
+    if (percent(generator, 20)) inspect->inbox_from = below(generator, 12);
+    if (percent(generator, 10)) inspect->history_from = UINT32_MAX;
+    inspect->limit = percent(generator, 50) ? 1000 : 1 + below(generator, 5);
+    inspect->size_max = percent(generator, 50) ? 1000000 : 1 + below(generator, 60);
+}
+
 /* Generate ------------------------------------------------------------------------ */
 
 static enum pawl_store_op some_op(struct suite_generator *generator)
@@ -377,9 +389,10 @@ static enum pawl_store_op some_op(struct suite_generator *generator)
         enum pawl_store_op op;
         uint32_t weight;
     } weights[] = {
-        { PAWL_STORE_COMMIT, 34 }, { PAWL_STORE_DELIVER, 22 }, { PAWL_STORE_CREATE, 12 },
+        { PAWL_STORE_COMMIT, 32 }, { PAWL_STORE_DELIVER, 22 }, { PAWL_STORE_CREATE, 12 },
         { PAWL_STORE_LOAD, 9 },    { PAWL_STORE_POLL, 9 },     { PAWL_STORE_QUERY, 5 },
         { PAWL_STORE_OUTDONE, 3 }, { PAWL_STORE_PURGE, 4 },    { PAWL_STORE_ACQUIRE, 2 },
+        { PAWL_STORE_INSPECT, 2 },
     };
     uint32_t at = below(generator, 100);
     for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++) {
@@ -402,6 +415,7 @@ static void make(struct suite_generator *generator, struct pawl_store_request *r
     case PAWL_STORE_PURGE: make_purge(generator, partition, &request->purge); return;
     case PAWL_STORE_OUTDONE: make_outdone(generator, &request->outdone); return;
     case PAWL_STORE_QUERY: make_query(generator, partition, &request->query); return;
+    case PAWL_STORE_INSPECT: make_inspect(generator, &request->inspect); return;
     case PAWL_STORE_OPS_END: return;
     }
 }

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/buf.h"
@@ -123,7 +124,122 @@ static void put_query(struct pawl_buf *buf, const struct pawl_store_reply *reply
     }
 }
 
-static void put_ok(struct pawl_buf *buf, const struct pawl_store_reply *reply)
+static int text_compare(const void *a, const void *b)
+{
+    return pawl_bytes_compare(*(const struct pawl_bytes *)a, *(const struct pawl_bytes *)b);
+}
+
+/* Lists come in the backend's order. */
+static void put_sorted(struct pawl_buf *buf, struct pawl_bytes *lines, uint32_t count)
+{
+    if (count > 1) qsort(lines, count, sizeof *lines, text_compare);
+    for (uint32_t i = 0; i < count; i++) pawl_buf_append(buf, lines[i].data, lines[i].size);
+}
+
+static void put_stored_partition(struct pawl_buf *buf, const struct pawl_stored_partition *stored)
+{
+    put_bytes(buf, "unreadable", stored->unreadable);
+    pawl_buf_printf(buf, " epoch=%" PRIu64 " table=%" PRIu64 " since=%" PRId64, stored->epoch,
+                    stored->table_version, stored->since_ms);
+    put_bytes(buf, "owner", stored->owner);
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++)
+        pawl_buf_printf(buf, " %d:%" PRId64 "/%" PRId64, i, stored->counts[i], stored->tally[i]);
+    pawl_buf_printf(buf,
+                    " instances=%" PRIu64 " reminders=%" PRIu64 " messages=%" PRIu64
+                    " quarantined=%" PRIu64 " first=%" PRId64,
+                    stored->instances, stored->reminders, stored->messages, stored->quarantined,
+                    stored->first_due_ms);
+}
+
+static void put_stored_instance(struct pawl_buf *buf, const struct pawl_stored_instance *stored)
+{
+    pawl_buf_printf(buf, " indexed=%d/%" PRId64 " there=%d", stored->is_indexed, stored->indexed_ms,
+                    stored->is_there);
+    if (!stored->is_there) return;
+    put_bytes(buf, "unreadable", stored->unreadable);
+    put_metadata(buf, &stored->metadata);
+    put_bytes(buf, "custom", stored->custom_status);
+    pawl_buf_printf(buf, " wake=%d/%" PRId64 " seen=%" PRIu32 " strays=%" PRIu32, stored->has_wake,
+                    stored->wake_ms, stored->seen_count, stored->strays);
+    for (uint32_t i = 0; i < stored->pending_count; i++) {
+        const struct pawl_stored_pending *pending = &stored->pending[i];
+        put_bytes(buf, "\n  pending", pending->name);
+        put_op(buf, pending->row.op);
+        pawl_buf_printf(buf, " nonce=%" PRIx64 " state=%d index=%" PRIu32 " reminder=%d",
+                        pending->row.nonce, (int)pending->row.state, pending->row.history_index,
+                        pending->has_reminder);
+    }
+    for (uint32_t i = 0; i < stored->history_count; i++) {
+        pawl_buf_printf(buf, "\n  history %" PRIu32, stored->history_from + i);
+        put_bytes(buf, "event", stored->history[i]);
+    }
+    for (uint32_t i = 0; i < stored->inbox_count; i++) {
+        const struct pawl_stored_inbox *inbox = &stored->inbox[i];
+        pawl_buf_printf(buf, "\n  inbox %" PRIu32 " missing=%d unreadable=%d", inbox->row.index,
+                        inbox->is_missing, inbox->is_unreadable);
+        put_id(buf, "delivery", inbox->row.delivery);
+        put_bytes(buf, "body", inbox->row.body);
+    }
+}
+
+static struct pawl_bytes line_take(struct pawl_arena *arena, struct pawl_buf *line)
+{
+    struct pawl_bytes text = pawl_arena_copy(arena, pawl_buf_view(line));
+    pawl_buf_deinit(line);
+    return text;
+}
+
+static struct pawl_bytes reminder_line(struct pawl_arena *arena,
+                                       const struct pawl_stored_reminder *stored)
+{
+    struct pawl_buf line;
+    pawl_buf_init(&line, SIZE_MAX / 2);
+    put_bytes(&line, "\n  member", stored->member);
+    pawl_buf_printf(&line, " unreadable=%d target=%d", stored->is_unreadable, (int)stored->target);
+    if (!stored->is_unreadable) put_reminder(&line, &stored->row);
+    return line_take(arena, &line);
+}
+
+static struct pawl_bytes message_line(struct pawl_arena *arena,
+                                      const struct pawl_stored_message *stored)
+{
+    struct pawl_buf line;
+    pawl_buf_init(&line, SIZE_MAX / 2);
+    put_id(&line, "\n  message", stored->row.id);
+    put_bytes(&line, "body", stored->row.body);
+    pawl_buf_printf(&line, " reminder=%d/%" PRId64, stored->has_reminder, stored->due_ms);
+    return line_take(arena, &line);
+}
+
+static void put_inspected(struct pawl_buf *buf, struct pawl_arena *arena,
+                          const struct pawl_inspected *inspected)
+{
+    pawl_buf_printf(buf, " what=%d", (int)inspected->what);
+    struct pawl_bytes *lines = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, inspected->count);
+    switch (inspected->what) {
+    case PAWL_INSPECT_PARTITION: put_stored_partition(buf, &inspected->partition); return;
+    case PAWL_INSPECT_INSTANCE: put_stored_instance(buf, &inspected->instance); return;
+    case PAWL_INSPECT_REMINDERS:
+    case PAWL_INSPECT_QUARANTINE:
+        for (uint32_t i = 0; i < inspected->count; i++)
+            lines[i] = reminder_line(arena, &inspected->reminders[i]);
+        break;
+    case PAWL_INSPECT_OUTBOX:
+        for (uint32_t i = 0; i < inspected->count; i++)
+            lines[i] = message_line(arena, &inspected->messages[i]);
+        break;
+    case PAWL_INSPECT_INSTANCES:
+    case PAWL_INSPECT_STRAYS:
+        for (uint32_t i = 0; i < inspected->count; i++)
+            lines[i] = pawl_arena_printf(arena, "\n  %.*s", PAWL_BYTES_FMT(inspected->names[i]));
+        break;
+    case PAWL_INSPECT_END: return;
+    }
+    put_sorted(buf, lines, inspected->count);
+}
+
+static void put_ok(struct pawl_buf *buf, struct pawl_arena *arena,
+                   const struct pawl_store_reply *reply)
 {
     switch (reply->op) {
     case PAWL_STORE_ACQUIRE: pawl_buf_printf(buf, " epoch=%" PRIu64, reply->acquire.epoch); return;
@@ -135,6 +251,7 @@ static void put_ok(struct pawl_buf *buf, const struct pawl_store_reply *reply)
     case PAWL_STORE_DELIVER: pawl_buf_printf(buf, " index=%" PRIu32, reply->deliver.index); return;
     case PAWL_STORE_POLL: put_poll(buf, reply); return;
     case PAWL_STORE_QUERY: put_query(buf, reply); return;
+    case PAWL_STORE_INSPECT: put_inspected(buf, arena, reply->inspect); return;
     default: return;
     }
 }
@@ -157,7 +274,7 @@ struct pawl_bytes suite_reply_text(struct pawl_arena *arena, const struct pawl_s
     if (reply->op == PAWL_STORE_ACQUIRE)
         pawl_buf_printf(&buf, " table=%" PRIu64, reply->acquire.table_version);
     if (reply->op == PAWL_STORE_CREATE) put_metadata(&buf, &reply->create.metadata);
-    if (reply->err == PAWL_OK) put_ok(&buf, reply);
+    if (reply->err == PAWL_OK) put_ok(&buf, arena, reply);
     return take(arena, &buf);
 }
 
@@ -250,6 +367,13 @@ struct pawl_bytes suite_request_text(struct pawl_arena *arena,
         break;
     case PAWL_STORE_ACQUIRE:
         pawl_buf_printf(&buf, " table=%" PRIu64, request->acquire.table_version);
+        break;
+    case PAWL_STORE_INSPECT:
+        put_bytes(&buf, "instance", request->inspect.instance);
+        pawl_buf_printf(
+            &buf, " what=%d history=%" PRIu32 " inbox=%" PRIu32 " limit=%" PRIu32 " size=%" PRIu32,
+            (int)request->inspect.what, request->inspect.history_from, request->inspect.inbox_from,
+            request->inspect.limit, request->inspect.size_max);
         break;
     case PAWL_STORE_OUTDONE:
     case PAWL_STORE_OPS_END: break;

@@ -315,6 +315,25 @@ static void a_due_time_that_is_none_is_moved_aside_too(void **state)
     freeReplyObject(kept);
 }
 
+static void a_look_makes_nothing_and_takes_any_number_of_partitions(void **state)
+{
+    (void)state;
+    static struct redis_client looking;
+    redis_client_open(&looking, url, 0, NULL);
+    redis_client_wait_ready(&looking, true);
+    assert_int_equal(looking.store->partitions, 4);
+    redis_client_close(&looking);
+
+    redis_server_do(&server, "FLUSHALL");
+    redis_client_open(&looking, url, 0, NULL);
+    while (!strstr(looking.why, "nothing is stored of app \"app\" in namespace \"test\""))
+        uv_run(&looking.loop, UV_RUN_ONCE);
+    redisReply *size = redis_server_command(&server, NULL, "DBSIZE");
+    assert_int_equal(size->integer, 0);
+    freeReplyObject(size);
+    redis_client_close(&looking);
+}
+
 static void a_request_for_a_partition_that_does_not_exist_is_invalid(void **state)
 {
     (void)state;
@@ -351,6 +370,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_due_time_that_is_none_is_moved_aside_too, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_look_makes_nothing_and_takes_any_number_of_partitions,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_request_for_a_partition_that_does_not_exist_is_invalid,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(metadata_is_readable_with_redis_cli, setup, teardown),

@@ -225,6 +225,26 @@ static void a_damaged_row_is_named_and_hurts_no_other_instance(void **state)
     world_teardown(&made);
 }
 
+static void a_look_creates_nothing_and_takes_any_number_of_partitions(void **state)
+{
+    struct disk *disk = *state;
+    disk->config.read_only = true;
+    disk->config.partitions = 0;
+    assert_refused(disk, PAWL_E_NOT_FOUND, "No such file");
+    assert_int_equal(access(disk->path, F_OK), -1);
+
+    disk->config.read_only = false;
+    disk->config.partitions = 8;
+    assert_int_equal(disk_open(disk), PAWL_OK);
+    assert_int_equal(disk->store->partitions, 8);
+    disk_close(disk);
+    disk->config.read_only = true;
+    disk->config.partitions = 0;
+    assert_int_equal(disk_open(disk), PAWL_OK);
+    assert_int_equal(disk->store->partitions, 8);
+    disk_close(disk);
+}
+
 static void poll_note(struct disk *disk, const struct pawl_store_reply *reply)
 {
     if (reply->op == PAWL_STORE_POLL)
@@ -369,6 +389,7 @@ int main(void)
         T(a_folder_that_may_not_be_written_is_named),
         T(a_url_without_a_full_path_is_refused),
         T(a_damaged_row_is_named_and_hurts_no_other_instance),
+        T(a_look_creates_nothing_and_takes_any_number_of_partitions),
         T(reminders_that_cannot_be_read_are_moved_aside_with_their_bytes),
         T(a_missing_history_row_is_never_taken_for_a_short_history),
         T(an_ended_and_a_purged_instance_leave_no_rows),

@@ -150,5 +150,7 @@
 #define PAWL_GRPC_RESETS_PER_S         200u         /* … that so many per second add to */
 #define PAWL_GRPC_CONTROLS_MAX         200u         /* PING, SETTINGS and the like: as above */
 #define PAWL_GRPC_CONTROLS_PER_S       20u
+#define PAWL_PROTOBUF_DEPTH_MAX        32u          /* nested messages: INVALID_ARGUMENT */
+#define PAWL_PROTOBUF_MEMORY_MAX       (128u << 20) /* unpacked: INVALID_ARGUMENT */
 
 #endif /* PAWL_BASE_LIMITS_H */

@@ -64,6 +64,7 @@ EXCEPTIONS = {
                    "runs inside apps too, where short memory is an error and not the end"),
     "base/codec.c": ("msgpack.h", "the only place that knows the format"),
     "base/hash.c": ("sodium.h", "the hashes are libsodium's"),
+    "sidecar/protobuf.h": ("protobuf*", "wraps protobuf-c, which only computes"),
     "cli/options.c": ("getopt.h", "reads the arguments it is given"),
     "sidecar/grpc_session.c": ("nghttp2/nghttp2.h", "HTTP/2 without sockets: bytes in, bytes out"),
     "sdk/coro.c": ("ucontext.h sanitizer/*",

@@ -1,0 +1,99 @@
+/* Durabletask: the engine's values as messages of the durabletask protocol, and back.
+ *
+ * Pure: structs in, structs out. What a stream or a call does with them is not here
+ * (sidecar/grpc_worker.h, sidecar/taskhub.h). The schema is sidecar/proto/durabletask.proto.
+ */
+#ifndef PAWL_SIDECAR_DURABLETASK_H
+#define PAWL_SIDECAR_DURABLETASK_H
+
+#include "sdk/frames.h"
+#include "sidecar/proto/durabletask.pb-c.h"
+#include "sidecar/protobuf.h"
+
+/* The two families of clients. They use some field numbers differently. */
+enum pawl_dialect { PAWL_DIALECT_DAPR = 1, PAWL_DIALECT_MICROSOFT };
+
+/* What the functions below share. Everything they make lies in the arena, or points into
+ * what they were given. */
+struct pawl_durabletask {
+    struct pawl_arena *arena;
+    enum pawl_dialect dialect;
+    struct pawl_bytes app; /* of this sidecar */
+    /* Set when a payload is not UTF-8 and was written with '?' for the strange bytes: a
+     * protobuf text must be UTF-8, or the client refuses the whole message. */
+    bool is_not_text;
+};
+
+/* The same text when it is UTF-8, else one with '?' for the strange bytes, and is_not_text. */
+struct pawl_bytes pawl_durabletask_utf8(struct pawl_durabletask *with, struct pawl_bytes text);
+
+/* Texts: absent bytes are no Text at all, which differs from an empty one. */
+Pawl__Text *pawl_durabletask_text(struct pawl_durabletask *with, struct pawl_bytes bytes);
+struct pawl_bytes pawl_durabletask_text_bytes(const Pawl__Text *text);
+/* The same, with an empty text as absent: names and versions. */
+struct pawl_bytes pawl_durabletask_text_name(const Pawl__Text *text);
+ProtobufCBinaryData pawl_durabletask_bytes(struct pawl_durabletask *with, struct pawl_bytes bytes);
+
+/* Times: 0 is no Timestamp. The other way a fraction of a ms counts as a whole one, so
+ * that nothing happens early; out of range is the nearest that can be stored. */
+Pawl__Timestamp *pawl_durabletask_timestamp(struct pawl_durabletask *with, int64_t ms);
+int64_t pawl_durabletask_timestamp_ms(const Pawl__Timestamp *timestamp);
+
+/* NULL when there is none. */
+Pawl__Failure *pawl_durabletask_failure(struct pawl_durabletask *with,
+                                        const struct pawl_failure_view *failure);
+/* Not present for NULL. */
+struct pawl_failure_view pawl_durabletask_failure_view(struct pawl_durabletask *with,
+                                                       const Pawl__Failure *failure);
+
+/* An id as clients see it; absent for the unset one. */
+struct pawl_bytes pawl_durabletask_uuid_text(struct pawl_durabletask *with, struct pawl_id id);
+/* From a UUID; any other text gives an id of its own, always the same. Absent: unset. */
+struct pawl_id pawl_durabletask_uuid(struct pawl_bytes text);
+
+/* History -------------------------------------------------------------------------------- */
+
+/* A list that grows, of one instance. Zeroed it is empty. */
+struct pawl_durabletask_history {
+    size_t count;
+    size_t capacity;
+    Pawl__HistoryEvent **events;
+    bool for_clients;         /* tell what is for people, too; workers know only what they replay */
+    bool is_suspended;        /* by the events so far */
+    struct pawl_id execution; /* of its EXECUTION_STARTED; unset before it */
+};
+
+/* Append an encoded event. What the protocol has no word for is left out. PAWL_E_CORRUPT:
+ * not an event. */
+PAWL_MUST_USE pawl_err pawl_durabletask_add_event(struct pawl_durabletask *with,
+                                                  struct pawl_durabletask_history *history,
+                                                  struct pawl_bytes instance,
+                                                  struct pawl_bytes event);
+
+/* Work ----------------------------------------------------------------------------------- */
+
+Pawl__ActivityRequest *pawl_durabletask_activity(struct pawl_durabletask *with,
+                                                 const struct pawl_activity_item *item);
+
+/* What a worker answered, as the engine takes it; `turn` and `cached` are the caller's. An
+ * answer that cannot be taken has err and message set, which ends or stalls the instance:
+ *   PAWL_E_INVALID, PAWL_E_TOO_LARGE  something is wrong with it; it fails
+ *   PAWL_E_VERSION                    the worker has not this version; it stalls */
+void pawl_durabletask_turn_done(struct pawl_durabletask *with,
+                                const Pawl__WorkflowResponse *response, struct pawl_bytes instance,
+                                struct pawl_turn_done *ret_done);
+
+/* A result; one that is too large is a failure that says so. */
+void pawl_durabletask_activity_done(struct pawl_durabletask *with,
+                                    const Pawl__ActivityResponse *response,
+                                    struct pawl_activity_done *ret_done);
+
+/* Instances ------------------------------------------------------------------------------ */
+
+Pawl__WorkflowState *pawl_durabletask_state(struct pawl_durabletask *with,
+                                            const struct pawl_instance_state *state);
+
+/* Bits of pawl_request.status_mask; statuses that do not exist here are ignored. */
+uint32_t pawl_durabletask_status_mask(size_t count, const int32_t *statuses);
+
+#endif /* PAWL_SIDECAR_DURABLETASK_H */

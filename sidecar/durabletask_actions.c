@@ -1,0 +1,428 @@
+/* What workers answer, as the engine's values. Everything comes from somebody's code, so
+ * each value is checked here as sdk/frames_decode.c does it for the app stream. */
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "sidecar/durabletask.h"
+
+/* Failures --------------------------------------------------------------------------------- */
+
+#define CAUSES_MAX 16u
+
+static struct pawl_bytes text_cut(struct pawl_bytes text, size_t size_max)
+{
+    if (text.size <= size_max) return text;
+    size_t size = size_max;
+    while (size > 0 && (text.data[size] & 0xc0) == 0x80) size--;
+    return pawl_bytes_make(text.data, size);
+}
+
+/* A failure may be as large as a payload; the rest of a longer text is cut off. */
+static struct pawl_failure_view failure_view(struct pawl_durabletask *with,
+                                             const Pawl__Failure *failure, uint32_t depth,
+                                             size_t *room)
+{
+    struct pawl_failure_view view = { .present = true };
+    struct pawl_bytes type = pawl_protobuf_bytes(failure->type);
+    view.type = pawl_durabletask_utf8(with, text_cut(type, PAWL_NAME_SIZE_MAX));
+    struct pawl_bytes message = pawl_protobuf_bytes(failure->message);
+    view.message = pawl_durabletask_utf8(with, text_cut(message, *room));
+    *room -= view.message.size;
+    view.details = text_cut(pawl_durabletask_text_bytes(failure->stack_trace), *room);
+    *room -= view.details.size;
+    view.non_retriable = failure->non_retriable;
+    if (!failure->inner || depth == CAUSES_MAX) return view;
+    struct pawl_failure_view inner = failure_view(with, failure->inner, depth + 1, room);
+    view.inner = pawl_failure_pack(with->arena, &inner);
+    return view;
+}
+
+struct pawl_failure_view pawl_durabletask_failure_view(struct pawl_durabletask *with,
+                                                       const Pawl__Failure *failure)
+{
+    size_t room = PAWL_PAYLOAD_SIZE_MAX / 2; /* types and lengths come on top */
+    if (!failure) return (struct pawl_failure_view){ .present = false };
+    return failure_view(with, failure, 0, &room);
+}
+
+/* Actions ---------------------------------------------------------------------------------- */
+
+struct reader {
+    struct pawl_durabletask *with;
+    struct pawl_bytes instance;
+    struct pawl_turn_done *done;
+    struct pawl_action *action; /* at hand */
+};
+
+static void refuse(struct reader *in, pawl_err err, struct pawl_bytes message)
+{
+    if (in->done->err != PAWL_OK) return; /* the first mistake says most */
+    in->done->err = err;
+    in->done->message = message;
+}
+
+static struct pawl_bytes read_name(struct reader *in, const char *what, struct pawl_bytes name,
+                                   size_t size_max)
+{
+    if (pawl_name_is_valid(name, size_max)) return name;
+    refuse(in, PAWL_E_INVALID,
+           pawl_arena_printf(in->with->arena,
+                             "%s of an action (%zu bytes): 1 to %zu bytes of UTF-8 without control "
+                             "characters are allowed",
+                             what, name.size, size_max));
+    return PAWL_BYTES_LITERAL("?");
+}
+
+static struct pawl_bytes read_name_optional(struct reader *in, const char *what,
+                                            struct pawl_bytes name, size_t size_max)
+{
+    return name.size == 0 ? PAWL_BYTES_ABSENT : read_name(in, what, name, size_max);
+}
+
+static struct pawl_bytes read_payload(struct reader *in, const char *what, const Pawl__Text *text)
+{
+    struct pawl_bytes payload = pawl_durabletask_text_bytes(text);
+    if (payload.size <= PAWL_PAYLOAD_SIZE_MAX) return payload;
+    refuse(in, PAWL_E_TOO_LARGE,
+           pawl_arena_printf(in->with->arena, "%s has %zu bytes; at most %u are allowed", what,
+                             payload.size, PAWL_PAYLOAD_SIZE_MAX));
+    return PAWL_BYTES_ABSENT;
+}
+
+/* The app an action is for; absent: this one. */
+static struct pawl_bytes read_target(struct reader *in, ProtobufCBinaryData packed_router)
+{
+    struct pawl_bytes bytes = pawl_protobuf_bytes(packed_router);
+    Pawl__TaskRouter *router = NULL;
+    if (in->with->dialect != PAWL_DIALECT_DAPR || bytes.size == 0) return PAWL_BYTES_ABSENT;
+    if (pawl_protobuf_unpack(&pawl__task_router__descriptor, in->with->arena, bytes, &router)
+        != PAWL_OK) {
+        refuse(in, PAWL_E_INVALID, PAWL_BYTES_LITERAL("the router of an action is malformed"));
+        return PAWL_BYTES_ABSENT;
+    }
+    struct pawl_bytes target = pawl_protobuf_bytes(router->target_app);
+    if (target.size == 0 || pawl_bytes_is_equal(target, in->with->app)) return PAWL_BYTES_ABSENT;
+    return read_name(in, "the target app id", target, PAWL_APP_ID_SIZE_MAX);
+}
+
+static void keep_extra(struct reader *in, const Pawl__Extra *extra)
+{
+    struct pawl_bytes bytes = pawl_protobuf_pack(in->with->arena, &extra->base);
+    if (bytes.size > 0) in->action->extra = bytes;
+}
+
+static Pawl__TraceContext *read_trace(struct reader *in, ProtobufCBinaryData packed)
+{
+    struct pawl_bytes bytes = pawl_protobuf_bytes(packed);
+    Pawl__TraceContext *trace = NULL;
+    if (in->with->dialect != PAWL_DIALECT_MICROSOFT || bytes.size == 0) return NULL;
+    if (pawl_protobuf_unpack(&pawl__trace_context__descriptor, in->with->arena, bytes, &trace)
+        != PAWL_OK)
+        return NULL; /* tracing is no reason to fail anything */
+    return trace;
+}
+
+static void read_tag(struct reader *in, Pawl__Extra *extra, struct pawl_bytes packed)
+{
+    Pawl__Tag *tag = NULL;
+    if (pawl_protobuf_unpack(&pawl__tag__descriptor, in->with->arena, packed, &tag) == PAWL_OK)
+        extra->tags[extra->n_tags++] = tag;
+    else
+        refuse(in, PAWL_E_INVALID, PAWL_BYTES_LITERAL("a tag of an action is malformed"));
+}
+
+static void read_schedule(struct reader *in, const Pawl__ScheduleTask *task,
+                          ProtobufCBinaryData router)
+{
+    struct pawl_action *action = in->action;
+    action->kind = PAWL_ACTION_ACTIVITY;
+    action->name =
+        read_name(in, "the activity's name", pawl_protobuf_bytes(task->name), PAWL_NAME_SIZE_MAX);
+    action->version =
+        read_name_optional(in, "the activity's version", pawl_durabletask_text_name(task->version),
+                           PAWL_NAME_SIZE_MAX);
+    action->payload = read_payload(in, "the activity's input", task->input);
+    if (in->with->dialect == PAWL_DIALECT_DAPR) {
+        if (router.len == 0 && task->n_tags_or_router > 0) router = task->tags_or_router[0];
+        action->target_app = read_target(in, router);
+        action->task_execution =
+            pawl_durabletask_uuid(pawl_protobuf_bytes(task->trace_or_task_execution));
+        return;
+    }
+    Pawl__Extra extra = PAWL__EXTRA__INIT;
+    extra.trace = read_trace(in, task->trace_or_task_execution);
+    extra.tags = PAWL_ARENA_ARRAY(in->with->arena, Pawl__Tag *, task->n_tags_or_router);
+    for (size_t i = 0; i < task->n_tags_or_router; i++)
+        read_tag(in, &extra, pawl_protobuf_bytes(task->tags_or_router[i]));
+    keep_extra(in, &extra);
+}
+
+static void read_child_extra(struct reader *in, const Pawl__CreateChild *child)
+{
+    enum { TAGS_FIELD = 6 };
+    Pawl__Extra extra = PAWL__EXTRA__INIT;
+    uint32_t cursor = 0;
+    extra.trace = read_trace(in, child->trace_or_router);
+    extra.tags = PAWL_ARENA_ARRAY(in->with->arena, Pawl__Tag *, child->base.n_unknown_fields);
+    for (;;) {
+        struct pawl_bytes tag = pawl_protobuf_unknown_bytes(&child->base, TAGS_FIELD, &cursor);
+        if (pawl_bytes_is_absent(tag)) break;
+        read_tag(in, &extra, tag);
+    }
+    keep_extra(in, &extra);
+}
+
+static void read_child(struct reader *in, const Pawl__CreateChild *child,
+                       ProtobufCBinaryData router)
+{
+    struct pawl_action *action = in->action;
+    action->kind = PAWL_ACTION_CHILD;
+    action->name =
+        read_name(in, "the child's name", pawl_protobuf_bytes(child->name), PAWL_NAME_SIZE_MAX);
+    action->version = read_name_optional(
+        in, "the child's version", pawl_durabletask_text_name(child->version), PAWL_NAME_SIZE_MAX);
+    action->payload = read_payload(in, "the child's input", child->input);
+    struct pawl_bytes id = pawl_protobuf_bytes(child->instance_id);
+    if (id.size == 0)
+        id = pawl_arena_printf(in->with->arena, "%.*s:%04x", PAWL_BYTES_FMT(in->instance),
+                               (unsigned)action->id);
+    action->instance = read_name(in, "the child's instance id", id, PAWL_INSTANCE_ID_SIZE_MAX);
+    if (in->with->dialect == PAWL_DIALECT_DAPR)
+        action->target_app = read_target(in, router.len ? router : child->trace_or_router);
+    else
+        read_child_extra(in, child);
+}
+
+/* What a timer is for, to be shown to a person. */
+static struct pawl_bytes timer_name(const Pawl__CreateTimer *timer)
+{
+    struct pawl_bytes name = pawl_protobuf_bytes(timer->name);
+    if (name.size == 0 && timer->origin_case == PAWL__CREATE_TIMER__ORIGIN_EXTERNAL_EVENT)
+        name = pawl_protobuf_bytes(timer->external_event->name);
+    return pawl_name_is_valid(name, PAWL_NAME_SIZE_MAX) ? name : PAWL_BYTES_ABSENT;
+}
+
+static void read_timer(struct reader *in, const Pawl__CreateTimer *timer)
+{
+    in->action->kind = PAWL_ACTION_TIMER;
+    in->action->fire_at_ms = pawl_durabletask_timestamp_ms(timer->fire_at);
+    in->action->name = timer_name(timer);
+    if (timer->name.len == 0 && timer->origin_case == PAWL__CREATE_TIMER__ORIGIN__NOT_SET) return;
+    Pawl__CreateTimer kept = *timer;
+    Pawl__Extra extra = PAWL__EXTRA__INIT;
+    kept.fire_at = NULL;
+    kept.base.n_unknown_fields = 0;
+    extra.timer = &kept;
+    keep_extra(in, &extra);
+}
+
+static void read_send_event(struct reader *in, const Pawl__SendEvent *send)
+{
+    struct pawl_bytes to =
+        send->instance ? pawl_protobuf_bytes(send->instance->instance_id) : PAWL_BYTES_ABSENT;
+    in->action->kind = PAWL_ACTION_SEND_EVENT;
+    in->action->instance =
+        read_name(in, "the instance id of an event", to, PAWL_INSTANCE_ID_SIZE_MAX);
+    in->action->name =
+        read_name(in, "an event's name", pawl_protobuf_bytes(send->name), PAWL_NAME_SIZE_MAX);
+    in->action->payload = read_payload(in, "an event's payload", send->data);
+}
+
+static void read_carried(struct reader *in, const Pawl__CompleteWorkflow *complete)
+{
+    struct pawl_action *action = in->action;
+    struct pawl_arena *arena = in->with->arena;
+    if (complete->n_carryover_events > PAWL_INBOX_ROWS_MAX) {
+        refuse(
+            in, PAWL_E_TOO_LARGE,
+            PAWL_BYTES_LITERAL("more than 10000 events are carried over to the next generation"));
+        return;
+    }
+    action->carry = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, complete->n_carryover_events);
+    for (size_t i = 0; i < complete->n_carryover_events; i++) {
+        const Pawl__HistoryEvent *carried = complete->carryover_events[i];
+        if (carried->kind_case != PAWL__HISTORY_EVENT__KIND_EVENT_RAISED) {
+            refuse(in, PAWL_E_INVALID,
+                   PAWL_BYTES_LITERAL("only raised events can be carried over to the next "
+                                      "generation"));
+            return;
+        }
+        struct pawl_history_event event = pawl_history_event_make(
+            PAWL_EVENT_EVENT_RAISED, pawl_durabletask_timestamp_ms(carried->timestamp));
+        event.name =
+            read_name(in, "the name of a carried event",
+                      pawl_protobuf_bytes(carried->event_raised->name), PAWL_NAME_SIZE_MAX);
+        event.payload = read_payload(in, "a carried event", carried->event_raised->input);
+        action->carry[action->carry_count++] = pawl_history_event_pack(arena, &event);
+    }
+}
+
+static void read_complete(struct reader *in, const Pawl__CompleteWorkflow *complete)
+{
+    struct pawl_action *action = in->action;
+    action->payload = read_payload(in, "the workflow's result", complete->result);
+    if (complete->status == PAWL_STATUS_CONTINUED_AS_NEW) {
+        action->kind = PAWL_ACTION_CONTINUE;
+        action->version = read_name_optional(in, "the new version",
+                                             pawl_durabletask_text_name(complete->new_version),
+                                             PAWL_NAME_SIZE_MAX);
+        read_carried(in, complete);
+        return;
+    }
+    action->kind = PAWL_ACTION_COMPLETE;
+    if (complete->status < 0 || complete->status >= PAWL_STATUS_COUNT
+        || !pawl_status_is_terminal((enum pawl_status)complete->status)) {
+        refuse(in, PAWL_E_INVALID,
+               pawl_arena_printf(in->with->arena, "a workflow cannot end with status %d",
+                                 complete->status));
+        return;
+    }
+    action->status = (enum pawl_status)complete->status;
+    if (action->status == PAWL_STATUS_COMPLETED) return;
+    action->failure = pawl_durabletask_failure_view(in->with, complete->failure);
+    if (!action->failure.present && action->status == PAWL_STATUS_FAILED)
+        action->failure = (struct pawl_failure_view){
+            .present = true,
+            .type = PAWL_BYTES_LITERAL("WorkflowFailed"),
+            .message = PAWL_BYTES_LITERAL("the workflow failed and its worker did not say why")
+        };
+}
+
+static void read_action(struct reader *in, const Pawl__Action *from)
+{
+    in->action->id = from->id;
+    in->action->ref = -1;
+    switch (from->kind_case) {
+    case PAWL__ACTION__KIND_SCHEDULE_TASK:
+        read_schedule(in, from->schedule_task, from->rewind_or_router);
+        break;
+    case PAWL__ACTION__KIND_CREATE_CHILD:
+        read_child(in, from->create_child, from->rewind_or_router);
+        break;
+    case PAWL__ACTION__KIND_CREATE_TIMER: read_timer(in, from->create_timer); break;
+    case PAWL__ACTION__KIND_SEND_EVENT: read_send_event(in, from->send_event); break;
+    case PAWL__ACTION__KIND_COMPLETE_WORKFLOW: read_complete(in, from->complete_workflow); return;
+    case PAWL__ACTION__KIND_VERSION_NOT_AVAILABLE:
+        refuse(in, PAWL_E_VERSION,
+               PAWL_BYTES_LITERAL("the worker does not have the version of the workflow that this "
+                                  "instance began with; start one that has it, then resume"));
+        return;
+    case PAWL__ACTION__KIND_SEND_ENTITY_MESSAGE:
+        refuse(in, PAWL_E_INVALID,
+               PAWL_BYTES_LITERAL("the workflow uses an entity, and this sidecar has no entities"));
+        return;
+    case PAWL__ACTION__KIND_CREATE_DETACHED_WORKFLOW:
+        refuse(in, PAWL_E_INVALID,
+               PAWL_BYTES_LITERAL("the workflow starts a detached workflow, which this sidecar "
+                                  "cannot do; start a child workflow instead"));
+        return;
+    case PAWL__ACTION__KIND_TERMINATE_WORKFLOW:
+        refuse(in, PAWL_E_INVALID,
+               PAWL_BYTES_LITERAL("the workflow terminates another workflow, which this sidecar "
+                                  "cannot do from workflow code; use a client"));
+        return;
+    default:
+        refuse(in, PAWL_E_INVALID,
+               PAWL_BYTES_LITERAL("the worker sent an action of a kind that this sidecar does not "
+                                  "know"));
+        return;
+    }
+    if (from->id < 0)
+        refuse(in, PAWL_E_INVALID,
+               PAWL_BYTES_LITERAL("the worker sent an action with a negative "
+                                  "id"));
+}
+
+/* The end comes last, the others by id: SDKs do not always send them so. */
+static bool action_is_before(const Pawl__Action *a, const Pawl__Action *b)
+{
+    bool a_ends = a->kind_case == PAWL__ACTION__KIND_COMPLETE_WORKFLOW;
+    bool b_ends = b->kind_case == PAWL__ACTION__KIND_COMPLETE_WORKFLOW;
+    if (a_ends != b_ends) return b_ends;
+    return a->id < b->id;
+}
+
+static void actions_merge(Pawl__Action **from, Pawl__Action **to, size_t start, size_t middle,
+                          size_t end)
+{
+    size_t left = start, right = middle;
+    for (size_t i = start; i < end; i++) {
+        bool take_right =
+            left == middle || (right < end && action_is_before(from[right], from[left]));
+        to[i] = take_right ? from[right++] : from[left++];
+    }
+}
+
+/* A merge sort, because it is stable and needs no more than twice the room. */
+static Pawl__Action **actions_sort(struct pawl_arena *arena, Pawl__Action **actions, size_t count)
+{
+    bool is_sorted = true;
+    for (size_t i = 1; i < count && is_sorted; i++)
+        is_sorted = !action_is_before(actions[i], actions[i - 1]);
+    if (is_sorted) return actions;
+    Pawl__Action **other = PAWL_ARENA_ARRAY(arena, Pawl__Action *, count);
+    for (size_t width = 1; width < count; width *= 2) {
+        for (size_t start = 0; start < count; start += 2 * width) {
+            size_t middle = start + width < count ? start + width : count;
+            size_t end = start + 2 * width < count ? start + 2 * width : count;
+            actions_merge(actions, other, start, middle, end);
+        }
+        Pawl__Action **sorted = other;
+        other = actions;
+        actions = sorted;
+    }
+    return actions;
+}
+
+void pawl_durabletask_turn_done(struct pawl_durabletask *with,
+                                const Pawl__WorkflowResponse *response, struct pawl_bytes instance,
+                                struct pawl_turn_done *ret_done)
+{
+    *ret_done = (struct pawl_turn_done){ .instance = instance, .custom_status_set = true };
+    struct reader in = { .with = with, .instance = instance, .done = ret_done };
+    ret_done->custom_status = pawl_durabletask_text_bytes(response->custom_status);
+    if (ret_done->custom_status.size > PAWL_CUSTOM_STATUS_SIZE_MAX)
+        refuse(&in, PAWL_E_TOO_LARGE,
+               pawl_arena_printf(with->arena,
+                                 "the custom status has %zu bytes; at most %u are "
+                                 "allowed",
+                                 ret_done->custom_status.size, PAWL_CUSTOM_STATUS_SIZE_MAX));
+    if (response->n_actions > PAWL_FRAME_ACTIONS_MAX)
+        refuse(&in, PAWL_E_TOO_LARGE,
+               PAWL_BYTES_LITERAL("the worker sent more actions in one turn than the limit allows "
+                                  "(10000)"));
+    if (ret_done->err == PAWL_OK) {
+        Pawl__Action **sorted = actions_sort(with->arena, response->actions, response->n_actions);
+        ret_done->actions = PAWL_ARENA_ARRAY(with->arena, struct pawl_action, response->n_actions);
+        ret_done->actions_count = (uint32_t)response->n_actions;
+        for (size_t i = 0; i < response->n_actions && ret_done->err == PAWL_OK; i++) {
+            in.action = &ret_done->actions[i];
+            read_action(&in, sorted[i]);
+        }
+    }
+    if (ret_done->err == PAWL_OK) return;
+    ret_done->actions_count = 0;
+    ret_done->custom_status_set = false;
+    ret_done->custom_status = PAWL_BYTES_ABSENT;
+}
+
+void pawl_durabletask_activity_done(struct pawl_durabletask *with,
+                                    const Pawl__ActivityResponse *response,
+                                    struct pawl_activity_done *ret_done)
+{
+    ret_done->failure = pawl_durabletask_failure_view(with, response->failure);
+    ret_done->payload = PAWL_BYTES_ABSENT;
+    if (ret_done->failure.present) return;
+    ret_done->payload = pawl_durabletask_text_bytes(response->result);
+    if (ret_done->payload.size <= PAWL_PAYLOAD_SIZE_MAX) return;
+    ret_done->failure = (struct pawl_failure_view){
+        .present = true,
+        .non_retriable = true,
+        .type = PAWL_BYTES_LITERAL("ResultTooLarge"),
+        .message = pawl_arena_printf(with->arena,
+                                     "the activity's result has %zu bytes; at most %u are allowed",
+                                     ret_done->payload.size, PAWL_PAYLOAD_SIZE_MAX),
+    };
+    ret_done->payload = PAWL_BYTES_ABSENT;
+}

@@ -33,6 +33,13 @@ static uint32_t fields_count(enum pawl_placement_frame_type type)
 
 enum { MEMBER_FIELDS = 6 };
 
+/* The longest list fits a frame; 24 bytes are more than what stands between its texts. */
+_Static_assert(PAWL_PLACEMENT_MEMBERS_MAX *(PAWL_HOST_SIZE_MAX + PAWL_APP_ID_SIZE_MAX
+                                            + PAWL_ADDRESS_SIZE_MAX + 24)
+                       + 64
+                   <= PAWL_PLACEMENT_FRAME_SIZE_MAX,
+               "the longest list fits a frame");
+
 /* Encoding -------------------------------------------------------------------------- */
 
 static void hello_encode(struct pawl_buf *buf, const struct pawl_placement_hello *hello)

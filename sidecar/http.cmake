@@ -4,5 +4,5 @@ add_library(pawl_http_text STATIC http_history.c http_info.c http_metrics.c http
 target_link_libraries(pawl_http_text PUBLIC pawl_contract pawl_state)
 
 add_library(pawl_http STATIC io/http.c io/http_exchange.c io/http_peer.c io/http_process.c)
-target_link_libraries(pawl_http PUBLIC pawl_http_text PkgConfig::LIBUV
+target_link_libraries(pawl_http PUBLIC pawl_http_text pawl_process PkgConfig::LIBUV
                                 PRIVATE PkgConfig::MHD)

@@ -12,13 +12,13 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/io/log.h"
+#include "base/io/runtime.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "sidecar/config.h"
 #include "sidecar/io/config_yaml.h"
 #include "sidecar/io/http.h"
-#include "sidecar/io/log.h"
-#include "sidecar/io/runtime.h"
 #include "sidecar/loop.h"
 #include "state/io/backends.h"
 

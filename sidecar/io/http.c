@@ -1,12 +1,11 @@
 #include "sidecar/io/http.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/io/listen.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sidecar/io/http_internal.h"
@@ -111,61 +110,6 @@ static void http_on_log(void *context, const char *format, va_list arguments)
 
 /* Open ------------------------------------------------------------------------------------ */
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in ip4;
-    struct sockaddr_in6 ip6;
-};
-
-static const char *address_parse(const char *host, uint16_t port, union address *ret_address,
-                                 socklen_t *ret_size)
-{
-    *ret_address = (union address){ .any = { .sa_family = AF_UNSPEC } };
-    if (uv_ip4_addr(host, port, &ret_address->ip4) == 0) {
-        *ret_size = sizeof ret_address->ip4;
-        return NULL;
-    }
-    if (uv_ip6_addr(host, port, &ret_address->ip6) == 0) {
-        *ret_size = sizeof ret_address->ip6;
-        return NULL;
-    }
-    return "the HTTP address must be a numeric IP address such as 127.0.0.1, 0.0.0.0 or ::1";
-}
-
-static const char *bind_error(int error)
-{
-    switch (error) {
-    case EADDRINUSE: return "the HTTP port is in use by another process: choose another port";
-    case EACCES: return "not allowed to listen on the HTTP port: choose one above 1023";
-    case EADDRNOTAVAIL: return "the HTTP address is not one of this machine";
-    default: return "cannot listen on the HTTP address and port";
-    }
-}
-
-/* Our own socket, because libmicrohttpd would not say why it could not bind. */
-static int socket_listen(const union address *address, socklen_t size, const char **ret_message)
-{
-    int one = 1;
-    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        *ret_message = bind_error(errno);
-        return -1;
-    }
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, &address->any, size) == 0 && listen(fd, SOMAXCONN) == 0) return fd;
-    *ret_message = bind_error(errno);
-    close(fd);
-    return -1;
-}
-
-static uint16_t socket_port(int fd)
-{
-    union address address = { .any = { .sa_family = AF_UNSPEC } };
-    socklen_t size = sizeof address;
-    if (getsockname(fd, &address.any, &size) != 0) return 0;
-    return ntohs(address.any.sa_family == AF_INET6 ? address.ip6.sin6_port : address.ip4.sin_port);
-}
-
 static struct MHD_Daemon *daemon_start(struct pawl_http *http, int fd)
 {
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
@@ -225,15 +169,12 @@ static pawl_err http_attach(struct pawl_http *http)
 pawl_err pawl_http_open(const struct pawl_http_config *config, struct pawl_http **ret_http,
                         const char **ret_message)
 {
-    union address address;
-    socklen_t size = 0;
-    *ret_message = address_parse(config->host, config->port, &address, &size);
-    if (*ret_message) return PAWL_E_INVALID;
-    int fd = socket_listen(&address, size, ret_message);
-    if (fd < 0) return PAWL_E_UNAVAILABLE;
+    int fd = -1;
+    pawl_err err = pawl_listen_open(config->host, config->port, &fd, ret_message);
+    if (err != PAWL_OK) return err;
 
     struct pawl_http *http = http_new(config);
-    http->port = socket_port(fd);
+    http->port = pawl_listen_port(fd);
     http->daemon = daemon_start(http, fd);
     if (!http->daemon) {
         close(fd);

@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
+#include "base/io/runtime.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "sidecar/io/config_yaml.h"
-#include "sidecar/io/runtime.h"
 
 struct fixture {
     struct pawl_arena arena;

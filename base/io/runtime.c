@@ -1,4 +1,4 @@
-#include "sidecar/io/runtime.h"
+#include "base/io/runtime.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "sidecar/io/log.h"
+#include "base/io/log.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* Runtime: what the sidecar needs from the operating system before it can start. */
-#ifndef PAWL_SIDECAR_IO_RUNTIME_H
-#define PAWL_SIDECAR_IO_RUNTIME_H
+/* Runtime: what a process of ours needs from the operating system before it can start. */
+#ifndef PAWL_BASE_IO_RUNTIME_H
+#define PAWL_BASE_IO_RUNTIME_H
 
 #include "base/arena.h"
 #include "pawl/err.h"
@@ -20,4 +20,4 @@ const char *pawl_runtime_name(struct pawl_arena *arena);
 /* 64 bits that nobody can guess. */
 uint64_t pawl_runtime_seed(void);
 
-#endif /* PAWL_SIDECAR_IO_RUNTIME_H */
+#endif /* PAWL_BASE_IO_RUNTIME_H */

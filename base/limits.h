@@ -82,6 +82,11 @@
 #define PAWL_LEASE_OUTBOX_MS        10000u
 #define PAWL_LEASE_MS_MAX           60000u /* the longest of the four above */
 
+/* Testing kit ------------------------------------------------------------------ */
+#define PAWL_TEST_TURNS_MAX     100000u     /* of one run, unless set otherwise: PAWL_E_LIMIT */
+#define PAWL_TEST_HELD_MAX      65536u      /* instances in memory; code of others is run anew */
+#define PAWL_TEST_TEXT_SIZE_MAX (64u << 20) /* of a history: cut */
+
 /* Sidecar ---------------------------------------------------------------------- */
 #define PAWL_INSTANCE_IDLE_MS 5000u /* then the actor leaves memory */
 #define PAWL_BACKLOG_MAX      2048u /* loading or waiting for a worker; more wait in the store */

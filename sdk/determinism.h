@@ -9,11 +9,8 @@
 
 #include "sdk/instance.h"
 
-/* True for events that record what the code did (TASK_SCHEDULED …). */
-bool pawl_determinism_is_record(enum pawl_event_kind kind);
-
-/* Compare one such event with the first action that is not matched yet. The code must
- * have run over everything before the event. */
+/* Compare an event that records a call (sdk/recorded.h) with the first action that is not
+ * matched yet. The code must have run over everything before the event. */
 void pawl_determinism_match(struct pawl_workflow_ctx *ctx, const struct pawl_history_event *event);
 
 /* The past is over: every action must have been matched. */

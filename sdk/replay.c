@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "sdk/determinism.h"
+#include "sdk/recorded.h"
 
 /* The past of a turn that has not come yet. */
 struct pending_history {
@@ -117,6 +118,19 @@ void pawl_replay_on_evict(struct pawl_replay *replay, struct pawl_bytes instance
     pawl_instance_free(cache_take(replay, instance));
 }
 
+struct pawl_bytes pawl_replay_awaited_event(struct pawl_replay *replay, struct pawl_bytes instance,
+                                            uint32_t n)
+{
+    const struct pawl_workflow_ctx *ctx = *bucket_of(replay, instance);
+    while (ctx && !pawl_bytes_is_equal(ctx->id, instance)) ctx = ctx->bucket_next;
+    for (uint32_t i = 0; ctx && i < PAWL_EVENT_BUCKETS; i++) {
+        const struct pawl_event_name *name = ctx->event_names[i];
+        for (; name; name = name->next)
+            if (!pawl_list_is_empty(&name->waiters) && n-- == 0) return name->name;
+    }
+    return PAWL_BYTES_ABSENT;
+}
+
 uint32_t pawl_replay_held_count(const struct pawl_replay *replay)
 {
     return replay->held_count;
@@ -223,7 +237,7 @@ static void feed(struct pawl_workflow_ctx *ctx, struct pawl_bytes encoded)
         return;
     }
     if (event.kind == PAWL_EVENT_WORKFLOW_STARTED) pawl_instance_run(ctx);
-    if (pawl_determinism_is_record(event.kind)) {
+    if (pawl_recorded_is_call(event.kind)) {
         pawl_instance_run(ctx);
         if (ctx->replaying) pawl_determinism_match(ctx, &event);
     } else {

@@ -40,6 +40,11 @@ void pawl_replay_on_turn(struct pawl_replay *replay, const struct pawl_turn *tur
 
 void pawl_replay_on_evict(struct pawl_replay *replay, struct pawl_bytes instance);
 
+/* The name (in lower case) of the nth event, from 0, that the code of an instance waits
+ * for; absent when there are no more, and when the instance is not held. */
+struct pawl_bytes pawl_replay_awaited_event(struct pawl_replay *replay, struct pawl_bytes instance,
+                                            uint32_t n);
+
 /* Suspended instances held. */
 uint32_t pawl_replay_held_count(const struct pawl_replay *replay);
 

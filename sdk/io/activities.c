@@ -102,8 +102,8 @@ void pawl_activities_item_free(struct pawl_activity_ctx *item)
     allocator->free(allocator->context, item);
 }
 
-static struct pawl_activity_ctx *item_new(const struct pawl_allocator *allocator,
-                                          const struct pawl_activity_item *from)
+struct pawl_activity_ctx *pawl_activities_item_new(const struct pawl_allocator *allocator,
+                                                   const struct pawl_activity_item *from)
 {
     struct pawl_activity_ctx *item = allocator->alloc(allocator->context, sizeof *item);
     if (!item) return NULL;
@@ -122,7 +122,7 @@ static struct pawl_activity_ctx *item_new(const struct pawl_allocator *allocator
     return item;
 }
 
-static void item_run(struct pawl_activity_ctx *item)
+void pawl_activities_item_run(struct pawl_activity_ctx *item)
 {
     pawl_err err = item->run(item, item->input);
     struct pawl_frame frame = { .type = PAWL_FRAME_ACTIVITY_DONE };
@@ -169,7 +169,7 @@ static void *thread_main(void *argument)
     struct pawl_activities *activities = argument;
     struct pawl_activity_ctx *item;
     while ((item = wait_for_item(activities)) != NULL) {
-        item_run(item);
+        pawl_activities_item_run(item);
         pthread_mutex_lock(&activities->lock);
         pawl_list_push_tail(&activities->finished, &item->link);
         pthread_mutex_unlock(&activities->lock);
@@ -235,7 +235,7 @@ pawl_err pawl_activities_submit(struct pawl_activities *activities,
                                 const struct pawl_activity_item *from, uint64_t epoch,
                                 pawl_activity_fn *run, void *user)
 {
-    struct pawl_activity_ctx *item = item_new(activities->allocator, from);
+    struct pawl_activity_ctx *item = pawl_activities_item_new(activities->allocator, from);
     if (!item) return PAWL_E_NOMEM;
     item->epoch = epoch;
     item->run = run;

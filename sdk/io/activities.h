@@ -50,6 +50,11 @@ PAWL_MUST_USE pawl_err pawl_activities_submit(struct pawl_activities *activities
 /* Drop what has not begun; how many that were. */
 uint32_t pawl_activities_drop(struct pawl_activities *activities);
 
+/* One item outside of any pool: made, run on the calling thread, freed. NULL: no memory. */
+struct pawl_activity_ctx *pawl_activities_item_new(const struct pawl_allocator *allocator,
+                                                   const struct pawl_activity_item *from);
+void pawl_activities_item_run(struct pawl_activity_ctx *item);
+
 /* A finished item, to be freed by the caller; NULL: none. */
 struct pawl_activity_ctx *pawl_activities_take(struct pawl_activities *activities);
 void pawl_activities_item_free(struct pawl_activity_ctx *item);

@@ -4,6 +4,7 @@
  *   activity.h   what an activity function sees
  *   worker.h     connect to the sidecar and run both
  *   client.h     start, query, signal and end workflows
+ *   testing.h    run workflows in memory; for tests, included by itself
  *
  * docs/SDK.md is the guide; sdk/examples has complete programs.
  */

@@ -25,6 +25,7 @@ fi
 
 cat >"$work/program.c" <<'END'
 #include <pawl/pawl.h>
+#include <pawl/testing.h>
 #include <stdio.h>
 static pawl_err echo(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
 {
@@ -33,6 +34,7 @@ static pawl_err echo(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
 int main(void)
 {
     struct pawl_worker *worker;
+    struct pawl_test *test;
     struct pawl_workflow_def def;
     pawl_err err = pawl_worker_new(NULL, &worker);
     def.name = "echo";
@@ -41,6 +43,11 @@ int main(void)
     def.user = NULL;
     if (err == PAWL_OK) err = pawl_worker_add_workflow(worker, &def);
     pawl_worker_free(worker);
+    if (err == PAWL_OK) err = pawl_test_new(NULL, &test);
+    if (err == PAWL_OK) {
+        err = pawl_test_add_workflow(test, &def);
+        pawl_test_free(test);
+    }
     puts(pawl_err_text(PAWL_E_BUSY));
     return err == PAWL_OK ? 0 : 1;
 }

@@ -64,6 +64,7 @@ struct pawl_action pawl_recorded_action(const struct pawl_history_event *event)
                                  .target_app = event->target_app,
                                  .instance = event->instance,
                                  .task_execution = event->task_execution,
+                                 .extra = event->extra,
                                  .failure = event->failure };
 }
 
@@ -86,6 +87,7 @@ struct pawl_history_event pawl_recorded_event(const struct pawl_action *action, 
     event.target_app = action->target_app;
     event.instance = action->instance;
     event.task_execution = action->task_execution;
+    event.extra = action->extra;
     event.fire_at_ms = action->fire_at_ms;
     return event;
 }

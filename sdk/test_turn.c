@@ -42,6 +42,7 @@ void pawl_test_draft_init(struct pawl_test_engine *engine,
     pawl_arena_init(&draft->arena);
     draft->self = pawl_arena_copy(&draft->arena, instance->id);
     draft->id = pawl_rng_id(&engine->rng);
+    draft->now_ms = engine->now_ms;
 }
 
 void pawl_test_draft_deinit(struct pawl_test_instance *instance, struct pawl_test_draft *draft)
@@ -97,7 +98,7 @@ static void take_input(struct pawl_test_instance *instance, struct pawl_test_dra
         if (!counts) return;
         op_take(draft, op);
     }
-    draft_add_packed(draft, input->event);
+    draft_add_packed(draft, pawl_history_event_restamp(&draft->arena, input->event, draft->now_ms));
 }
 
 static void take_timers(struct pawl_test_engine *engine, struct pawl_test_instance *instance,

@@ -36,6 +36,7 @@ struct pawl_test_draft {
     struct pawl_arena arena;
     struct pawl_bytes self; /* the instance's id; it may be replaced while messages leave */
     struct pawl_id id;
+    int64_t now_ms;
     uint32_t inputs_taken;
     uint32_t events_count;
     uint32_t events_capacity;

@@ -1,5 +1,7 @@
 #include "base/bytes.h"
 
+#include "base/limits.h"
+
 void pawl_id_format(struct pawl_id id, char ret_text[PAWL_ID_TEXT_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
@@ -89,6 +91,18 @@ bool pawl_name_is_valid(struct pawl_bytes text, size_t size_max)
         if (size == 0 || is_control(text)) return false;
         text.data += size;
         text.size -= size;
+    }
+    return true;
+}
+
+bool pawl_app_id_is_valid(struct pawl_bytes id)
+{
+    if (id.size < 1 || id.size > PAWL_APP_ID_SIZE_MAX) return false;
+    for (size_t i = 0; i < id.size; i++) {
+        uint8_t c = id.data[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        bool is_digit = c >= '0' && c <= '9';
+        if (!is_letter && !is_digit && c != '-' && c != '_' && c != '.') return false;
     }
     return true;
 }

@@ -87,4 +87,8 @@ bool pawl_utf8_is_valid(struct pawl_bytes text);
  * UTF-8 without control characters (U+0000..U+001F, U+007F..U+009F). */
 bool pawl_name_is_valid(struct pawl_bytes text, size_t size_max);
 
+/* True for what may be an app's id: 1 to PAWL_APP_ID_SIZE_MAX letters, digits, - _ and
+ * dots. */
+bool pawl_app_id_is_valid(struct pawl_bytes id);
+
 #endif /* PAWL_BASE_BYTES_H */

@@ -108,11 +108,13 @@ struct pawl_history_chunk {
 };
 
 enum pawl_action_kind {
-    PAWL_ACTION_ACTIVITY = 1, /* id name version payload target_app task_execution */
+    PAWL_ACTION_ACTIVITY = 1, /* id name version payload target_app task_execution
+                                 start_within_ms */
     PAWL_ACTION_TIMER,        /* id fire_at_ms name(origin) */
     PAWL_ACTION_CANCEL_TIMER, /* ref */
-    PAWL_ACTION_CHILD,        /* id name version payload target_app instance */
-    PAWL_ACTION_SEND_EVENT,   /* id name payload instance */
+    PAWL_ACTION_CHILD,        /* id name version payload target_app instance
+                                 start_within_ms */
+    PAWL_ACTION_SEND_EVENT,   /* id name payload instance target_app */
     PAWL_ACTION_COMPLETE,     /* status (COMPLETED or FAILED) payload failure */
     PAWL_ACTION_CONTINUE,     /* payload(new input) version carry: continue as new */
 };
@@ -124,6 +126,7 @@ struct pawl_action {
     int32_t id;
     int32_t ref;
     int64_t fire_at_ms;
+    int64_t start_within_ms; /* 0: any time */
     enum pawl_status status;
     struct pawl_bytes name;
     struct pawl_bytes version;

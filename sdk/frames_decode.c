@@ -105,22 +105,10 @@ static struct pawl_bytes read_name_optional(struct decoder *in, size_t size_max)
     return name;
 }
 
-static bool app_id_is_valid(struct pawl_bytes id)
-{
-    if (id.size < 1 || id.size > PAWL_APP_ID_SIZE_MAX) return false;
-    for (size_t i = 0; i < id.size; i++) {
-        uint8_t c = id.data[i];
-        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        bool is_digit = c >= '0' && c <= '9';
-        if (!is_letter && !is_digit && c != '-' && c != '_' && c != '.') return false;
-    }
-    return true;
-}
-
 static struct pawl_bytes read_app_id_optional(struct decoder *in)
 {
     struct pawl_bytes id = pawl_read_bytes(&in->reader);
-    expect(in, pawl_bytes_is_absent(id) || app_id_is_valid(id));
+    expect(in, pawl_bytes_is_absent(id) || pawl_app_id_is_valid(id));
     return id;
 }
 
@@ -225,7 +213,7 @@ static void hello_decode(struct decoder *in, struct pawl_hello *hello)
         return;
     }
     hello->app_id = pawl_read_bytes(&in->reader);
-    expect(in, app_id_is_valid(hello->app_id));
+    expect(in, pawl_app_id_is_valid(hello->app_id));
     hello->token = read_bytes(in, PAWL_TOKEN_SIZE_MAX);
     hello->worker = read_name_optional(in, PAWL_NAME_SIZE_MAX);
     hello->workflows = read_registrations(in, &hello->workflows_count);
@@ -236,7 +224,7 @@ static void welcome_decode(struct decoder *in, struct pawl_welcome *welcome)
 {
     welcome->protocol_version = read_u32(in, UINT32_MAX);
     welcome->app_id = pawl_read_bytes(&in->reader);
-    expect(in, app_id_is_valid(welcome->app_id));
+    expect(in, pawl_app_id_is_valid(welcome->app_id));
     welcome->sidecar = read_name_optional(in, PAWL_NAME_SIZE_MAX);
     welcome->payload_size_max = read_u32(in, PAWL_PAYLOAD_SIZE_MAX);
     expect(in, welcome->payload_size_max > 0);
@@ -313,6 +301,7 @@ static void action_read_field(struct decoder *in, struct pawl_action *action)
         action->instance = read_name_optional(in, PAWL_INSTANCE_ID_SIZE_MAX);
         break;
     case PAWL_ACTION_FIELD_FIRE_AT_MS: action->fire_at_ms = read_ms(in); break;
+    case PAWL_ACTION_FIELD_START_WITHIN_MS: action->start_within_ms = read_ms(in); break;
     case PAWL_ACTION_FIELD_STATUS:
         action->status = (enum pawl_status)read_u32(in, PAWL_STATUS_COUNT - 1);
         break;
@@ -429,6 +418,8 @@ static void request_read_field(struct decoder *in, struct pawl_request *request)
         request->created_from_ms = pawl_read_int(reader);
         break;
     case PAWL_REQUEST_FIELD_CREATED_TO_MS: request->created_to_ms = pawl_read_int(reader); break;
+    case PAWL_REQUEST_FIELD_APP: request->app = pawl_read_bytes(reader); break;
+    case PAWL_REQUEST_FIELD_PARENT: request->parent = pawl_read_bytes(reader); break;
     default: pawl_read_skip(reader); break;
     }
 }
@@ -469,6 +460,10 @@ static void state_read_field(struct decoder *in, struct pawl_instance_state *sta
     case PAWL_STATE_FIELD_FAILURE: state->failure = read_failure(in); break;
     case PAWL_STATE_FIELD_PARENT_INSTANCE:
         state->parent_instance = read_name_optional(in, PAWL_INSTANCE_ID_SIZE_MAX);
+        break;
+    case PAWL_STATE_FIELD_PARENT_APP: state->parent_app = read_app_id_optional(in); break;
+    case PAWL_STATE_FIELD_WAITING_FOR:
+        state->waiting_for = read_text(in, PAWL_MESSAGE_SIZE_MAX);
         break;
     default: pawl_read_skip(reader); break;
     }

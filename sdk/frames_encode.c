@@ -137,6 +137,7 @@ static void action_fields(struct map_writer *map, const struct pawl_action *acti
     map_bytes(map, PAWL_ACTION_FIELD_TARGET_APP, action->target_app);
     map_bytes(map, PAWL_ACTION_FIELD_INSTANCE, action->instance);
     map_int(map, PAWL_ACTION_FIELD_FIRE_AT_MS, action->fire_at_ms);
+    map_int(map, PAWL_ACTION_FIELD_START_WITHIN_MS, action->start_within_ms);
     map_int(map, PAWL_ACTION_FIELD_STATUS, (int64_t)action->status);
     map_id(map, PAWL_ACTION_FIELD_TASK_EXECUTION, action->task_execution);
     map_failure(map, PAWL_ACTION_FIELD_FAILURE, &action->failure);
@@ -208,6 +209,8 @@ static void request_fields(struct map_writer *map, const struct pawl_request *re
     map_int(map, PAWL_REQUEST_FIELD_TIMEOUT_MS, request->timeout_ms);
     map_int(map, PAWL_REQUEST_FIELD_CREATED_FROM_MS, request->created_from_ms);
     map_int(map, PAWL_REQUEST_FIELD_CREATED_TO_MS, request->created_to_ms);
+    map_bytes(map, PAWL_REQUEST_FIELD_APP, request->app);
+    map_bytes(map, PAWL_REQUEST_FIELD_PARENT, request->parent);
 }
 
 static void request_encode(struct pawl_buf *buf, const struct pawl_request_frame *frame)
@@ -237,6 +240,8 @@ static void state_fields(struct map_writer *map, const struct pawl_instance_stat
     map_bytes(map, PAWL_STATE_FIELD_OUTPUT, state->output);
     map_failure(map, PAWL_STATE_FIELD_FAILURE, &state->failure);
     map_bytes(map, PAWL_STATE_FIELD_PARENT_INSTANCE, state->parent_instance);
+    map_bytes(map, PAWL_STATE_FIELD_PARENT_APP, state->parent_app);
+    map_bytes(map, PAWL_STATE_FIELD_WAITING_FOR, state->waiting_for);
 }
 
 static void state_encode(struct pawl_buf *buf, const struct pawl_instance_state *state)

@@ -32,6 +32,7 @@ enum event_field {
     FIELD_PARENT = 14, /* [app, instance, inc, gen, op_id, nonce] */
     FIELD_FAILURE = 15,
     FIELD_EXTRA = 16,
+    FIELD_START_WITHIN_MS = 17,
 };
 
 enum failure_field {
@@ -220,6 +221,7 @@ static uint32_t event_fields_count(const struct pawl_history_event *event)
     count += event->target_app.data != NULL;
     count += event->fire_at_ms != 0;
     count += event->start_at_ms != 0;
+    count += event->start_within_ms != 0;
     count += event->status != PAWL_STATUS_RUNNING;
     count += event->recursive;
     count += !pawl_id_is_zero(event->execution);
@@ -264,6 +266,8 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
     field_write_bytes(buf, FIELD_TARGET_APP, event->target_app);
     if (event->fire_at_ms != 0) field_write_int(buf, FIELD_FIRE_AT_MS, event->fire_at_ms);
     if (event->start_at_ms != 0) field_write_int(buf, FIELD_START_AT_MS, event->start_at_ms);
+    if (event->start_within_ms != 0)
+        field_write_int(buf, FIELD_START_WITHIN_MS, event->start_within_ms);
     if (event->status != PAWL_STATUS_RUNNING)
         field_write_int(buf, FIELD_STATUS, (int64_t)event->status);
     if (event->recursive) {
@@ -285,7 +289,7 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
 
 static size_t event_size_max(const struct pawl_history_event *event)
 {
-    size_t size = HEAD_SIZE_MAX + 6 * NUMBER_SIZE_MAX + 6 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
+    size_t size = HEAD_SIZE_MAX + 7 * NUMBER_SIZE_MAX + 6 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
     size += event->name.size + event->version.size + event->payload.size;
     size += event->instance.size + event->target_app.size + event->extra.size;
     if (event->parent.instance.data) size += 1 + parent_size_max(&event->parent);
@@ -315,6 +319,7 @@ static void event_read_fields(struct pawl_reader *reader, struct pawl_history_ev
         case FIELD_TARGET_APP: event->target_app = pawl_read_bytes(reader); break;
         case FIELD_FIRE_AT_MS: event->fire_at_ms = pawl_read_int(reader); break;
         case FIELD_START_AT_MS: event->start_at_ms = pawl_read_int(reader); break;
+        case FIELD_START_WITHIN_MS: event->start_within_ms = pawl_read_int(reader); break;
         case FIELD_STATUS:
             event->status = (enum pawl_status)pawl_read_uint(reader, PAWL_STATUS_COUNT - 1);
             break;

@@ -69,16 +69,18 @@ struct pawl_parent {
  *   EXECUTION_COMPLETED    status payload(output) failure
  *   EXECUTION_TERMINATED   payload(reason/output) recursive
  *   TASK_SCHEDULED         id name version payload(input) target_app task_execution
+ *                          start_within_ms
  *   TASK_COMPLETED         ref payload(output)
  *   TASK_FAILED            ref failure
  *   CHILD_CREATED          id name version payload(input) target_app instance
+ *                          start_within_ms
  *   CHILD_COMPLETED        ref payload(output)
  *   CHILD_FAILED           ref failure
  *   TIMER_CREATED          id fire_at_ms name(origin, for a person; may be absent)
  *   TIMER_FIRED            ref fire_at_ms
  *   TIMER_CANCELLED        ref                 (own: the workflow gave the timer up)
  *   WORKFLOW_STARTED       (first of each turn; timestamp_ms is the turn's "now")
- *   EVENT_SENT             id name payload instance
+ *   EVENT_SENT             id name payload instance target_app
  *   EVENT_RAISED           name payload
  *   CONTINUE_AS_NEW        payload(new input)
  *   EXECUTION_SUSPENDED    payload(reason)
@@ -95,7 +97,8 @@ struct pawl_history_event {
     int32_t ref;
     int64_t timestamp_ms; /* Unix time */
     int64_t fire_at_ms;
-    int64_t start_at_ms; /* 0: at once */
+    int64_t start_at_ms;     /* 0: at once */
+    int64_t start_within_ms; /* of timestamp_ms, or it fails (schedule to start); 0: any time */
     enum pawl_status status;
     bool recursive;
     struct pawl_bytes name;

@@ -60,6 +60,7 @@ struct pawl_task {
     struct pawl_bytes input; /* only with a retry policy */
     struct pawl_id task_execution;
     bool instance_chosen; /* by the user: the same for every try */
+    int64_t start_within_ms;
     const struct pawl_retry *retry;
     uint32_t attempts;
     int64_t first_ms;

@@ -123,8 +123,18 @@ static void check_list(struct check *check, const struct pawl_request *request)
                request->created_to_ms, request->created_from_ms);
 }
 
+static void check_app(struct check *check, struct pawl_bytes app)
+{
+    if (check->err != PAWL_OK || pawl_bytes_is_absent(app) || pawl_app_id_is_valid(app)) return;
+    CHECK_FAIL(check, PAWL_E_INVALID,
+               "app is no app id: 1 to %u letters, digits, - _ and dots are allowed (an app of "
+               "another namespace cannot be named)",
+               PAWL_APP_ID_SIZE_MAX);
+}
+
 static void check_fields(struct check *check, const struct pawl_request *request)
 {
+    check_app(check, request->app);
     switch (request->op) {
     case PAWL_REQUEST_START: check_start(check, request); return;
     case PAWL_REQUEST_LIST: check_list(check, request); return;

@@ -20,6 +20,8 @@
  *   RERUN      instance(source) new_instance(optional)    instance; NOT_FOUND NOT_TERMINAL
  *              payload(absent: the old input)
  *
+ * Each may name another app of the namespace in `app`; its sidecars do it then.
+ *
  * SUSPEND has happened when it is answered: the status is SUSPENDED. RAISE is
  * durable when answered. TERMINATE is terminal when answered.
  */
@@ -73,6 +75,7 @@ struct pawl_request {
     int64_t timeout_ms;
     int64_t created_from_ms; /* 0: any */
     int64_t created_to_ms;   /* exclusive; 0: any */
+    struct pawl_bytes app;   /* whose instance; absent: the sidecar's own app */
     struct pawl_bytes instance;
     struct pawl_bytes new_instance;
     struct pawl_bytes request_id;
@@ -81,6 +84,8 @@ struct pawl_request {
     struct pawl_bytes payload;
     struct pawl_bytes prefix; /* LIST: of the instance id */
     struct pawl_bytes cursor; /* LIST: from the previous answer */
+    struct pawl_bytes parent; /* PURGE, between sidecars: only if it is a child of this
+                                 (encoded pawl_parent); else there is nothing to do */
 };
 
 /* What is known of one instance. Payload fields are absent unless asked for. */
@@ -100,6 +105,8 @@ struct pawl_instance_state {
     struct pawl_bytes output;
     struct pawl_failure_view failure;
     struct pawl_bytes parent_instance; /* absent: no parent */
+    struct pawl_bytes parent_app;      /* absent: the same app, or no parent */
+    struct pawl_bytes waiting_for;     /* for a person: what it needs to go on; absent: unknown */
 };
 
 struct pawl_answer {

@@ -75,6 +75,7 @@ void pawl_task_try(struct pawl_workflow_ctx *ctx, struct pawl_task *task, struct
         .name = task->name,
         .version = task->version,
         .target_app = task->app,
+        .start_within_ms = task->start_within_ms,
         .payload = input,
         .instance = task->instance,
     };

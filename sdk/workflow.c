@@ -108,7 +108,7 @@ static pawl_err check_call(struct pawl_bytes name, struct pawl_bytes input,
                            const struct pawl_call_options *options)
 {
     if (check_name(name, PAWL_NAME_SIZE_MAX)) return PAWL_E_INVALID;
-    if (options->app_id && check_name(pawl_bytes_str(options->app_id), PAWL_NAME_SIZE_MAX)) {
+    if (options->app_id && !pawl_app_id_is_valid(pawl_bytes_str(options->app_id))) {
         return PAWL_E_INVALID;
     }
     if (options->version && check_name(pawl_bytes_str(options->version), PAWL_NAME_SIZE_MAX)) {
@@ -144,6 +144,7 @@ static struct pawl_task *schedule_call(struct pawl_workflow_ctx *ctx, enum pawl_
     task->name = pawl_instance_copy(ctx, &ctx->pool, pawl_bytes_str(name));
     task->version = pawl_instance_copy(ctx, &ctx->pool, pawl_bytes_str(options->version));
     task->app = pawl_instance_copy(ctx, &ctx->pool, pawl_bytes_str(options->app_id));
+    task->start_within_ms = options->schedule_to_start_ms;
     if (kind == PAWL_TASK_CHILD && options->instance_id) {
         task->instance_chosen = true;
         task->instance = pawl_instance_copy(ctx, &ctx->pool, pawl_bytes_str(options->instance_id));
@@ -241,14 +242,23 @@ pawl_err pawl_wait_for_event(struct pawl_workflow_ctx *ctx, const char *name, in
 pawl_err pawl_send_event(struct pawl_workflow_ctx *ctx, const char *instance_id, const char *name,
                          struct pawl_bytes payload)
 {
+    return pawl_send_event_to_app(ctx, NULL, instance_id, name, payload);
+}
+
+pawl_err pawl_send_event_to_app(struct pawl_workflow_ctx *ctx, const char *app_id,
+                                const char *instance_id, const char *name,
+                                struct pawl_bytes payload)
+{
     PAWL_ASSERT(ctx->inside);
     if (check_name(pawl_bytes_str(name), PAWL_NAME_SIZE_MAX)) return PAWL_E_INVALID;
     if (check_name(pawl_bytes_str(instance_id), PAWL_INSTANCE_ID_SIZE_MAX)) return PAWL_E_INVALID;
+    if (app_id && !pawl_app_id_is_valid(pawl_bytes_str(app_id))) return PAWL_E_INVALID;
     if (payload.size > PAWL_PAYLOAD_SIZE_MAX) return PAWL_E_TOO_LARGE;
 
     struct pawl_action action = { .kind = PAWL_ACTION_SEND_EVENT };
     action.name = pawl_instance_copy(ctx, &ctx->turn, pawl_bytes_str(name));
     action.instance = pawl_instance_copy(ctx, &ctx->turn, pawl_bytes_str(instance_id));
+    action.target_app = pawl_instance_copy(ctx, &ctx->turn, pawl_bytes_str(app_id));
     action.payload = copy_payload(ctx, payload);
     pawl_instance_act(ctx, action, NULL);
     return PAWL_OK;

@@ -126,15 +126,18 @@ static uint8_t *text_keep(struct pawl_bytes *text, uint8_t *to)
 static struct call *call_new(const struct pawl_request *request)
 {
     const struct pawl_request *r = request;
-    size_t size = r->instance.size + r->new_instance.size + r->request_id.size + r->name.size
-                  + r->version.size + r->payload.size + r->prefix.size + r->cursor.size;
+    size_t size = r->app.size + r->instance.size + r->new_instance.size + r->request_id.size
+                  + r->name.size + r->version.size + r->payload.size + r->prefix.size
+                  + r->cursor.size;
     /* One byte more: an empty text at the end points somewhere of ours, too. */
     struct call *call = pawl_mem_alloc(sizeof *call + size + 1);
     call->request = *request;
+    call->request.parent = PAWL_BYTES_ABSENT; /* not for clients */
     struct pawl_bytes *texts[] = { &call->request.instance,   &call->request.new_instance,
                                    &call->request.request_id, &call->request.name,
                                    &call->request.version,    &call->request.payload,
-                                   &call->request.prefix,     &call->request.cursor };
+                                   &call->request.prefix,     &call->request.cursor,
+                                   &call->request.app };
     uint8_t *to = (uint8_t *)(call + 1);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) to = text_keep(texts[i], to);
     return call;

@@ -4,22 +4,6 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 
-#define APP_ID_SIZE_MAX 64u
-
-static bool app_char_is_valid(uint8_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'
-           || c == '_' || c == '.';
-}
-
-bool pawl_app_id_is_valid(struct pawl_bytes id)
-{
-    if (id.size == 0 || id.size > APP_ID_SIZE_MAX) return false;
-    for (size_t i = 0; i < id.size; i++)
-        if (!app_char_is_valid(id.data[i])) return false;
-    return true;
-}
-
 /* Operations ------------------------------------------------------------------- */
 
 /* Decimal without sign or leading zero, so that a value has one spelling only. */

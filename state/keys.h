@@ -31,9 +31,6 @@
 
 #define PAWL_SCHEMA_VERSION 1u
 
-/* 1 to 64 of letters, digits, '-', '_', '.'. */
-bool pawl_app_id_is_valid(struct pawl_bytes id);
-
 /* The member bytes of a reminder. */
 struct pawl_bytes pawl_reminder_format(struct pawl_arena *arena,
                                        const struct pawl_reminder *reminder);

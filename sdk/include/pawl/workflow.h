@@ -68,9 +68,12 @@ struct pawl_retry {
 
 struct pawl_call_options {
     const struct pawl_retry *retry; /* copied; NULL: no retries */
-    const char *app_id;             /* the app that runs it; NULL: this one */
+    const char *app_id;             /* the app that runs it, of the same namespace; NULL: this one.
+                                       It need not be there yet: the call waits */
     const char *version;            /* NULL: none asked for */
     const char *instance_id;        /* child only; NULL: "<parent>.<generation>.<number>" */
+    int64_t schedule_to_start_ms;   /* not begun so long after this: it fails with the type
+                                       ScheduleToStartTimeout; 0: it waits as long as it takes */
 };
 
 /* Calls that wait ------------------------------------------------------------- */
@@ -190,6 +193,11 @@ PAWL_API pawl_err pawl_set_custom_status(struct pawl_workflow_ctx *ctx, struct p
  * no error. */
 PAWL_API pawl_err pawl_send_event(struct pawl_workflow_ctx *ctx, const char *instance_id,
                                   const char *name, struct pawl_bytes payload);
+
+/* The same, to an instance of another app of the namespace. NULL: this app. */
+PAWL_API pawl_err pawl_send_event_to_app(struct pawl_workflow_ctx *ctx, const char *app_id,
+                                         const char *instance_id, const char *name,
+                                         struct pawl_bytes payload);
 
 /* A log line, not repeated when the code is replayed. */
 PAWL_API void pawl_log_message(struct pawl_workflow_ctx *ctx, enum pawl_level level,

@@ -2,6 +2,7 @@
  * nothing else is taken for one. */
 #include "world.h"
 
+#include "base/bytes.h"
 #include "base/rng.h"
 #include "state/keys.h"
 

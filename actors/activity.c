@@ -1,21 +1,25 @@
 #include "actors/activity.h"
 
+#include "actors/run.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
 #include "base/fsm.h"
+#include "base/mutant.h"
 
 #define ALLOW(state) PAWL_FSM_BIT(PAWL_ACTIVITY_##state)
 static const struct pawl_fsm_state activity_states[PAWL_ACTIVITY_STATES_COUNT] = {
-    [PAWL_ACTIVITY_QUEUED] = { "queued", ALLOW(RUNNING) },
-    [PAWL_ACTIVITY_RUNNING] = { "running", ALLOW(QUEUED) },
+    [PAWL_ACTIVITY_QUEUED] = { "queued", ALLOW(RUNNING) | ALLOW(DONE) },
+    [PAWL_ACTIVITY_RUNNING] = { "running", ALLOW(QUEUED) | ALLOW(DONE) },
+    [PAWL_ACTIVITY_DONE] = { "done", 0 },
 };
 #undef ALLOW
 
-/* inc, gen, op id, then the instance. */
+/* Keys and maps ------------------------------------------------------------------------------ */
+
 #define KEY_HEAD_SIZE (16u + 4u + 4u)
 
-static struct pawl_bytes activity_key(struct pawl_arena *arena, struct pawl_bytes instance,
-                                      struct pawl_id inc, uint32_t gen, struct pawl_op op)
+struct pawl_bytes pawl_activity_key(struct pawl_arena *arena, struct pawl_bytes instance,
+                                    struct pawl_id inc, uint32_t gen, struct pawl_op op)
 {
     uint8_t *key = pawl_arena_alloc(arena, KEY_HEAD_SIZE + instance.size);
     memcpy(key, inc.bytes, 16);
@@ -25,25 +29,61 @@ static struct pawl_bytes activity_key(struct pawl_arena *arena, struct pawl_byte
     return pawl_bytes_make(key, KEY_HEAD_SIZE + instance.size);
 }
 
+struct pawl_bytes pawl_activity_key_instance(struct pawl_bytes key)
+{
+    return pawl_bytes_make(key.data + KEY_HEAD_SIZE, key.size - KEY_HEAD_SIZE);
+}
+
 static struct pawl_bytes activity_token_key(const struct pawl_activity *activity)
 {
     return pawl_bytes_make(activity->token.bytes, sizeof activity->token.bytes);
 }
 
-static struct pawl_activity *activity_find(struct pawl_node *node, struct pawl_bytes instance,
-                                           struct pawl_id inc, uint32_t gen, struct pawl_op op)
+static struct pawl_bytes activity_run_key(const struct pawl_activity *activity)
 {
-    return pawl_map_find(&node->activities,
-                         activity_key(&node->effects->arena, instance, inc, gen, op));
+    return pawl_bytes_make(activity->run.bytes, sizeof activity->run.bytes);
+}
+
+static struct pawl_activity *activity_find(const struct pawl_node *node, struct pawl_bytes key)
+{
+    return pawl_map_find(&node->activities, key);
+}
+
+static struct pawl_activity *activity_find_run(const struct pawl_node *node, struct pawl_id run)
+{
+    return pawl_map_find(&node->activities_run, pawl_bytes_make(run.bytes, sizeof run.bytes));
+}
+
+bool pawl_activity_is_known(const struct pawl_node *node, struct pawl_bytes key)
+{
+    return activity_find(node, key) != NULL;
+}
+
+/* Life ----------------------------------------------------------------------------------------- */
+
+static void activity_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm);
+
+/* Begun too late is not begun at all; and with no worker here, others may have one. */
+static void activity_watch_queue(struct pawl_node *node, struct pawl_activity *activity)
+{
+    int64_t watch_ms = 0;
+    if (node->config.placed && node->task_workers == 0)
+        watch_ms = node->now_ms + PAWL_WORKERLESS_MS;
+    if (activity->scheduled.start_within_ms) {
+        int64_t late_ms = activity->scheduled.timestamp_ms + activity->scheduled.start_within_ms;
+        if (watch_ms == 0 || late_ms < watch_ms) watch_ms = late_ms;
+    }
+    if (watch_ms) pawl_alarm_set(node, &activity->alarm, watch_ms);
 }
 
 static void activity_queue(struct pawl_node *node, struct pawl_activity *activity)
 {
     struct pawl_lane *lane = pawl_worker_lane(&node->task_lanes, activity->scheduled.name);
     pawl_list_push_tail(&lane->waiting, &activity->link);
+    activity_watch_queue(node, activity);
 }
 
-/* The struct, its key and its event are one allocation. */
+/* The struct, its key and its event are one allocation. NULL: not a schedule. */
 static struct pawl_activity *activity_new(struct pawl_bytes key, struct pawl_bytes event)
 {
     struct pawl_activity *activity = pawl_mem_alloc(sizeof *activity + key.size + event.size);
@@ -51,41 +91,63 @@ static struct pawl_activity *activity_new(struct pawl_bytes key, struct pawl_byt
     memcpy(bytes, key.data, key.size);
     memcpy(bytes + key.size, event.data, event.size);
     activity->key = pawl_bytes_make(bytes, key.size);
-    activity->instance = pawl_bytes_make(bytes + KEY_HEAD_SIZE, key.size - KEY_HEAD_SIZE);
+    activity->instance = pawl_activity_key_instance(activity->key);
     activity->event = pawl_bytes_make(bytes + key.size, event.size);
+    activity->alarm.fire = activity_on_alarm;
+    if (pawl_history_event_decode(activity->event, &activity->scheduled) == PAWL_OK
+        && activity->scheduled.kind == PAWL_EVENT_TASK_SCHEDULED)
+        return activity;
+    pawl_mem_free(activity);
+    return NULL;
+}
+
+static struct pawl_activity *activity_add(struct pawl_node *node, struct pawl_bytes key,
+                                          struct pawl_id inc, uint32_t gen, struct pawl_op op,
+                                          uint64_t nonce, struct pawl_bytes event)
+{
+    struct pawl_activity *activity = activity_new(key, event);
+    if (!activity) return NULL;
+    activity->inc = inc;
+    activity->gen = gen;
+    activity->op = op;
+    activity->nonce = nonce;
+    pawl_map_insert(&node->activities, activity->key, activity);
+    activity_queue(node, activity);
     return activity;
 }
 
 void pawl_activity_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                          uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
 {
-    if (activity_find(node, instance, inc, gen, op)) return;
-    struct pawl_bytes key = activity_key(&node->effects->arena, instance, inc, gen, op);
-    struct pawl_activity *activity = activity_new(key, event);
-    activity->inc = inc;
-    activity->gen = gen;
-    activity->op = op;
-    activity->nonce = nonce;
-    pawl_err err = pawl_history_event_decode(activity->event, &activity->scheduled);
-    PAWL_ASSERT(err == PAWL_OK); /* committed by this engine, or checked at load */
-    pawl_map_insert(&node->activities, activity->key, activity);
-    activity_queue(node, activity);
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, op);
+    if (activity_find(node, key)) return;
+    const struct pawl_activity *activity = activity_add(node, key, inc, gen, op, nonce, event);
+    PAWL_ASSERT(activity != NULL); /* committed by this engine, or checked at load */
 }
 
 static void activity_free(struct pawl_node *node, struct pawl_activity *activity)
 {
     if (pawl_list_is_linked(&activity->link)) pawl_list_remove(&activity->link);
+    pawl_alarm_clear(node, &activity->alarm);
     if (activity->state == PAWL_ACTIVITY_RUNNING)
-        pawl_map_remove(&node->activities_token, activity_token_key(activity));
-    pawl_map_remove(&node->activities, activity->key);
+        (void)pawl_map_remove(&node->activities_token, activity_token_key(activity));
+    if (activity->state == PAWL_ACTIVITY_DONE) node->activities_done--;
+    if (!pawl_id_is_zero(activity->run))
+        (void)pawl_map_remove(&node->activities_run, activity_run_key(activity));
+    (void)pawl_map_remove(&node->activities, activity->key);
+    pawl_bytes_free(activity->app);
+    pawl_bytes_free(activity->result);
     pawl_mem_free(activity);
 }
 
-void pawl_activity_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                          uint32_t gen, struct pawl_op op)
+void pawl_activity_forget(struct pawl_node *node, struct pawl_bytes key)
 {
-    struct pawl_activity *activity = activity_find(node, instance, inc, gen, op);
-    if (activity && activity->state == PAWL_ACTIVITY_QUEUED) activity_free(node, activity);
+    struct pawl_activity *activity = activity_find(node, key);
+    if (!activity) return;
+    if (activity->state == PAWL_ACTIVITY_RUNNING)
+        activity->unwanted = true;
+    else
+        activity_free(node, activity);
 }
 
 void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activity,
@@ -93,6 +155,7 @@ void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activi
 {
     pawl_list_remove(&activity->link);
     pawl_list_push_tail(&worker->activities, &activity->link);
+    pawl_alarm_clear(node, &activity->alarm);
     pawl_fsm_move(activity_states, &activity->state, PAWL_ACTIVITY_RUNNING);
     activity->worker = worker->id;
     activity->token = pawl_rng_id(&node->rng);
@@ -116,24 +179,88 @@ void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activi
     pawl_node_send(node, worker->id, frame);
 }
 
-/* The result goes to the owner; from here on this execution does not exist. */
-static void activity_finish(struct pawl_node *node, struct pawl_activity *activity,
-                            struct pawl_bytes payload, const struct pawl_failure_view *failure)
+/* The end -------------------------------------------------------------------------------------- */
+
+/* The result goes to the owner, who is here; this execution does not exist any more. */
+static void activity_hand_in(struct pawl_node *node, struct pawl_activity *activity,
+                             struct pawl_bytes event)
 {
     struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_bytes instance = pawl_arena_copy(arena, activity->instance);
+    struct pawl_bytes kept = pawl_arena_copy(arena, event);
+    struct pawl_activity gone = *activity;
+    activity_free(node, activity);
+    pawl_workflow_on_result(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, kept,
+                            PAWL_ORIGIN_NONE);
+}
+
+static void activity_tell_peer(struct pawl_node *node, const struct pawl_activity *activity,
+                               const struct pawl_host *host)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_RESULT);
+    frame->run = (struct pawl_peer_run){ .run = activity->run,
+                                         .instance = pawl_arena_copy(arena, activity->instance),
+                                         .inc = activity->inc,
+                                         .gen = activity->gen,
+                                         .op_id = activity->op.id,
+                                         .nonce = activity->nonce,
+                                         .event = pawl_arena_copy(arena, activity->result) };
+    pawl_node_peer_send(node, host, frame);
+}
+
+/* The owner of the own app's instances may be away; its store is not. */
+static void activity_tell(struct pawl_node *node, struct pawl_activity *activity)
+{
+    struct pawl_route route = pawl_directory_owner(node, activity->app, activity->instance);
+    bool is_own = pawl_directory_is_own_app(node, activity->app);
+    bool is_unheard =
+        route.kind == PAWL_ROUTE_PEER && is_own && (route.host->silent || activity->told > 1);
+    if (route.kind == PAWL_ROUTE_HERE || is_unheard) {
+        activity_hand_in(node, activity, activity->result);
+        return;
+    }
+    if (route.kind == PAWL_ROUTE_PEER) activity_tell_peer(node, activity, route.host);
+    int64_t again_ms = (int64_t)PAWL_RESULT_AGAIN_MS << (activity->told < 5 ? activity->told : 5);
+    if (again_ms > PAWL_RESULT_AGAIN_MS_MAX) again_ms = PAWL_RESULT_AGAIN_MS_MAX;
+    activity->told++;
+    pawl_alarm_set(node, &activity->alarm, node->now_ms + again_ms);
+}
+
+static struct pawl_bytes activity_result(struct pawl_node *node,
+                                         const struct pawl_activity *activity,
+                                         struct pawl_bytes payload,
+                                         const struct pawl_failure_view *failure)
+{
     struct pawl_history_event event = pawl_history_event_make(
         failure->present ? PAWL_EVENT_TASK_FAILED : PAWL_EVENT_TASK_COMPLETED, node->now_ms);
     event.ref = activity->scheduled.id;
     event.payload = payload;
     event.failure = *failure;
     event.task_execution = activity->scheduled.task_execution;
-    struct pawl_bytes packed = pawl_history_event_pack(arena, &event);
+    return pawl_history_event_pack(&node->effects->arena, &event);
+}
 
-    struct pawl_bytes instance = pawl_arena_copy(arena, activity->instance);
-    struct pawl_activity gone = *activity;
-    activity_free(node, activity);
-    pawl_workflow_on_result(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, packed,
-                            (struct pawl_id){ { 0 } }, 0);
+static void activity_finish(struct pawl_node *node, struct pawl_activity *activity,
+                            struct pawl_bytes payload, const struct pawl_failure_view *failure)
+{
+    struct pawl_bytes result = activity_result(node, activity, payload, failure);
+    if (activity->unwanted || node->activities_done >= PAWL_RESULTS_MAX) {
+        /* At the bound: whoever waits for it finds it gone and runs it again. */
+        activity_free(node, activity);
+        return;
+    }
+    if (pawl_id_is_zero(activity->run)) {
+        activity_hand_in(node, activity, result);
+        return;
+    }
+    if (pawl_list_is_linked(&activity->link)) pawl_list_remove(&activity->link);
+    if (activity->state == PAWL_ACTIVITY_RUNNING)
+        (void)pawl_map_remove(&node->activities_token, activity_token_key(activity));
+    pawl_fsm_move(activity_states, &activity->state, PAWL_ACTIVITY_DONE);
+    node->activities_done++;
+    activity->result = pawl_bytes_dup(result);
+    activity_tell(node, activity);
 }
 
 void pawl_activity_on_done(struct pawl_node *node, uint64_t worker,
@@ -160,12 +287,16 @@ static void activity_fail(struct pawl_node *node, struct pawl_activity *activity
 
 void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *activity)
 {
-    pawl_map_remove(&node->activities_token, activity_token_key(activity));
+    (void)pawl_map_remove(&node->activities_token, activity_token_key(activity));
     pawl_list_remove(&activity->link);
     pawl_fsm_move(activity_states, &activity->state, PAWL_ACTIVITY_QUEUED);
     activity->worker = 0;
     node->metrics.activities_running--;
     node->metrics.activities_lost_total++;
+    if (activity->unwanted) {
+        activity_free(node, activity);
+        return;
+    }
     if (activity->attempts >= node->config.activity_attempts_max) {
         activity_fail(node, activity, "WorkerLost",
                       pawl_arena_printf(&node->effects->arena,
@@ -186,6 +317,134 @@ void pawl_activity_on_not_registered(struct pawl_node *node, struct pawl_activit
                           node->app, PAWL_BYTES_FMT(activity->scheduled.name)));
 }
 
+/* Alarms --------------------------------------------------------------------------------------- */
+
+static void activity_refuse(struct pawl_node *node, const struct pawl_host *host,
+                            struct pawl_id run)
+{
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_RUN_REFUSED);
+    frame->run_id = run;
+    pawl_node_peer_send(node, host, frame);
+}
+
+/* The owner looks for somebody else. Who asked is not remembered: the owner may be
+ * another by now, and finds out by asking. */
+static void activity_give_back(struct pawl_node *node, struct pawl_activity *activity)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    if (!pawl_id_is_zero(activity->run)) {
+        struct pawl_route route = pawl_directory_owner(node, activity->app, activity->instance);
+        if (route.kind == PAWL_ROUTE_PEER) activity_refuse(node, route.host, activity->run);
+        activity_free(node, activity);
+        return;
+    }
+    struct pawl_bytes instance = pawl_arena_copy(arena, activity->instance);
+    struct pawl_bytes event = pawl_arena_copy(arena, activity->event);
+    struct pawl_activity gone = *activity;
+    activity_free(node, activity);
+    pawl_run_spawn(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
+}
+
+static void activity_on_queue_alarm(struct pawl_node *node, struct pawl_activity *activity)
+{
+    int64_t within_ms = activity->scheduled.start_within_ms;
+    if (within_ms && activity->scheduled.timestamp_ms + within_ms <= node->now_ms) {
+        activity_fail(node, activity, "ScheduleToStartTimeout",
+                      pawl_arena_printf(&node->effects->arena,
+                                        "not begun within the %lld ms that it may wait: no worker "
+                                        "of app '%s' had room for it",
+                                        (long long)within_ms, node->app));
+        return;
+    }
+    bool is_workerless = node->config.placed && node->task_workers == 0;
+    if (is_workerless)
+        activity_give_back(node, activity);
+    else
+        activity_watch_queue(node, activity);
+}
+
+static void activity_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
+{
+    struct pawl_activity *activity = PAWL_CONTAINER_OF(alarm, struct pawl_activity, alarm);
+    switch ((enum pawl_activity_state)activity->state) {
+    case PAWL_ACTIVITY_QUEUED: activity_on_queue_alarm(node, activity); return;
+    case PAWL_ACTIVITY_DONE: activity_tell(node, activity); return;
+    default: return;
+    }
+}
+
+/* Peers ---------------------------------------------------------------------------------------- */
+
+static void activity_bind_run(struct pawl_node *node, struct pawl_activity *activity,
+                              const struct pawl_host *host, struct pawl_id run)
+{
+    if (pawl_id_is_equal(activity->run, run)) return;
+    if (!pawl_id_is_zero(activity->run))
+        (void)pawl_map_remove(&node->activities_run, activity_run_key(activity));
+    activity->run = run;
+    activity->unwanted = false;
+    pawl_map_insert(&node->activities_run, activity_run_key(activity), activity);
+    pawl_bytes_free(activity->app);
+    activity->app = pawl_directory_is_own_app(node, host->app->id) ? PAWL_BYTES_ABSENT
+                                                                   : pawl_bytes_dup(host->app->id);
+}
+
+void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,
+                          const struct pawl_peer_run *run)
+{
+    const struct pawl_activity *other = activity_find_run(node, run->run);
+    struct pawl_op op = { 'a', run->op_id };
+    struct pawl_bytes key =
+        pawl_activity_key(&node->effects->arena, run->instance, run->inc, run->gen, op);
+    struct pawl_activity *activity = activity_find(node, key);
+    if (other && other != activity) return; /* a run id names one execution for ever */
+    bool is_leaving = node->directory.self && node->directory.self->leaving;
+    if (!activity && (node->task_workers == 0 || is_leaving)) {
+        activity_refuse(node, host, run->run);
+        return;
+    }
+    if (!activity)
+        activity = activity_add(node, key, run->inc, run->gen, op, run->nonce, run->event);
+    if (!activity) {
+        pawl_node_log(node, PAWL_LOG_ERROR,
+                      "sidecar %.*s asked for an activity that cannot be read; ignored",
+                      PAWL_BYTES_FMT(host->name));
+        return;
+    }
+    activity_bind_run(node, activity, host, run->run);
+    if (activity->state == PAWL_ACTIVITY_DONE) activity_tell(node, activity);
+}
+
+void pawl_activity_on_result_done(struct pawl_node *node, struct pawl_id run)
+{
+    struct pawl_activity *activity = activity_find_run(node, run);
+    if (activity && activity->state == PAWL_ACTIVITY_DONE) activity_free(node, activity);
+}
+
+void pawl_activity_on_cancel(struct pawl_node *node, struct pawl_id run)
+{
+    const struct pawl_activity *activity = activity_find_run(node, run);
+    if (activity) pawl_activity_forget(node, activity->key);
+}
+
+void pawl_activity_on_ask(struct pawl_node *node, struct pawl_host *host,
+                          const struct pawl_peer_runs *asked)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_ASKED);
+    struct pawl_peer_runs *runs = &frame->runs;
+    runs->known = PAWL_ARENA_ARRAY(arena, struct pawl_id, asked->known_count);
+    runs->unknown = PAWL_ARENA_ARRAY(arena, struct pawl_id, asked->known_count);
+    for (uint32_t i = 0; i < asked->known_count; i++) {
+        struct pawl_activity *activity = activity_find_run(node, asked->known[i]);
+        if (activity)
+            runs->known[runs->known_count++] = asked->known[i];
+        else
+            runs->unknown[runs->unknown_count++] = asked->known[i];
+    }
+    pawl_node_peer_send(node, host, frame);
+}
+
 void pawl_activities_deinit(struct pawl_node *node)
 {
     uint32_t cursor = 0;
@@ -196,4 +455,5 @@ void pawl_activities_deinit(struct pawl_node *node)
     }
     pawl_map_deinit(&node->activities);
     pawl_map_deinit(&node->activities_token);
+    pawl_map_deinit(&node->activities_run);
 }

@@ -1,21 +1,23 @@
-/* Activity: one execution of an activity as a machine.
+/* Activity: one execution of an activity as a machine, at the sidecar that runs it.
  *
  *            pump                 done
- *   QUEUED --------> RUNNING ------------> (gone; the result goes to the owner)
- *      ^                |
- *      +----------------+ worker lost
+ *   QUEUED --------> RUNNING ------------> (gone; the result goes to the owner here)
+ *      ^                |    ------------> DONE: the result is sent to the owner's
+ *      +----------------+ worker lost      sidecar until that says it is durable
  *
  * It holds no state in the store: the workflow keeps the operation pending, with a
  * lease reminder, until the result is committed. So an activity runs at least once.
+ * Who asked for it, and where the owner is, may change while it runs: the key finds it.
  */
 #ifndef PAWL_ACTORS_ACTIVITY_H
 #define PAWL_ACTORS_ACTIVITY_H
 
-#include "actors/node_internal.h"
+#include "actors/directory.h"
 
 enum pawl_activity_state {
     PAWL_ACTIVITY_QUEUED,
     PAWL_ACTIVITY_RUNNING,
+    PAWL_ACTIVITY_DONE,
     PAWL_ACTIVITY_STATES_COUNT,
 };
 
@@ -34,16 +36,28 @@ struct pawl_activity {
     uint64_t worker;
     struct pawl_id token; /* of this dispatch; key of node.activities_token */
     int64_t dispatched_ms;
+    struct pawl_id run;       /* what the owner's sidecar calls it; zero: the owner is here */
+    struct pawl_bytes app;    /* the owner's, owned; absent: the own */
+    struct pawl_bytes result; /* DONE: owned */
+    uint32_t told;            /* DONE: how often it was sent */
+    bool unwanted;            /* RUNNING: nobody waits for it any more */
+    struct pawl_alarm alarm;  /* QUEUED: too late to begin, or no worker; DONE: tell again */
 };
 
-/* Start an execution of a committed schedule. No-op when it is known already. */
+/* inc, gen, op id, then the instance. */
+struct pawl_bytes pawl_activity_key(struct pawl_arena *arena, struct pawl_bytes instance,
+                                    struct pawl_id inc, uint32_t gen, struct pawl_op op);
+struct pawl_bytes pawl_activity_key_instance(struct pawl_bytes key);
+
+bool pawl_activity_is_known(const struct pawl_node *node, struct pawl_bytes key);
+
+/* Start an execution of a committed schedule here. No-op when it is known already. */
 void pawl_activity_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                          uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event);
 
 /* Forget a queued execution whose result nobody wants any more; a running one goes on
  * and its result is dropped. */
-void pawl_activity_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                          uint32_t gen, struct pawl_op op);
+void pawl_activity_forget(struct pawl_node *node, struct pawl_bytes key);
 
 void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activity,
                             struct pawl_worker *worker);
@@ -51,6 +65,14 @@ void pawl_activity_on_done(struct pawl_node *node, uint64_t worker,
                            const struct pawl_activity_done *done);
 void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *activity);
 void pawl_activity_on_not_registered(struct pawl_node *node, struct pawl_activity *activity);
+
+/* From peers. */
+void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,
+                          const struct pawl_peer_run *run);
+void pawl_activity_on_result_done(struct pawl_node *node, struct pawl_id run);
+void pawl_activity_on_ask(struct pawl_node *node, struct pawl_host *host,
+                          const struct pawl_peer_runs *runs);
+void pawl_activity_on_cancel(struct pawl_node *node, struct pawl_id run);
 
 void pawl_activities_deinit(struct pawl_node *node);
 

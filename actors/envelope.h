@@ -37,6 +37,8 @@ enum pawl_message_kind {
 /* An outbox row: what one instance says to another. */
 struct pawl_message_body {
     enum pawl_message_kind kind;
+    struct pawl_bytes app; /* of the receiver; absent: the sender's */
+    int64_t start_by_ms;   /* START_CHILD: too late after this; 0: never */
     struct pawl_bytes instance;
     struct pawl_parent parent;
     struct pawl_bytes event;

@@ -5,10 +5,13 @@
 
 #include "actors/activity.h"
 #include "actors/call.h"
+#include "actors/directory.h"
 #include "actors/node_internal.h"
 #include "actors/outbox.h"
 #include "actors/partition.h"
 #include "actors/request.h"
+#include "actors/router.h"
+#include "actors/run.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
 #include "base/hash.h"
@@ -91,6 +94,10 @@ void pawl_node_send(struct pawl_node *node, uint64_t worker, const struct pawl_f
 void pawl_node_answer(struct pawl_node *node, uint64_t token, const struct pawl_answer *answer)
 {
     if (token == 0) return;
+    if (pawl_router_owns(token)) {
+        pawl_router_on_answer(node, token, answer);
+        return;
+    }
     if (answer->err != PAWL_OK) node->metrics.requests_failed_total++;
     struct pawl_effect *effect = pawl_effects_push(node->effects, PAWL_EFFECT_ANSWER);
     effect->answer.token = token;
@@ -160,9 +167,15 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_list_init(&node->acks);
     struct pawl_map *maps[] = { &node->workflows,  &node->workers,    &node->turn_lanes,
                                 &node->task_lanes, &node->activities, &node->activities_token,
-                                &node->messages,   &node->waiters,    &node->waiters_token };
+                                &node->messages,   &node->waiters,    &node->waiters_token,
+                                &node->runs,       &node->runs_id,    &node->activities_run,
+                                &node->asks,       &node->asks_asker };
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         pawl_map_init(maps[i], pawl_rng_next(&node->rng));
+    pawl_list_init(&node->runs_waiting);
+    pawl_list_init(&node->asks_parked);
+    pawl_outbox_init(node);
+    pawl_directory_init(node);
     pawl_partitions_init(node);
     return node;
 }
@@ -175,8 +188,11 @@ void pawl_node_free(struct pawl_node *node)
     node->effects = &effects;
     pawl_requests_deinit(node);
     pawl_workflows_deinit(node);
+    pawl_runs_deinit(node);
     pawl_activities_deinit(node);
     pawl_outbox_deinit(node);
+    pawl_router_deinit(node);
+    pawl_directory_deinit(node);
     pawl_workers_deinit(node);
     pawl_partitions_deinit(node);
     pawl_calls_deinit(node);
@@ -213,12 +229,14 @@ static void node_dispatch(struct pawl_node *node, const struct pawl_node_event *
         pawl_activity_on_done(node, event->worker, event->activity_done);
         return;
     case PAWL_NODE_REQUEST:
-        pawl_request_on_call(node, event->request.token, event->request.request);
+        pawl_router_on_request(node, event->request.token, event->request.request);
         return;
-    case PAWL_NODE_REQUEST_GONE: pawl_request_on_gone(node, event->request.token); return;
-    case PAWL_NODE_MEMBERS:
+    case PAWL_NODE_REQUEST_GONE: pawl_router_on_gone(node, 0, event->request.token); return;
+    case PAWL_NODE_MEMBERS: pawl_directory_on_members(node, event->members); return;
     case PAWL_NODE_PEER_FRAME:
-    case PAWL_NODE_PEER_DOWN: break;
+        pawl_directory_on_frame(node, event->peer.host, event->peer.frame);
+        return;
+    case PAWL_NODE_PEER_DOWN: pawl_directory_on_down(node, event->peer.host); return;
     }
     PAWL_UNREACHABLE("not an event");
 }
@@ -260,7 +278,8 @@ const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node)
     metrics->turns_running =
         node->workflows_in[PAWL_WORKFLOW_FETCHING] + node->workflows_in[PAWL_WORKFLOW_RUNNING];
     metrics->turns_queued = node->workflows_in[PAWL_WORKFLOW_QUEUED];
-    metrics->activities_queued = node->activities.count - node->activities_token.count;
+    metrics->activities_queued =
+        node->activities.count - node->activities_token.count - node->activities_done;
     metrics->requests_waiting = node->waiters_token.count;
     metrics->workers = node->workers.count;
     metrics->partitions_owned = node->partitions_owned;
@@ -269,16 +288,23 @@ const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node)
 
 bool pawl_node_is_ready(const struct pawl_node *node)
 {
-    return node->partitions_wanted > 0 && node->partitions_owned == node->partitions_wanted;
+    bool is_told = node->config.placed ? node->directory.self != NULL : node->partitions_wanted > 0;
+    return is_told && node->partitions_owned == node->partitions_wanted;
 }
 
 bool pawl_node_is_quiet(const struct pawl_node *node)
 {
     return node->calls_in_flight == 0 && node->workflows_in[PAWL_WORKFLOW_FETCHING] == 0
-           && node->workflows_in[PAWL_WORKFLOW_RUNNING] == 0 && node->activities_token.count == 0;
+           && node->workflows_in[PAWL_WORKFLOW_RUNNING] == 0 && node->activities_token.count == 0
+           && node->activities_done == 0;
 }
 
 bool pawl_node_runs_activities(const struct pawl_node *node)
 {
     return node->task_workers > 0;
+}
+
+uint64_t pawl_node_table_version(const struct pawl_node *node)
+{
+    return node->table_version_seen;
 }

@@ -86,6 +86,10 @@ const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node);
 /* True when every partition that is to be owned is acquired: the sidecar is ready. */
 bool pawl_node_is_ready(const struct pawl_node *node);
 
+/* The newest version of a member list that the store has seen, as far as this sidecar
+ * knows: what placement sends must be above it. 0: unknown. */
+uint64_t pawl_node_table_version(const struct pawl_node *node);
+
 /* True when a worker that registered activities is connected: placement is to know. */
 bool pawl_node_runs_activities(const struct pawl_node *node);
 

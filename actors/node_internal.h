@@ -9,6 +9,9 @@
  *   worker       connected workers, their credit, the lanes of waiting work
  *   outbox       messages to other instances, until acknowledged
  *   request      management calls
+ *   directory    the other sidecars: who owns what, who runs what
+ *   router       management calls on their way to the owner
+ *   run          activities that another sidecar executes
  */
 #ifndef PAWL_ACTORS_NODE_INTERNAL_H
 #define PAWL_ACTORS_NODE_INTERNAL_H
@@ -28,6 +31,7 @@
 #define PAWL_WORKFLOW_STATES_MAX 8u
 
 struct pawl_call;
+struct pawl_host;
 struct pawl_worker;
 struct pawl_workflow;
 
@@ -62,6 +66,16 @@ struct pawl_partition {
     uint64_t counts[PAWL_STATUS_COUNT];
 };
 
+/* See actors/directory.h. */
+struct pawl_directory {
+    uint64_t version; /* of the member list; 0: none yet */
+    uint64_t next_number;
+    struct pawl_host *self;  /* NULL: not in the list */
+    struct pawl_map hosts;   /* name -> struct pawl_host */
+    struct pawl_map numbers; /* number -> the same */
+    struct pawl_map apps;    /* id -> struct pawl_app */
+};
+
 struct pawl_node {
     char *app;
     char *host;
@@ -75,6 +89,7 @@ struct pawl_node {
     struct pawl_partition *partitions;
     uint32_t partitions_wanted; /* OWN minus DISOWN */
     uint32_t partitions_owned;
+    uint64_t table_version_seen; /* the newest that an acquire was refused for */
     pawl_err acquire_err_logged; /* so that not every partition says the same */
 
     struct pawl_call **calls; /* by slot; token = generation << 32 | slot + 1 */
@@ -102,9 +117,23 @@ struct pawl_node {
 
     struct pawl_map activities;       /* instance + inc + gen + op -> struct pawl_activity */
     struct pawl_map activities_token; /* dispatch token -> the running ones */
+    struct pawl_map activities_run;   /* run id -> those that a peer has asked for */
+    uint32_t activities_done;         /* of them: results that wait to be acknowledged */
+
+    struct pawl_directory directory;
+    struct pawl_map runs;          /* activity key -> struct pawl_run: executed elsewhere */
+    struct pawl_map runs_id;       /* run id -> those that were sent */
+    struct pawl_list runs_waiting; /* for somebody who can run them */
+    struct pawl_map asks;          /* token -> struct pawl_ask: calls being answered */
+    struct pawl_map asks_asker;
+    struct pawl_list asks_parked;
+    uint64_t asks_last;
 
     struct pawl_list acks;    /* partitions with acknowledgements to send */
     struct pawl_map messages; /* message id -> struct pawl_message: being delivered */
+    struct pawl_list messages_waiting;
+    uint32_t messages_waiting_count;
+    struct pawl_alarm messages_alarm;
 
     struct pawl_map waiters;       /* instance -> struct pawl_waiters */
     struct pawl_map waiters_token; /* request token -> struct pawl_waiter */

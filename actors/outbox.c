@@ -2,14 +2,31 @@
 
 #include "actors/call.h"
 #include "actors/envelope.h"
+#include "actors/turn.h"
 #include "actors/workflow.h"
+#include "base/fsm.h"
 #include "base/hash.h"
 #include "base/mutant.h"
+
+enum message_state { MESSAGE_LOCAL, MESSAGE_SENT, MESSAGE_WAITING, MESSAGE_STATES_COUNT };
+
+#define ALLOW(state) PAWL_FSM_BIT(MESSAGE_##state)
+static const struct pawl_fsm_state message_states[MESSAGE_STATES_COUNT] = {
+    [MESSAGE_LOCAL] = { "local", ALLOW(SENT) | ALLOW(WAITING) },
+    [MESSAGE_SENT] = { "sent", ALLOW(WAITING) | ALLOW(LOCAL) },
+    [MESSAGE_WAITING] = { "waiting", ALLOW(LOCAL) | ALLOW(SENT) },
+};
+#undef ALLOW
+
+/* How soon a message that nobody could take is tried again. */
+#define MESSAGE_AGAIN_MS 500
 
 /* A message on its way. */
 struct pawl_message {
     struct pawl_id id;
-    uint32_t partition;            /* the sender's */
+    struct pawl_origin origin; /* told at the end: the own outbox, or the peer that sent it */
+    uint8_t state;
+    struct pawl_list link;         /* SENT: on host.messages; WAITING: node.messages_waiting */
     struct pawl_bytes stored;      /* owned: the row */
     struct pawl_message_body body; /* decoded from it */
 };
@@ -24,12 +41,28 @@ static struct pawl_message *message_find(struct pawl_node *node, struct pawl_id 
     return pawl_map_find(&node->messages, id_key(&id));
 }
 
+static void message_unlink(struct pawl_node *node, struct pawl_message *message)
+{
+    if (!pawl_list_is_linked(&message->link)) return;
+    pawl_list_remove(&message->link);
+    if (message->state == MESSAGE_WAITING) node->messages_waiting_count--;
+}
+
 static void message_free(struct pawl_node *node, struct pawl_message *message)
 {
-    pawl_map_remove(&node->messages, id_key(&message->id));
+    message_unlink(node, message);
+    (void)pawl_map_remove(&node->messages, id_key(&message->id));
     pawl_bytes_free(message->stored);
     pawl_mem_free(message);
 }
+
+static void message_release(struct pawl_node *node, struct pawl_id id)
+{
+    struct pawl_message *message = message_find(node, id);
+    if (message) message_free(node, message);
+}
+
+/* Acknowledgements ---------------------------------------------------------------------------- */
 
 static void outdone_on_reply(struct pawl_node *node, struct pawl_call *call,
                              const struct pawl_store_reply *reply)
@@ -57,10 +90,8 @@ static void outdone_send(struct pawl_node *node, struct pawl_partition *partitio
     pawl_call_send(node, call);
 }
 
-void pawl_outbox_ack(struct pawl_node *node, uint32_t partition, struct pawl_id id)
+static void outbox_ack(struct pawl_node *node, uint32_t partition, struct pawl_id id)
 {
-    if (pawl_id_is_zero(id)) return;
-    pawl_outbox_release(node, id);
     struct pawl_partition *home = &node->partitions[partition];
     if (home->acks && home->acks->request.outdone.ids_count == PAWL_OUTDONE_IDS_MAX)
         outdone_send(node, home);
@@ -70,17 +101,52 @@ void pawl_outbox_ack(struct pawl_node *node, uint32_t partition, struct pawl_id 
     ids[outdone->ids_count++] = id;
 }
 
+static void peer_told(struct pawl_node *node, struct pawl_origin origin, pawl_err err,
+                      struct pawl_bytes event)
+{
+    const struct pawl_host *host = pawl_directory_find_number(node, origin.host);
+    if (!host) return; /* whoever sends it next asks again */
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_MESSAGE_DONE);
+    frame->message_done = (struct pawl_peer_message_done){
+        .id = origin.id, .err = err, .event = pawl_arena_copy(&node->effects->arena, event)
+    };
+    pawl_node_peer_send(node, host, frame);
+}
+
+static void result_told(struct pawl_node *node, struct pawl_origin origin)
+{
+    const struct pawl_host *host = pawl_directory_find_number(node, origin.host);
+    if (!host) return;
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_RESULT_DONE);
+    frame->run_id = origin.id;
+    pawl_node_peer_send(node, host, frame);
+}
+
+void pawl_origin_done(struct pawl_node *node, struct pawl_origin origin)
+{
+    if (pawl_id_is_zero(origin.id)) return;
+    if (origin.is_run) {
+        result_told(node, origin);
+        return;
+    }
+    message_release(node, origin.id);
+    if (origin.host)
+        peer_told(node, origin, PAWL_OK, PAWL_BYTES_ABSENT);
+    else
+        outbox_ack(node, origin.partition, origin.id);
+}
+
+void pawl_origin_release(struct pawl_node *node, struct pawl_origin origin)
+{
+    if (pawl_id_is_zero(origin.id) || origin.is_run) return;
+    message_release(node, origin.id);
+    if (origin.host) peer_told(node, origin, PAWL_E_BUSY, PAWL_BYTES_ABSENT);
+}
+
 void pawl_outbox_flush(struct pawl_node *node)
 {
     while (!pawl_list_is_empty(&node->acks))
         outdone_send(node, PAWL_CONTAINER_OF(node->acks.next, struct pawl_partition, acks_link));
-}
-
-void pawl_outbox_release(struct pawl_node *node, struct pawl_id id)
-{
-    if (pawl_id_is_zero(id)) return;
-    struct pawl_message *message = message_find(node, id);
-    if (message) message_free(node, message);
 }
 
 /* Calls on behalf of a message ------------------------------------------------------------- */
@@ -105,19 +171,33 @@ static struct pawl_message *call_message(struct pawl_node *node, const struct pa
 
 static void message_done(struct pawl_node *node, const struct pawl_message *message)
 {
-    pawl_outbox_ack(node, message->partition, message->id);
+    pawl_origin_done(node, message->origin);
 }
 
 /* Child: start ------------------------------------------------------------------------------- */
 
-static void parent_told(struct pawl_node *node, struct pawl_message *message,
-                        const struct pawl_history_event *event)
+static void parent_hears(struct pawl_node *node, const struct pawl_message *message,
+                         struct pawl_bytes event)
 {
     const struct pawl_parent *parent = &message->body.parent;
     struct pawl_arena *arena = &node->effects->arena;
     pawl_workflow_on_result(node, pawl_arena_copy(arena, parent->instance), parent->inc,
                             parent->gen, (struct pawl_op){ 'c', parent->op_id }, parent->nonce,
-                            pawl_history_event_pack(arena, event), message->id, message->partition);
+                            pawl_arena_copy(arena, event), message->origin);
+}
+
+/* The parent is the sender: here, or behind the peer. */
+static void parent_told(struct pawl_node *node, struct pawl_message *message,
+                        const struct pawl_history_event *event)
+{
+    struct pawl_bytes packed = pawl_history_event_pack(&node->effects->arena, event);
+    if (message->origin.host == 0) {
+        parent_hears(node, message, packed);
+        return;
+    }
+    struct pawl_origin origin = message->origin;
+    message_free(node, message);
+    peer_told(node, origin, PAWL_OK, packed);
 }
 
 static void child_refused(struct pawl_node *node, struct pawl_message *message, const char *type,
@@ -194,7 +274,7 @@ static void child_on_created(struct pawl_node *node, struct pawl_call *call,
                                         "a workflow instance with id '%.*s' already exists",
                                         PAWL_BYTES_FMT(call->instance)));
         return;
-    default: pawl_outbox_release(node, message->id);
+    default: pawl_origin_release(node, message->origin);
     }
 }
 
@@ -238,7 +318,7 @@ static void input_on_delivered(struct pawl_node *node, struct pawl_call *call,
 {
     struct pawl_message *message = call_message(node, call);
     if (reply->err == PAWL_E_BUSY || reply->err == PAWL_E_CORRUPT) {
-        if (message) pawl_outbox_release(node, message->id);
+        if (message) pawl_origin_release(node, message->origin);
         return;
     }
     if (message) message_done(node, message);
@@ -286,34 +366,14 @@ static void message_terminate(struct pawl_node *node, struct pawl_message *messa
     pawl_call_send(node, call);
 }
 
+/* Whose result it is, the receiving instance's owner knows, or else its store. */
 static void message_child_done(struct pawl_node *node, struct pawl_message *message)
 {
-    struct pawl_arena *arena = &node->effects->arena;
-    const struct pawl_parent *parent = &message->body.parent;
-    pawl_workflow_on_result(node, pawl_arena_copy(arena, parent->instance), parent->inc,
-                            parent->gen, (struct pawl_op){ 'c', parent->op_id }, parent->nonce,
-                            pawl_arena_copy(arena, message->body.event), message->id,
-                            message->partition);
+    parent_hears(node, message, message->body.event);
 }
 
-/* Pump --------------------------------------------------------------------------------------- */
-
-void pawl_outbox_pump(struct pawl_node *node, uint32_t partition, struct pawl_id id,
-                      struct pawl_bytes body)
+static void message_carry_out(struct pawl_node *node, struct pawl_message *message)
 {
-    if (message_find(node, id)) return;
-    struct pawl_message *message = PAWL_NEW(struct pawl_message);
-    message->id = id;
-    message->partition = partition;
-    message->stored = pawl_bytes_dup(body);
-    pawl_map_insert(&node->messages, id_key(&message->id), message);
-    if (pawl_message_body_unpack(message->stored, &message->body) != PAWL_OK) {
-        pawl_node_log(node, PAWL_LOG_ERROR,
-                      "a message in the outbox of partition %u cannot be read; it stays there",
-                      partition);
-        pawl_outbox_release(node, id);
-        return;
-    }
     switch (message->body.kind) {
     case PAWL_MESSAGE_START_CHILD: message_start_child(node, message); return;
     case PAWL_MESSAGE_CHILD_DONE: message_child_done(node, message); return;
@@ -322,8 +382,283 @@ void pawl_outbox_pump(struct pawl_node *node, uint32_t partition, struct pawl_id
     }
 }
 
+/* Routing ------------------------------------------------------------------------------------ */
+
+static struct pawl_bytes message_receiver(const struct pawl_message *message)
+{
+    return message->body.kind == PAWL_MESSAGE_CHILD_DONE ? message->body.parent.instance
+                                                         : message->body.instance;
+}
+
+static struct pawl_message *message_new(struct pawl_node *node, struct pawl_origin origin,
+                                        struct pawl_bytes body)
+{
+    struct pawl_message *message = PAWL_NEW(struct pawl_message);
+    message->id = origin.id;
+    message->origin = origin;
+    message->stored = pawl_bytes_dup(body);
+    pawl_map_insert(&node->messages, id_key(&message->id), message);
+    return message;
+}
+
+static void message_frame_send(struct pawl_node *node, const struct pawl_message *message,
+                               const struct pawl_host *host)
+{
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_MESSAGE);
+    frame->message.id = message->id;
+    frame->message.body = pawl_arena_copy(&node->effects->arena, message->stored);
+    pawl_node_peer_send(node, host, frame);
+}
+
+static void message_send(struct pawl_node *node, struct pawl_message *message,
+                         struct pawl_host *host)
+{
+    message_unlink(node, message);
+    pawl_fsm_move(message_states, &message->state, MESSAGE_SENT);
+    pawl_list_push_tail(&host->messages, &message->link);
+    message_frame_send(node, message, host);
+}
+
+static void message_wait(struct pawl_node *node, struct pawl_message *message)
+{
+    if (node->messages_waiting_count >= PAWL_MESSAGES_WAITING_MAX) {
+        message_free(node, message); /* its row's reminder brings it back */
+        return;
+    }
+    message_unlink(node, message);
+    if (message->state != MESSAGE_WAITING)
+        pawl_fsm_move(message_states, &message->state, MESSAGE_WAITING);
+    pawl_list_push_tail(&node->messages_waiting, &message->link);
+    node->messages_waiting_count++;
+    if (!pawl_heap_node_is_linked(&node->messages_alarm.node))
+        pawl_alarm_set(node, &node->messages_alarm, node->now_ms + MESSAGE_AGAIN_MS);
+}
+
+static void message_run_here(struct pawl_node *node, struct pawl_message *message)
+{
+    message_unlink(node, message);
+    if (message->state != MESSAGE_LOCAL)
+        pawl_fsm_move(message_states, &message->state, MESSAGE_LOCAL);
+    message_carry_out(node, message);
+}
+
+/* A child whose app is away for too long is not started at all. */
+static bool message_is_overdue(const struct pawl_node *node, const struct pawl_message *message)
+{
+    return message->body.start_by_ms && message->body.start_by_ms <= node->now_ms;
+}
+
+static void message_too_late(struct pawl_node *node, struct pawl_message *message)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_bytes why = pawl_directory_why_nowhere(node, arena, message->body.app);
+    message_unlink(node, message);
+    pawl_fsm_move(message_states, &message->state, MESSAGE_LOCAL);
+    child_refused(node, message, "ScheduleToStartTimeout",
+                  pawl_arena_printf(arena, "not started in time: %.*s", PAWL_BYTES_FMT(why)));
+}
+
+/* A terminate must not overtake the start of the same child, which then would live on. */
+static bool message_must_queue(struct pawl_node *node, const struct pawl_message *message)
+{
+    if (message->body.kind != PAWL_MESSAGE_TERMINATE) return false;
+    const struct pawl_parent *parent = &message->body.parent;
+    return message_find(node, pawl_turn_child_message_id(parent->nonce, parent->instance)) != NULL;
+}
+
+static void message_route(struct pawl_node *node, struct pawl_message *message)
+{
+    if (message_must_queue(node, message)) {
+        message_wait(node, message);
+        return;
+    }
+    struct pawl_route route =
+        pawl_directory_owner(node, message->body.app, message_receiver(message));
+    bool is_own = pawl_directory_is_own_app(node, message->body.app);
+    if (route.kind == PAWL_ROUTE_HERE) {
+        message_run_here(node, message);
+        return;
+    }
+    /* The store takes it for an owner of the same app that cannot be reached. */
+    if (route.kind == PAWL_ROUTE_PEER && is_own && route.host->silent) {
+        message_run_here(node, message);
+        return;
+    }
+    if (route.kind == PAWL_ROUTE_PEER) {
+        message_send(node, message, route.host);
+        return;
+    }
+    if (message->state != MESSAGE_WAITING) message_wait(node, message);
+}
+
+static void message_try(struct pawl_node *node, struct pawl_message *message)
+{
+    if (message_is_overdue(node, message))
+        message_too_late(node, message);
+    else
+        message_route(node, message);
+}
+
+/* Those that wait now, each once, in order. */
+void pawl_outbox_route_waiting(struct pawl_node *node)
+{
+    for (uint32_t left = node->messages_waiting_count;
+         left > 0 && !pawl_list_is_empty(&node->messages_waiting); left--) {
+        struct pawl_list *link = node->messages_waiting.next;
+        pawl_list_remove(link);
+        pawl_list_push_tail(&node->messages_waiting, link);
+        message_try(node, PAWL_CONTAINER_OF(link, struct pawl_message, link));
+    }
+}
+
+/* What was on its way to the host may be lost. */
+static void host_take_back(struct pawl_node *node, struct pawl_host *host)
+{
+    while (!pawl_list_is_empty(&host->messages))
+        message_wait(node, PAWL_CONTAINER_OF(host->messages.next, struct pawl_message, link));
+}
+
+static void outbox_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
+{
+    (void)alarm;
+    pawl_outbox_route_waiting(node);
+    if (!pawl_list_is_empty(&node->messages_waiting))
+        pawl_alarm_set(node, &node->messages_alarm, node->now_ms + MESSAGE_AGAIN_MS);
+}
+
+/* Pump --------------------------------------------------------------------------------------- */
+
+static void message_pump_again(struct pawl_node *node, struct pawl_message *message)
+{
+    if (message->state != MESSAGE_SENT) return;
+    struct pawl_route route =
+        pawl_directory_owner(node, message->body.app, message_receiver(message));
+    if (route.kind == PAWL_ROUTE_PEER) message_frame_send(node, message, route.host);
+}
+
+void pawl_outbox_pump(struct pawl_node *node, uint32_t partition, struct pawl_id id,
+                      struct pawl_bytes body)
+{
+    struct pawl_message *message = message_find(node, id);
+    if (message) {
+        message_pump_again(node, message);
+        return;
+    }
+    message = message_new(node, (struct pawl_origin){ .id = id, .partition = partition }, body);
+    if (pawl_message_body_unpack(message->stored, &message->body) != PAWL_OK) {
+        pawl_node_log(node, PAWL_LOG_ERROR,
+                      "a message in the outbox of partition %u cannot be read; it stays there",
+                      partition);
+        message_free(node, message);
+        return;
+    }
+    message_route(node, message);
+}
+
+/* The parent in whose name a child is started or ended is one of the sender's. */
+static bool message_is_honest(const struct pawl_node *node, const struct pawl_message *message,
+                              struct pawl_bytes sender)
+{
+    const struct pawl_message_body *body = &message->body;
+    if (body->kind != PAWL_MESSAGE_START_CHILD && body->kind != PAWL_MESSAGE_TERMINATE) return true;
+    if (body->parent.app.size == 0) return pawl_directory_is_own_app(node, sender);
+    return pawl_bytes_is_equal(body->parent.app, sender);
+}
+
+void pawl_outbox_on_message(struct pawl_node *node, struct pawl_host *host,
+                            const struct pawl_peer_message *sent)
+{
+    struct pawl_origin origin = { .id = sent->id, .host = host->number };
+    struct pawl_message *message = message_find(node, sent->id);
+    if (message) {
+        /* It is being carried out; whoever asked last is told. */
+        if (message->origin.host) message->origin.host = host->number;
+        return;
+    }
+    message = message_new(node, origin, sent->body);
+    if (pawl_message_body_unpack(message->stored, &message->body) != PAWL_OK) {
+        pawl_node_log(node, PAWL_LOG_ERROR,
+                      "sidecar %.*s sent a message that cannot be read; refused",
+                      PAWL_BYTES_FMT(host->name));
+        message_free(node, message);
+        peer_told(node, origin, PAWL_E_CORRUPT, PAWL_BYTES_ABSENT);
+        return;
+    }
+    /* What it says of apps is seen from there. */
+    struct pawl_bytes sender = host->app->id;
+    bool is_mine =
+        pawl_directory_is_own_app(node, message->body.app.size ? message->body.app : sender);
+    message->body.app = PAWL_BYTES_ABSENT;
+    if (!message_is_honest(node, message, sender)) {
+        pawl_node_log(node, PAWL_LOG_ERROR,
+                      "sidecar %.*s of app %.*s sent a message in another app's name; refused",
+                      PAWL_BYTES_FMT(host->name), PAWL_BYTES_FMT(sender));
+        message_free(node, message);
+        peer_told(node, origin, PAWL_E_DENIED, PAWL_BYTES_ABSENT);
+        return;
+    }
+    struct pawl_route route =
+        pawl_directory_owner(node, PAWL_BYTES_ABSENT, message_receiver(message));
+    if (!is_mine || route.kind != PAWL_ROUTE_HERE) {
+        message_free(node, message);
+        peer_told(node, origin, PAWL_E_CONFLICT, PAWL_BYTES_ABSENT);
+        return;
+    }
+    message_run_here(node, message);
+}
+
+void pawl_outbox_on_message_done(struct pawl_node *node, struct pawl_host *host,
+                                 const struct pawl_peer_message_done *done)
+{
+    struct pawl_message *message = message_find(node, done->id);
+    if (!message || message->state != MESSAGE_SENT || message->origin.host) return;
+    (void)host;
+    if (done->err != PAWL_OK) {
+        message_wait(node, message);
+        return;
+    }
+    struct pawl_history_event event;
+    bool is_told =
+        done->event.size && pawl_history_event_decode(done->event, &event) == PAWL_OK
+        && (event.kind == PAWL_EVENT_CHILD_COMPLETED || event.kind == PAWL_EVENT_CHILD_FAILED)
+        && message->body.kind == PAWL_MESSAGE_START_CHILD
+        && event.ref == (int32_t)message->body.parent.op_id;
+    message_unlink(node, message);
+    pawl_fsm_move(message_states, &message->state, MESSAGE_LOCAL);
+    if (is_told)
+        parent_hears(node, message, done->event);
+    else
+        message_done(node, message);
+}
+
+void pawl_outbox_on_peer_down(struct pawl_node *node, struct pawl_host *host)
+{
+    host_take_back(node, host);
+}
+
+void pawl_outbox_on_host_gone(struct pawl_node *node, struct pawl_host *host)
+{
+    host_take_back(node, host);
+}
+
+void pawl_outbox_on_partition_lost(struct pawl_node *node, const struct pawl_partition *partition)
+{
+    uint32_t cursor = 0;
+    for (struct pawl_message *message; (message = pawl_map_next(&node->messages, &cursor)) != NULL;)
+        if (message->origin.host == 0 && message->origin.partition == partition->index
+            && message->state != MESSAGE_LOCAL)
+            message_free(node, message);
+}
+
+void pawl_outbox_init(struct pawl_node *node)
+{
+    pawl_list_init(&node->messages_waiting);
+    node->messages_alarm.fire = outbox_on_alarm;
+}
+
 void pawl_outbox_deinit(struct pawl_node *node)
 {
+    pawl_alarm_clear(node, &node->messages_alarm);
     while (!pawl_list_is_empty(&node->acks)) {
         struct pawl_partition *partition =
             PAWL_CONTAINER_OF(node->acks.next, struct pawl_partition, acks_link);

@@ -2,6 +2,8 @@
 
 #include "actors/call.h"
 #include "actors/outbox.h"
+#include "actors/run.h"
+#include "actors/waiter.h"
 #include "actors/workflow.h"
 #include "base/fsm.h"
 
@@ -172,6 +174,8 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     struct pawl_partition *partition = &node->partitions[call->request.partition];
     if (partition->state != PAWL_PARTITION_ACQUIRING) return;
     if (!pawl_id_is_equal(partition->fence.nonce, call->request.acquire.nonce)) return;
+    if (reply->err == PAWL_E_CONFLICT && reply->acquire.table_version > node->table_version_seen)
+        node->table_version_seen = reply->acquire.table_version;
     if (reply->err != PAWL_OK) {
         partition_log_refused(node, partition, reply);
         pawl_alarm_set(node, &partition->alarm, node->now_ms + ACQUIRE_AGAIN_MS);
@@ -218,6 +222,9 @@ static void partition_forget_all(struct pawl_node *node, const struct pawl_parti
     for (struct pawl_workflow *workflow;
          (workflow = pawl_map_next(&node->workflows, &cursor)) != NULL;)
         if (workflow->partition == partition) pawl_workflow_forget(node, workflow, err);
+    pawl_runs_on_partition_lost(node, partition);
+    pawl_outbox_on_partition_lost(node, partition);
+    if (node->config.placed) pawl_waiters_on_partition_lost(node, partition);
 }
 
 void pawl_partition_on_fenced(struct pawl_node *node, struct pawl_partition *partition,
@@ -237,7 +244,10 @@ void pawl_partition_on_own(struct pawl_node *node, uint32_t index, uint64_t tabl
 {
     PAWL_ASSERT(index < node->config.partitions);
     struct pawl_partition *partition = &node->partitions[index];
+    bool is_news = partition->table_version != table_version;
     partition->table_version = table_version;
+    if (partition->state == PAWL_PARTITION_ACQUIRING && is_news)
+        pawl_alarm_set(node, &partition->alarm, node->now_ms); /* it may be ours by now */
     if (partition->state != PAWL_PARTITION_FREE) return;
     node->partitions_wanted++;
     partition_move(node, partition, PAWL_PARTITION_ACQUIRING);

@@ -1,6 +1,7 @@
 #include "actors/request.h"
 
 #include "actors/call.h"
+#include "actors/directory.h"
 #include "actors/request_list.h"
 #include "actors/waiter.h"
 #include "actors/workflow.h"
@@ -99,14 +100,32 @@ static struct pawl_bytes start_new_id(struct pawl_node *node, struct pawl_bytes 
                              hex + 12, hex + 16, hex + 20);
 }
 
+static struct pawl_bytes new_request_id(struct pawl_node *node, struct pawl_arena *arena)
+{
+    char text[PAWL_ID_TEXT_SIZE];
+    pawl_id_format(pawl_rng_id(&node->rng), text);
+    return pawl_arena_copy(arena, pawl_bytes_str(text));
+}
+
+void pawl_request_complete(struct pawl_node *node, struct pawl_request *request)
+{
+    bool is_start = request->op == PAWL_REQUEST_START;
+    bool is_rerun = request->op == PAWL_REQUEST_RERUN;
+    if (!is_start && !is_rerun && request->op != PAWL_REQUEST_RAISE) return;
+    if (is_start && request->instance.size == 0)
+        request->instance = start_new_id(node, request->request_id);
+    if (is_rerun && request->new_instance.size == 0)
+        request->new_instance = start_new_id(node, request->request_id);
+    if (request->request_id.size == 0)
+        request->request_id = new_request_id(node, &node->effects->arena);
+}
+
 /* The client's idempotency key, or one that nobody else has. */
 static struct pawl_bytes request_id_of(struct pawl_node *node, struct pawl_arena *arena,
                                        const struct pawl_request *request)
 {
     if (request->request_id.size) return pawl_arena_copy(arena, request->request_id);
-    char text[PAWL_ID_TEXT_SIZE];
-    pawl_id_format(pawl_rng_id(&node->rng), text);
-    return pawl_arena_copy(arena, pawl_bytes_str(text));
+    return new_request_id(node, arena);
 }
 
 static struct pawl_bytes start_event(struct pawl_node *node, struct pawl_arena *arena,
@@ -169,8 +188,33 @@ void pawl_request_fill_state(struct pawl_bytes instance, const struct pawl_metad
                                                .updated_ms = metadata->updated_ms,
                                                .completed_ms = metadata->completed_ms,
                                                .custom_status = custom_status };
-    if (pawl_parent_decode(metadata->parent, &parent) == PAWL_OK)
+    if (pawl_parent_decode(metadata->parent, &parent) == PAWL_OK) {
         ret_state->parent_instance = parent.instance;
+        ret_state->parent_app = parent.app;
+    }
+}
+
+/* Of what is pending, the first thing that nobody can do at present. */
+static struct pawl_bytes request_waiting_for(struct pawl_node *node,
+                                             const struct pawl_snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->pending_count; i++) {
+        const struct pawl_pending *pending = &snapshot->pending[i];
+        struct pawl_history_event event;
+        if (pending->state != PAWL_PENDING_OPEN || pending->op.kind == 't') continue;
+        if (pawl_history_event_decode(pending->event, &event) != PAWL_OK) continue;
+        bool is_activity = pending->op.kind == 'a';
+        struct pawl_route route =
+            is_activity ? pawl_directory_runner(node, event.target_app, event.name)
+                        : pawl_directory_owner(node, event.target_app, event.instance);
+        if (route.kind != PAWL_ROUTE_NOWHERE) continue;
+        struct pawl_arena *arena = &node->effects->arena;
+        struct pawl_bytes why = pawl_directory_why_nowhere(node, arena, event.target_app);
+        return pawl_arena_printf(arena, "%s '%.*s': %.*s",
+                                 is_activity ? "activity" : "child workflow",
+                                 PAWL_BYTES_FMT(event.name), PAWL_BYTES_FMT(why));
+    }
+    return PAWL_BYTES_ABSENT;
 }
 
 void pawl_request_answer_state(struct pawl_node *node, uint64_t token, struct pawl_bytes instance,
@@ -180,6 +224,7 @@ void pawl_request_answer_state(struct pawl_node *node, uint64_t token, struct pa
     struct pawl_answer *answer = PAWL_ARENA_NEW(arena, struct pawl_answer);
     struct pawl_instance_state *state = PAWL_ARENA_NEW(arena, struct pawl_instance_state);
     pawl_request_fill_state(instance, &snapshot->metadata, snapshot->custom_status, state);
+    if (node->config.placed) state->waiting_for = request_waiting_for(node, snapshot);
     state->input = snapshot->payloads.input;
     state->output = snapshot->payloads.output;
     if (snapshot->payloads.failure.size
@@ -210,6 +255,8 @@ static void request_get(struct pawl_node *node, uint64_t token, const struct paw
     call->request.load =
         (struct pawl_load){ .instance = call->instance,
                             .want = request->with_payloads ? PAWL_LOAD_PAYLOADS : 0 };
+    /* With others there may be something to say about what is pending. */
+    if (node->config.placed && request->with_payloads) call->request.load.want |= PAWL_LOAD_PENDING;
     pawl_call_send(node, call);
 }
 

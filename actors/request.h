@@ -6,6 +6,10 @@
 
 void pawl_request_on_call(struct pawl_node *node, uint64_t token,
                           const struct pawl_request *request);
+/* Draw what the caller left out, so that the same call can be made again: an instance id
+ * and a request id. Texts live in the effects' arena. */
+void pawl_request_complete(struct pawl_node *node, struct pawl_request *request);
+
 void pawl_request_on_gone(struct pawl_node *node, uint64_t token);
 
 /* The status of an instance was committed: somebody may wait for it. */

@@ -3,6 +3,7 @@
 #include "actors/call.h"
 #include "actors/envelope.h"
 #include "actors/request.h"
+#include "actors/router.h"
 #include "actors/workflow.h"
 #include "base/codec.h"
 
@@ -182,6 +183,7 @@ void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl
 struct purge_item {
     struct purge_item *next;   /* deeper in the stack */
     struct purge_item *parent; /* whose child it is; NULL: the instance asked for */
+    struct pawl_bytes app;     /* absent: the own */
     struct pawl_bytes instance;
     struct pawl_id inc;
     uint32_t history_from;
@@ -194,6 +196,8 @@ struct purge_job {
     bool force;
     bool recursive;
     struct purge_item *stack; /* top first; the instance asked for is the deepest */
+    bool only_child;          /* of `parent`; else there is nothing to do */
+    struct pawl_parent parent;
 };
 
 static void purge_next(struct pawl_node *node, struct purge_job *job);
@@ -225,21 +229,67 @@ static void purge_on_purged(struct pawl_node *node, struct pawl_call *call,
     purge_next(node, job);
 }
 
-static void purge_push(struct purge_job *job, struct purge_item *parent, struct pawl_bytes instance)
+static void purge_push(struct purge_job *job, struct purge_item *parent, struct pawl_bytes app,
+                       struct pawl_bytes instance)
 {
     struct purge_item *item = PAWL_ARENA_NEW(&job->arena, struct purge_item);
+    item->app = pawl_arena_copy(&job->arena, app);
     item->instance = pawl_arena_copy(&job->arena, instance);
     item->parent = parent;
     item->next = job->stack;
     job->stack = item;
 }
 
-static bool purge_is_child_of(const struct purge_item *parent, const struct pawl_metadata *metadata)
+static bool purge_is_child_of(const struct pawl_metadata *metadata, struct pawl_bytes app,
+                              struct pawl_bytes instance, struct pawl_id inc)
 {
     struct pawl_parent stored;
     return pawl_parent_decode(metadata->parent, &stored) == PAWL_OK
-           && pawl_bytes_is_equal(stored.instance, parent->instance)
-           && pawl_id_is_equal(stored.inc, parent->inc);
+           && pawl_bytes_is_equal(stored.app, app) && pawl_bytes_is_equal(stored.instance, instance)
+           && pawl_id_is_equal(stored.inc, inc);
+}
+
+/* An id may belong to somebody else by now. */
+static bool purge_is_meant(const struct purge_job *job, const struct purge_item *item,
+                           const struct pawl_metadata *metadata)
+{
+    if (item->parent)
+        return purge_is_child_of(metadata, PAWL_BYTES_ABSENT, item->parent->instance,
+                                 item->parent->inc);
+    return !job->only_child
+           || purge_is_child_of(metadata, job->parent.app, job->parent.instance, job->parent.inc);
+}
+
+static void purge_on_elsewhere(struct pawl_node *node, void *context,
+                               const struct pawl_answer *answer)
+{
+    struct purge_job *job = context;
+    if (answer->err != PAWL_OK && answer->err != PAWL_E_NOT_FOUND) {
+        struct pawl_bytes instance = job->stack->instance, app = job->stack->app;
+        pawl_node_answer_err(node, job->token, answer->err,
+                             "child workflow '%.*s' of app '%.*s': %.*s", PAWL_BYTES_FMT(instance),
+                             PAWL_BYTES_FMT(app), PAWL_BYTES_FMT(answer->message));
+        purge_free(job);
+        return;
+    }
+    job->stack = job->stack->next;
+    purge_next(node, job);
+}
+
+/* A child of another app, and all below it, is its app's to purge. */
+static void purge_elsewhere(struct pawl_node *node, struct purge_job *job,
+                            const struct purge_item *item)
+{
+    struct pawl_parent parent = { .app = pawl_bytes_str(node->app),
+                                  .instance = item->parent->instance,
+                                  .inc = item->parent->inc };
+    struct pawl_request request = { .op = PAWL_REQUEST_PURGE,
+                                    .app = item->app,
+                                    .instance = item->instance,
+                                    .force = job->force,
+                                    .recursive = true,
+                                    .parent = pawl_parent_pack(&node->effects->arena, &parent) };
+    pawl_router_ask(node, &request, purge_on_elsewhere, job);
 }
 
 /* Walks the history for children; each is looked at before its parent is removed. */
@@ -260,9 +310,8 @@ static void purge_on_history(struct pawl_node *node, struct pawl_call *call,
         return;
     }
     const struct pawl_snapshot *snapshot = &reply->load.snapshot;
-    if (!is_root && item->history_from == 0
-        && !purge_is_child_of(item->parent, &snapshot->metadata)) {
-        job->stack = item->next; /* the id belongs to somebody else by now */
+    if (item->history_from == 0 && !purge_is_meant(job, item, &snapshot->metadata)) {
+        job->stack = item->next;
         purge_next(node, job);
         return;
     }
@@ -278,7 +327,8 @@ static void purge_on_history(struct pawl_node *node, struct pawl_call *call,
     for (uint32_t i = 0; i < snapshot->history_count; i++) {
         struct pawl_history_event event;
         if (pawl_history_event_decode(snapshot->history[i], &event) != PAWL_OK) continue;
-        if (event.kind == PAWL_EVENT_CHILD_CREATED) purge_push(job, item, event.instance);
+        if (event.kind == PAWL_EVENT_CHILD_CREATED)
+            purge_push(job, item, event.target_app, event.instance);
     }
     purge_next(node, job);
 }
@@ -289,6 +339,10 @@ static void purge_next(struct pawl_node *node, struct purge_job *job)
     if (!item) {
         pawl_node_answer_err(node, job->token, PAWL_OK, "%s", "");
         purge_free(job);
+        return;
+    }
+    if (!pawl_directory_is_own_app(node, item->app)) {
+        purge_elsewhere(node, job, item);
         return;
     }
     uint32_t partition = pawl_node_partition(node, item->instance)->index;
@@ -319,6 +373,10 @@ void pawl_request_purge(struct pawl_node *node, uint64_t token, const struct paw
     job->token = token;
     job->force = request->force;
     job->recursive = request->recursive;
-    purge_push(job, NULL, request->instance);
+    job->only_child =
+        request->parent.size
+        && pawl_parent_decode(pawl_arena_copy(&job->arena, request->parent), &job->parent)
+               == PAWL_OK;
+    purge_push(job, NULL, PAWL_BYTES_ABSENT, request->instance);
     purge_next(node, job);
 }

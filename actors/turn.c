@@ -1,5 +1,7 @@
 #include "actors/turn.h"
 
+#include "actors/directory.h"
+
 #include "actors/envelope.h"
 #include "actors/workflow.h"
 #include "base/hash.h"
@@ -182,9 +184,10 @@ static struct pawl_turn_op *turn_add_op(struct pawl_turn_draft *turn, char kind,
     return op;
 }
 
-static bool turn_is_other_app(const struct pawl_node *node, struct pawl_bytes app)
+/* Without placement there are no other apps to reach. */
+static bool turn_is_refused(const struct pawl_node *node, struct pawl_bytes app)
 {
-    return app.size != 0 && !pawl_bytes_is_str(app, node->app);
+    return !node->config.placed && !pawl_directory_is_own_app(node, app);
 }
 
 static struct pawl_history_event turn_action_event(const struct pawl_turn_draft *turn,
@@ -201,6 +204,7 @@ static struct pawl_history_event turn_action_event(const struct pawl_turn_draft 
     event.task_execution = action->task_execution;
     event.fire_at_ms = action->fire_at_ms;
     event.extra = action->extra;
+    event.start_within_ms = action->start_within_ms;
     return event;
 }
 
@@ -208,7 +212,7 @@ static void turn_schedule_activity(struct pawl_node *node, struct pawl_turn_draf
                                    const struct pawl_action *action)
 {
     struct pawl_turn_op *op = turn_add_op(turn, 'a', action->id);
-    op->refused = turn_is_other_app(node, action->target_app);
+    op->refused = turn_is_refused(node, action->target_app);
     struct pawl_history_event event = turn_action_event(turn, PAWL_EVENT_TASK_SCHEDULED, action);
     pawl_turn_add_event(turn, &event);
 }
@@ -249,13 +253,15 @@ static void turn_start_child(struct pawl_node *node, struct pawl_workflow *workf
 {
     struct pawl_turn_op *op = turn_add_op(turn, 'c', action->id);
     op->child = pawl_arena_copy(&turn->call->arena, action->instance);
-    op->refused = turn_is_other_app(node, action->target_app);
+    op->child_app = pawl_arena_copy(&turn->call->arena, action->target_app);
+    op->refused = turn_is_refused(node, action->target_app);
     struct pawl_history_event created = turn_action_event(turn, PAWL_EVENT_CHILD_CREATED, action);
     pawl_turn_add_event(turn, &created);
     if (op->refused) return;
 
     struct pawl_message_body body;
-    pawl_turn_child_message(workflow, &turn->call->arena, op->op.id, op->nonce, &created, &body);
+    pawl_turn_child_message(node, workflow, &turn->call->arena, op->op.id, op->nonce, &created,
+                            &body);
     turn_add_message(turn, pawl_turn_child_message_id(op->nonce, workflow->id), &body);
 }
 
@@ -264,12 +270,14 @@ struct pawl_id pawl_turn_child_message_id(uint64_t nonce, struct pawl_bytes pare
     return pawl_hash_id(pawl_bytes_make(&nonce, sizeof nonce), parent);
 }
 
-void pawl_turn_child_message(const struct pawl_workflow *workflow, struct pawl_arena *arena,
-                             uint32_t op_id, uint64_t nonce,
+void pawl_turn_child_message(const struct pawl_node *node, const struct pawl_workflow *workflow,
+                             struct pawl_arena *arena, uint32_t op_id, uint64_t nonce,
                              const struct pawl_history_event *created,
                              struct pawl_message_body *ret_body)
 {
-    struct pawl_parent parent = { .instance = workflow->id,
+    bool is_own = pawl_directory_is_own_app(node, created->target_app);
+    struct pawl_parent parent = { .app = is_own ? PAWL_BYTES_ABSENT : pawl_bytes_str(node->app),
+                                  .instance = workflow->id,
                                   .inc = workflow->metadata.inc,
                                   .gen = workflow->metadata.gen,
                                   .op_id = op_id,
@@ -281,7 +289,11 @@ void pawl_turn_child_message(const struct pawl_workflow *workflow, struct pawl_a
     started.payload = created->payload;
     started.execution = pawl_hash_id(pawl_bytes_make(&nonce, sizeof nonce), created->instance);
     started.parent = parent;
+    int64_t within_ms = created->start_within_ms;
     *ret_body = (struct pawl_message_body){ .kind = PAWL_MESSAGE_START_CHILD,
+                                            .app = is_own ? PAWL_BYTES_ABSENT : created->target_app,
+                                            .start_by_ms =
+                                                within_ms ? created->timestamp_ms + within_ms : 0,
                                             .instance = created->instance,
                                             .parent = parent,
                                             .event = pawl_history_event_pack(arena, &started) };
@@ -296,6 +308,7 @@ static void turn_send_event(struct pawl_turn_draft *turn, const struct pawl_acti
     raised.name = action->name;
     raised.payload = action->payload;
     struct pawl_message_body body = { .kind = PAWL_MESSAGE_EVENT,
+                                      .app = action->target_app,
                                       .instance = action->instance,
                                       .event =
                                           pawl_history_event_pack(&turn->call->arena, &raised) };
@@ -314,6 +327,7 @@ static void turn_tell_parent(struct pawl_workflow *workflow, struct pawl_turn_dr
     event.payload = output;
     event.failure = *failure;
     struct pawl_message_body body = { .kind = PAWL_MESSAGE_CHILD_DONE,
+                                      .app = workflow->parent.app,
                                       .instance = workflow->parent.instance,
                                       .parent = workflow->parent,
                                       .event =
@@ -359,7 +373,6 @@ void pawl_turn_fail(struct pawl_node *node, struct pawl_workflow *workflow,
 void pawl_turn_terminate(struct pawl_node *node, struct pawl_workflow *workflow,
                          struct pawl_turn_draft *turn, struct pawl_bytes output, bool recursive)
 {
-    (void)node;
     struct pawl_history_event event =
         pawl_history_event_make(PAWL_EVENT_EXECUTION_TERMINATED, turn->now_ms);
     event.payload = output;
@@ -371,8 +384,12 @@ void pawl_turn_terminate(struct pawl_node *node, struct pawl_workflow *workflow,
         if (op->op.kind != 'c') continue;
         struct pawl_message_body body = {
             .kind = PAWL_MESSAGE_TERMINATE,
+            .app = op->child_app,
             .instance = op->child,
-            .parent = { .instance = workflow->id,
+            .parent = { .app = pawl_directory_is_own_app(node, op->child_app)
+                                   ? PAWL_BYTES_ABSENT
+                                   : pawl_bytes_str(node->app),
+                        .instance = workflow->id,
                         .inc = workflow->metadata.inc,
                         .gen = workflow->metadata.gen,
                         .op_id = op->op.id,

@@ -33,7 +33,8 @@ struct pawl_turn_op {
     uint32_t event_index; /* in events */
     int64_t fire_at_ms;
     struct pawl_bytes child;
-    bool refused; /* the target app cannot be reached from here: fails at once */
+    struct pawl_bytes child_app;
+    bool refused; /* this sidecar knows no other apps: fails at once */
 };
 
 struct pawl_turn_draft {
@@ -101,8 +102,8 @@ void pawl_turn_terminate(struct pawl_node *node, struct pawl_workflow *workflow,
 
 /* The message that starts a child, from its CHILD_CREATED event: made by the turn, and
  * again whenever nothing has been heard of the child for a while. */
-void pawl_turn_child_message(const struct pawl_workflow *workflow, struct pawl_arena *arena,
-                             uint32_t op_id, uint64_t nonce,
+void pawl_turn_child_message(const struct pawl_node *node, const struct pawl_workflow *workflow,
+                             struct pawl_arena *arena, uint32_t op_id, uint64_t nonce,
                              const struct pawl_history_event *created,
                              struct pawl_message_body *ret_body);
 struct pawl_id pawl_turn_child_message_id(uint64_t nonce, struct pawl_bytes parent);

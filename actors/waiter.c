@@ -156,6 +156,18 @@ void pawl_request_on_forgotten(struct pawl_node *node, struct pawl_bytes instanc
         waiter_read(node, PAWL_CONTAINER_OF(link, struct pawl_waiter, link));
 }
 
+void pawl_waiters_on_partition_lost(struct pawl_node *node, const struct pawl_partition *partition)
+{
+    uint32_t cursor = 0;
+    for (struct pawl_waiter *waiter;
+         (waiter = pawl_map_next(&node->waiters_token, &cursor)) != NULL;) {
+        if (pawl_node_partition(node, waiter->waiters->instance) != partition) continue;
+        uint64_t token = waiter->token;
+        waiter_free(node, waiter);
+        pawl_node_answer_err(node, token, PAWL_E_FENCED, "%s", pawl_err_text(PAWL_E_FENCED));
+    }
+}
+
 void pawl_requests_deinit(struct pawl_node *node)
 {
     uint32_t cursor = 0;

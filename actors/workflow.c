@@ -1,9 +1,9 @@
 #include "actors/workflow.h"
 
-#include "actors/activity.h"
 #include "actors/outbox.h"
 #include "actors/partition.h"
 #include "actors/request.h"
+#include "actors/run.h"
 #include "actors/worker.h"
 #include "actors/workflow_state.h"
 #include "base/fsm.h"
@@ -173,9 +173,9 @@ void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow
     for (struct pawl_input *input; (input = pawl_workflow_first_input(workflow)) != NULL;) {
         bool is_final = err == PAWL_E_NOT_FOUND || err == PAWL_E_TERMINAL;
         if (is_final)
-            pawl_outbox_ack(node, input->message_partition, input->message);
+            pawl_origin_done(node, input->origin);
         else
-            pawl_outbox_release(node, input->message);
+            pawl_origin_release(node, input->origin);
         pawl_workflow_remove_input(workflow, input);
     }
     /* Who relied on hearing from here reads for himself. */
@@ -199,11 +199,12 @@ static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workf
     }
     bool delivered = pending->state == PAWL_PENDING_DELIVERED;
     pawl_workflow_add_op(workflow, pending->op, pending->nonce, delivered, event.fire_at_ms,
-                         pending->op.kind == 'c' ? event.instance : PAWL_BYTES_ABSENT);
+                         pending->op.kind == 'c' ? event.instance : PAWL_BYTES_ABSENT,
+                         pending->op.kind == 'c' ? event.target_app : PAWL_BYTES_ABSENT);
     if (PAWL_MUTANT(NO_RESEND_AFTER_LOAD)) return;
     if (pending->op.kind == 'a' && !delivered && event.kind == PAWL_EVENT_TASK_SCHEDULED)
-        pawl_activity_spawn(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
-                            pending->op, pending->nonce, pending->event);
+        pawl_run_spawn(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
+                       pending->op, pending->nonce, pending->event);
 }
 
 static void workflow_load_past(struct pawl_workflow *workflow, const struct pawl_snapshot *snapshot)
@@ -727,9 +728,9 @@ void pawl_workflow_on_turn_done(struct pawl_node *node, uint64_t worker,
 #ifdef PAWL_MUTANTS
     for (uint32_t i = 0; PAWL_MUTANT(SEND_BEFORE_COMMIT) && i < turn->ops_count; i++)
         if (turn->ops[i].op.kind == 'a')
-            pawl_activity_spawn(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
-                                turn->ops[i].op, turn->ops[i].nonce,
-                                turn->events[turn->ops[i].event_index]);
+            pawl_run_spawn(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
+                           turn->ops[i].op, turn->ops[i].nonce,
+                           turn->events[turn->ops[i].event_index]);
 #endif
     workflow_commit(node, workflow, turn);
 }

@@ -24,6 +24,7 @@
 
 #include "actors/envelope.h"
 #include "actors/node_internal.h"
+#include "actors/origin.h"
 #include "actors/turn.h"
 
 enum pawl_workflow_state {
@@ -42,10 +43,11 @@ _Static_assert(PAWL_WORKFLOW_STATES_COUNT <= PAWL_WORKFLOW_STATES_MAX, "room to 
 struct pawl_pending_op {
     struct pawl_op op; /* kind 0: resolved, to be compacted */
     uint64_t nonce;
-    bool delivered;          /* its result waits in the inbox */
-    bool taken;              /* resolved by the turn that is being built */
-    int64_t fire_at_ms;      /* timer */
-    struct pawl_bytes child; /* child: instance id, owned */
+    bool delivered;              /* its result waits in the inbox */
+    bool taken;                  /* resolved by the turn that is being built */
+    int64_t fire_at_ms;          /* timer */
+    struct pawl_bytes child;     /* child: instance id, owned */
+    struct pawl_bytes child_app; /* … and its app, owned; absent: the own */
 };
 
 /* Something that the next turn is told. */
@@ -58,9 +60,8 @@ struct pawl_input {
     uint64_t nonce;
     enum pawl_event_kind kind;
     int32_t ref;
-    struct pawl_bytes event; /* encoded event, behind the struct */
-    struct pawl_id message;  /* acknowledge this message when consumed; zero: none */
-    uint32_t message_partition;
+    struct pawl_bytes event;   /* encoded event, behind the struct */
+    struct pawl_origin origin; /* told when it is consumed */
 };
 
 /* A management call that changes the status: done by a turn of the engine's own. */
@@ -129,12 +130,11 @@ void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, ui
                                 struct pawl_id delivery, struct pawl_bytes body);
 
 /* The result of an operation has arrived. It is folded into the next turn's commit when
- * the instance can run, else delivered to the inbox. `message` (zero: none) is
- * acknowledged when the result is durable or final. */
+ * the instance can run, else delivered to the inbox. `origin` is told when the result is
+ * durable or final. */
 void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
                              uint32_t gen, struct pawl_op op, uint64_t nonce,
-                             struct pawl_bytes event, struct pawl_id message,
-                             uint32_t message_partition);
+                             struct pawl_bytes event, struct pawl_origin origin);
 
 /* Suspend, resume or terminate; the call is answered when it has happened. */
 void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request *request,

@@ -1,9 +1,9 @@
 /* What follows from a commit, and results on their way in. Part of the workflow
  * machine (workflow.h). */
-#include "actors/activity.h"
 #include "actors/outbox.h"
 #include "actors/partition.h"
 #include "actors/request.h"
+#include "actors/run.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
 #include "actors/workflow_state.h"
@@ -11,21 +11,16 @@
 
 /* Deliver: a result that cannot be folded now becomes an inbox row --------------------------- */
 
-struct delivery {
-    struct pawl_id message;
-    uint32_t message_partition;
-};
-
 static void result_on_delivered(struct pawl_node *node, struct pawl_call *call,
                                 const struct pawl_store_reply *reply)
 {
-    const struct delivery *delivery = call->context;
+    const struct pawl_origin *origin = call->context;
     if (reply->err == PAWL_E_BUSY || reply->err == PAWL_E_CORRUPT) {
         /* Not taken. The message's or the activity's reminder tries again. */
-        pawl_outbox_release(node, delivery->message);
+        pawl_origin_release(node, *origin);
         return;
     }
-    pawl_outbox_ack(node, delivery->message_partition, delivery->message);
+    pawl_origin_done(node, *origin);
     if (reply->err == PAWL_OK)
         pawl_workflow_on_delivered(node, call->instance, reply->deliver.index,
                                    call->request.deliver.delivery, call->request.deliver.body);
@@ -33,13 +28,13 @@ static void result_on_delivered(struct pawl_node *node, struct pawl_call *call,
 
 static void result_deliver(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
                            uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event,
-                           struct pawl_id message, uint32_t message_partition)
+                           struct pawl_origin origin)
 {
     struct pawl_call *call = pawl_call_new(
         node, PAWL_STORE_DELIVER, pawl_node_partition(node, id)->index, result_on_delivered);
-    struct delivery *delivery = PAWL_ARENA_NEW(&call->arena, struct delivery);
-    *delivery = (struct delivery){ message, message_partition };
-    call->context = delivery;
+    struct pawl_origin *kept = PAWL_ARENA_NEW(&call->arena, struct pawl_origin);
+    *kept = origin;
+    call->context = kept;
     call->instance = pawl_arena_copy(&call->arena, id);
     struct pawl_inbox_body body = { .gen = gen, .nonce = nonce, .event = event };
     call->request.deliver = pawl_deliver_make(&call->arena, call->instance, &body,
@@ -49,7 +44,7 @@ static void result_deliver(struct pawl_node *node, struct pawl_bytes id, struct 
     call->request.deliver.op = op;
     call->request.deliver.nonce = nonce;
     pawl_call_send(node, call);
-    if (PAWL_MUTANT(ACK_BEFORE_DURABLE)) pawl_outbox_ack(node, message_partition, message);
+    if (PAWL_MUTANT(ACK_BEFORE_DURABLE)) pawl_origin_done(node, origin);
 }
 
 static char event_op_kind(struct pawl_bytes event)
@@ -75,7 +70,7 @@ static void workflow_store_results(struct pawl_node *node, struct pawl_workflow 
         if (input->durable) continue;
         struct pawl_op op = { event_op_kind(input->event), (uint32_t)input->ref };
         result_deliver(node, workflow->id, workflow->metadata.inc, input->gen, op, input->nonce,
-                       input->event, input->message, input->message_partition);
+                       input->event, input->origin);
         pawl_workflow_remove_input(workflow, input);
     }
 }
@@ -91,12 +86,11 @@ static bool workflow_can_fold(struct pawl_node *node, const struct pawl_workflow
 
 void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
                              uint32_t gen, struct pawl_op op, uint64_t nonce,
-                             struct pawl_bytes event, struct pawl_id message,
-                             uint32_t message_partition)
+                             struct pawl_bytes event, struct pawl_origin origin)
 {
     struct pawl_workflow *workflow = pawl_workflow_find(node, id);
     if (!workflow || !workflow_can_fold(node, workflow)) {
-        result_deliver(node, id, inc, gen, op, nonce, event, message, message_partition);
+        result_deliver(node, id, inc, gen, op, nonce, event, origin);
         return;
     }
     if (workflow->state != PAWL_WORKFLOW_LOADING && !PAWL_MUTANT(NO_DEDUPLICATION)) {
@@ -105,18 +99,17 @@ void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struc
                              && pawl_id_is_equal(inc, workflow->metadata.inc)
                              && !pending->delivered;
         if (!is_waited_for && PAWL_MUTANT(CACHE_ACKNOWLEDGES)) {
-            pawl_outbox_ack(node, message_partition, message);
+            pawl_origin_done(node, origin);
             return;
         }
         /* That nobody waits for it is for the store to say: this cache may be a former
          * owner's, who has not noticed yet. */
         if (!is_waited_for && !PAWL_MUTANT(OLD_GENERATION_MATCHES)) {
-            result_deliver(node, id, inc, gen, op, nonce, event, message, message_partition);
+            result_deliver(node, id, inc, gen, op, nonce, event, origin);
             return;
         }
     }
-    pawl_err err =
-        pawl_workflow_add_result(workflow, gen, nonce, event, message, message_partition);
+    pawl_err err = pawl_workflow_add_result(workflow, gen, nonce, event, origin);
     PAWL_ASSERT(err == PAWL_OK); /* encoded by this engine */
     pawl_workflow_advance(node, workflow);
 }
@@ -213,8 +206,8 @@ static void child_on_loaded(struct pawl_node *node, struct pawl_call *call,
         if (pawl_history_event_decode(pending->event, &created) != PAWL_OK) return;
         struct pawl_workflow parent = { .id = call->instance, .metadata = snapshot->metadata };
         struct pawl_message_body body;
-        pawl_turn_child_message(&parent, &call->arena, pending->op.id, pending->nonce, &created,
-                                &body);
+        pawl_turn_child_message(node, &parent, &call->arena, pending->op.id, pending->nonce,
+                                &created, &body);
         pawl_outbox_pump(node, call->request.partition,
                          pawl_turn_child_message_id(pending->nonce, call->instance),
                          pawl_message_body_pack(&call->arena, &body));
@@ -245,7 +238,7 @@ static void committed_consume(struct pawl_node *node, struct pawl_workflow *work
     for (uint32_t i = 0; i < turn->inputs_taken; i++) {
         struct pawl_input *input = pawl_workflow_first_input(workflow);
         PAWL_ASSERT(input != NULL);
-        pawl_outbox_ack(node, input->message_partition, input->message);
+        pawl_origin_done(node, input->origin);
         pawl_workflow_remove_input(workflow, input);
     }
 }
@@ -287,15 +280,16 @@ static void committed_ops(struct pawl_node *node, struct pawl_workflow *workflow
     if (ends) {
         for (uint32_t i = 0; i < workflow->ops_count; i++)
             if (workflow->ops[i].op.kind == 'a')
-                pawl_activity_forget(node, workflow->id, workflow->metadata.inc,
-                                     turn->call->request.commit.gen, workflow->ops[i].op);
+                pawl_run_forget(node, workflow->id, workflow->metadata.inc,
+                                turn->call->request.commit.gen, workflow->ops[i].op);
         pawl_workflow_clear_ops(workflow);
         return;
     }
     for (uint32_t i = 0; i < turn->ops_count; i++) {
         const struct pawl_turn_op *op = &turn->ops[i];
         if (op->fire_at_ms == PAWL_TIMER_CANCELLED) continue;
-        pawl_workflow_add_op(workflow, op->op, op->nonce, false, op->fire_at_ms, op->child);
+        pawl_workflow_add_op(workflow, op->op, op->nonce, false, op->fire_at_ms, op->child,
+                             op->child_app);
     }
 }
 
@@ -315,7 +309,7 @@ static void committed_refuse(struct pawl_node *node, struct pawl_workflow *workf
     };
     pawl_workflow_on_result(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
                             op->op, op->nonce, pawl_history_event_pack(arena, &event),
-                            (struct pawl_id){ { 0 } }, 0);
+                            PAWL_ORIGIN_NONE);
 }
 
 /* Only now does anything leave: the outbox of the turn. */
@@ -326,8 +320,8 @@ static void committed_release(struct pawl_node *node, struct pawl_workflow *work
     for (uint32_t i = 0; i < turn->ops_count; i++) {
         const struct pawl_turn_op *op = &turn->ops[i];
         if (op->op.kind == 'a' && !op->refused)
-            pawl_activity_spawn(node, turn->call->instance, workflow->metadata.inc, gen, op->op,
-                                op->nonce, turn->events[op->event_index]);
+            pawl_run_spawn(node, turn->call->instance, workflow->metadata.inc, gen, op->op,
+                           op->nonce, turn->events[op->event_index]);
     }
     for (uint32_t i = 0; i < turn->messages_count; i++)
         pawl_outbox_pump(node, turn->call->request.partition, turn->messages[i].id,

@@ -103,7 +103,8 @@ static void ops_compact(struct pawl_workflow *workflow)
 }
 
 void pawl_workflow_add_op(struct pawl_workflow *workflow, struct pawl_op op, uint64_t nonce,
-                          bool delivered, int64_t fire_at_ms, struct pawl_bytes child)
+                          bool delivered, int64_t fire_at_ms, struct pawl_bytes child,
+                          struct pawl_bytes child_app)
 {
     if (workflow->ops_count == workflow->ops_capacity) {
         workflow->ops_capacity = workflow->ops_capacity ? workflow->ops_capacity * 2 : 2;
@@ -124,15 +125,23 @@ void pawl_workflow_add_op(struct pawl_workflow *workflow, struct pawl_op op, uin
                                                   .nonce = nonce,
                                                   .delivered = delivered,
                                                   .fire_at_ms = fire_at_ms,
-                                                  .child = pawl_bytes_dup(child) };
+                                                  .child = pawl_bytes_dup(child),
+                                                  .child_app = pawl_bytes_dup(child_app) };
+}
+
+static void op_free(struct pawl_pending_op *op)
+{
+    pawl_bytes_free(op->child);
+    pawl_bytes_free(op->child_app);
+    op->child = PAWL_BYTES_ABSENT;
+    op->child_app = PAWL_BYTES_ABSENT;
 }
 
 void pawl_workflow_resolve_op(struct pawl_workflow *workflow, struct pawl_op op)
 {
     struct pawl_pending_op *found = pawl_workflow_op_find(workflow, op);
     PAWL_ASSERT(found != NULL);
-    pawl_bytes_free(found->child);
-    found->child = PAWL_BYTES_ABSENT;
+    op_free(found);
     if (found->op.kind == 'a') workflow->activities_open--;
     found->op.kind = 0;
     workflow->ops_resolved++;
@@ -141,7 +150,7 @@ void pawl_workflow_resolve_op(struct pawl_workflow *workflow, struct pawl_op op)
 
 void pawl_workflow_clear_ops(struct pawl_workflow *workflow)
 {
-    for (uint32_t i = 0; i < workflow->ops_count; i++) pawl_bytes_free(workflow->ops[i].child);
+    for (uint32_t i = 0; i < workflow->ops_count; i++) op_free(&workflow->ops[i]);
     workflow->ops_count = 0;
     workflow->ops_resolved = 0;
     workflow->activities_open = 0;
@@ -201,14 +210,12 @@ pawl_err pawl_workflow_add_row(struct pawl_workflow *workflow, uint32_t index,
 }
 
 pawl_err pawl_workflow_add_result(struct pawl_workflow *workflow, uint32_t gen, uint64_t nonce,
-                                  struct pawl_bytes event, struct pawl_id message,
-                                  uint32_t message_partition)
+                                  struct pawl_bytes event, struct pawl_origin origin)
 {
     struct pawl_input *input = input_new(event);
     input->gen = gen;
     input->nonce = nonce;
-    input->message = message;
-    input->message_partition = message_partition;
+    input->origin = origin;
     return input_add(workflow, input);
 }
 

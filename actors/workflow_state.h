@@ -15,7 +15,8 @@ PAWL_MUST_USE pawl_err pawl_workflow_set_metadata(struct pawl_workflow *workflow
                                                   const struct pawl_metadata *metadata);
 
 void pawl_workflow_add_op(struct pawl_workflow *workflow, struct pawl_op op, uint64_t nonce,
-                          bool delivered, int64_t fire_at_ms, struct pawl_bytes child);
+                          bool delivered, int64_t fire_at_ms, struct pawl_bytes child,
+                          struct pawl_bytes child_app);
 void pawl_workflow_resolve_op(struct pawl_workflow *workflow, struct pawl_op op);
 void pawl_workflow_clear_ops(struct pawl_workflow *workflow);
 
@@ -27,7 +28,7 @@ PAWL_MUST_USE pawl_err pawl_workflow_add_row(struct pawl_workflow *workflow, uin
                                              struct pawl_id delivery, struct pawl_bytes body);
 PAWL_MUST_USE pawl_err pawl_workflow_add_result(struct pawl_workflow *workflow, uint32_t gen,
                                                 uint64_t nonce, struct pawl_bytes event,
-                                                struct pawl_id message, uint32_t message_partition);
+                                                struct pawl_origin origin);
 void pawl_workflow_remove_input(struct pawl_workflow *workflow, struct pawl_input *input);
 struct pawl_input *pawl_workflow_first_input(const struct pawl_workflow *workflow);
 

@@ -22,7 +22,8 @@
     X(OLD_GENERATION_MATCHES, "results of an older generation count for the new one")       \
     X(CONSUME_UNREAD, "a turn removes inbox rows that it has not seen")                     \
     X(NO_OUTBOX_ROW, "messages to other instances are not stored")                          \
-    X(TIMER_EARLY, "a timer fires before it is due")
+    X(TIMER_EARLY, "a timer fires before it is due")                                        \
+    X(LOST_RUN_STAYS, "a peer that does not know a run is taken to be at it")
 
 enum pawl_mutant {
     PAWL_MUTANT_NONE,

@@ -1,0 +1,104 @@
+/* Directory: which sidecars there are, and where an instance or an activity belongs.
+ *
+ * It is computed from the member list that placement sends. It is a hint: whoever acts
+ * on an old list is stopped by the store's fences, or told that things have moved.
+ */
+#ifndef PAWL_ACTORS_DIRECTORY_H
+#define PAWL_ACTORS_DIRECTORY_H
+
+#include "actors/node_internal.h"
+
+struct pawl_app;
+
+/* Another sidecar, or this one. */
+struct pawl_host {
+    uint64_t number;        /* never used twice: names it where a pointer could dangle */
+    uint8_t number_key[8];  /* the same, for the map */
+    struct pawl_bytes name; /* owned */
+    struct pawl_app *app;
+    uint64_t hash; /* of its name, for the ring */
+    bool is_self;
+    bool leaving;
+    bool runs_activities;
+    bool silent;                /* its link broke, and nothing was heard from it since */
+    bool listed;                /* while a new list is taken */
+    struct pawl_list runs;      /* activities sent to it: pawl_run.link */
+    struct pawl_list asks;      /* calls sent to it: pawl_ask.link */
+    struct pawl_list messages;  /* messages sent to it: pawl_message.link */
+    struct pawl_alarm ask_runs; /* when to ask for the runs */
+};
+
+/* The sidecars of one app. */
+struct pawl_app {
+    struct pawl_bytes id; /* owned */
+    uint32_t partitions;
+    uint32_t hosts_count;
+    struct pawl_host **hosts;
+    uint32_t stayers_count; /* those not leaving: they own partitions */
+    struct pawl_host **stayers;
+    uint32_t *owners;       /* by partition: of stayers; NULL: not computed yet */
+    uint32_t runners_count; /* those with a worker for activities, not leaving */
+    struct pawl_host **runners;
+    uint64_t *runner_hashes;
+};
+
+enum pawl_route_kind {
+    PAWL_ROUTE_HERE,
+    PAWL_ROUTE_PEER,
+    PAWL_ROUTE_NOWHERE, /* nobody is known, at present */
+};
+
+struct pawl_route {
+    enum pawl_route_kind kind;
+    struct pawl_host *host; /* PEER */
+};
+
+void pawl_directory_init(struct pawl_node *node);
+void pawl_directory_deinit(struct pawl_node *node);
+
+/* Take a newer list; what no longer fits is moved: partitions, runs, calls, messages. */
+void pawl_directory_on_members(struct pawl_node *node, const struct pawl_members *members);
+
+/* A worker for activities has come to this sidecar, or the last has gone. */
+void pawl_directory_on_own_workers(struct pawl_node *node);
+
+bool pawl_directory_is_own_app(const struct pawl_node *node, struct pawl_bytes app);
+
+/* Who owns the instance. An absent app is the own one; of that, what nobody is known to
+ * own is HERE, where the store decides. */
+struct pawl_route pawl_directory_owner(struct pawl_node *node, struct pawl_bytes app,
+                                       struct pawl_bytes instance);
+
+/* Any sidecar of another app, for what is no single instance's. */
+struct pawl_route pawl_directory_any(struct pawl_node *node, struct pawl_bytes app);
+
+/* Who runs the activity with this key. */
+struct pawl_route pawl_directory_runner(struct pawl_node *node, struct pawl_bytes app,
+                                        struct pawl_bytes key);
+
+/* NULL: not in the list (any more). */
+struct pawl_host *pawl_directory_find(struct pawl_node *node, struct pawl_bytes name);
+struct pawl_host *pawl_directory_find_number(struct pawl_node *node, uint64_t number);
+
+/* What is known of one host has changed. */
+void pawl_directory_on_runners_changed(struct pawl_node *node, struct pawl_host *host);
+void pawl_directory_set_silent(struct pawl_node *node, struct pawl_host *host);
+
+/* Why nothing can be sent to the app, for a person. */
+struct pawl_bytes pawl_directory_why_nowhere(struct pawl_node *node, struct pawl_arena *arena,
+                                             struct pawl_bytes app);
+
+/* Content to a peer; the frame must live in the effects' arena. */
+void pawl_node_peer_send(struct pawl_node *node, const struct pawl_host *host,
+                         const struct pawl_peer_frame *frame);
+
+/* A frame of this type in the effects' arena, to be filled and sent. */
+struct pawl_peer_frame *pawl_node_peer_frame(struct pawl_node *node,
+                                             enum pawl_peer_frame_type type);
+
+/* From a peer. */
+void pawl_directory_on_frame(struct pawl_node *node, struct pawl_bytes host,
+                             const struct pawl_peer_frame *frame);
+void pawl_directory_on_down(struct pawl_node *node, struct pawl_bytes host);
+
+#endif /* PAWL_ACTORS_DIRECTORY_H */

@@ -1,0 +1,383 @@
+#include "actors/run.h"
+
+#include "actors/activity.h"
+#include "actors/workflow.h"
+#include "base/fsm.h"
+#include "base/mutant.h"
+
+enum run_state { RUN_WAITING, RUN_SENT, RUN_STATES_COUNT };
+
+#define ALLOW(state) PAWL_FSM_BIT(RUN_##state)
+static const struct pawl_fsm_state run_states[RUN_STATES_COUNT] = {
+    [RUN_WAITING] = { "waiting", ALLOW(SENT) },
+    [RUN_SENT] = { "sent", ALLOW(WAITING) },
+};
+#undef ALLOW
+
+/* How soon a host is asked after its link broke. */
+#define ASK_SOON_MS 250
+
+struct pawl_run {
+    struct pawl_bytes key; /* behind the struct: see pawl_activity_key */
+    struct pawl_bytes instance;
+    struct pawl_id inc;
+    uint32_t gen;
+    struct pawl_op op;
+    uint64_t nonce;
+    uint32_t partition;                  /* of the instance */
+    struct pawl_bytes event;             /* behind the struct: its TASK_SCHEDULED */
+    struct pawl_history_event scheduled; /* decoded from event */
+    struct pawl_id id;                   /* SENT: new for each host */
+    uint8_t state;
+    struct pawl_host *host;    /* SENT */
+    struct pawl_list link;     /* on host.runs, longest unconfirmed first, or node.runs_waiting */
+    int64_t confirmed_ms;      /* SENT: when the host was last known to have it */
+    struct pawl_alarm overdue; /* WAITING: nobody may begin it after this */
+};
+
+static struct pawl_bytes run_id_key(const struct pawl_run *run)
+{
+    return pawl_bytes_make(run->id.bytes, sizeof run->id.bytes);
+}
+
+static struct pawl_run *run_find(struct pawl_node *node, struct pawl_bytes key)
+{
+    return pawl_map_find(&node->runs, key);
+}
+
+static struct pawl_run *run_find_id(struct pawl_node *node, struct pawl_id id)
+{
+    return pawl_map_find(&node->runs_id, pawl_bytes_make(id.bytes, sizeof id.bytes));
+}
+
+static void run_on_overdue(struct pawl_node *node, struct pawl_alarm *alarm);
+
+/* The struct, its key and its event are one allocation. */
+static struct pawl_run *run_new(struct pawl_node *node, struct pawl_bytes key,
+                                struct pawl_bytes event)
+{
+    struct pawl_run *run = pawl_mem_alloc(sizeof *run + key.size + event.size);
+    uint8_t *bytes = (uint8_t *)(run + 1);
+    memcpy(bytes, key.data, key.size);
+    memcpy(bytes + key.size, event.data, event.size);
+    run->key = pawl_bytes_make(bytes, key.size);
+    run->instance = pawl_activity_key_instance(run->key);
+    run->partition = pawl_node_partition(node, run->instance)->index;
+    run->event = pawl_bytes_make(bytes + key.size, event.size);
+    run->overdue.fire = run_on_overdue;
+    pawl_err err = pawl_history_event_decode(run->event, &run->scheduled);
+    PAWL_ASSERT(err == PAWL_OK); /* committed by this engine, or checked at load */
+    pawl_map_insert(&node->runs, run->key, run);
+    pawl_list_push_tail(&node->runs_waiting, &run->link);
+    return run;
+}
+
+static void run_leave_host(struct pawl_node *node, struct pawl_run *run)
+{
+    if (run->state != RUN_SENT) return;
+    (void)pawl_map_remove(&node->runs_id, run_id_key(run));
+    run->host = NULL;
+}
+
+static void run_free(struct pawl_node *node, struct pawl_run *run)
+{
+    run_leave_host(node, run);
+    pawl_list_remove(&run->link);
+    pawl_alarm_clear(node, &run->overdue);
+    (void)pawl_map_remove(&node->runs, run->key);
+    pawl_mem_free(run);
+}
+
+/* Send ------------------------------------------------------------------------------------- */
+
+static void run_send_frame(struct pawl_node *node, const struct pawl_run *run)
+{
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_RUN);
+    struct pawl_arena *arena = &node->effects->arena;
+    frame->run = (struct pawl_peer_run){ .run = run->id,
+                                         .instance = pawl_arena_copy(arena, run->instance),
+                                         .inc = run->inc,
+                                         .gen = run->gen,
+                                         .op_id = run->op.id,
+                                         .nonce = run->nonce,
+                                         .event = pawl_arena_copy(arena, run->event) };
+    pawl_node_peer_send(node, run->host, frame);
+}
+
+static void run_send(struct pawl_node *node, struct pawl_run *run, struct pawl_host *host)
+{
+    pawl_fsm_move(run_states, &run->state, RUN_SENT);
+    pawl_alarm_clear(node, &run->overdue);
+    pawl_list_remove(&run->link);
+    if (pawl_list_is_empty(&host->runs))
+        pawl_alarm_set(node, &host->ask_runs, node->now_ms + PAWL_RUN_ASK_EVERY_MS);
+    pawl_list_push_tail(&host->runs, &run->link);
+    run->host = host;
+    run->id = pawl_rng_id(&node->rng);
+    run->confirmed_ms = node->now_ms;
+    pawl_map_insert(&node->runs_id, run_id_key(run), run);
+    run_send_frame(node, run);
+}
+
+static void run_start_here(struct pawl_node *node, struct pawl_run *run)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_bytes instance = pawl_arena_copy(arena, run->instance);
+    struct pawl_bytes event = pawl_arena_copy(arena, run->event);
+    struct pawl_run gone = *run;
+    run_free(node, run);
+    pawl_activity_spawn(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
+}
+
+static void run_route(struct pawl_node *node, struct pawl_run *run)
+{
+    PAWL_ASSERT(run->state == RUN_WAITING);
+    struct pawl_route route = pawl_directory_runner(node, run->scheduled.target_app, run->key);
+    switch (route.kind) {
+    case PAWL_ROUTE_HERE: run_start_here(node, run); return;
+    case PAWL_ROUTE_PEER: run_send(node, run, route.host); return;
+    case PAWL_ROUTE_NOWHERE: break;
+    }
+    if (run->scheduled.start_within_ms && !pawl_heap_node_is_linked(&run->overdue.node))
+        pawl_alarm_set(node, &run->overdue,
+                       run->scheduled.timestamp_ms + run->scheduled.start_within_ms);
+}
+
+static void run_wait(struct pawl_node *node, struct pawl_run *run)
+{
+    run_leave_host(node, run);
+    pawl_fsm_move(run_states, &run->state, RUN_WAITING);
+    pawl_list_remove(&run->link);
+    pawl_list_push_tail(&node->runs_waiting, &run->link);
+}
+
+static void run_route_again(struct pawl_node *node, struct pawl_run *run)
+{
+    node->metrics.activities_lost_total++;
+    run_wait(node, run);
+    run_route(node, run);
+}
+
+void pawl_run_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
+                    uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
+{
+    if (!node->config.placed) {
+        pawl_activity_spawn(node, instance, inc, gen, op, nonce, event);
+        return;
+    }
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, op);
+    if (run_find(node, key) || pawl_activity_is_known(node, key)) return;
+    struct pawl_run *run = run_new(node, key, event);
+    run->inc = inc;
+    run->gen = gen;
+    run->op = op;
+    run->nonce = nonce;
+    run_route(node, run);
+}
+
+void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
+                     uint32_t gen, struct pawl_op op)
+{
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, op);
+    struct pawl_run *run = run_find(node, key);
+    if (!run) {
+        pawl_activity_forget(node, key);
+        return;
+    }
+    if (run->state == RUN_SENT) {
+        struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_CANCEL);
+        frame->run_id = run->id;
+        pawl_node_peer_send(node, run->host, frame);
+    }
+    run_free(node, run);
+}
+
+/* The end of a run --------------------------------------------------------------------------- */
+
+static struct pawl_bytes run_failure(struct pawl_node *node, const struct pawl_run *run,
+                                     const char *type, struct pawl_bytes message)
+{
+    struct pawl_history_event event = pawl_history_event_make(PAWL_EVENT_TASK_FAILED, node->now_ms);
+    event.ref = run->scheduled.id;
+    event.task_execution = run->scheduled.task_execution;
+    event.failure = (struct pawl_failure_view){
+        .present = true, .non_retriable = true, .type = pawl_bytes_str(type), .message = message
+    };
+    return pawl_history_event_pack(&node->effects->arena, &event);
+}
+
+static void run_finish(struct pawl_node *node, struct pawl_run *run, struct pawl_bytes event)
+{
+    struct pawl_bytes instance = pawl_arena_copy(&node->effects->arena, run->instance);
+    struct pawl_run gone = *run;
+    run_free(node, run);
+    pawl_workflow_on_result(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event,
+                            PAWL_ORIGIN_NONE);
+}
+
+static void run_on_overdue(struct pawl_node *node, struct pawl_alarm *alarm)
+{
+    struct pawl_run *run = PAWL_CONTAINER_OF(alarm, struct pawl_run, overdue);
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_bytes why = pawl_directory_why_nowhere(node, arena, run->scheduled.target_app);
+    run_finish(node, run,
+               run_failure(node, run, "ScheduleToStartTimeout",
+                           pawl_arena_printf(
+                               arena, "not begun within the %lld ms that it may wait: %.*s",
+                               (long long)run->scheduled.start_within_ms, PAWL_BYTES_FMT(why))));
+}
+
+/* Whether somebody waits for it, the workflow knows, or else the store. */
+void pawl_run_on_result(struct pawl_node *node, struct pawl_host *host,
+                        const struct pawl_peer_run *result)
+{
+    struct pawl_history_event event;
+    bool is_result =
+        pawl_history_event_decode(result->event, &event) == PAWL_OK
+        && (event.kind == PAWL_EVENT_TASK_COMPLETED || event.kind == PAWL_EVENT_TASK_FAILED)
+        && event.ref >= 0 && (uint32_t)event.ref == result->op_id;
+    if (!is_result) {
+        pawl_node_log(node, PAWL_LOG_ERROR,
+                      "sidecar %.*s sent an activity result that is none; ignored",
+                      PAWL_BYTES_FMT(host->name));
+        return;
+    }
+    struct pawl_run *run = run_find_id(node, result->run);
+    if (run) run_free(node, run);
+    struct pawl_origin origin = { .id = result->run, .host = host->number, .is_run = true };
+    pawl_workflow_on_result(node, result->instance, result->inc, result->gen,
+                            (struct pawl_op){ 'a', result->op_id }, result->nonce, result->event,
+                            origin);
+}
+
+void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host, struct pawl_id id)
+{
+    struct pawl_run *run = run_find_id(node, id);
+    if (!run || run->host != host) return;
+    /* Until placement says that it has a worker again. */
+    host->runs_activities = false;
+    pawl_directory_on_runners_changed(node, host);
+    run_route_again(node, run);
+}
+
+/* Asking --------------------------------------------------------------------------------------- */
+
+static struct pawl_run *run_first(const struct pawl_list *runs)
+{
+    return PAWL_CONTAINER_OF(runs->next, struct pawl_run, link);
+}
+
+/* Those that wait longest for a word, one question's worth of them. They go to the end of
+ * the list, so the next question is about others. */
+static void host_ask_runs(struct pawl_node *node, struct pawl_host *host)
+{
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_ASK);
+    frame->runs.known = PAWL_ARENA_ARRAY(&node->effects->arena, struct pawl_id, PAWL_RUN_ASK_MAX);
+    struct pawl_list asked;
+    pawl_list_init(&asked);
+    while (!pawl_list_is_empty(&host->runs) && frame->runs.known_count < PAWL_RUN_ASK_MAX) {
+        struct pawl_run *run = run_first(&host->runs);
+        pawl_list_remove(&run->link);
+        pawl_list_push_tail(&asked, &run->link);
+        frame->runs.known[frame->runs.known_count++] = run->id;
+    }
+    while (!pawl_list_is_empty(&asked)) {
+        struct pawl_list *link = asked.next;
+        pawl_list_remove(link);
+        pawl_list_push_tail(&host->runs, link);
+    }
+    pawl_node_peer_send(node, host, frame);
+}
+
+/* A host that answers nothing for so long is as good as gone, whatever placement says. */
+static void host_drop_silent(struct pawl_node *node, struct pawl_host *host)
+{
+    struct pawl_list *link = host->runs.next;
+    while (link != &host->runs) {
+        struct pawl_run *run = PAWL_CONTAINER_OF(link, struct pawl_run, link);
+        link = link->next;
+        if (node->now_ms < run->confirmed_ms + PAWL_RUN_SILENT_MS) continue;
+        pawl_directory_set_silent(node, host);
+        run_route_again(node, run);
+    }
+}
+
+void pawl_runs_on_ask_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
+{
+    struct pawl_host *host = PAWL_CONTAINER_OF(alarm, struct pawl_host, ask_runs);
+    host_drop_silent(node, host);
+    if (pawl_list_is_empty(&host->runs)) return;
+    host_ask_runs(node, host);
+    pawl_alarm_set(node, &host->ask_runs, node->now_ms + PAWL_RUN_ASK_EVERY_MS);
+}
+
+void pawl_runs_on_asked(struct pawl_node *node, struct pawl_host *host,
+                        const struct pawl_peer_runs *runs)
+{
+    for (uint32_t i = 0; i < runs->known_count; i++) {
+        struct pawl_run *run = run_find_id(node, runs->known[i]);
+        if (run && run->host == host) run->confirmed_ms = node->now_ms;
+    }
+    for (uint32_t i = 0; i < runs->unknown_count; i++) {
+        struct pawl_run *run = run_find_id(node, runs->unknown[i]);
+        if (!run || run->host != host) continue;
+        if (PAWL_MUTANT(LOST_RUN_STAYS))
+            run->confirmed_ms = node->now_ms;
+        else
+            run_route_again(node, run);
+    }
+}
+
+void pawl_runs_on_peer_down(struct pawl_node *node, struct pawl_host *host)
+{
+    if (pawl_list_is_empty(&host->runs)) return;
+    pawl_alarm_set(node, &host->ask_runs, node->now_ms + ASK_SOON_MS);
+}
+
+static void runs_route_all(struct pawl_node *node, struct pawl_list *runs)
+{
+    struct pawl_list moved;
+    pawl_list_init(&moved);
+    while (!pawl_list_is_empty(runs)) {
+        struct pawl_list *link = runs->next;
+        pawl_list_remove(link);
+        pawl_list_push_tail(&moved, link);
+    }
+    while (!pawl_list_is_empty(&moved)) {
+        struct pawl_run *run = run_first(&moved);
+        if (run->state == RUN_SENT)
+            run_route_again(node, run);
+        else {
+            pawl_list_remove(&run->link);
+            pawl_list_push_tail(&node->runs_waiting, &run->link);
+            run_route(node, run);
+        }
+    }
+}
+
+void pawl_runs_on_host_gone(struct pawl_node *node, struct pawl_host *host)
+{
+    pawl_alarm_clear(node, &host->ask_runs);
+    runs_route_all(node, &host->runs);
+}
+
+void pawl_runs_route_waiting(struct pawl_node *node)
+{
+    runs_route_all(node, &node->runs_waiting);
+}
+
+void pawl_runs_on_partition_lost(struct pawl_node *node, const struct pawl_partition *partition)
+{
+    uint32_t cursor = 0;
+    for (struct pawl_run *run; (run = pawl_map_next(&node->runs, &cursor)) != NULL;)
+        if (run->partition == partition->index) run_free(node, run);
+}
+
+void pawl_runs_deinit(struct pawl_node *node)
+{
+    uint32_t cursor = 0;
+    for (struct pawl_run *run; (run = pawl_map_next(&node->runs, &cursor)) != NULL;)
+        run_free(node, run);
+    pawl_map_deinit(&node->runs);
+    pawl_map_deinit(&node->runs_id);
+}

@@ -1,0 +1,45 @@
+/* Run: an activity that another sidecar executes, seen from the owner of its instance.
+ *
+ *   WAITING --somebody can run it--> SENT --RESULT--> (gone; the result goes in)
+ *      ^                              |
+ *      +--- refused, unknown there, --+
+ *           host gone or silent
+ *
+ * Which sidecar runs an activity follows from its key, so that a new owner of the
+ * instance asks the same one, which then has it already. The owner asks from time to
+ * time for what it has sent: "still known" keeps it there, so a long activity runs once;
+ * a lost one is noticed. The store holds nothing of this: the operation is pending, and
+ * the instance's WAKE row brings it back if this sidecar dies.
+ */
+#ifndef PAWL_ACTORS_RUN_H
+#define PAWL_ACTORS_RUN_H
+
+#include "actors/directory.h"
+
+/* Execute a committed schedule, here or elsewhere. No-op when that is under way. */
+void pawl_run_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
+                    uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event);
+
+/* Nobody wants its result any more. */
+void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
+                     uint32_t gen, struct pawl_op op);
+
+/* From peers. */
+void pawl_run_on_result(struct pawl_node *node, struct pawl_host *host,
+                        const struct pawl_peer_run *result);
+void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host, struct pawl_id run);
+void pawl_runs_on_asked(struct pawl_node *node, struct pawl_host *host,
+                        const struct pawl_peer_runs *runs);
+void pawl_runs_on_peer_down(struct pawl_node *node, struct pawl_host *host);
+void pawl_runs_on_host_gone(struct pawl_node *node, struct pawl_host *host);
+void pawl_runs_on_ask_alarm(struct pawl_node *node, struct pawl_alarm *alarm);
+
+/* Somebody new may be able to run what waits. */
+void pawl_runs_route_waiting(struct pawl_node *node);
+
+/* The partition is another's now, and so are its runs. */
+void pawl_runs_on_partition_lost(struct pawl_node *node, const struct pawl_partition *partition);
+
+void pawl_runs_deinit(struct pawl_node *node);
+
+#endif /* PAWL_ACTORS_RUN_H */

@@ -196,6 +196,10 @@ void sim_app_connect(struct sim *sim, uint32_t target)
 {
     struct node *node = &sim->nodes[target];
     if (!node->life || node->app.life) return;
+    if (node->paused_ms > sim->now_ms) {
+        sim_item_at(sim, sim_item_new(ITEM_APP_CONNECT, target, node->life), node->paused_ms);
+        return;
+    }
     struct pawl_registration program = { .name = PAWL_BYTES_LITERAL("Program") };
     struct pawl_registration work = { .name = PAWL_BYTES_LITERAL("Work") };
     struct pawl_hello hello = {

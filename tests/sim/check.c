@@ -18,15 +18,26 @@ struct shadow {
 };
 
 struct sim_check {
-    struct pawl_mem *mem;
+    struct pawl_mem *mems[SIM_APPS];
     struct pawl_map shadows;
-    struct pawl_id owner[SIM_PARTITIONS]; /* nonce of the last acquire */
+    struct pawl_id owner[SIM_APPS][SIM_PARTITIONS]; /* nonce of the last acquire */
 };
 
-struct sim_check *sim_check_new(struct pawl_mem *mem)
+const char *sim_app_name(uint32_t app)
+{
+    return app == 0 ? "a" : "b";
+}
+
+uint32_t sim_app_of(struct pawl_bytes instance)
+{
+    PAWL_ASSERT(instance.size > 0 && (instance.data[0] == 'a' || instance.data[0] == 'b'));
+    return instance.data[0] == 'a' ? 0 : 1;
+}
+
+struct sim_check *sim_check_new(struct pawl_mem *const mems[SIM_APPS])
 {
     struct sim_check *check = PAWL_NEW(struct sim_check);
-    check->mem = mem;
+    memcpy(check->mems, mems, sizeof check->mems);
     pawl_map_init(&check->shadows, 1);
     return check;
 }
@@ -66,7 +77,7 @@ static pawl_err check_load(struct sim_check *check, struct pawl_bytes instance, 
                                        .want = want,
                                        .history_max = UINT32_MAX,
                                        .history_size_max = UINT32_MAX };
-    pawl_mem_store_apply(check->mem, &request, arena, &reply);
+    pawl_mem_store_apply(check->mems[sim_app_of(instance)], &request, arena, &reply);
     if (reply.err == PAWL_OK) *ret_snapshot = reply.load.snapshot;
     return reply.err;
 }
@@ -160,14 +171,15 @@ static void check_failure(const struct pawl_commit *commit)
     PAWL_ASSERT(!failure.present);
 }
 
-void sim_check_applied(struct sim_check *check, const struct pawl_store_request *request,
+void sim_check_applied(struct sim_check *check, uint32_t app,
+                       const struct pawl_store_request *request,
                        const struct pawl_store_reply *reply)
 {
-    if (request->op == PAWL_STORE_ACQUIRE && reply->err == PAWL_OK)
-        check->owner[request->partition] = request->acquire.nonce;
+    struct pawl_id *owner = &check->owner[app][request->partition];
+    if (request->op == PAWL_STORE_ACQUIRE && reply->err == PAWL_OK) *owner = request->acquire.nonce;
     if (request->op != PAWL_STORE_COMMIT || reply->err != PAWL_OK) return;
     /* After an acquire no commit of an earlier owner is accepted. */
-    PAWL_ASSERT(pawl_id_is_equal(request->commit.fence.nonce, check->owner[request->partition]));
+    PAWL_ASSERT(pawl_id_is_equal(request->commit.fence.nonce, *owner));
     check_failure(&request->commit);
     struct pawl_arena arena;
     struct pawl_snapshot snapshot;
@@ -218,7 +230,8 @@ static bool is_in_outbox(struct sim_check *check, struct pawl_bytes sender,
 {
     struct pawl_message_row *rows;
     uint32_t partition = pawl_hash_partition(sender, SIM_PARTITIONS);
-    uint32_t count = pawl_mem_store_outbox(check->mem, partition, arena, &rows);
+    uint32_t count =
+        pawl_mem_store_outbox(check->mems[sim_app_of(sender)], partition, arena, &rows);
     for (uint32_t i = 0; i < count; i++) {
         struct pawl_message_body body;
         pawl_err err = pawl_message_body_unpack(rows[i].body, &body);
@@ -238,13 +251,14 @@ static void check_given_up(struct sim_check *check, const struct pawl_message_bo
         PAWL_ASSERT(check_load(check, body->instance, 0, arena, &snapshot) == PAWL_OK);
 }
 
-void sim_check_applying(struct sim_check *check, const struct pawl_store_request *request)
+void sim_check_applying(struct sim_check *check, uint32_t app,
+                        const struct pawl_store_request *request)
 {
     if (request->op != PAWL_STORE_OUTDONE) return;
     struct pawl_arena arena;
     struct pawl_message_row *rows;
     pawl_arena_init(&arena);
-    uint32_t count = pawl_mem_store_outbox(check->mem, request->partition, &arena, &rows);
+    uint32_t count = pawl_mem_store_outbox(check->mems[app], request->partition, &arena, &rows);
     for (uint32_t i = 0; i < count; i++) {
         bool is_named = false;
         for (uint32_t k = 0; k < request->outdone.ids_count; k++)
@@ -319,7 +333,8 @@ static void wake_visit(void *context, uint32_t partition, struct pawl_bytes inst
 
 void sim_check_wake(struct sim_check *check)
 {
-    pawl_mem_store_visit(check->mem, wake_visit, check);
+    for (uint32_t app = 0; app < SIM_APPS; app++)
+        pawl_mem_store_visit(check->mems[app], wake_visit, check);
 }
 
 void sim_check_acknowledged(struct sim_check *check, struct pawl_bytes instance,
@@ -355,18 +370,24 @@ static void finished_visit(void *context, uint32_t partition, struct pawl_bytes 
         snapshot->inbox_count, snapshot->pending_count, reminders_count, snapshot->history_count);
 }
 
+static void finished_app(struct pawl_mem *mem, struct unfinished *unfinished)
+{
+    pawl_mem_store_visit(mem, finished_visit, unfinished);
+    for (uint32_t i = 0; i < SIM_PARTITIONS && unfinished->why.size == 0; i++) {
+        struct pawl_message_row *rows;
+        uint32_t count = pawl_mem_store_outbox(mem, i, unfinished->arena, &rows);
+        if (count)
+            unfinished->why = pawl_arena_printf(
+                unfinished->arena, "%u messages left in the outbox of partition %u", count, i);
+    }
+}
+
 bool sim_check_is_finished(struct sim_check *check, struct pawl_arena *arena,
                            struct pawl_bytes *ret_why)
 {
     struct unfinished unfinished = { .arena = arena };
-    pawl_mem_store_visit(check->mem, finished_visit, &unfinished);
-    for (uint32_t i = 0; i < SIM_PARTITIONS && unfinished.why.size == 0; i++) {
-        struct pawl_message_row *rows;
-        uint32_t count = pawl_mem_store_outbox(check->mem, i, arena, &rows);
-        if (count)
-            unfinished.why = pawl_arena_printf(
-                arena, "%u messages left in the outbox of partition %u", count, i);
-    }
+    for (uint32_t app = 0; app < SIM_APPS && unfinished.why.size == 0; app++)
+        finished_app(check->mems[app], &unfinished);
     *ret_why = unfinished.why;
     return unfinished.why.size == 0;
 }

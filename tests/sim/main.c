@@ -30,27 +30,26 @@ static void on_abort(int signum)
 
 static void coverage_print(const struct sim_coverage *coverage, uint64_t seeds)
 {
-    printf(
-        "PASSED %llu seeds: %llu steps, %llu commits, %llu conflicts, %llu fenced, %llu unknown, "
-        "%llu sidecar crashes, %llu app crashes, %llu continued as new, %llu children, "
-        "%llu events, %llu duplicates, %llu cache misses, %llu suspended, %llu terminated\n",
-        (unsigned long long)seeds, (unsigned long long)coverage->steps,
-        (unsigned long long)coverage->commits, (unsigned long long)coverage->conflicts,
-        (unsigned long long)coverage->fenced, (unsigned long long)coverage->unknown,
-        (unsigned long long)coverage->node_crashes, (unsigned long long)coverage->app_crashes,
-        (unsigned long long)coverage->continued, (unsigned long long)coverage->children,
-        (unsigned long long)coverage->events, (unsigned long long)coverage->duplicates,
-        (unsigned long long)coverage->need_history, (unsigned long long)coverage->suspended,
-        (unsigned long long)coverage->terminated);
+    printf("PASSED %llu seeds", (unsigned long long)seeds);
+#define X(name, text) printf(", %llu " text, (unsigned long long)coverage->name);
+    SIM_COVERAGE_MAP(X)
+#undef X
+    printf("; peer frames by type:");
+    for (int i = PAWL_PEER_CALL; i < PAWL_PEER_FRAME_TYPES_END; i++)
+        printf(" %llu", (unsigned long long)coverage->peer_frames[i]);
+    printf("\n");
 }
 
 /* A run that exercised nothing proves nothing. */
 static bool coverage_is_enough(const struct sim_coverage *coverage)
 {
-    return coverage->conflicts && coverage->fenced && coverage->unknown && coverage->node_crashes
-           && coverage->app_crashes && coverage->continued && coverage->children && coverage->events
-           && coverage->duplicates && coverage->need_history && coverage->suspended
-           && coverage->terminated;
+    bool is_enough = true;
+#define X(name, text) is_enough = is_enough && coverage->name > 0;
+    SIM_COVERAGE_MAP(X)
+#undef X
+    for (int i = PAWL_PEER_CALL; i < PAWL_PEER_FRAME_TYPES_END; i++)
+        is_enough = is_enough && coverage->peer_frames[i] > 0;
+    return is_enough;
 }
 
 static int run_seeds(uint64_t from, uint64_t count)

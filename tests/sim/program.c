@@ -90,6 +90,17 @@ static uint64_t child_seed(const struct input *input, uint32_t step)
     return mix(mix(input->seed, 77), (uint64_t)input->generation * 100 + step);
 }
 
+/* About every sixth activity or child is another app's. */
+static bool is_elsewhere(const struct input *input, uint32_t step, uint32_t index)
+{
+    return mix(mix(input->seed, 99 + input->generation), (uint64_t)step * 64 + index) % 6 == 0;
+}
+
+static struct pawl_bytes other_app(struct pawl_bytes instance)
+{
+    return pawl_bytes_str(sim_app_name(1 - sim_app_of(instance)));
+}
+
 static struct pawl_bytes activity_input(struct pawl_arena *arena, const struct input *input,
                                         uint32_t step, uint32_t index)
 {
@@ -275,6 +286,7 @@ static int32_t run_activity(struct run *run, uint32_t step, uint32_t index)
     if (action) {
         action->name = PAWL_BYTES_LITERAL("Work");
         action->payload = activity_input(run->arena, &run->input, step, index);
+        if (is_elsewhere(&run->input, step, index)) action->target_app = other_app(run->instance);
     }
     return id;
 }
@@ -337,7 +349,10 @@ static bool run_child(struct run *run, uint32_t step)
                                .depth = run->input.depth + 1 };
         action->name = PAWL_BYTES_LITERAL("Program");
         action->payload = input_format(run->arena, &child);
-        action->instance = pawl_arena_printf(run->arena, "%.*s.%u.%d",
+        bool elsewhere = is_elsewhere(&run->input, step, 0);
+        if (elsewhere) action->target_app = other_app(run->instance);
+        uint32_t app = elsewhere ? 1 - sim_app_of(run->instance) : sim_app_of(run->instance);
+        action->instance = pawl_arena_printf(run->arena, "%s%.*s.%u.%d", sim_app_name(app),
                                              PAWL_BYTES_FMT(run->instance), run->gen, id);
     }
     const struct fact *fact = fact_of(run, id);

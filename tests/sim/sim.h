@@ -1,16 +1,20 @@
-/* Simulator: whole sidecars in one process, in virtual time, with every fault injected.
+/* Simulator: whole clusters in one process, in virtual time, with every fault injected.
  *
- * The real engine (actors/), the real frames and the real reference store run in a
- * modelled world. What may fail here: a sidecar or an app at any moment (and it comes
- * back with an empty memory), a store request or its reply (lost, late, executed
- * twice, refused), a link between app and sidecar, ownership of partitions (moved
- * while the old owner still believes in it), a client's patience. What the store has
- * answered OK is never lost: durability levels are the business of the adapters.
+ * The real engine (actors/), the real placement (both sides of it), the real frames and
+ * the real reference store run in a modelled world: two apps, one with four sidecars and
+ * one with two, each with its own store; two placement replicas; a network between all of
+ * them. What may fail here: a sidecar, an app or a placement replica at any moment (and it
+ * comes back with an empty memory); a sidecar or a replica stands still and goes on later;
+ * a store request or its reply (lost, late, executed twice, refused); any link (cut, cut
+ * off for a while, what was on it lost); a client's patience. What the store has answered
+ * OK is never lost: durability levels are the business of the adapters.
  *
  * A seed is a whole run: everything random is drawn from it, one generator per
  * purpose, so that the same seed is the same run on every machine. First the safety
  * phase, with faults; then the liveness phase, without: everything must end, with the
  * output that the reference interpreter computes.
+ *
+ * The first letter of an instance id is its app: 'a' or 'b'.
  */
 #ifndef PAWL_TESTS_SIM_H
 #define PAWL_TESTS_SIM_H
@@ -24,8 +28,11 @@
 #include "sdk/frames.h"
 #include "state/mem.h"
 
-#define SIM_NODES      3u
-#define SIM_PARTITIONS 4u
+#define SIM_APPS       2u
+#define SIM_NODES      6u /* the first four are app a's */
+#define SIM_NODES_OF_A 4u
+#define SIM_PLACEMENTS 2u
+#define SIM_PARTITIONS 4u /* of each app */
 #define SIM_ROOTS_MAX  24u
 
 /* Time in ms. */
@@ -33,42 +40,66 @@
 #define SIM_SAFETY_MS   60000
 #define SIM_LIVENESS_MS 400000
 
-/* Faults of one seed, in 1/1000 unless a time. */
+/* Faults of one seed, in 1/1000 per target and second unless said otherwise. */
 struct sim_faults {
-    uint32_t node_crash; /* per node and second */
+    uint32_t node_crash;
+    uint32_t node_pause; /* it stands still for up to 6 s */
+    uint32_t node_leave; /* it stops in order, and starts again */
     uint32_t app_crash;
-    uint32_t link_cut;
-    uint32_t churn;         /* ownership of a partition moves, per second */
-    uint32_t store_refuse;  /* UNAVAILABLE, not applied */
-    uint32_t request_lost;  /* UNKNOWN, not applied */
-    uint32_t reply_lost;    /* UNKNOWN, applied */
-    uint32_t request_late;  /* UNKNOWN, applied much later */
-    uint32_t request_twice; /* applied again later */
-    uint32_t cache_drop;    /* the app has forgotten an instance */
-    uint32_t answer_lost;   /* a client does not hear the answer */
+    uint32_t link_cut;     /* between app and sidecar */
+    uint32_t peer_cut;     /* between two sidecars: what was on it is lost */
+    uint32_t peer_isolate; /* … and cannot be made again for up to 8 s */
+    uint32_t peer_drop;    /* per frame: dropped at a full queue */
+    uint32_t placement_crash;
+    uint32_t placement_pause;
+    uint32_t placement_cut;
+    uint32_t store_refuse;  /* per request: UNAVAILABLE, not applied */
+    uint32_t request_lost;  /* per request: UNKNOWN, not applied */
+    uint32_t reply_lost;    /* per request: UNKNOWN, applied */
+    uint32_t request_late;  /* per request: UNKNOWN, applied much later */
+    uint32_t request_twice; /* per request: applied again later */
+    uint32_t cache_drop;    /* per turn: the app has forgotten an instance */
+    uint32_t answer_lost;   /* per answer: a client does not hear it */
     uint32_t store_ms_max;
     uint32_t link_ms_max;
+    uint32_t peer_ms_max;
     uint32_t activity_ms_max;
 };
 
 /* What a seed has seen: a run that exercised nothing proves nothing. */
+#define SIM_COVERAGE_MAP(X)                   \
+    X(steps, "steps")                         \
+    X(commits, "commits")                     \
+    X(conflicts, "conflicts")                 \
+    X(fenced, "fenced")                       \
+    X(unknown, "unknown outcomes")            \
+    X(node_crashes, "sidecar crashes")        \
+    X(pauses, "pauses")                       \
+    X(leaves, "orderly stops")                \
+    X(app_crashes, "app crashes")             \
+    X(placement_crashes, "placement crashes") \
+    X(lists, "member lists")                  \
+    X(peer_downs, "broken peer links")        \
+    X(continued, "continued as new")          \
+    X(children, "children")                   \
+    X(cross_app, "children of another app")   \
+    X(events, "events")                       \
+    X(duplicates, "duplicates")               \
+    X(need_history, "cache misses")           \
+    X(suspended, "suspended")                 \
+    X(terminated, "terminated")               \
+    X(waited, "waited for")
+
 struct sim_coverage {
-    uint64_t steps;
-    uint64_t commits;
-    uint64_t conflicts;
-    uint64_t fenced;
-    uint64_t unknown;
-    uint64_t node_crashes;
-    uint64_t app_crashes;
-    uint64_t continued;
-    uint64_t children;
-    uint64_t events;
-    uint64_t duplicates;
-    uint64_t need_history;
-    uint64_t timers;
-    uint64_t terminated;
-    uint64_t suspended;
+#define X(name, text) uint64_t name;
+    SIM_COVERAGE_MAP(X)
+#undef X
+    uint64_t peer_frames[PAWL_PEER_FRAME_TYPES_END];
 };
+
+/* "a" or "b", and back from the first letter of an instance id. */
+const char *sim_app_name(uint32_t app);
+uint32_t sim_app_of(struct pawl_bytes instance);
 
 struct sim;
 
@@ -94,14 +125,16 @@ struct pawl_bytes sim_program_expected(struct pawl_arena *arena, uint64_t seed,
 /* Check: what must hold at every moment and at the end (check.c) ------------------------- */
 
 struct sim_check;
-struct sim_check *sim_check_new(struct pawl_mem *mem);
+struct sim_check *sim_check_new(struct pawl_mem *const mems[SIM_APPS]);
 void sim_check_free(struct sim_check *check);
 
 /* Before a request is applied: a message is given up only when its effect is stored. */
-void sim_check_applying(struct sim_check *check, const struct pawl_store_request *request);
+void sim_check_applying(struct sim_check *check, uint32_t app,
+                        const struct pawl_store_request *request);
 
 /* After each applied request: histories only grow, each fact once, and in order. */
-void sim_check_applied(struct sim_check *check, const struct pawl_store_request *request,
+void sim_check_applied(struct sim_check *check, uint32_t app,
+                       const struct pawl_store_request *request,
                        const struct pawl_store_reply *reply);
 
 /* An activity left the engine: its schedule must be stored. */

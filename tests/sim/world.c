@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/hash.h"
-#include "state/copy.h"
 
 bool sim_chance(struct pawl_rng *rng, uint32_t permille)
 {
@@ -37,329 +36,102 @@ void sim_item_at(struct sim *sim, struct item *item, int64_t at_ms)
     pawl_heap_insert(&sim->queue, &item->node, at_ms);
 }
 
-/* Store --------------------------------------------------------------------------------------- */
+/* Run ------------------------------------------------------------------------------------------ */
 
-static void store_submit(struct sim *sim, uint32_t target, const struct pawl_store_request *request)
+enum target_kind { TARGET_WORLD, TARGET_NODE, TARGET_PLACEMENT };
+
+static enum target_kind item_target(enum item_kind kind)
 {
-    struct node *node = &sim->nodes[target];
-    const struct sim_faults *faults = &sim->faults;
-    bool calm = sim->calm;
-    struct item *item = sim_item_new(ITEM_STORE_APPLY, target, node->life);
-    pawl_store_request_copy(&item->arena, request, &item->request);
-
-    int64_t apply_ms = sim->now_ms + sim_draw_ms(&sim->network, faults->store_ms_max);
-    if (apply_ms < node->apply_ms) apply_ms = node->apply_ms;
-    node->apply_ms = apply_ms;
-
-    if (!calm && sim_chance(&sim->network, faults->store_refuse)) {
-        item->kind = ITEM_STORE_REPLY;
-        item->reply = (struct pawl_store_reply){ .token = request->token,
-                                                 .op = request->op,
-                                                 .partition = request->partition,
-                                                 .err = PAWL_E_UNAVAILABLE };
-        sim_item_at(sim, item, apply_ms);
-        return;
-    }
-    if (!calm && sim_chance(&sim->network, faults->request_twice)) {
-        struct item *twice = sim_item_new(ITEM_STORE_APPLY, target, 0);
-        pawl_store_request_copy(&twice->arena, request, &twice->request);
-        twice->silent = true;
-        sim_item_at(sim, twice, apply_ms + sim_draw_ms(&sim->network, 3000));
-    }
-    bool is_lost = !calm && sim_chance(&sim->network, faults->request_lost);
-    bool is_late = !calm && sim_chance(&sim->network, faults->request_late);
-    if (is_lost || is_late) {
-        struct item *reply = sim_item_new(ITEM_STORE_REPLY, target, node->life);
-        reply->lost = true;
-        reply->reply = (struct pawl_store_reply){ .token = request->token,
-                                                  .op = request->op,
-                                                  .partition = request->partition,
-                                                  .err = PAWL_E_UNKNOWN };
-        sim_item_at(sim, reply, apply_ms + sim_draw_ms(&sim->network, 500));
-        if (is_lost) {
-            sim_item_free(item);
-            return;
-        }
-        item->silent = true;
-        sim_item_at(sim, item, apply_ms + sim_draw_ms(&sim->network, 3000));
-        return;
-    }
-    item->lost = !calm && sim_chance(&sim->network, faults->reply_lost);
-    sim_item_at(sim, item, apply_ms);
-}
-
-static void store_apply(struct sim *sim, struct item *item)
-{
-    sim_check_applying(sim->check, &item->request);
-    pawl_mem_store_apply(sim->mem, &item->request, &item->arena, &item->reply);
-    sim_check_applied(sim->check, &item->request, &item->reply);
-    if (item->request.op == PAWL_STORE_COMMIT) {
-        if (item->reply.err == PAWL_OK) sim->coverage->commits++;
-        if (item->reply.err == PAWL_OK && item->request.commit.carry_count)
-            sim->coverage->continued++;
-        if (item->reply.err == PAWL_E_CONFLICT) sim->coverage->conflicts++;
-    }
-    if (item->reply.err == PAWL_E_FENCED) sim->coverage->fenced++;
-    if (item->reply.err == PAWL_E_DUPLICATE) sim->coverage->duplicates++;
-    if (item->request.op == PAWL_STORE_CREATE && item->request.create.parent.size
-        && item->reply.err == PAWL_OK)
-        sim->coverage->children++;
-    if (item->silent) {
-        sim_item_free(item);
-        return;
-    }
-    struct node *node = &sim->nodes[item->target];
-    item->kind = ITEM_STORE_REPLY;
-    if (item->lost) {
-        item->reply = (struct pawl_store_reply){ .token = item->request.token,
-                                                 .op = item->request.op,
-                                                 .partition = item->request.partition,
-                                                 .err = PAWL_E_UNKNOWN };
-    }
-    int64_t at_ms = sim->now_ms + sim_draw_ms(&sim->network, sim->faults.store_ms_max);
-    if (at_ms < node->reply_ms) at_ms = node->reply_ms;
-    node->reply_ms = at_ms;
-    sim_item_at(sim, item, at_ms);
-}
-
-/* Nodes ---------------------------------------------------------------------------------------- */
-
-static void app_send(struct sim *sim, uint32_t target, const struct pawl_frame *frame)
-{
-    struct node *node = &sim->nodes[target];
-    struct pawl_buf buf;
-    pawl_buf_init(&buf, PAWL_FRAME_SIZE_MAX);
-    pawl_frame_encode(&buf, frame);
-    PAWL_ASSERT(buf.bad == PAWL_OK);
-    struct item *item = sim_item_new(ITEM_TO_APP, target, node->app.life);
-    item->frame = pawl_arena_copy(&item->arena, pawl_buf_view(&buf));
-    pawl_buf_deinit(&buf);
-    int64_t at_ms = sim->now_ms + sim_draw_ms(&sim->network, sim->faults.link_ms_max);
-    if (at_ms < node->app.to_app_ms) at_ms = node->app.to_app_ms;
-    node->app.to_app_ms = at_ms;
-    sim_item_at(sim, item, at_ms);
-}
-
-static void node_carry_out(struct sim *sim, uint32_t target)
-{
-    struct node *node = &sim->nodes[target];
-    for (uint32_t i = 0; i < node->effects.count; i++) {
-        const struct pawl_effect *effect = &node->effects.items[i];
-        switch (effect->type) {
-        case PAWL_EFFECT_STORE: store_submit(sim, target, effect->store); break;
-        case PAWL_EFFECT_SEND:
-            if (effect->send.frame->type == PAWL_FRAME_ACTIVITY)
-                sim_check_activity(sim->check, &effect->send.frame->activity);
-            if (effect->send.worker == node->app.life) app_send(sim, target, effect->send.frame);
-            break;
-        case PAWL_EFFECT_ANSWER:
-            sim_client_on_answer(sim, effect->answer.token, effect->answer.answer->err);
-            break;
-        case PAWL_EFFECT_PEER_SEND: break;
-        case PAWL_EFFECT_LOG:
-            if (sim->verbose)
-                printf("[%8lld] node %u: %.*s\n", (long long)(sim->now_ms - SIM_START_MS), target,
-                       PAWL_BYTES_FMT(effect->log.text));
-            break;
-        }
-    }
-    if (node->effects.wake_at_ms && node->effects.wake_at_ms != node->wake_ms) {
-        int64_t at_ms = node->effects.wake_at_ms;
-        node->wake_ms = at_ms;
-        sim_item_at(sim, sim_item_new(ITEM_WAKE, target, node->life),
-                    at_ms > sim->now_ms ? at_ms : sim->now_ms);
+    switch (kind) {
+    case ITEM_STORE_REPLY:
+    case ITEM_TO_NODE:
+    case ITEM_WAKE:
+    case ITEM_NODE_STOP:
+    case ITEM_PEER_FRAME:
+    case ITEM_PEER_DOWN:
+    case ITEM_FOLLOWER_WAKE:
+    case ITEM_TO_FOLLOWER:
+    case ITEM_FOLLOWER_CLOSED: return TARGET_NODE;
+    case ITEM_PLACEMENT_WAKE:
+    case ITEM_PLACEMENT_LEASE:
+    case ITEM_PLACEMENT_OPEN:
+    case ITEM_TO_PLACEMENT:
+    case ITEM_PLACEMENT_CLOSED: return TARGET_PLACEMENT;
+    default: return TARGET_WORLD;
     }
 }
 
-void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event event)
-{
-    struct node *node = &sim->nodes[target];
-    event.now_ms = sim->now_ms;
-    pawl_node_step(node->node, &event, &node->effects);
-    sim->coverage->steps++;
-    node_carry_out(sim, target);
-}
-
-static void app_disconnect(struct sim *sim, uint32_t target, bool process_dies)
-{
-    struct node *node = &sim->nodes[target];
-    uint64_t gone = node->app.life;
-    if (!gone) return;
-    node->app.life = 0;
-    if (process_dies) sim_app_drop_all(&node->app);
-    pawl_arena_reset(&node->app.past);
-    node->app.past_count = 0;
-    if (node->life)
-        sim_node_step(sim, target,
-                      (struct pawl_node_event){ .type = PAWL_NODE_WORKER_CLOSED, .worker = gone });
-    sim_item_at(sim, sim_item_new(ITEM_APP_CONNECT, target, node->life),
-                sim->now_ms + sim_draw_ms(&sim->world, 2000));
-}
-
-static void node_crash(struct sim *sim, uint32_t target)
-{
-    struct node *node = &sim->nodes[target];
-    if (!node->life) return;
-    node->life = 0;
-    node->app.life = 0;
-    pawl_arena_reset(&node->app.past);
-    node->app.past_count = 0;
-    pawl_node_free(node->node);
-    node->node = NULL;
-    node->wake_ms = 0;
-    sim->coverage->node_crashes++;
-    sim_item_at(sim, sim_item_new(ITEM_NODE_START, target, 0),
-                sim->now_ms + sim_draw_ms(&sim->world, 3000));
-}
-
-static void node_own(struct sim *sim, uint32_t target, uint32_t partition, uint64_t version)
-{
-    sim_node_step(sim, target,
-                  (struct pawl_node_event){ .type = PAWL_NODE_OWN, .own = { partition, version } });
-}
-
-static void node_start(struct sim *sim, uint32_t target)
-{
-    struct node *node = &sim->nodes[target];
-    struct pawl_node_config config = { .app = "sim",
-                                       .host = "node",
-                                       .partitions = SIM_PARTITIONS,
-                                       .seed = pawl_rng_next(&sim->world),
-                                       .instance_idle_ms = 2000,
-                                       /* Innocent ones must survive any storm. */
-                                       .turn_attempts_max = UINT32_MAX,
-                                       .activity_attempts_max = UINT32_MAX };
-    node->life = ++sim->lives;
-    node->node = pawl_node_new(&config);
-    node->wake_ms = 0;
-    for (uint32_t i = 0; i < SIM_PARTITIONS; i++)
-        if (sim->owner[i] == target) node_own(sim, target, i, sim->table_version);
-    sim_item_at(sim, sim_item_new(ITEM_APP_CONNECT, target, node->life),
-                sim->now_ms + sim_draw_ms(&sim->world, 500));
-}
-
-/* Ownership moves; the old owner hears of it later, or only from the store. */
-static void churn(struct sim *sim)
-{
-    uint32_t partition = (uint32_t)pawl_rng_below(&sim->world, SIM_PARTITIONS);
-    uint32_t from = sim->owner[partition];
-    uint32_t to = (uint32_t)pawl_rng_below(&sim->world, SIM_NODES);
-    if (to == from) return;
-    sim->owner[partition] = to;
-    sim->table_version++;
-    struct item *item = sim_item_new(ITEM_OWN, from, 0);
-    item->partition = partition;
-    sim_item_at(sim, item, sim->now_ms + sim_draw_ms(&sim->world, 3000));
-    struct item *gain = sim_item_new(ITEM_OWN, to, 0);
-    gain->partition = partition;
-    sim_item_at(sim, gain, sim->now_ms + sim_draw_ms(&sim->world, 1000));
-}
-
-/* A node learns whether it owns a partition, as of now. */
-static void own_on_news(struct sim *sim, const struct item *item)
+static void item_run_at_node(struct sim *sim, struct item *item)
 {
     struct node *node = &sim->nodes[item->target];
-    if (!node->life) return;
-    if (sim->owner[item->partition] == item->target) {
-        node_own(sim, item->target, item->partition, sim->table_version);
+    switch (item->kind) {
+    case ITEM_STORE_REPLY:
+        if (item->reply.err == PAWL_E_UNKNOWN) sim->coverage->unknown++;
+        sim_node_step(
+            sim, item->target,
+            (struct pawl_node_event){ .type = PAWL_NODE_STORE_REPLY, .store_reply = &item->reply });
         return;
+    case ITEM_WAKE:
+        node->wake_ms = 0;
+        sim_node_step(sim, item->target, (struct pawl_node_event){ .type = PAWL_NODE_TICK });
+        return;
+    case ITEM_TO_NODE: sim_node_on_frame(sim, item); return;
+    case ITEM_NODE_STOP: sim_node_stop(sim, item->target); return;
+    case ITEM_PEER_FRAME: sim_peer_on_frame(sim, item); return;
+    case ITEM_PEER_DOWN: sim_peer_on_down(sim, item); return;
+    default: sim_follower_on_item(sim, item); return;
     }
-    struct pawl_node_event event = { .type = PAWL_NODE_DISOWN };
-    event.own.partition = item->partition;
-    sim_node_step(sim, item->target, event);
 }
 
-/* Faults
- * -------------------------------------------------------------------------------------------- */
-
-static uint32_t draw_rate(struct pawl_rng *rng, uint32_t max)
+static void item_run_in_world(struct sim *sim, struct item *item)
 {
-    if (pawl_rng_below(rng, 2) == 0) return 0;
-    uint32_t rate = 1;
-    while (rate < max && pawl_rng_below(rng, 4) != 0) rate *= 2;
-    return rate < max ? rate : max;
-}
-
-/* Swarm: each fault may be off; a storm seed takes one to the extreme. */
-static void faults_draw(struct sim *sim)
-{
-    struct pawl_rng *rng = &sim->world;
-    struct sim_faults *faults = &sim->faults;
-    *faults = (struct sim_faults){
-        .node_crash = draw_rate(rng, 60),
-        .app_crash = draw_rate(rng, 100),
-        .link_cut = draw_rate(rng, 100),
-        .churn = draw_rate(rng, 300),
-        .store_refuse = draw_rate(rng, 50),
-        .request_lost = draw_rate(rng, 50),
-        .reply_lost = draw_rate(rng, 50),
-        .request_late = draw_rate(rng, 30),
-        .request_twice = draw_rate(rng, 50),
-        .cache_drop = draw_rate(rng, 200),
-        .answer_lost = draw_rate(rng, 300),
-        .store_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 40),
-        .link_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 20),
-        .activity_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 4000),
-    };
-    if (pawl_rng_below(rng, 4) != 0) return;
-    uint32_t *storm[] = { &faults->node_crash, &faults->app_crash,    &faults->link_cut,
-                          &faults->churn,      &faults->reply_lost,   &faults->request_late,
-                          &faults->cache_drop, &faults->request_twice };
-    *storm[pawl_rng_below(rng, sizeof storm / sizeof storm[0])] = 400;
-}
-
-static void faults_happen(struct sim *sim)
-{
-    sim_check_wake(sim->check);
-    if (!sim->calm) {
-        for (uint32_t i = 0; i < SIM_NODES; i++) {
-            if (sim_chance(&sim->world, sim->faults.node_crash)) node_crash(sim, i);
-            if (sim_chance(&sim->world, sim->faults.app_crash)) {
-                sim->coverage->app_crashes++;
-                app_disconnect(sim, i, true);
-            }
-            if (sim_chance(&sim->world, sim->faults.link_cut)) app_disconnect(sim, i, false);
-        }
-        if (sim_chance(&sim->world, sim->faults.churn)) churn(sim);
+    switch (item->kind) {
+    case ITEM_TO_APP: sim_app_on_frame(sim, item); return;
+    case ITEM_NODE_START:
+        if (!sim->nodes[item->target].life) sim_node_start(sim, item->target);
+        return;
+    case ITEM_PLACEMENT_START: sim_placement_start(sim, item->target); return;
+    case ITEM_APP_CONNECT: sim_app_connect(sim, item->target); return;
+    case ITEM_ACTIVITY_END: sim_activity_end(sim, item); return;
+    case ITEM_CLIENT:
+        if (sim->clients[item->target].attempt == item->life) sim_client_step(sim, item->target);
+        return;
+    case ITEM_FAULTS: sim_faults_happen(sim); return;
+    default: PAWL_UNREACHABLE("not an item of the world");
     }
-    sim_item_at(sim, sim_item_new(ITEM_FAULTS, 0, 0), sim->now_ms + 1000);
 }
 
-/* Run
- * --------------------------------------------------------------------------------------------------
- */
+/* True: it waits for a target that stands still. TO_NODE is the worker's connection, whose
+ * life is another. */
+static bool item_is_deferred(struct sim *sim, struct item *item, int64_t paused_ms)
+{
+    if (paused_ms <= sim->now_ms) return false;
+    sim_item_at(sim, item, paused_ms);
+    return true;
+}
 
 static void item_run(struct sim *sim, struct item *item)
 {
-    struct node *node = item->kind == ITEM_CLIENT ? NULL : &sim->nodes[item->target];
-    switch (item->kind) {
-    case ITEM_STORE_APPLY: store_apply(sim, item); return; /* keeps or frees it */
-    case ITEM_STORE_REPLY:
-        if (node->life && node->life == item->life) {
-            if (item->reply.err == PAWL_E_UNKNOWN) sim->coverage->unknown++;
-            sim_node_step(sim, item->target,
-                          (struct pawl_node_event){ .type = PAWL_NODE_STORE_REPLY,
-                                                    .store_reply = &item->reply });
-        }
+    if (item->kind == ITEM_STORE_APPLY) {
+        sim_store_apply(sim, item); /* keeps or frees it */
+        return;
+    }
+    switch (item_target(item->kind)) {
+    case TARGET_NODE: {
+        struct node *node = &sim->nodes[item->target];
+        bool is_meant = node->life && (item->kind == ITEM_TO_NODE || node->life == item->life);
+        if (is_meant && item_is_deferred(sim, item, node->paused_ms)) return;
+        if (is_meant) item_run_at_node(sim, item);
         break;
-    case ITEM_TO_APP: sim_app_on_frame(sim, item); break;
-    case ITEM_TO_NODE: sim_node_on_frame(sim, item); break;
-    case ITEM_WAKE:
-        if (node->life && node->life == item->life) {
-            node->wake_ms = 0;
-            sim_node_step(sim, item->target, (struct pawl_node_event){ .type = PAWL_NODE_TICK });
-        }
+    }
+    case TARGET_PLACEMENT: {
+        struct placement *placement = &sim->placements[item->target];
+        bool is_meant = placement->life && placement->life == item->life;
+        if (is_meant && item_is_deferred(sim, item, placement->paused_ms)) return;
+        if (is_meant) sim_placement_on_item(sim, item);
         break;
-    case ITEM_NODE_START:
-        if (!node->life) node_start(sim, item->target);
-        break;
-    case ITEM_APP_CONNECT: sim_app_connect(sim, item->target); break;
-    case ITEM_ACTIVITY_END: sim_activity_end(sim, item); break;
-    case ITEM_CLIENT:
-        if (sim->clients[item->target].attempt == item->life) sim_client_step(sim, item->target);
-        break;
-    case ITEM_FAULTS: faults_happen(sim); break;
-    case ITEM_OWN: own_on_news(sim, item); break;
+    }
+    case TARGET_WORLD: item_run_in_world(sim, item); break;
     }
     sim_item_free(item);
 }
@@ -372,28 +144,30 @@ static void sim_init(struct sim *sim, uint64_t seed)
     pawl_rng_init(&sim->network, pawl_rng_next(&seeds));
     pawl_rng_init(&sim->workload, pawl_rng_next(&seeds));
     sim->now_ms = SIM_START_MS;
-    sim->table_version = 1;
     pawl_heap_init(&sim->queue);
-    sim->mem = pawl_mem_store_new();
-    sim->check = sim_check_new(sim->mem);
-    faults_draw(sim);
-    for (uint32_t i = 0; i < SIM_PARTITIONS; i++)
-        sim->owner[i] = (uint32_t)pawl_rng_below(&sim->world, SIM_NODES);
+    for (uint32_t i = 0; i < SIM_APPS; i++) sim->mems[i] = pawl_mem_store_new();
+    sim->check = sim_check_new(sim->mems);
+    sim_faults_draw(sim);
+    sim->lease.holder = SIM_PLACEMENTS;
+    for (uint32_t i = 0; i < SIM_PLACEMENTS; i++) sim_placement_start(sim, i);
     for (uint32_t i = 0; i < SIM_NODES; i++) {
         pawl_effects_init(&sim->nodes[i].effects);
         pawl_list_init(&sim->nodes[i].app.held);
         pawl_arena_init(&sim->nodes[i].app.past);
-        node_start(sim, i);
+        sim_node_start(sim, i);
     }
     sim->clients_count = 1 + (uint32_t)pawl_rng_below(&sim->workload, SIM_ROOTS_MAX);
     for (uint32_t i = 0; i < sim->clients_count; i++) {
         struct client *client = &sim->clients[i];
         struct pawl_arena arena;
         pawl_arena_init(&arena);
-        snprintf(client->instance, sizeof client->instance, "root-%u", i);
+        uint32_t app = pawl_rng_below(&sim->workload, 3) == 0;
+        snprintf(client->instance, sizeof client->instance, "%s%u", sim_app_name(app), i);
         client->seed = pawl_rng_next(&sim->workload) >> 8;
         client->will_suspend = pawl_rng_below(&sim->workload, 5) == 0;
         client->will_terminate = pawl_rng_below(&sim->workload, 10) == 0;
+        client->will_wait = client->will_suspend || pawl_rng_below(&sim->workload, 3) == 0;
+        client->through_other_app = pawl_rng_below(&sim->workload, 4) == 0;
         client->attempt = i;
         (void)sim_program_expected(&arena, client->seed, &client->events_wanted);
         pawl_arena_deinit(&arena);
@@ -441,7 +215,7 @@ static void sim_check_outputs(struct sim *sim)
                                                   pawl_hash_partition(instance, SIM_PARTITIONS) };
         struct pawl_store_reply reply;
         request.load = (struct pawl_load){ .instance = instance, .want = PAWL_LOAD_PAYLOADS };
-        pawl_mem_store_apply(sim->mem, &request, &arena, &reply);
+        pawl_mem_store_apply(sim->mems[sim_app_of(instance)], &request, &arena, &reply);
         PAWL_ASSERT(reply.err == PAWL_OK);
         enum pawl_status status = reply.load.snapshot.metadata.status;
         bool may_be_terminated = client->will_terminate && status == PAWL_STATUS_TERMINATED;
@@ -463,12 +237,16 @@ static void sim_deinit(struct sim *sim)
     pawl_heap_deinit(&sim->queue);
     for (uint32_t i = 0; i < SIM_NODES; i++) {
         pawl_node_free(sim->nodes[i].node);
+        pawl_follower_free(sim->nodes[i].follower);
         pawl_effects_deinit(&sim->nodes[i].effects);
         sim_app_drop_all(&sim->nodes[i].app);
         pawl_arena_deinit(&sim->nodes[i].app.past);
     }
+    for (uint32_t i = 0; i < SIM_PLACEMENTS; i++)
+        pawl_membership_free(sim->placements[i].membership);
+    pawl_mem_free(sim->placement_links);
     sim_check_free(sim->check);
-    pawl_mem_store_free(sim->mem);
+    for (uint32_t i = 0; i < SIM_APPS; i++) pawl_mem_store_free(sim->mems[i]);
 }
 
 uint64_t sim_run(uint64_t seed, bool verbose, struct sim_coverage *coverage)
@@ -488,6 +266,11 @@ uint64_t sim_run(uint64_t seed, bool verbose, struct sim_coverage *coverage)
     if (!sim_check_is_finished(sim->check, &arena, &why)) {
         fprintf(stderr, "seed %llu did not finish: %.*s\n", (unsigned long long)seed,
                 PAWL_BYTES_FMT(why));
+        for (uint32_t i = 0; i < sim->clients_count; i++)
+            if (sim->clients[i].state != CLIENT_DONE)
+                fprintf(stderr, "client %u of %s: state %d, %u of %u events raised\n", i,
+                        sim->clients[i].instance, (int)sim->clients[i].state,
+                        sim->clients[i].events_raised, sim->clients[i].events_wanted);
         PAWL_ASSERT(!"everything ends when faults have stopped");
     }
     pawl_arena_deinit(&arena);

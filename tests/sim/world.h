@@ -1,10 +1,22 @@
 /* World: what the parts of the simulator share: the queue of things that happen, the
- * sidecars, the apps beside them, the clients. Included by tests/sim/ .c files only. */
+ * sidecars, the apps beside them, the clients. Included by tests/sim/ .c files only.
+ *
+ *   world.c       the queue, a run from its seed to its verdict
+ *   stores.c      requests to the stores and their replies
+ *   nodes.c       sidecars: steps, effects, crashes, pauses
+ *   app.c         the app beside each sidecar
+ *   peers.c       links between sidecars
+ *   placements.c  placement replicas, their lease, links between them and sidecars
+ *   faults.c      what goes wrong, drawn from the seed
+ *   client.c      clients;  program.c  what workflows do;  check.c  what must hold
+ */
 #ifndef PAWL_TESTS_SIM_WORLD_H
 #define PAWL_TESTS_SIM_WORLD_H
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "placement/follower.h"
+#include "placement/membership.h"
 #include "tests/sim/sim.h"
 
 enum item_kind {
@@ -14,28 +26,40 @@ enum item_kind {
     ITEM_TO_NODE,
     ITEM_WAKE,
     ITEM_NODE_START,
+    ITEM_NODE_STOP,
     ITEM_APP_CONNECT,
     ITEM_ACTIVITY_END,
     ITEM_CLIENT,
     ITEM_FAULTS,
-    ITEM_OWN,
+    ITEM_PEER_FRAME,
+    ITEM_PEER_DOWN,
+    ITEM_FOLLOWER_WAKE,
+    ITEM_TO_FOLLOWER,
+    ITEM_FOLLOWER_CLOSED,
+    ITEM_PLACEMENT_START,
+    ITEM_PLACEMENT_WAKE,
+    ITEM_PLACEMENT_LEASE,
+    ITEM_PLACEMENT_OPEN,
+    ITEM_TO_PLACEMENT,
+    ITEM_PLACEMENT_CLOSED,
 };
 
 /* Something that happens at a time. Owns its arena. */
 struct item {
     struct pawl_heap_node node;
     enum item_kind kind;
-    uint32_t target; /* node or client */
+    uint32_t target; /* node, placement replica or client */
     uint64_t life;   /* of the target when it was sent: another one is not meant */
-    uint32_t partition;
-    uint64_t version;
-    bool silent; /* apply, but nobody hears of it */
-    bool lost;   /* STORE_REPLY: what arrives is UNKNOWN */
+    uint32_t app;    /* STORE_APPLY: whose store */
+    uint32_t from;   /* PEER_*: node */
+    uint64_t link;   /* PEER_FRAME: generation of the link; placement: number of the link */
+    bool silent;     /* apply, but nobody hears of it */
+    bool lost;       /* STORE_REPLY: what arrives is UNKNOWN */
     struct pawl_arena arena;
     struct pawl_store_request request;
     struct pawl_store_reply reply;
     struct pawl_bytes frame;
-    pawl_err err;
+    struct pawl_bytes host; /* PEER_*: the sender's name */
 };
 
 /* What an app's process remembers of an instance. */
@@ -59,14 +83,50 @@ struct app {
     int64_t to_app_ms;
 };
 
+/* A sidecar. */
 struct node {
     uint64_t life; /* 0: dead */
+    char host[32];
     struct pawl_node *node;
     struct pawl_effects effects;
-    int64_t wake_ms; /* of the last WAKE put in the queue */
+    struct pawl_follower *follower;
+    bool runs_activities; /* as the follower was told */
+    bool leaving;
+    int64_t stop_by_ms; /* leaving: no longer than this */
+    uint64_t version;   /* of the last list it got */
+    int64_t paused_ms;  /* stands still until then */
+    int64_t wake_ms;    /* of the last WAKE put in the queue */
+    int64_t follower_wake_ms;
     int64_t apply_ms;
     int64_t reply_ms;
     struct app app;
+};
+
+/* The stream between two sidecars, one per pair. */
+struct peer_link {
+    uint64_t generation; /* +1 with each break: older frames are lost */
+    int64_t cut_ms;      /* cannot be made until then */
+    int64_t arrive_ms[2];
+};
+
+/* A placement replica. */
+struct placement {
+    uint64_t life; /* 0: dead */
+    struct pawl_membership *membership;
+    int64_t paused_ms;
+    int64_t wake_ms;
+    bool leads;
+};
+
+/* A connection between a sidecar and a placement replica. */
+struct placement_link {
+    uint32_t node;
+    uint64_t node_life;
+    uint64_t number; /* the follower's */
+    uint32_t placement;
+    uint64_t placement_life;
+    bool open; /* at both ends */
+    int64_t arrive_ms[2];
 };
 
 enum client_state {
@@ -75,10 +135,12 @@ enum client_state {
     CLIENT_SUSPEND,
     CLIENT_RESUME,
     CLIENT_TERMINATE,
+    CLIENT_WAIT,
     CLIENT_DONE
 };
 
-/* A client that starts one root and raises its events, each until it is answered. */
+/* A client that starts one root and raises its events, each until it is answered, at
+ * whichever sidecar. */
 struct client {
     char instance[32];
     uint64_t seed;
@@ -86,8 +148,12 @@ struct client {
     uint32_t events_wanted;
     uint32_t events_raised;
     uint64_t attempt; /* token of the present one */
+    uint32_t asked;   /* … and the sidecar that was asked */
+    uint64_t asked_life;
     bool will_suspend;
     bool will_terminate;
+    bool will_wait;
+    bool through_other_app; /* asks sidecars of the other app, naming its own */
     bool started;
 };
 
@@ -102,11 +168,20 @@ struct sim {
     struct pawl_rng world, network, workload;
     struct sim_faults faults;
     struct sim_coverage *coverage;
-    struct pawl_mem *mem;
+    struct pawl_mem *mems[SIM_APPS];
     struct sim_check *check;
     struct node nodes[SIM_NODES];
-    uint32_t owner[SIM_PARTITIONS];
-    uint64_t table_version;
+    struct peer_link peers[SIM_NODES][SIM_NODES]; /* [smaller][larger] */
+    struct placement placements[SIM_PLACEMENTS];
+    struct {             /* the lease in the store */
+        uint32_t holder; /* SIM_PLACEMENTS: nobody */
+        uint64_t life;
+        int64_t until_ms;
+        uint32_t epoch;
+    } lease;
+    uint32_t placement_links_count;
+    uint32_t placement_links_capacity;
+    struct placement_link *placement_links; /* conn id = index + 1 */
     uint32_t clients_count;
     struct client clients[SIM_ROOTS_MAX];
 };
@@ -117,8 +192,20 @@ struct item *sim_item_new(enum item_kind kind, uint32_t target, uint64_t life);
 void sim_item_free(struct item *item);
 void sim_item_at(struct sim *sim, struct item *item, int64_t at_ms);
 
+/* Stores (stores.c). `apply` keeps or frees the item. */
+void sim_store_submit(struct sim *sim, uint32_t target, const struct pawl_store_request *request);
+void sim_store_apply(struct sim *sim, struct item *item);
+
+/* Sidecars (nodes.c). */
+uint32_t sim_node_app(uint32_t target);
+void sim_node_start(struct sim *sim, uint32_t target);
+void sim_node_crash(struct sim *sim, uint32_t target);
+void sim_node_leave(struct sim *sim, uint32_t target);
+void sim_node_stop(struct sim *sim, uint32_t target); /* when it has left */
+
 /* Step a living node and carry out its effects. */
 void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event event);
+void sim_app_disconnect(struct sim *sim, uint32_t target, bool process_dies);
 
 /* The app beside a node (app.c). */
 void sim_app_connect(struct sim *sim, uint32_t target);
@@ -127,9 +214,29 @@ void sim_app_drop_all(struct app *app);
 void sim_activity_end(struct sim *sim, struct item *item);
 void sim_node_on_frame(struct sim *sim, struct item *item);
 
+/* Between sidecars (peers.c). */
+void sim_peer_send(struct sim *sim, uint32_t from, struct pawl_bytes host,
+                   const struct pawl_peer_frame *frame);
+void sim_peer_on_frame(struct sim *sim, struct item *item);
+void sim_peer_on_down(struct sim *sim, struct item *item);
+void sim_peer_cut(struct sim *sim, uint32_t a, uint32_t b, int64_t for_ms);
+
+/* Placement (placements.c). */
+void sim_follower_step(struct sim *sim, uint32_t target, struct pawl_follower_event event);
+void sim_follower_tell(struct sim *sim, uint32_t target);
+void sim_follower_on_item(struct sim *sim, struct item *item);
+void sim_placement_start(struct sim *sim, uint32_t target);
+void sim_placement_crash(struct sim *sim, uint32_t target);
+void sim_placement_on_item(struct sim *sim, struct item *item);
+void sim_placement_cut(struct sim *sim, uint32_t node);
+
+/* Faults (faults.c). */
+void sim_faults_draw(struct sim *sim);
+void sim_faults_happen(struct sim *sim);
+
 /* Clients (client.c). */
 void sim_client_step(struct sim *sim, uint32_t index);
 void sim_client_again(struct sim *sim, uint32_t index, int64_t in_ms);
-void sim_client_on_answer(struct sim *sim, uint64_t token, pawl_err err);
+void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_answer *answer);
 
 #endif /* PAWL_TESTS_SIM_WORLD_H */

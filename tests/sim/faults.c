@@ -1,0 +1,85 @@
+/* Faults: which ones a seed has, and when they strike. */
+#include "tests/sim/world.h"
+
+static uint32_t draw_rate(struct pawl_rng *rng, uint32_t max)
+{
+    if (pawl_rng_below(rng, 2) == 0) return 0;
+    uint32_t rate = 1;
+    while (rate < max && pawl_rng_below(rng, 4) != 0) rate *= 2;
+    return rate < max ? rate : max;
+}
+
+/* Swarm: each fault may be off; a storm seed takes one to the extreme. */
+void sim_faults_draw(struct sim *sim)
+{
+    struct pawl_rng *rng = &sim->world;
+    struct sim_faults *faults = &sim->faults;
+    *faults = (struct sim_faults){
+        .node_crash = draw_rate(rng, 60),
+        .node_pause = draw_rate(rng, 60),
+        .node_leave = draw_rate(rng, 40),
+        .app_crash = draw_rate(rng, 100),
+        .link_cut = draw_rate(rng, 100),
+        .peer_cut = draw_rate(rng, 60),
+        .peer_isolate = draw_rate(rng, 30),
+        .peer_drop = draw_rate(rng, 50),
+        .placement_crash = draw_rate(rng, 60),
+        .placement_pause = draw_rate(rng, 60),
+        .placement_cut = draw_rate(rng, 60),
+        .store_refuse = draw_rate(rng, 50),
+        .request_lost = draw_rate(rng, 50),
+        .reply_lost = draw_rate(rng, 50),
+        .request_late = draw_rate(rng, 30),
+        .request_twice = draw_rate(rng, 50),
+        .cache_drop = draw_rate(rng, 200),
+        .answer_lost = draw_rate(rng, 300),
+        .store_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 40),
+        .link_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 20),
+        .peer_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 40),
+        .activity_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 4000),
+    };
+    if (pawl_rng_below(rng, 4) != 0) return;
+    uint32_t *storm[] = { &faults->node_crash,   &faults->node_pause,   &faults->node_leave,
+                          &faults->app_crash,    &faults->link_cut,     &faults->peer_cut,
+                          &faults->peer_isolate, &faults->peer_drop,    &faults->placement_crash,
+                          &faults->reply_lost,   &faults->request_late, &faults->cache_drop,
+                          &faults->request_twice };
+    *storm[pawl_rng_below(rng, sizeof storm / sizeof storm[0])] = 400;
+}
+
+static void node_faults(struct sim *sim, uint32_t target)
+{
+    struct pawl_rng *rng = &sim->world;
+    const struct sim_faults *faults = &sim->faults;
+    struct node *node = &sim->nodes[target];
+    if (sim_chance(rng, faults->node_crash)) sim_node_crash(sim, target);
+    if (sim_chance(rng, faults->node_leave)) sim_node_leave(sim, target);
+    if (sim_chance(rng, faults->node_pause) && node->life) {
+        sim->coverage->pauses++;
+        node->paused_ms = sim->now_ms + sim_draw_ms(rng, 6000);
+    }
+    bool is_awake = node->paused_ms <= sim->now_ms;
+    if (sim_chance(rng, faults->app_crash) && is_awake) {
+        sim->coverage->app_crashes++;
+        sim_app_disconnect(sim, target, true);
+    }
+    if (sim_chance(rng, faults->link_cut) && is_awake) sim_app_disconnect(sim, target, false);
+    if (sim_chance(rng, faults->placement_cut)) sim_placement_cut(sim, target);
+    uint32_t other = (uint32_t)pawl_rng_below(rng, SIM_NODES);
+    if (other == target) return;
+    if (sim_chance(rng, faults->peer_cut)) sim_peer_cut(sim, target, other, 0);
+    if (sim_chance(rng, faults->peer_isolate))
+        sim_peer_cut(sim, target, other, sim_draw_ms(rng, 8000));
+}
+
+void sim_faults_happen(struct sim *sim)
+{
+    sim_check_wake(sim->check);
+    for (uint32_t i = 0; i < SIM_NODES && !sim->calm; i++) node_faults(sim, i);
+    for (uint32_t i = 0; i < SIM_PLACEMENTS && !sim->calm; i++) {
+        if (sim_chance(&sim->world, sim->faults.placement_crash)) sim_placement_crash(sim, i);
+        if (sim_chance(&sim->world, sim->faults.placement_pause))
+            sim->placements[i].paused_ms = sim->now_ms + sim_draw_ms(&sim->world, 6000);
+    }
+    sim_item_at(sim, sim_item_new(ITEM_FAULTS, 0, 0), sim->now_ms + 1000);
+}

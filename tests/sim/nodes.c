@@ -1,0 +1,180 @@
+/* Sidecars: the real engine, stepped, and its effects carried out. */
+#include <stdio.h>
+
+#include "tests/sim/world.h"
+
+uint32_t sim_node_app(uint32_t target)
+{
+    return target < SIM_NODES_OF_A ? 0 : 1;
+}
+
+static void app_send(struct sim *sim, uint32_t target, const struct pawl_frame *frame)
+{
+    struct node *node = &sim->nodes[target];
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, PAWL_FRAME_SIZE_MAX);
+    pawl_frame_encode(&buf, frame);
+    PAWL_ASSERT(buf.bad == PAWL_OK);
+    struct item *item = sim_item_new(ITEM_TO_APP, target, node->app.life);
+    item->frame = pawl_arena_copy(&item->arena, pawl_buf_view(&buf));
+    pawl_buf_deinit(&buf);
+    int64_t at_ms = sim->now_ms + sim_draw_ms(&sim->network, sim->faults.link_ms_max);
+    if (at_ms < node->app.to_app_ms) at_ms = node->app.to_app_ms;
+    node->app.to_app_ms = at_ms;
+    sim_item_at(sim, item, at_ms);
+}
+
+static void node_carry_out(struct sim *sim, uint32_t target)
+{
+    struct node *node = &sim->nodes[target];
+    for (uint32_t i = 0; i < node->effects.count; i++) {
+        const struct pawl_effect *effect = &node->effects.items[i];
+        switch (effect->type) {
+        case PAWL_EFFECT_STORE: sim_store_submit(sim, target, effect->store); break;
+        case PAWL_EFFECT_SEND:
+            if (effect->send.frame->type == PAWL_FRAME_ACTIVITY)
+                sim_check_activity(sim->check, &effect->send.frame->activity);
+            if (effect->send.worker == node->app.life) app_send(sim, target, effect->send.frame);
+            break;
+        case PAWL_EFFECT_ANSWER:
+            sim_client_on_answer(sim, effect->answer.token, effect->answer.answer);
+            break;
+        case PAWL_EFFECT_PEER_SEND:
+            sim_peer_send(sim, target, effect->peer.host, effect->peer.frame);
+            break;
+        case PAWL_EFFECT_LOG:
+            if (sim->verbose)
+                printf("[%8lld] %s: %.*s\n", (long long)(sim->now_ms - SIM_START_MS), node->host,
+                       PAWL_BYTES_FMT(effect->log.text));
+            break;
+        }
+    }
+    if (node->effects.wake_at_ms && node->effects.wake_at_ms != node->wake_ms) {
+        int64_t at_ms = node->effects.wake_at_ms;
+        node->wake_ms = at_ms;
+        sim_item_at(sim, sim_item_new(ITEM_WAKE, target, node->life),
+                    at_ms > sim->now_ms ? at_ms : sim->now_ms);
+    }
+}
+
+void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event event)
+{
+    struct node *node = &sim->nodes[target];
+    event.now_ms = sim->now_ms;
+    pawl_node_step(node->node, &event, &node->effects);
+    sim->coverage->steps++;
+    node_carry_out(sim, target);
+    if (event.type == PAWL_NODE_WORKER_OPENED || event.type == PAWL_NODE_WORKER_CLOSED)
+        sim_follower_tell(sim, target);
+}
+
+void sim_app_disconnect(struct sim *sim, uint32_t target, bool process_dies)
+{
+    struct node *node = &sim->nodes[target];
+    uint64_t gone = node->app.life;
+    if (!gone) return;
+    node->app.life = 0;
+    if (process_dies) sim_app_drop_all(&node->app);
+    pawl_arena_reset(&node->app.past);
+    node->app.past_count = 0;
+    if (node->life)
+        sim_node_step(sim, target,
+                      (struct pawl_node_event){ .type = PAWL_NODE_WORKER_CLOSED, .worker = gone });
+    sim_item_at(sim, sim_item_new(ITEM_APP_CONNECT, target, node->life),
+                sim->now_ms + sim_draw_ms(&sim->world, 2000));
+}
+
+static void node_end(struct sim *sim, uint32_t target)
+{
+    struct node *node = &sim->nodes[target];
+    node->life = 0;
+    node->app.life = 0;
+    pawl_arena_reset(&node->app.past);
+    node->app.past_count = 0;
+    for (uint32_t other = 0; other < SIM_NODES; other++)
+        if (other != target) sim_peer_cut(sim, target, other, 0);
+    sim_placement_cut(sim, target);
+    pawl_node_free(node->node);
+    node->node = NULL;
+    pawl_follower_free(node->follower);
+    node->follower = NULL;
+    sim_item_at(sim, sim_item_new(ITEM_NODE_START, target, 0),
+                sim->now_ms + sim_draw_ms(&sim->world, 3000));
+}
+
+void sim_node_crash(struct sim *sim, uint32_t target)
+{
+    if (!sim->nodes[target].life) return;
+    sim->coverage->node_crashes++;
+    node_end(sim, target);
+}
+
+/* As SIGTERM does: tell placement, go on until the partitions are handed over and what
+ * runs has ended, but not for ever. */
+void sim_node_leave(struct sim *sim, uint32_t target)
+{
+    struct node *node = &sim->nodes[target];
+    if (!node->life || node->leaving) return;
+    sim->coverage->leaves++;
+    node->leaving = true;
+    node->stop_by_ms = sim->now_ms + PAWL_STOP_MS_MAX;
+    sim_follower_tell(sim, target);
+    sim_item_at(sim, sim_item_new(ITEM_NODE_STOP, target, node->life), sim->now_ms + 50);
+}
+
+void sim_node_stop(struct sim *sim, uint32_t target)
+{
+    struct node *node = &sim->nodes[target];
+    bool is_over = pawl_follower_has_left(node->follower) && pawl_node_is_quiet(node->node);
+    if (is_over || sim->now_ms >= node->stop_by_ms)
+        node_end(sim, target);
+    else
+        sim_item_at(sim, sim_item_new(ITEM_NODE_STOP, target, node->life), sim->now_ms + 50);
+}
+
+static void node_start_follower(struct sim *sim, uint32_t target)
+{
+    struct node *node = &sim->nodes[target];
+    const struct pawl_bytes addresses[SIM_PLACEMENTS] = { PAWL_BYTES_LITERAL("tcp://p0:1"),
+                                                          PAWL_BYTES_LITERAL("tcp://p1:1") };
+    struct pawl_follower_config config = {
+        .namespace_ = PAWL_BYTES_LITERAL("sim"),
+        .self = { .host = pawl_bytes_str(node->host),
+                  .app = pawl_bytes_str(sim_app_name(sim_node_app(target))),
+                  .address = PAWL_BYTES_LITERAL("tcp://h:1"),
+                  .partitions = SIM_PARTITIONS },
+        .process = pawl_rng_id(&sim->world),
+        .seed = pawl_rng_next(&sim->world),
+        .addresses_count = SIM_PLACEMENTS,
+        .addresses = addresses,
+    };
+    node->follower = pawl_follower_new(&config);
+    node->follower_wake_ms = 0;
+    node->runs_activities = false;
+    node->leaving = false;
+    node->version = 0;
+    sim_follower_step(sim, target, (struct pawl_follower_event){ .type = PAWL_FOLLOWER_TICK });
+}
+
+void sim_node_start(struct sim *sim, uint32_t target)
+{
+    struct node *node = &sim->nodes[target];
+    node->life = ++sim->lives;
+    snprintf(node->host, sizeof node->host, "%s%u-%llu", sim_app_name(sim_node_app(target)), target,
+             (unsigned long long)node->life);
+    struct pawl_node_config config = { .app = sim_app_name(sim_node_app(target)),
+                                       .host = node->host,
+                                       .partitions = SIM_PARTITIONS,
+                                       .placed = true,
+                                       .seed = pawl_rng_next(&sim->world),
+                                       .instance_idle_ms = 2000,
+                                       /* Innocent ones must survive any storm. */
+                                       .turn_attempts_max = UINT32_MAX,
+                                       .activity_attempts_max = UINT32_MAX };
+    node->node = pawl_node_new(&config);
+    node->wake_ms = 0;
+    node->paused_ms = 0;
+    node_start_follower(sim, target);
+    sim_item_at(sim, sim_item_new(ITEM_APP_CONNECT, target, node->life),
+                sim->now_ms + sim_draw_ms(&sim->world, 500));
+}

@@ -1,0 +1,269 @@
+/* Placement: both sides of the real thing, a modelled lease, and the links between
+ * sidecars and replicas. */
+#include "tests/sim/world.h"
+
+#define LEASE_MS       2000
+#define LEASE_EVERY_MS 500
+
+static struct placement_link *link_of(struct sim *sim, uint64_t conn)
+{
+    PAWL_ASSERT(conn > 0 && conn <= sim->placement_links_count);
+    return &sim->placement_links[conn - 1];
+}
+
+static int64_t link_arrival(struct sim *sim, struct placement_link *link, uint32_t direction)
+{
+    int64_t at_ms = sim->now_ms + sim_draw_ms(&sim->network, sim->faults.peer_ms_max);
+    if (at_ms < link->arrive_ms[direction]) at_ms = link->arrive_ms[direction];
+    link->arrive_ms[direction] = at_ms;
+    return at_ms;
+}
+
+static struct item *link_item(struct sim *sim, uint64_t conn, enum item_kind kind, bool to_node)
+{
+    const struct placement_link *link = link_of(sim, conn);
+    struct item *item = sim_item_new(kind, to_node ? link->node : link->placement,
+                                     to_node ? link->node_life : link->placement_life);
+    item->link = conn;
+    return item;
+}
+
+/* Both ends hear of it, each in its time; what is under way still arrives before. */
+static void link_close(struct sim *sim, uint64_t conn)
+{
+    struct placement_link *link = link_of(sim, conn);
+    if (!link->open) return;
+    link->open = false;
+    sim_item_at(sim, link_item(sim, conn, ITEM_FOLLOWER_CLOSED, true), link_arrival(sim, link, 0));
+    sim_item_at(sim, link_item(sim, conn, ITEM_PLACEMENT_CLOSED, false),
+                link_arrival(sim, link, 1));
+}
+
+void sim_placement_cut(struct sim *sim, uint32_t node)
+{
+    for (uint32_t i = 0; i < sim->placement_links_count; i++)
+        if (sim->placement_links[i].node == node) link_close(sim, i + 1);
+}
+
+/* Followers ---------------------------------------------------------------------------------- */
+
+static uint64_t link_new(struct sim *sim, uint32_t target, uint64_t number, uint32_t placement)
+{
+    if (sim->placement_links_count == sim->placement_links_capacity) {
+        sim->placement_links_capacity = sim->placement_links_capacity * 2 + 16;
+        sim->placement_links = pawl_mem_resize(
+            sim->placement_links, sim->placement_links_capacity * sizeof *sim->placement_links);
+    }
+    sim->placement_links[sim->placement_links_count++] =
+        (struct placement_link){ .node = target,
+                                 .node_life = sim->nodes[target].life,
+                                 .number = number,
+                                 .placement = placement,
+                                 .placement_life = sim->placements[placement].life };
+    return sim->placement_links_count;
+}
+
+static void follower_dial(struct sim *sim, uint32_t target, uint64_t number,
+                          struct pawl_bytes address)
+{
+    uint32_t placement = address.data[7] == '0' ? 0 : 1; /* tcp://pN:1 */
+    uint64_t conn = link_new(sim, target, number, placement);
+    struct placement_link *link = link_of(sim, conn);
+    if (!link->placement_life) {
+        sim_item_at(sim, link_item(sim, conn, ITEM_FOLLOWER_CLOSED, true),
+                    link_arrival(sim, link, 0));
+        return;
+    }
+    link->open = true;
+    sim_item_at(sim, link_item(sim, conn, ITEM_PLACEMENT_OPEN, false), link_arrival(sim, link, 1));
+    struct item *opened = link_item(sim, conn, ITEM_TO_FOLLOWER, true); /* no frame: opened */
+    sim_item_at(sim, opened, link_arrival(sim, link, 0));
+}
+
+static uint64_t follower_conn(struct sim *sim, uint32_t target, uint64_t number)
+{
+    for (uint32_t i = sim->placement_links_count; i > 0; i--) {
+        const struct placement_link *link = &sim->placement_links[i - 1];
+        if (link->node == target && link->node_life == sim->nodes[target].life
+            && link->number == number)
+            return i;
+    }
+    PAWL_UNREACHABLE("the follower has dialled it");
+}
+
+static void follower_send(struct sim *sim, uint32_t target, uint64_t number,
+                          struct pawl_bytes frame)
+{
+    uint64_t conn = follower_conn(sim, target, number);
+    struct placement_link *link = link_of(sim, conn);
+    if (!link->open) return;
+    struct item *item = link_item(sim, conn, ITEM_TO_PLACEMENT, false);
+    item->frame = pawl_arena_copy(&item->arena, frame);
+    sim_item_at(sim, item, link_arrival(sim, link, 1));
+}
+
+static void follower_news(struct sim *sim, uint32_t target)
+{
+    struct node *node = &sim->nodes[target];
+    const struct pawl_members *members = pawl_follower_members(node->follower);
+    PAWL_ASSERT(members->version > node->version); /* they only grow */
+    node->version = members->version;
+    sim->coverage->lists++;
+    sim_node_step(sim, target,
+                  (struct pawl_node_event){ .type = PAWL_NODE_MEMBERS, .members = members });
+}
+
+void sim_follower_step(struct sim *sim, uint32_t target, struct pawl_follower_event event)
+{
+    struct node *node = &sim->nodes[target];
+    event.now_ms = sim->now_ms;
+    struct pawl_follower_effects effects = pawl_follower_step(node->follower, &event);
+    bool is_news = false;
+    for (uint32_t i = 0; i < effects.count; i++) {
+        const struct pawl_follower_effect *effect = &effects.items[i];
+        switch (effect->type) {
+        case PAWL_FOLLOWER_DIAL: follower_dial(sim, target, effect->link, effect->address); break;
+        case PAWL_FOLLOWER_SEND: follower_send(sim, target, effect->link, effect->frame); break;
+        case PAWL_FOLLOWER_CLOSE: link_close(sim, follower_conn(sim, target, effect->link)); break;
+        case PAWL_FOLLOWER_NEWS: is_news = true; break;
+        }
+    }
+    if (is_news) follower_news(sim, target);
+    int64_t wake_ms = pawl_follower_wake_at_ms(node->follower);
+    if (wake_ms == node->follower_wake_ms) return;
+    node->follower_wake_ms = wake_ms;
+    sim_item_at(sim, sim_item_new(ITEM_FOLLOWER_WAKE, target, node->life),
+                wake_ms > sim->now_ms ? wake_ms : sim->now_ms);
+}
+
+/* What the sidecar's loop tells it: whether activities run here, and that it leaves. */
+void sim_follower_tell(struct sim *sim, uint32_t target)
+{
+    struct node *node = &sim->nodes[target];
+    node->runs_activities = pawl_node_runs_activities(node->node);
+    sim_follower_step(
+        sim, target,
+        (struct pawl_follower_event){ .type = PAWL_FOLLOWER_UPDATE,
+                                      .runs_activities = node->runs_activities,
+                                      .leaving = node->leaving,
+                                      .version = pawl_node_table_version(node->node) });
+}
+
+void sim_follower_on_item(struct sim *sim, struct item *item)
+{
+    struct node *node = &sim->nodes[item->target];
+    struct pawl_follower_event event = { .type = PAWL_FOLLOWER_TICK };
+    if (item->kind == ITEM_FOLLOWER_WAKE) {
+        if (node->follower_wake_ms <= sim->now_ms) node->follower_wake_ms = 0;
+        sim_follower_step(sim, item->target, event);
+        return;
+    }
+    event.link = link_of(sim, item->link)->number;
+    event.why = "cut";
+    event.frame = item->frame;
+    if (item->kind == ITEM_FOLLOWER_CLOSED)
+        event.type = PAWL_FOLLOWER_CLOSED;
+    else
+        event.type = pawl_bytes_is_absent(item->frame) ? PAWL_FOLLOWER_OPENED : PAWL_FOLLOWER_FRAME;
+    sim_follower_step(sim, item->target, event);
+}
+
+/* Replicas ------------------------------------------------------------------------------------ */
+
+static void placement_step(struct sim *sim, uint32_t target, struct pawl_membership_event event)
+{
+    struct placement *placement = &sim->placements[target];
+    event.now_ms = sim->now_ms;
+    struct pawl_membership_effects effects = pawl_membership_step(placement->membership, &event);
+    for (uint32_t i = 0; i < effects.count; i++) {
+        const struct pawl_membership_effect *effect = &effects.items[i];
+        struct placement_link *link = link_of(sim, effect->conn);
+        if (effect->type == PAWL_MEMBERSHIP_CLOSE) {
+            link_close(sim, effect->conn);
+            continue;
+        }
+        if (!link->open) continue;
+        struct item *item = link_item(sim, effect->conn, ITEM_TO_FOLLOWER, true);
+        item->frame = pawl_arena_copy(&item->arena, effect->frame);
+        sim_item_at(sim, item, link_arrival(sim, link, 0));
+    }
+    int64_t wake_ms = pawl_membership_wake_at_ms(placement->membership);
+    if (wake_ms == 0 || wake_ms == placement->wake_ms) return;
+    placement->wake_ms = wake_ms;
+    sim_item_at(sim, sim_item_new(ITEM_PLACEMENT_WAKE, target, placement->life),
+                wake_ms > sim->now_ms ? wake_ms : sim->now_ms);
+}
+
+static struct pawl_bytes placement_address(uint32_t target)
+{
+    return target == 0 ? PAWL_BYTES_LITERAL("tcp://p0:1") : PAWL_BYTES_LITERAL("tcp://p1:1");
+}
+
+/* Take or renew the lease, or learn who has it. */
+static void placement_lease(struct sim *sim, uint32_t target)
+{
+    struct placement *placement = &sim->placements[target];
+    bool is_mine = sim->lease.holder == target && sim->lease.life == placement->life;
+    struct pawl_membership_event event = { .type = PAWL_MEMBERSHIP_FOLLOW };
+    if (!is_mine && sim->now_ms >= sim->lease.until_ms) {
+        sim->lease.holder = target;
+        sim->lease.life = placement->life;
+        sim->lease.epoch++;
+        is_mine = true;
+    }
+    if (is_mine) {
+        sim->lease.until_ms = sim->now_ms + LEASE_MS;
+        event.type = PAWL_MEMBERSHIP_LEAD;
+        event.epoch = sim->lease.epoch;
+    } else {
+        event.leader = placement_address(sim->lease.holder);
+    }
+    if (!is_mine || !placement->leads) placement_step(sim, target, event);
+    placement->leads = is_mine;
+    sim_item_at(sim, sim_item_new(ITEM_PLACEMENT_LEASE, target, placement->life),
+                sim->now_ms + LEASE_EVERY_MS);
+}
+
+void sim_placement_start(struct sim *sim, uint32_t target)
+{
+    struct placement *placement = &sim->placements[target];
+    if (placement->life) return;
+    const struct pawl_membership_config config = { .seed = pawl_rng_next(&sim->world) };
+    placement->life = ++sim->lives;
+    placement->membership = pawl_membership_new(&config);
+    placement->leads = false;
+    placement->wake_ms = 0;
+    placement->paused_ms = 0;
+    placement_lease(sim, target);
+}
+
+void sim_placement_crash(struct sim *sim, uint32_t target)
+{
+    struct placement *placement = &sim->placements[target];
+    if (!placement->life) return;
+    sim->coverage->placement_crashes++;
+    pawl_membership_free(placement->membership);
+    placement->membership = NULL;
+    for (uint32_t i = 0; i < sim->placement_links_count; i++)
+        if (sim->placement_links[i].placement == target) link_close(sim, i + 1);
+    placement->life = 0;
+    sim_item_at(sim, sim_item_new(ITEM_PLACEMENT_START, target, 0),
+                sim->now_ms + sim_draw_ms(&sim->world, 5000));
+}
+
+void sim_placement_on_item(struct sim *sim, struct item *item)
+{
+    struct placement *placement = &sim->placements[item->target];
+    struct pawl_membership_event event = { .conn = item->link, .why = "cut" };
+    switch (item->kind) {
+    case ITEM_PLACEMENT_LEASE: placement_lease(sim, item->target); return;
+    case ITEM_PLACEMENT_WAKE:
+        if (placement->wake_ms <= sim->now_ms) placement->wake_ms = 0;
+        event.type = PAWL_MEMBERSHIP_TICK;
+        break;
+    case ITEM_PLACEMENT_OPEN: event.type = PAWL_MEMBERSHIP_OPENED; break;
+    case ITEM_PLACEMENT_CLOSED: event.type = PAWL_MEMBERSHIP_CLOSED; break;
+    default: event.type = PAWL_MEMBERSHIP_FRAME; event.frame = item->frame;
+    }
+    placement_step(sim, item->target, event);
+}

@@ -121,6 +121,11 @@
 #define PAWL_PLACEMENT_RETRY_MS_MAX     500u  /* with ANSWER_MS well under SETTLE_MS */
 #define PAWL_PLACEMENT_REFUSED_RETRY_MS 5000u /* after a refusal that only a person can mend */
 #define PAWL_PLACEMENT_LEAVE_MS         2000u /* a stopping sidecar waits so long to be heard */
+#define PAWL_LEADER_LEASE_MS            3000u /* of the leader; it renews four times in that */
+#define PAWL_LEADER_MARGIN_MS           300u  /* its own clock ends the lease so much earlier */
+#define PAWL_LEADER_ASK_MS              500u  /* the others ask this often */
+#define PAWL_LEADER_TIMEOUT_MS          1000u /* a question without answer */
+
 /* Other sidecars --------------------------------------------------------------- */
 #define PAWL_ROUTE_MS_MAX         10000u /* a call looks for its owner: then UNAVAILABLE */
 #define PAWL_ROUTE_AGAIN_MS       50u    /* … this often, when things have moved */

@@ -2,7 +2,7 @@
 set(redis_io ${CMAKE_CURRENT_LIST_DIR})
 set(redis_lua ${CMAKE_CURRENT_BINARY_DIR}/redis_lua)
 set(redis_lua_arrays)
-foreach(script schema acquire create load commit deliver poll purge outdone query inspect)
+foreach(script schema acquire create load commit deliver poll purge outdone query inspect lease)
   add_custom_command(
     OUTPUT ${redis_lua}/${script}.inc
     COMMAND ${CMAKE_COMMAND} -DIN=${redis_io}/lua/${script}.lua -DOUT=${redis_lua}/${script}.inc
@@ -14,7 +14,7 @@ foreach(script schema acquire create load commit deliver poll purge outdone quer
 endforeach()
 
 set(redis_sources)
-foreach(part "" _conn _decode _encode _error _hello _script _url _value)
+foreach(part "" _conn _decode _encode _error _hello _lease _script _url _value)
   list(APPEND redis_sources ${redis_io}/redis${part}.c)
 endforeach()
 add_library(pawl_store_redis STATIC ${redis_sources} ${redis_lua_arrays})

@@ -11,7 +11,7 @@ add_test(NAME conformance/redis COMMAND conformance_redis)
 pawl_conformance_long(redis)
 set_tests_properties(conformance/redis PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 
-foreach(test operations server fake)
+foreach(test operations server fake lease)
   add_executable(test_redis_${test} ${CMAKE_CURRENT_LIST_DIR}/test_redis_${test}.c)
   target_link_libraries(test_redis_${test} PRIVATE pawl_redis_tests PkgConfig::CMOCKA)
   add_test(NAME conformance/redis/${test} COMMAND test_redis_${test})

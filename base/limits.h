@@ -162,7 +162,7 @@
 #define PAWL_GRPC_HEADERS_SIZE_MAX     16384u       /* of one call: RESOURCE_EXHAUSTED */
 #define PAWL_GRPC_CONNECTIONS_MAX      1024u        /* further ones are closed at once */
 #define PAWL_GRPC_CONN_CALLS_MAX       4096u        /* open on one connection: REFUSED_STREAM */
-#define PAWL_GRPC_CALLS_MAX            65536u       /* of all connections: RESOURCE_EXHAUSTED */
+#define PAWL_GRPC_CALLS_MAX            65536u       /* of all connections: as above */
 #define PAWL_GRPC_REQUEST_MS           60000u       /* a request not whole by then: CANCELLED */
 #define PAWL_GRPC_LINGER_MS            60000u       /* an answer not read by then is dropped */
 #define PAWL_GRPC_IDLE_MS              600000u      /* no call: GOAWAY; clients dial again */

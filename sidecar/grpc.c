@@ -189,7 +189,7 @@ void pawl_grpc_conn_doom(struct pawl_grpc_conn *conn, enum pawl_h2_code code, co
 {
     if (conn->doom || conn->state == ENDED) return;
     conn->doom = why;
-    conn->doom_code = code;
+    conn->doom_code = (uint8_t)code;
     pawl_grpc_conn_touch(conn);
 }
 
@@ -379,7 +379,9 @@ static void conn_keep_alive(struct pawl_grpc_conn *conn, int64_t now_ms)
     }
     if (conn->calls_count == 0 && now_ms >= conn->idle_ms + PAWL_GRPC_IDLE_MS)
         conn_drain(conn, "idle");
-    timer_set(conn, conn->heard_ms + (conn->is_pinged ? PAWL_GRPC_SILENCE_MS : PAWL_GRPC_PING_MS));
+    int64_t silent_ms = conn->heard_ms + PAWL_GRPC_SILENCE_MS;
+    int64_t look_ms = (conn->is_pinged ? now_ms : conn->heard_ms) + PAWL_GRPC_PING_MS;
+    timer_set(conn, look_ms < silent_ms ? look_ms : silent_ms);
 }
 
 static void conn_on_timer(struct pawl_grpc_conn *conn, int64_t now_ms)

@@ -175,6 +175,57 @@ static void write_peer_stream(struct pawl_arena *arena)
     }
 }
 
+static void append_h2(struct pawl_buf *buf, uint8_t type, uint8_t flags, uint8_t stream,
+                      struct pawl_bytes payload)
+{
+    const uint8_t head[] = { 0, 0, (uint8_t)payload.size, type, flags, 0, 0, 0, stream };
+    pawl_buf_append(buf, head, sizeof head);
+    pawl_buf_append_bytes(buf, payload);
+}
+
+/* POST to a host, the path in two letters, and the content-type of gRPC, as HPACK. */
+#define GRPC_HEADERS(path)                          \
+    "\x83\x86\x01\x01h\x04\x02" path "\x0f\x10\x10" \
+    "application/grpc"
+
+static void append_piece(struct pawl_buf *buf, struct pawl_buf *frames, bool greets)
+{
+    const uint8_t length[] = { (uint8_t)(frames->size >> 8 | (greets ? 0x80 : 0)),
+                               (uint8_t)frames->size };
+    pawl_buf_append(buf, length, sizeof length);
+    pawl_buf_append_bytes(buf, pawl_buf_view(frames));
+    pawl_buf_clear(frames);
+}
+
+/* Connections of HTTP/2, see fuzz_grpc.c. Types: 0 DATA, 1 HEADERS, 3 RST_STREAM,
+ * 4 SETTINGS, 6 PING, 8 WINDOW_UPDATE. */
+static void write_grpc(struct pawl_arena *arena)
+{
+    for (int i = 1; i <= 6; i++) {
+        struct pawl_buf frames;
+        struct pawl_buf buf;
+        pawl_buf_init(&frames, INT16_MAX);
+        pawl_buf_init(&buf, UINT16_MAX);
+        append_h2(&frames, 1, 4, 1,
+                  i % 2 ? PAWL_BYTES_LITERAL(GRPC_HEADERS("/e"))
+                        : PAWL_BYTES_LITERAL(GRPC_HEADERS("/s") "\0\x0cgrpc-timeout\x02"
+                                                                "9S"));
+        append_h2(&frames, 0, 1, 1, PAWL_BYTES_LITERAL("\0\0\0\0\4text"));
+        append_piece(&buf, &frames, true);
+        append_h2(&frames, 6, 0, 0, PAWL_BYTES_LITERAL("12345678"));
+        if (i > 2) append_h2(&frames, 8, 0, 0, PAWL_BYTES_LITERAL("\0\0\1\0"));
+        if (i > 3) append_h2(&frames, 3, 0, 1, PAWL_BYTES_LITERAL("\0\0\0\x8"));
+        if (i > 4) append_h2(&frames, 4, 0, 0, PAWL_BYTES_LITERAL("\0\4\0\0\0\1"));
+        append_piece(&buf, &frames, false);
+        pawl_buf_append(&buf, "\0\0\0\0", 4); /* 14 s pass */
+        write_seed("grpc", "call", i, pawl_arena_copy(arena, pawl_buf_view(&buf)));
+        pawl_buf_deinit(&frames);
+        pawl_buf_deinit(&buf);
+    }
+    write_seed("grpc", "http1", 1, PAWL_BYTES_LITERAL("\0\x12GET / HTTP/1.1\r\n\r\n"));
+    write_seed("grpc", "tls", 1, PAWL_BYTES_LITERAL("\0\5\x16\3\1\2\0"));
+}
+
 static void write_texts(const char *target, const char *name, const char *const *texts)
 {
     for (int i = 0; texts[i]; i++) write_seed(target, name, i + 1, pawl_bytes_str(texts[i]));
@@ -293,6 +344,7 @@ int main(int argc, char **argv)
     write_records(&arena);
     write_app_stream(&arena);
     write_peer_stream(&arena);
+    write_grpc(&arena);
     write_texts("text", "text", small_texts);
     write_texts("http", "call", http_calls);
     write_texts("redis", "answer", redis_answers);

@@ -50,6 +50,16 @@ struct pawl_peer_metrics {
     uint64_t bytes_queued;  /* gauge */
 };
 
+/* The connection to the placement service. */
+struct pawl_api_placement {
+    bool connected;
+    int64_t since_ms;          /* connected, or not, since then */
+    struct pawl_bytes address; /* of the replica dialled last */
+    struct pawl_bytes message; /* why not connected, for a person */
+    uint64_t version;          /* of the member list that this sidecar works with; 0: none */
+    uint32_t members_count;    /* sidecars of the namespace, this one included */
+};
+
 struct pawl_api_info {
     const char *app;
     const char *namespace_;
@@ -58,7 +68,12 @@ struct pawl_api_info {
     const char *store_url; /* password removed */
     const char *app_endpoint;
     int64_t started_ms;
-    bool ready;            /* store reachable, partitions acquired */
+    const char *peer_endpoint; /* where other sidecars reach it; NULL without placement */
+    const struct pawl_api_placement *placement; /* NULL without */
+    uint32_t peers_count;
+    const struct pawl_api_peer *peers;
+    const struct pawl_peer_metrics *peer_metrics; /* NULL without placement */
+    bool ready;            /* store reachable, placement heard, partitions acquired */
     const char *not_ready; /* why, for a person; NULL when ready */
     uint32_t workers_count;
     const struct pawl_api_worker *workers;

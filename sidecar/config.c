@@ -9,13 +9,16 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/timetext.h"
+#include "placement/names.h"
 #include "state/keys.h"
 
-#define TOKEN_SIZE_MAX 256u
-#define IN_FLIGHT_MAX  1000000
-#define IDLE_MS_MIN    100
-#define IDLE_MS_MAX    3600000
-#define FIELD(name)    offsetof(struct pawl_config, name)
+#define TOKEN_SIZE_MAX         256u
+#define IN_FLIGHT_MAX          1000000
+#define IDLE_MS_MIN            100
+#define IDLE_MS_MAX            3600000
+#define PLACEMENT_PORT_DEFAULT 50005u
+#define PEER_PORT_DEFAULT      3502u
+#define FIELD(name)            offsetof(struct pawl_config, name)
 
 const struct pawl_config_option pawl_config_options[] = {
     { .name = "app-id",
@@ -62,7 +65,39 @@ const struct pawl_config_option pawl_config_options[] = {
               "without that variable ipc:///tmp/pawl-<uid>/<app id>.sock, and "
               "tcp://127.0.0.1:3501)",
       .kind = PAWL_CONFIG_LIST,
-      .offset = FIELD(app_listen) },
+      .offset = FIELD(app_listen),
+      .choices = "ipc:///path/to/socket or tcp://host:port" },
+    { .name = "placement",
+      .env = "PAWL_PLACEMENT",
+      .argument = "ADDRESS",
+      .help = "share the app with other sidecars: where the replicas of pawl-placement are, as "
+              "host:port; several with commas or by repeating; port 50005 if none is given "
+              "(default: none, this sidecar runs the app alone)",
+      .kind = PAWL_CONFIG_LIST,
+      .offset = FIELD(placement),
+      .choices = "host:port" },
+    { .name = "peer-listen",
+      .env = "PAWL_PEER_LISTEN",
+      .argument = "ADDRESS",
+      .help = "where the other sidecars connect, as host:port; only with --placement (default: "
+              "0.0.0.0:3502)",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(peer_listen) },
+    { .name = "peer-advertise",
+      .env = "PAWL_PEER_ADVERTISE",
+      .argument = "ADDRESS",
+      .help = "the address that the other sidecars are told, as host or host:port (default: that "
+              "of --peer-listen; for 0.0.0.0 the first address of this machine, and 127.0.0.1 "
+              "when --placement is there, too)",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(peer_advertise) },
+    { .name = "host-id",
+      .env = "PAWL_HOST_ID",
+      .argument = "NAME",
+      .help = "name of this process among all sidecars of the namespace; no two may have the "
+              "same (default: <host name>-<process id>-<random>)",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(host_id) },
     { .name = "http-host",
       .env = "PAWL_HTTP_HOST",
       .argument = "ADDRESS",
@@ -142,7 +177,7 @@ void pawl_config_init(struct pawl_config *config, struct pawl_arena *arena)
         .http_port = 3500,
         .instance_idle_ms = PAWL_INSTANCE_IDLE_MS,
         .log_level = PAWL_LOG_INFO - 1,
-        .app_listen_source = PAWL_CONFIG_DEFAULT,
+        .peer_listen = "0.0.0.0:3502",
     };
 }
 
@@ -193,7 +228,8 @@ static const char *allowed_text(struct pawl_arena *arena, const struct pawl_conf
         for (char *c = at; (c = strchr(c, '|')) != NULL;) *c = ' ';
         return at;
     }
-    case PAWL_CONFIG_LIST: return "addresses like ipc:///path/to/socket or tcp://host:port";
+    case PAWL_CONFIG_LIST:
+        return TEXT(pawl_arena_printf(arena, "addresses like %s", option->choices));
     case PAWL_CONFIG_TEXT: break;
     }
     return "a text that is not empty";
@@ -272,14 +308,15 @@ static bool set_text(struct pawl_config *config, const struct pawl_config_option
 }
 
 /* A stronger source replaces the list, the same one adds to it. */
-static bool set_list(struct pawl_config *config, const char *value, enum pawl_config_source source)
+static bool set_list(struct pawl_config *config, const struct pawl_config_option *option,
+                     const char *value, enum pawl_config_source source)
 {
     if (*value == 0) return false;
-    bool adds = config->app_listen && config->app_listen_source == source;
-    config->app_listen =
-        adds ? TEXT(pawl_arena_printf(config->arena, "%s,%s", config->app_listen, value))
-             : copy_str(config->arena, value);
-    config->app_listen_source = source;
+    struct pawl_config_list *list = field(config, option);
+    bool adds = list->text && list->source == source;
+    list->text = adds ? TEXT(pawl_arena_printf(config->arena, "%s,%s", list->text, value))
+                      : copy_str(config->arena, value);
+    list->source = source;
     return true;
 }
 
@@ -295,7 +332,7 @@ pawl_err pawl_config_set(struct pawl_config *config, const struct pawl_config_op
     case PAWL_CONFIG_CHOICE:
         good = choice_parse(option->choices, value, field(config, option));
         break;
-    case PAWL_CONFIG_LIST: good = set_list(config, value, source); break;
+    case PAWL_CONFIG_LIST: good = set_list(config, option, value, source); break;
     }
     return good ? PAWL_OK : refuse(config, option, source, value, ret_message);
 }
@@ -366,10 +403,10 @@ static bool listen_url_is_valid(const char *url)
 
 static pawl_err split_listen(struct pawl_config *config, const char **ret_message)
 {
-    char *rest = (char *)(uintptr_t)copy_str(config->arena, config->app_listen);
+    char *rest = (char *)(uintptr_t)copy_str(config->arena, config->app_listen.text);
     for (char *url; (url = strsep(&rest, ",")) != NULL;) {
         if (!listen_url_is_valid(url)) {
-            return refuse(config, pawl_config_find("app-listen"), config->app_listen_source, url,
+            return refuse(config, pawl_config_find("app-listen"), config->app_listen.source, url,
                           ret_message);
         }
         if (config->app_urls_count == PAWL_CONFIG_URLS_MAX) {
@@ -409,18 +446,159 @@ static void resolve_store(struct pawl_config *config, const char *work_folder)
                                            config->store + sizeof here - 1));
 }
 
+/* Several sidecars ----------------------------------------------------------------------- */
+
+static const char *without_scheme(const char *address)
+{
+    return strncmp(address, "tcp://", 6) == 0 ? address + 6 : address;
+}
+
+/* The colon before the port; NULL: there is none. In [::1] none of them is. */
+static const char *port_colon(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    return colon && !strchr(colon, ']') ? colon : NULL;
+}
+
+/* host, host:port or tcp://host:port as a URL. */
+static const char *url_make(struct pawl_arena *arena, const char *address, uint32_t port_default)
+{
+    const char *host = without_scheme(address);
+    if (port_colon(host)) return TEXT(pawl_arena_printf(arena, "tcp://%s", host));
+    return TEXT(pawl_arena_printf(arena, "tcp://%s:%" PRIu32, host, port_default));
+}
+
+static pawl_err split_placement(struct pawl_config *config, const char **ret_message)
+{
+    if (!config->placement.text) return PAWL_OK;
+    char *rest = (char *)(uintptr_t)copy_str(config->arena, config->placement.text);
+    for (char *address; (address = strsep(&rest, ",")) != NULL;) {
+        struct pawl_bytes url =
+            pawl_bytes_str(url_make(config->arena, address, PLACEMENT_PORT_DEFAULT));
+        if (!pawl_placement_address_is_valid(url)) {
+            return refuse(config, pawl_config_find("placement"), config->placement.source, address,
+                          ret_message);
+        }
+        if (config->placement_urls_count == PAWL_PLACEMENT_ADDRESSES_MAX) {
+            *ret_message = "--placement: at most 16 addresses are allowed";
+            return PAWL_E_INVALID;
+        }
+        config->placement_urls[config->placement_urls_count++] = url;
+    }
+    return PAWL_OK;
+}
+
+static pawl_err check_peer_listen(struct pawl_config *config, const char **ret_message)
+{
+    const char *url = url_make(config->arena, config->peer_listen, PEER_PORT_DEFAULT);
+    if (!listen_url_is_valid(url)) {
+        *ret_message = TEXT(pawl_arena_printf(
+            config->arena, "the peer listen address \"%s\" is not allowed; give host:port",
+            config->peer_listen));
+        return PAWL_E_INVALID;
+    }
+    config->peer_listen = url;
+    return PAWL_OK;
+}
+
+static pawl_err check_peer_advertise(struct pawl_config *config, const char **ret_message)
+{
+    if (!config->peer_advertise) return PAWL_OK;
+    const char *host = without_scheme(config->peer_advertise);
+    const char *colon = port_colon(host);
+    const char *url = url_make(config->arena, host, PEER_PORT_DEFAULT);
+    const char *known = pawl_config_url_host(config->arena, url);
+    if (!known || !pawl_placement_address_is_valid(pawl_bytes_str(url))) {
+        *ret_message = TEXT(pawl_arena_printf(
+            config->arena,
+            "the peer advertise address \"%s\" is not allowed; give the host, or host:port, by "
+            "which other machines reach this one",
+            config->peer_advertise));
+        return PAWL_E_INVALID;
+    }
+    int64_t port = 0;
+    bool is_number = !colon || number_parse(colon + 1, 1, UINT16_MAX, &port);
+    PAWL_ASSERT(is_number); /* the address is valid */
+    config->peer_advertise_host = known;
+    config->peer_advertise_port = (uint16_t)port;
+    return PAWL_OK;
+}
+
+static pawl_err check_host_id(struct pawl_config *config, const char **ret_message)
+{
+    if (!config->host_id || pawl_placement_host_is_valid(pawl_bytes_str(config->host_id)))
+        return PAWL_OK;
+    *ret_message = TEXT(pawl_arena_printf(
+        config->arena,
+        "the host id \"%s\" is not allowed; give 1 to %u letters, digits, '-', '_' or '.'",
+        config->host_id, PAWL_HOST_SIZE_MAX));
+    return PAWL_E_INVALID;
+}
+
+/* What one process has to itself cannot be shared. */
+static pawl_err check_store_is_shared(struct pawl_config *config, const char **ret_message)
+{
+    if (config->placement_urls_count == 0) return PAWL_OK;
+    bool is_alone =
+        strncmp(config->store, "sqlite:", 7) == 0 || strncmp(config->store, "mem:", 4) == 0;
+    if (!is_alone) return PAWL_OK;
+    *ret_message =
+        TEXT(pawl_arena_printf(config->arena,
+                               "--placement shares the app among several sidecars, and the store "
+                               "%s can have only one; give all of them the same Redis with "
+                               "--store redis://host:6379, or leave --placement out",
+                               config->store));
+    return PAWL_E_INVALID;
+}
+
+static pawl_err finish_placement(struct pawl_config *config, const char **ret_message)
+{
+    pawl_err err = split_placement(config, ret_message);
+    if (err == PAWL_OK) err = check_peer_listen(config, ret_message);
+    if (err == PAWL_OK) err = check_peer_advertise(config, ret_message);
+    if (err == PAWL_OK) err = check_host_id(config, ret_message);
+    if (err == PAWL_OK) err = check_store_is_shared(config, ret_message);
+    return err;
+}
+
+const char *pawl_config_url_host(struct pawl_arena *arena, const char *url)
+{
+    const char *host = without_scheme(url);
+    const char *colon = port_colon(host);
+    int size = (int)(colon ? colon - host : (ptrdiff_t)strlen(host));
+    const char *text = TEXT(pawl_arena_printf(arena, "%.*s", size, host));
+    bool is_any = strcmp(text, "0.0.0.0") == 0 || strcmp(text, "[::]") == 0
+                  || strcmp(text, "*") == 0 || *text == 0;
+    return is_any ? NULL : text;
+}
+
+bool pawl_config_is_loopback(const char *url)
+{
+    const char *host = without_scheme(url);
+    return strncmp(host, "127.", 4) == 0 || strncmp(host, "localhost:", 10) == 0
+           || strncmp(host, "[::1]", 5) == 0;
+}
+
+bool pawl_config_placement_is_loopback(const struct pawl_config *config)
+{
+    for (uint32_t i = 0; i < config->placement_urls_count; i++) {
+        if (!pawl_config_is_loopback((const char *)config->placement_urls[i].data)) return false;
+    }
+    return true;
+}
+
 pawl_err pawl_config_finish(struct pawl_config *config,
                             const struct pawl_config_surroundings *surroundings,
                             const char **ret_message)
 {
     pawl_err err = check_names(config, ret_message);
     if (err == PAWL_OK) err = check_token(config, ret_message);
-    if (err == PAWL_OK && config->app_listen) err = split_listen(config, ret_message);
+    if (err == PAWL_OK && config->app_listen.text) err = split_listen(config, ret_message);
     if (err != PAWL_OK) return err;
 
-    if (!config->app_listen) default_listen(config, surroundings);
+    if (!config->app_listen.text) default_listen(config, surroundings);
     resolve_store(config, surroundings->work_folder);
-    return PAWL_OK;
+    return finish_placement(config, ret_message);
 }
 
 /* Texts --------------------------------------------------------------------------------- */

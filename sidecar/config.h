@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/limits.h"
 #include "pawl/err.h"
 
 enum pawl_config_source {
@@ -25,6 +26,12 @@ enum pawl_log_format { PAWL_LOG_FORMAT_TEXT = 0, PAWL_LOG_FORMAT_JSON };
 
 #define PAWL_CONFIG_URLS_MAX 8u
 
+/* Addresses, as given: with commas. */
+struct pawl_config_list {
+    const char *text; /* NULL: none */
+    enum pawl_config_source source;
+};
+
 struct pawl_config {
     struct pawl_arena *arena; /* all texts below live in it */
     const char *app_id;
@@ -32,7 +39,7 @@ struct pawl_config {
     const char *store;
     uint32_t synchronous; /* see pawl_config_synchronous */
     uint32_t partitions;
-    const char *app_listen;                     /* as given; NULL: the default */
+    struct pawl_config_list app_listen;         /* none: the default */
     const char *app_urls[PAWL_CONFIG_URLS_MAX]; /* set by finish */
     uint32_t app_urls_count;
     const char *runtime_folder; /* of the default socket, to be made 0700; else NULL */
@@ -45,7 +52,14 @@ struct pawl_config {
     int64_t instance_idle_ms;
     uint32_t log_level; /* enum pawl_log_level - 1 */
     uint32_t log_format;
-    enum pawl_config_source app_listen_source;
+    const char *host_id; /* NULL: one is made up */
+    struct pawl_config_list placement;
+    struct pawl_bytes placement_urls[PAWL_PLACEMENT_ADDRESSES_MAX]; /* set by finish */
+    uint32_t placement_urls_count;                                  /* 0: without placement */
+    const char *peer_listen;                                        /* made a URL by finish */
+    const char *peer_advertise;
+    const char *peer_advertise_host; /* set by finish, as in a URL; NULL: found out at start */
+    uint16_t peer_advertise_port;    /* the same; 0: the one listened at */
 };
 
 enum pawl_config_kind {
@@ -65,7 +79,7 @@ struct pawl_config_option {
     size_t offset; /* of the field in struct pawl_config */
     int64_t min;
     int64_t max;
-    const char *choices; /* "a|b|c" */
+    const char *choices; /* CHOICE: "a|b|c"; LIST: what an address looks like */
 };
 
 extern const struct pawl_config_option pawl_config_options[];
@@ -97,6 +111,15 @@ PAWL_MUST_USE pawl_err pawl_config_finish(struct pawl_config *config,
 
 /* "full", "normal", "off". */
 const char *pawl_config_synchronous(const struct pawl_config *config);
+
+/* True when nobody but this machine can reach what listens at this URL, or when all of
+ * them are such. */
+bool pawl_config_is_loopback(const char *url);
+bool pawl_config_placement_is_loopback(const struct pawl_config *config);
+
+/* The host in tcp://host:port, as it stands there; NULL: it stands for every address of
+ * the machine (0.0.0.0, [::]). */
+const char *pawl_config_url_host(struct pawl_arena *arena, const char *url);
 
 /* What --help shows of the options. */
 void pawl_config_help(struct pawl_buf *buf);

@@ -53,6 +53,51 @@ static void write_pair(struct pawl_json *json, const char *key, const char *valu
     pawl_json_str(json, value);
 }
 
+static void write_text(struct pawl_json *json, const char *key, struct pawl_bytes value)
+{
+    if (value.size == 0) return;
+    pawl_json_key(json, key);
+    pawl_json_text(json, value);
+}
+
+static void write_placement(struct pawl_json *json, const struct pawl_api_placement *placement)
+{
+    char since[PAWL_TIMETEXT_SIZE];
+    pawl_timetext_format(placement->since_ms, since);
+    pawl_json_key(json, "placement");
+    pawl_json_object_begin(json);
+    pawl_json_key(json, "connected");
+    pawl_json_bool(json, placement->connected);
+    if (placement->since_ms > 0) write_pair(json, "since", since);
+    write_text(json, "address", placement->address);
+    if (!placement->connected) write_text(json, "problem", placement->message);
+    pawl_json_key(json, "version");
+    pawl_json_uint(json, placement->version);
+    pawl_json_key(json, "members");
+    pawl_json_uint(json, placement->members_count);
+    pawl_json_object_end(json);
+}
+
+static void write_peer(struct pawl_json *json, const struct pawl_api_peer *peer)
+{
+    pawl_json_object_begin(json);
+    write_text(json, "host", peer->host);
+    write_text(json, "app", peer->app);
+    write_text(json, "address", peer->address);
+    write_pair(json, "link", peer->state);
+    pawl_json_key(json, "queuedBytes");
+    pawl_json_uint(json, peer->queued);
+    pawl_json_object_end(json);
+}
+
+static void write_peers(struct pawl_json *json, const struct pawl_api_info *info)
+{
+    pawl_json_key(json, "peers");
+    pawl_json_array_begin(json);
+    for (uint32_t i = 0; i < info->peers_count; i++) write_peer(json, &info->peers[i]);
+    pawl_json_array_end(json);
+}
+
 void pawl_http_metadata_reply(struct pawl_http_reply *reply, const struct pawl_api_info *info)
 {
     struct pawl_json json;
@@ -72,6 +117,7 @@ void pawl_http_metadata_reply(struct pawl_http_reply *reply, const struct pawl_a
     write_pair(&json, "host", info->host);
     write_pair(&json, "store", info->store_url);
     write_pair(&json, "appEndpoint", info->app_endpoint);
+    write_pair(&json, "peerEndpoint", info->peer_endpoint);
     write_pair(&json, "startedAt", started);
     write_pair(&json, "ready", info->ready ? "true" : "false");
     if (!info->ready) write_pair(&json, "notReady", info->not_ready);
@@ -86,5 +132,9 @@ void pawl_http_metadata_reply(struct pawl_http_reply *reply, const struct pawl_a
     for (uint32_t i = 0; i < info->workers_count; i++) write_worker(&json, &info->workers[i]);
     pawl_json_array_end(&json);
     pawl_json_object_end(&json);
+    if (info->placement) {
+        write_placement(&json, info->placement);
+        write_peers(&json, info);
+    }
     pawl_json_object_end(&json);
 }

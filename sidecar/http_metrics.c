@@ -174,6 +174,51 @@ static void write_engine(struct expo *expo, const struct pawl_node_metrics *m, c
                     bounds);
 }
 
+/* Placement and the links to other sidecars ---------------------------------------------- */
+
+static void write_placement(struct expo *expo, const struct pawl_api_placement *placement)
+{
+    write_one(expo, "pawl_placement_connected", "gauge",
+              "1 when a placement replica is connected, else 0.", placement->connected ? 1 : 0);
+    write_one(expo, "pawl_members_version", "gauge",
+              "Version of the member list that this sidecar works with; 0: none yet.",
+              placement->version);
+    write_one(expo, "pawl_members", "gauge", "Sidecars of the namespace, this one included.",
+              placement->members_count);
+}
+
+static void write_peers(struct expo *expo, const struct pawl_peer_metrics *m)
+{
+    const struct {
+        const char *name;
+        const char *type;
+        const char *help;
+        uint64_t value;
+    } rows[] = {
+        { "pawl_peer_links", "gauge", "Other sidecars with a link.", m->links_ready },
+        { "pawl_peer_queued_bytes", "gauge", "Bytes that wait for a link or for credit.",
+          m->bytes_queued },
+        { "pawl_peer_frames_sent_total", "counter", "Frames sent to other sidecars.",
+          m->frames_sent_total },
+        { "pawl_peer_bytes_sent_total", "counter", "Bytes of them.", m->bytes_sent_total },
+        { "pawl_peer_frames_received_total", "counter", "Frames from other sidecars.",
+          m->frames_received_total },
+        { "pawl_peer_bytes_received_total", "counter", "Bytes of them.", m->bytes_received_total },
+        { "pawl_peer_frames_dropped_total", "counter",
+          "Frames that were not sent: too much waited, or the link ended. They are asked again.",
+          m->frames_dropped_total },
+        { "pawl_peer_links_made_total", "counter", "Links made.", m->links_made_total },
+        { "pawl_peer_links_lost_total", "counter", "Links that ended.", m->links_lost_total },
+        { "pawl_peer_dials_failed_total", "counter", "Calls that made no link.",
+          m->dials_failed_total },
+        { "pawl_peer_refused_total", "counter", "Connections that this sidecar refused.",
+          m->refused_total },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_one(expo, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+    }
+}
+
 /* The front and the process ------------------------------------------------------------ */
 
 static void write_http(struct expo *expo, const struct pawl_http_counters *counters)
@@ -245,6 +290,8 @@ void pawl_http_metrics_reply(struct pawl_http_reply *reply, const struct pawl_ap
     write_one(&expo, "pawl_ready", "gauge", "1 when the sidecar can serve workflows, else 0.",
               info->ready ? 1 : 0);
     write_engine(&expo, info->metrics, bounds);
+    if (info->placement) write_placement(&expo, info->placement);
+    if (info->peer_metrics) write_peers(&expo, info->peer_metrics);
     write_http(&expo, counters);
     write_process(&expo, info, process);
 }

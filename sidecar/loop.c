@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "sidecar/loop_internal.h"
 
-#define HANDLES_COUNT 4u
+#define HANDLES_COUNT 5u
 
 /* Time --------------------------------------------------------------------------------- */
 
@@ -42,7 +42,9 @@ static void on_timer(uv_timer_t *timer);
 static void timer_arm(struct pawl_loop *loop)
 {
     int64_t wake_ms = earlier(loop->node_wake_ms, pawl_app_stream_wake_at_ms(loop->app));
+    wake_ms = earlier(wake_ms, pawl_loop_peers_wake_at_ms(loop));
     wake_ms = earlier(wake_ms, loop->stop_by_ms);
+    if (loop->state == LOOP_LEAVING) wake_ms = earlier(wake_ms, loop->leave_by_ms);
     wake_ms = earlier(wake_ms, loop->give_up_ms);
     if (wake_ms == loop->armed_ms) return;
 
@@ -74,7 +76,10 @@ static void effect_carry_out(struct pawl_loop *loop, const struct pawl_effect *e
     case PAWL_EFFECT_ANSWER:
         pawl_loop_calls_answer(loop, effect->answer.token, effect->answer.answer);
         return;
-    case PAWL_EFFECT_PEER_SEND: return;
+    case PAWL_EFFECT_PEER_SEND:
+        PAWL_ASSERT(loop->peers);
+        pawl_peer_stream_send(loop->peers, effect->peer.host, effect->peer.frame, now_ms);
+        return;
     case PAWL_EFFECT_LOG:
         pawl_log((enum pawl_log_level)effect->log.level, "node", "%.*s",
                  PAWL_BYTES_FMT(effect->log.text));
@@ -100,10 +105,12 @@ struct pawl_api *pawl_loop_api(struct pawl_loop *loop)
     return &loop->api;
 }
 
-const char *pawl_loop_not_ready(const struct pawl_loop *loop)
+const char *pawl_loop_not_ready(struct pawl_loop *loop)
 {
     if (loop->state != LOOP_RUNNING) return "the sidecar is stopping";
     if (!loop->store_ready) return loop->store_why;
+    const char *missing = pawl_loop_peers_missing(loop);
+    if (missing) return missing;
     if (!pawl_node_is_ready(loop->node)) return "waiting for the store to hand over all partitions";
     return NULL;
 }
@@ -116,6 +123,25 @@ static void ending_begin(struct pawl_loop *loop)
     loop->state = LOOP_ENDING;
     loop->stop_by_ms = now_ms + PAWL_STOP_LINGER_MS;
     pawl_app_stream_end_all(loop->app, now_ms);
+    if (loop->peers) pawl_peer_stream_end_all(loop->peers, now_ms);
+}
+
+/* Apps get nothing new from here on. */
+static void stopping_begin(struct pawl_loop *loop)
+{
+    loop->state = LOOP_STOPPING;
+    pawl_app_stream_stop(loop->app, pawl_loop_now_ms(loop));
+}
+
+static bool leave_is_over(const struct pawl_loop *loop)
+{
+    return pawl_loop_peers_have_heard(loop) || pawl_loop_now_ms(loop) >= loop->leave_by_ms;
+}
+
+static uint32_t links_count(const struct pawl_loop *loop)
+{
+    return pawl_app_stream_count(loop->app)
+           + (loop->peers ? pawl_peer_stream_count(loop->peers) : 0);
 }
 
 static bool stop_is_over(const struct pawl_loop *loop)
@@ -126,6 +152,7 @@ static bool stop_is_over(const struct pawl_loop *loop)
 /* True: the loop has stopped, and the owner may have closed it. */
 static bool stop_proceed(struct pawl_loop *loop)
 {
+    if (loop->state == LOOP_LEAVING && leave_is_over(loop)) stopping_begin(loop);
     if (loop->state == LOOP_STOPPING && (pawl_node_is_quiet(loop->node) || stop_is_over(loop))) {
         if (!pawl_node_is_quiet(loop->node)) {
             pawl_log(PAWL_LOG_WARN, "sidecar",
@@ -135,11 +162,23 @@ static bool stop_proceed(struct pawl_loop *loop)
         ending_begin(loop);
     }
     if (loop->state != LOOP_ENDING) return false;
-    if (pawl_app_stream_count(loop->app) > 0 && !stop_is_over(loop)) return false;
+    if (links_count(loop) > 0 && !stop_is_over(loop)) return false;
     loop->state = LOOP_STOPPED;
     loop->stop_by_ms = 0;
     loop->config.on_stopped(loop->config.context);
     return true;
+}
+
+/* The store keeps them from doing harm, but they take the partitions from each other. */
+static void rival_report(struct pawl_loop *loop)
+{
+    if (loop->config.node.placed || loop->rival_seen) return;
+    if (pawl_node_metrics(loop->node)->fenced_total == 0) return;
+    loop->rival_seen = true;
+    pawl_log(PAWL_LOG_WARN, "sidecar",
+             "another sidecar runs app %s on this store, and the two take its workflows from each "
+             "other; start all sidecars of an app with --placement, or only one",
+             loop->config.node.app);
 }
 
 static void ready_report(struct pawl_loop *loop)
@@ -156,6 +195,7 @@ static void loop_settle(struct pawl_loop *loop)
     if (loop->state == LOOP_STOPPED || loop->state == LOOP_CLOSED) return;
     pawl_loop_calls_run(loop);
     ready_report(loop);
+    rival_report(loop);
     if (stop_proceed(loop)) return;
     while (loop->store_dirty) {
         loop->store_dirty = false;
@@ -163,6 +203,7 @@ static void loop_settle(struct pawl_loop *loop)
         pawl_loop_calls_run(loop);
     }
     pawl_hub_flush(loop->hub);
+    pawl_loop_peers_settle(loop);
     pawl_arena_reset(&loop->info_arena);
     timer_arm(loop);
 }
@@ -183,6 +224,7 @@ static void on_timer(uv_timer_t *timer)
     loop->armed_ms = 0;
     int64_t now_ms = pawl_loop_now_ms(loop);
     pawl_app_stream_on_tick(loop->app, now_ms);
+    pawl_loop_peers_on_tick(loop, now_ms);
     if (loop->give_up_ms && now_ms >= loop->give_up_ms) {
         loop->give_up_ms = 0;
         pawl_loop_calls_give_up(loop);
@@ -233,10 +275,13 @@ static void handles_init(struct pawl_loop *loop)
     uv_loop_t *uv = loop->config.uv;
     int rc = uv_async_init(uv, &loop->hub_async, pawl_loop_apps_on_async);
     PAWL_ASSERT(rc == 0); /* the first async of a loop needs two files, taken at start */
+    rc = uv_async_init(uv, &loop->peer_async, pawl_loop_peers_on_async);
+    PAWL_ASSERT(rc == 0);
     uv_prepare_init(uv, &loop->prepare);
     uv_check_init(uv, &loop->check);
     uv_timer_init(uv, &loop->timer);
-    loop->hub_async.data = loop->prepare.data = loop->check.data = loop->timer.data = loop;
+    loop->hub_async.data = loop->peer_async.data = loop->prepare.data = loop->check.data =
+        loop->timer.data = loop;
     loop->handles_open = HANDLES_COUNT;
 }
 
@@ -263,6 +308,8 @@ static struct pawl_loop *loop_new(const struct pawl_loop_config *config)
 {
     struct pawl_loop *loop = PAWL_NEW(struct pawl_loop);
     loop->config = *config;
+    loop->config.node.placed = config->placement.addresses_count > 0;
+    loop->config.node.namespace_ = config->namespace_;
     loop->state = LOOP_RUNNING;
     loop->clock_offset_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
     loop->started_ms = pawl_loop_now_ms(loop);
@@ -286,13 +333,14 @@ pawl_err pawl_loop_open(const struct pawl_loop_config *config, struct pawl_loop 
     pawl_err err = pawl_loop_apps_open(loop);
     if (err == PAWL_OK) err = store_open(loop, ret_message);
     if (err == PAWL_OK) err = pawl_loop_apps_listen(loop, arena, ret_message);
+    if (err == PAWL_OK) err = pawl_loop_peers_open(loop, arena, ret_message);
     if (err != PAWL_OK) {
         pawl_loop_close(loop);
         return err;
     }
     uv_prepare_start(&loop->prepare, on_prepare);
     uv_check_start(&loop->check, on_check);
-    partitions_own(loop);
+    if (!loop->config.node.placed) partitions_own(loop);
     *ret_loop = loop;
     return PAWL_OK;
 }
@@ -304,9 +352,13 @@ void pawl_loop_stop(struct pawl_loop *loop)
 {
     if (loop->state != LOOP_RUNNING) return;
     int64_t now_ms = pawl_loop_now_ms(loop);
-    loop->state = LOOP_STOPPING;
     loop->stop_by_ms = now_ms + PAWL_STOP_MS_MAX;
-    pawl_app_stream_stop(loop->app, now_ms);
+    if (loop->peers) {
+        loop->state = LOOP_LEAVING;
+        loop->leave_by_ms = now_ms + PAWL_PLACEMENT_LEAVE_MS;
+    } else {
+        stopping_begin(loop);
+    }
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -322,6 +374,7 @@ void pawl_loop_close(struct pawl_loop *loop)
     loop->state = LOOP_CLOSED;
     pawl_hub_close(loop->hub);
     loop->hub = NULL;
+    pawl_loop_peers_close(loop);
     if (loop->store) loop->store->ops->close(loop->store);
     pawl_app_stream_free(loop->app);
     pawl_loop_calls_deinit(loop);
@@ -329,6 +382,7 @@ void pawl_loop_close(struct pawl_loop *loop)
     pawl_node_free(loop->node);
     pawl_arena_deinit(&loop->info_arena);
     uv_close((uv_handle_t *)&loop->hub_async, on_handle_closed);
+    uv_close((uv_handle_t *)&loop->peer_async, on_handle_closed);
     uv_close((uv_handle_t *)&loop->prepare, on_handle_closed);
     uv_close((uv_handle_t *)&loop->check, on_handle_closed);
     uv_close((uv_handle_t *)&loop->timer, on_handle_closed);

@@ -7,15 +7,18 @@
  * timer, so an idle sidecar sleeps.
  *
  *   open -> RUNNING --stop--> STOPPING --quiet, or too long--> ENDING --> on_stopped
+ *                  '-> LEAVING -^
  *
- * STOPPING refuses new calls and lets running turns and activities end; ENDING sends
- * off what is queued for the workers.
+ * LEAVING, with placement only, goes on as before but for telling placement, until the
+ * others know that the partitions go to them; STOPPING refuses new calls and lets running
+ * turns and activities end; ENDING sends off what is queued for workers and peers.
  */
 #ifndef PAWL_SIDECAR_LOOP_H
 #define PAWL_SIDECAR_LOOP_H
 
 #include <uv.h>
 
+#include "placement/follower.h"
 #include "sidecar/api.h"
 
 struct pawl_loop;
@@ -31,7 +34,17 @@ typedef pawl_err pawl_loop_store_open(void *context, uv_loop_t *uv,
                                       const struct pawl_loop_store_events *events,
                                       struct pawl_store **ret_store, const char **ret_message);
 
-/* All strings must outlive the loop. */
+/* Being one of several. */
+struct pawl_loop_placement {
+    uint32_t addresses_count; /* 0: no placement, every partition is this sidecar's */
+    const struct pawl_bytes *addresses;
+    struct pawl_id process;     /* random, new with each process */
+    const char *listen;         /* for the other sidecars: tcp://host:port */
+    const char *advertise_host; /* where they reach it, as in a URL */
+    uint16_t advertise_port;    /* 0: the one that the listener got */
+};
+
+/* All strings must outlive the loop. node.placed and node.namespace_ are set here. */
 struct pawl_loop_config {
     uv_loop_t *uv;
     struct pawl_node_config node;
@@ -41,9 +54,11 @@ struct pawl_loop_config {
     const char *token;     /* asked from workers; NULL: none */
     const char *const *app_urls;
     uint32_t app_urls_count;
+    struct pawl_loop_placement placement;
     void *context; /* for all three below */
     pawl_loop_store_open *store_open;
-    void (*on_ready)(void *context);   /* once: the store answers, every partition is ours */
+    /* Once: the store answers, placement did, and every partition to own is acquired. */
+    void (*on_ready)(void *context);
     void (*on_stopped)(void *context); /* once, after stop: call pawl_loop_close */
 };
 
@@ -57,6 +72,9 @@ struct pawl_api *pawl_loop_api(struct pawl_loop *loop);
 
 /* Where apps dial: the first address, with the port it got. */
 const char *pawl_loop_app_endpoint(const struct pawl_loop *loop);
+
+/* What is advertised to the other sidecars; NULL without placement. */
+const char *pawl_loop_peer_endpoint(const struct pawl_loop *loop);
 
 /* Begin to stop; on_stopped follows within PAWL_STOP_MS_MAX + PAWL_STOP_LINGER_MS. */
 void pawl_loop_stop(struct pawl_loop *loop);

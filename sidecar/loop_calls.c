@@ -36,6 +36,12 @@ void pawl_loop_calls_answer(struct pawl_loop *loop, uint64_t token,
     if (call) call_answer(loop, call, answer);
 }
 
+/* One that leaves serves its clients as well as any other. */
+static bool is_serving(const struct pawl_loop *loop)
+{
+    return loop->state == LOOP_RUNNING || loop->state == LOOP_LEAVING;
+}
+
 static void call_run(struct pawl_loop *loop, struct call *call)
 {
     struct pawl_node_event event = { .now_ms = pawl_loop_now_ms(loop) };
@@ -70,9 +76,9 @@ static void call_run(struct pawl_loop *loop, struct call *call)
                                          "a moment",
                                          loop->store_why),
         };
-        const struct pawl_answer *why = loop->state != LOOP_RUNNING ? &stopping
-                                        : !loop->store_ready        ? &away
-                                                                    : &busy;
+        const struct pawl_answer *why = !is_serving(loop)    ? &stopping
+                                        : !loop->store_ready ? &away
+                                                             : &busy;
         call_answer(loop, call, why);
         return;
     }
@@ -128,7 +134,7 @@ static struct call *call_new(const struct pawl_request *request)
     const struct pawl_request *r = request;
     size_t size = r->app.size + r->instance.size + r->new_instance.size + r->request_id.size
                   + r->name.size + r->version.size + r->payload.size + r->prefix.size
-                  + r->cursor.size;
+                  + r->cursor.size + r->parent.size;
     /* One byte more: an empty text at the end points somewhere of ours, too. */
     struct call *call = pawl_mem_alloc(sizeof *call + size + 1);
     call->request = *request;
@@ -137,7 +143,7 @@ static struct call *call_new(const struct pawl_request *request)
                                    &call->request.request_id, &call->request.name,
                                    &call->request.version,    &call->request.payload,
                                    &call->request.prefix,     &call->request.cursor,
-                                   &call->request.app };
+                                   &call->request.app,        &call->request.parent };
     uint8_t *to = (uint8_t *)(call + 1);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) to = text_keep(texts[i], to);
     return call;
@@ -148,8 +154,7 @@ static uint64_t api_call(struct pawl_api *api, const struct pawl_request *reques
 {
     struct pawl_loop *loop = PAWL_CONTAINER_OF(api, struct pawl_loop, api);
     /* Without its store a sidecar can do nothing for a client, and says so at once. */
-    bool refuse =
-        loop->state != LOOP_RUNNING || !loop->store_ready || loop->calls.count >= PAWL_REQUESTS_MAX;
+    bool refuse = !is_serving(loop) || !loop->store_ready || loop->calls.count >= PAWL_REQUESTS_MAX;
     struct call *call = refuse ? PAWL_NEW(struct call) : call_new(request);
     call->state = refuse ? CALL_REFUSED : CALL_QUEUED;
     call->token = ++loop->next_token;
@@ -188,6 +193,7 @@ static struct pawl_api_info api_info(struct pawl_api *api)
         .metrics = pawl_node_metrics(loop->node),
     };
     info.ready = info.not_ready == NULL;
+    pawl_loop_peers_info(loop, &info);
     info.workers = pawl_app_stream_workers(loop->app, &loop->info_arena, &info.workers_count);
     return info;
 }

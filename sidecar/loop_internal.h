@@ -3,6 +3,7 @@
  *   loop.c        one turn, one clock, the node, the store, start and stop
  *   loop_calls.c  management calls, from their asking to their answer
  *   loop_apps.c   the connections of apps
+ *   loop_peers.c  placement, and the links to the other sidecars
  */
 #ifndef PAWL_SIDECAR_LOOP_INTERNAL_H
 #define PAWL_SIDECAR_LOOP_INTERNAL_H
@@ -12,8 +13,16 @@
 #include "base/map.h"
 #include "sidecar/app_stream.h"
 #include "sidecar/loop.h"
+#include "sidecar/peer_stream.h"
 
-enum loop_state { LOOP_RUNNING = 1, LOOP_STOPPING, LOOP_ENDING, LOOP_STOPPED, LOOP_CLOSED };
+enum loop_state {
+    LOOP_RUNNING = 1,
+    LOOP_LEAVING,
+    LOOP_STOPPING,
+    LOOP_ENDING,
+    LOOP_STOPPED,
+    LOOP_CLOSED
+};
 
 /* A management call, from its asking to its answer.
  *
@@ -46,6 +55,7 @@ struct pawl_loop {
     struct pawl_effects effects;
     bool stepping;
     bool was_ready;
+    bool rival_seen; /* the log says that another sidecar owns the same partitions */
 
     struct pawl_store *store;
     bool store_dirty; /* something was submitted since the last flush */
@@ -56,6 +66,16 @@ struct pawl_loop {
     struct pawl_hub *hub;
     struct pawl_app_stream *app;
     char app_endpoint[256];
+
+    uv_async_t peer_async;
+    struct pawl_hub *peer_hub; /* NULL without placement, as the next two */
+    struct pawl_peer_stream *peers;
+    struct pawl_follower *follower;
+    struct pawl_map placement_links; /* by connection */
+    bool runs_activities;            /* as placement was told */
+    bool leaving;                    /* the same */
+    int64_t leave_by_ms;
+    char peer_endpoint[PAWL_ADDRESS_SIZE_MAX + 1];
 
     struct pawl_map calls; /* by token */
     struct pawl_list queue;
@@ -79,7 +99,7 @@ int64_t pawl_loop_now_ms(const struct pawl_loop *loop);
 void pawl_loop_step(struct pawl_loop *loop, const struct pawl_node_event *event);
 
 /* Why the sidecar is not ready, for a person; NULL: it is. */
-const char *pawl_loop_not_ready(const struct pawl_loop *loop);
+const char *pawl_loop_not_ready(struct pawl_loop *loop);
 
 /* loop_calls.c */
 extern const struct pawl_api_ops pawl_loop_api_ops;
@@ -96,6 +116,24 @@ void pawl_loop_calls_run(struct pawl_loop *loop);
 /* The store has been away for so long that clients had better hear of it. The engine
  * goes on with what they asked for, once the store is back. */
 void pawl_loop_calls_give_up(struct pawl_loop *loop);
+
+/* loop_peers.c: all do nothing without placement. */
+PAWL_MUST_USE pawl_err pawl_loop_peers_open(struct pawl_loop *loop, struct pawl_arena *arena,
+                                            const char **ret_message);
+void pawl_loop_peers_on_async(uv_async_t *async);
+void pawl_loop_peers_on_tick(struct pawl_loop *loop, int64_t now_ms);
+int64_t pawl_loop_peers_wake_at_ms(const struct pawl_loop *loop);
+
+/* The end of a loop turn: tell placement what has changed here, and send. */
+void pawl_loop_peers_settle(struct pawl_loop *loop);
+
+/* The others know that this sidecar leaves, or there are none. */
+bool pawl_loop_peers_have_heard(const struct pawl_loop *loop);
+void pawl_loop_peers_close(struct pawl_loop *loop);
+
+/* Why there is no member list yet; NULL: there is one, or none is needed. */
+const char *pawl_loop_peers_missing(struct pawl_loop *loop);
+void pawl_loop_peers_info(struct pawl_loop *loop, struct pawl_api_info *info);
 
 /* loop_apps.c */
 void pawl_loop_apps_init(struct pawl_loop *loop);

@@ -70,7 +70,7 @@ static int show_help(void)
         "      \"http-port: 3500\"\n"
         "  --ready-fd N\n"
         "      when ready, write {\"http\":PORT,\"app\":\"ADDRESS\"} and a line end to this file\n"
-        "      descriptor and close it\n"
+        "      descriptor and close it; with --placement there is a \"peer\":\"ADDRESS\", too\n"
         "  --help, --version\n"
         "\n"
         "Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start or go on, 2 a wrong\n"
@@ -229,7 +229,7 @@ static pawl_err open_store(void *context, uv_loop_t *uv,
     return pawl_store_open(&config, ret_store, ret_message);
 }
 
-static void ready_line(struct pawl_buf *buf, uint16_t port, const char *endpoint)
+static void ready_line(struct pawl_buf *buf, uint16_t port, const char *endpoint, const char *peer)
 {
     struct pawl_json json;
     pawl_json_init(&json, buf);
@@ -238,6 +238,10 @@ static void ready_line(struct pawl_buf *buf, uint16_t port, const char *endpoint
     pawl_json_uint(&json, port);
     pawl_json_key(&json, "app");
     pawl_json_str(&json, endpoint);
+    if (peer) {
+        pawl_json_key(&json, "peer");
+        pawl_json_str(&json, peer);
+    }
     pawl_json_object_end(&json);
     pawl_buf_append_str(buf, "\n");
 }
@@ -247,13 +251,15 @@ static void on_ready(void *context)
     struct sidecar *sidecar = context;
     uint16_t port = pawl_http_port(sidecar->http);
     const char *endpoint = pawl_loop_app_endpoint(sidecar->loop);
-    pawl_log(PAWL_LOG_INFO, "sidecar", "ready: app %s at %s, HTTP at http://%s:%u",
-             sidecar->config.app_id, endpoint, sidecar->config.http_host, port);
+    const char *peer = pawl_loop_peer_endpoint(sidecar->loop);
+    pawl_log(PAWL_LOG_INFO, "sidecar", "ready: app %s at %s, HTTP at http://%s:%u%s%s",
+             sidecar->config.app_id, endpoint, sidecar->config.http_host, port,
+             peer ? ", other sidecars at " : "", peer ? peer : "");
     if (sidecar->ready_fd < 0) return;
 
     struct pawl_buf line;
     pawl_buf_init(&line, READY_SIZE_MAX);
-    ready_line(&line, port, endpoint);
+    ready_line(&line, port, endpoint, peer);
     if (write(sidecar->ready_fd, line.data, line.size) != (ssize_t)line.size) {
         pawl_log(PAWL_LOG_WARN, "sidecar", "cannot write to --ready-fd: %s", strerror(errno));
     }
@@ -308,13 +314,37 @@ static void signals_open(struct sidecar *sidecar)
 
 /* Start ------------------------------------------------------------------------------------ */
 
+/* Where the other sidecars reach this one, when nobody says: as placement is near or far,
+ * so are they. */
+static const char *advertise_host(struct sidecar *sidecar)
+{
+    const struct pawl_config *config = &sidecar->config;
+    if (config->peer_advertise_host) return config->peer_advertise_host;
+    const char *listened = pawl_config_url_host(&sidecar->arena, config->peer_listen);
+    if (listened) return listened;
+    const char *own = NULL;
+    if (!pawl_config_placement_is_loopback(config)) own = pawl_runtime_address(&sidecar->arena);
+    return own ? own : "127.0.0.1";
+}
+
+static struct pawl_loop_placement placement_config(struct sidecar *sidecar)
+{
+    const struct pawl_config *config = &sidecar->config;
+    return (struct pawl_loop_placement){ .addresses_count = config->placement_urls_count,
+                                         .addresses = config->placement_urls,
+                                         .process = pawl_runtime_id(),
+                                         .listen = config->peer_listen,
+                                         .advertise_host = advertise_host(sidecar),
+                                         .advertise_port = config->peer_advertise_port };
+}
+
 static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
 {
     struct pawl_config *config = &sidecar->config;
     const struct pawl_loop_config loop = {
         .uv = &sidecar->uv,
         .node = { .app = config->app_id,
-                  .host = pawl_runtime_name(&sidecar->arena),
+                  .host = config->host_id ? config->host_id : pawl_runtime_host_id(&sidecar->arena),
                   .partitions = config->partitions,
                   .seed = pawl_runtime_seed(),
                   .turns_in_flight_max = config->turns_max,
@@ -326,6 +356,7 @@ static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
         .token = config->token,
         .app_urls = config->app_urls,
         .app_urls_count = config->app_urls_count,
+        .placement = placement_config(sidecar),
         .context = sidecar,
         .store_open = open_store,
         .on_ready = on_ready,
@@ -333,6 +364,13 @@ static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
     };
     pawl_log(PAWL_LOG_INFO, "sidecar", "pawld %s for app %s in namespace %s, state in %s",
              PAWL_VERSION, config->app_id, config->namespace_, loop.store_url);
+    if (loop.placement.addresses_count > 0 && !config->token
+        && !pawl_config_is_loopback(config->peer_listen)) {
+        pawl_log(PAWL_LOG_WARN, "sidecar",
+                 "anybody who reaches %s may join as a sidecar: no token is asked for "
+                 "(--token-file)",
+                 config->peer_listen);
+    }
     return pawl_loop_open(&loop, &sidecar->loop, &sidecar->arena, ret_message);
 }
 

@@ -1,6 +1,10 @@
 #include "base/io/runtime.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
+#include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -56,12 +60,68 @@ pawl_err pawl_runtime_line_read(const char *path, struct pawl_arena *arena, cons
     return PAWL_OK;
 }
 
-const char *pawl_runtime_name(struct pawl_arena *arena)
+static bool is_host_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'
+           || c == '_' || c == '.';
+}
+
+const char *pawl_runtime_host_id(struct pawl_arena *arena)
 {
     char host[65] = "";
     if (gethostname(host, sizeof host - 1) != 0 || host[0] == 0)
         snprintf(host, sizeof host, "host");
-    return (const char *)pawl_arena_printf(arena, "%s:%ld", host, (long)getpid()).data;
+    for (char *c = host; *c; c++) {
+        if (!is_host_char(*c)) *c = '-';
+    }
+    return (const char *)pawl_arena_printf(arena, "%s-%ld-%08" PRIx32, host, (long)getpid(),
+                                           (uint32_t)pawl_runtime_seed())
+        .data;
+}
+
+/* Link-local addresses mean nothing without the name of the interface. */
+static bool address_is_useful(const struct ifaddrs *item, int family)
+{
+    if (!item->ifa_addr || item->ifa_addr->sa_family != family) return false;
+    if (!(item->ifa_flags & IFF_UP) || (item->ifa_flags & IFF_LOOPBACK)) return false;
+    if (family != AF_INET6) return true;
+    const struct sockaddr_in6 *in6 = (const void *)item->ifa_addr;
+    return !IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr);
+}
+
+static const char *address_text(struct pawl_arena *arena, const struct ifaddrs *item)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    bool is_v6 = item->ifa_addr->sa_family == AF_INET6;
+    const void *address =
+        is_v6
+            ? (const void *)&((const struct sockaddr_in6 *)(const void *)item->ifa_addr)->sin6_addr
+            : (const void *)&((const struct sockaddr_in *)(const void *)item->ifa_addr)->sin_addr;
+    if (!inet_ntop(item->ifa_addr->sa_family, address, text, sizeof text)) return NULL;
+    return (const char *)pawl_arena_printf(arena, is_v6 ? "[%s]" : "%s", text).data;
+}
+
+const char *pawl_runtime_address(struct pawl_arena *arena)
+{
+    static const int families[] = { AF_INET, AF_INET6 };
+    struct ifaddrs *all = NULL;
+    const char *found = NULL;
+    if (getifaddrs(&all) != 0) return NULL;
+    for (size_t i = 0; i < sizeof families / sizeof families[0] && !found; i++) {
+        for (const struct ifaddrs *item = all; item && !found; item = item->ifa_next) {
+            if (address_is_useful(item, families[i])) found = address_text(arena, item);
+        }
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+struct pawl_id pawl_runtime_id(void)
+{
+    struct pawl_id id;
+    ssize_t size = getrandom(id.bytes, sizeof id.bytes, 0);
+    PAWL_ASSERT(size == (ssize_t)sizeof id.bytes); /* so few bytes always come whole */
+    return id;
 }
 
 uint64_t pawl_runtime_seed(void)

@@ -14,8 +14,16 @@ PAWL_MUST_USE pawl_err pawl_runtime_folder_make(const char *path, struct pawl_ar
 PAWL_MUST_USE pawl_err pawl_runtime_line_read(const char *path, struct pawl_arena *arena,
                                               const char **ret_line, const char **ret_message);
 
-/* "<host name>:<process id>" */
-const char *pawl_runtime_name(struct pawl_arena *arena);
+/* "<host name>-<process id>-<random>", as a name for placement/names.h: what a host name
+ * may have and a host id may not becomes '-'. */
+const char *pawl_runtime_host_id(struct pawl_arena *arena);
+
+/* The machine's first address that is not of the loopback interface, IPv4 before IPv6, as
+ * in a URL (IPv6 in brackets). NULL: there is none. */
+const char *pawl_runtime_address(struct pawl_arena *arena);
+
+/* 128 bits that nobody can guess. */
+struct pawl_id pawl_runtime_id(void);
 
 /* 64 bits that nobody can guess. */
 uint64_t pawl_runtime_seed(void);

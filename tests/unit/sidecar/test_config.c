@@ -10,9 +10,11 @@
 
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "base/io/runtime.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "placement/names.h"
 #include "sidecar/io/config_yaml.h"
 
 struct fixture {
@@ -372,6 +374,133 @@ static void a_token_is_the_first_line_of_its_file(void **state)
                      PAWL_E_UNAVAILABLE);
 }
 
+/* Several sidecars --------------------------------------------------------------------- */
+
+static void shared(struct fixture *f)
+{
+    set_ok(f, "app-id", "shop");
+    set_ok(f, "store", "redis://store:6379");
+}
+
+static void without_placement_there_are_no_peers(void **state)
+{
+    struct fixture *f = *state;
+    shared(f);
+    assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_OK);
+    assert_int_equal(f->config.placement_urls_count, 0);
+    assert_string_equal(f->config.peer_listen, "tcp://0.0.0.0:3502");
+    assert_null(f->config.peer_advertise_host);
+    assert_null(f->config.host_id);
+}
+
+static void placement_addresses_are_taken_as_people_write_them(void **state)
+{
+    struct fixture *f = *state;
+    shared(f);
+    set_ok(f, "placement", "one");
+    set_ok(f, "placement", "two:7000,tcp://10.0.0.3:7001,[::1],[fd00::1]:7002");
+    set_ok(f, "peer-listen", "[::]:4000");
+    set_ok(f, "host-id", "shop-1.example_x");
+    assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_OK);
+    static const char *const urls[] = { "tcp://one:50005", "tcp://two:7000", "tcp://10.0.0.3:7001",
+                                        "tcp://[::1]:50005", "tcp://[fd00::1]:7002" };
+    assert_int_equal(f->config.placement_urls_count, 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_string_equal((const char *)f->config.placement_urls[i].data, urls[i]);
+    }
+    assert_string_equal(f->config.peer_listen, "tcp://[::]:4000");
+    assert_null(pawl_config_url_host(&f->arena, f->config.peer_listen));
+    assert_false(pawl_config_placement_is_loopback(&f->config));
+}
+
+static void advertise(struct fixture *f, const char *given, const char *host, uint16_t port)
+{
+    pawl_config_init(&f->config, &f->arena);
+    shared(f);
+    set_ok(f, "placement", "127.0.0.1:1,localhost:2");
+    set_ok(f, "peer-advertise", given);
+    assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_OK);
+    assert_string_equal(f->config.peer_advertise_host, host);
+    assert_int_equal(f->config.peer_advertise_port, port);
+    assert_true(pawl_config_placement_is_loopback(&f->config));
+}
+
+static void what_is_advertised_is_a_host_with_or_without_a_port(void **state)
+{
+    struct fixture *f = *state;
+    advertise(f, "shop-0.shop.svc", "shop-0.shop.svc", 0);
+    advertise(f, "10.1.2.3:4000", "10.1.2.3", 4000);
+    advertise(f, "tcp://10.1.2.3:4000", "10.1.2.3", 4000);
+    advertise(f, "[fd00::7]", "[fd00::7]", 0);
+    advertise(f, "[fd00::7]:9", "[fd00::7]", 9);
+    assert_string_equal(pawl_config_url_host(&f->arena, "tcp://10.0.0.1:5"), "10.0.0.1");
+}
+
+static void wrong_addresses_and_names_of_peers_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *name;
+        const char *value;
+        const char *says;
+    } cases[] = {
+        { "placement", "one:0", "host:port" },
+        { "placement", "one:65536", "host:port" },
+        { "placement", "one,,two", "host:port" },
+        { "placement", "http://one:1", "host:port" },
+        { "placement", "a b:1", "host:port" },
+        { "peer-listen", "ipc:///tmp/x", "host:port" },
+        { "peer-listen", "host:port", "host:port" },
+        { "peer-advertise", "0.0.0.0:3502", "other machines" },
+        { "peer-advertise", "one:0", "other machines" },
+        { "peer-advertise", "a/b", "other machines" },
+        { "host-id", "a:1", "letters, digits" },
+        { "host-id", "a/b", "letters, digits" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pawl_config_init(&f->config, &f->arena);
+        shared(f);
+        set_ok(f, cases[i].name, cases[i].value);
+        assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_E_INVALID);
+        assert_says(f, cases[i].says);
+        if (!strchr(cases[i].value, ',')) assert_says(f, cases[i].value);
+    }
+    pawl_config_init(&f->config, &f->arena);
+    shared(f);
+    for (int i = 0; i < 17; i++) set_ok(f, "placement", "one:1");
+    assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_E_INVALID);
+    assert_says(f, "at most 16");
+}
+
+static void placement_needs_a_store_that_can_be_shared(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const stores[] = { NULL, "sqlite:///x.db", "mem://" };
+    for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
+        pawl_config_init(&f->config, &f->arena);
+        set_ok(f, "app-id", "shop");
+        set_ok(f, "placement", "one:1");
+        if (stores[i]) set_ok(f, "store", stores[i]);
+        assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_E_INVALID);
+        assert_says(f, "redis://host:6379");
+        assert_says(f, stores[i] ? stores[i] : "sqlite:///srv/shop/pawl-shop.db");
+    }
+}
+
+static void a_made_up_host_id_is_one_and_new_each_time(void **state)
+{
+    struct fixture *f = *state;
+    const char *first = pawl_runtime_host_id(&f->arena);
+    assert_true(pawl_placement_host_is_valid(pawl_bytes_str(first)));
+    assert_string_not_equal(first, pawl_runtime_host_id(&f->arena));
+    const char *address = pawl_runtime_address(&f->arena); /* a machine may have none */
+    if (address) {
+        struct pawl_bytes url = pawl_arena_printf(&f->arena, "tcp://%s:1", address);
+        assert_true(pawl_placement_address_is_valid(url));
+        assert_false(pawl_config_is_loopback((const char *)url.data));
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -394,6 +523,12 @@ int main(void)
         TEST(a_file_that_is_not_there_is_told),
         TEST(a_runtime_folder_must_be_ours_and_closed_to_others),
         TEST(a_token_is_the_first_line_of_its_file),
+        TEST(without_placement_there_are_no_peers),
+        TEST(placement_addresses_are_taken_as_people_write_them),
+        TEST(what_is_advertised_is_a_host_with_or_without_a_port),
+        TEST(wrong_addresses_and_names_of_peers_are_refused),
+        TEST(placement_needs_a_store_that_can_be_shared),
+        TEST(a_made_up_host_id_is_one_and_new_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

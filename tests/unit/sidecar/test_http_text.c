@@ -204,6 +204,10 @@ static char *metrics_text(void)
     struct pawl_api_info info = {
         .app = "we\"ird\\\n", .version = "1", .ready = true, .metrics = &metrics
     };
+    const struct pawl_api_placement placement = { .version = 12, .members_count = 3 };
+    const struct pawl_peer_metrics peers = { .frames_dropped_total = 4, .links_ready = 2 };
+    info.placement = &placement;
+    info.peer_metrics = &peers;
     struct pawl_http_counters counters = { .in_flight = 1 };
     counters.answers[PAWL_HTTP_ROUTE_START][2] = 5;
     counters.answers[PAWL_HTTP_ROUTE_NONE][4] = 6;
@@ -287,6 +291,10 @@ static void histograms_are_cumulative_and_labels_are_escaped(void **state)
         "\npawl_turn_duration_seconds_count{app=\"we\\\"ird\\\\\\n\"} 4\n",
         "route=\"start\",code=\"2xx\"} 5\n",
         "route=\"none\",code=\"4xx\"} 6\n",
+        "\npawl_placement_connected{app=\"we\\\"ird\\\\\\n\"} 0\n",
+        "\npawl_members_version{app=\"we\\\"ird\\\\\\n\"} 12\n",
+        "\npawl_peer_links{app=\"we\\\"ird\\\\\\n\"} 2\n",
+        "\npawl_peer_frames_dropped_total{app=\"we\\\"ird\\\\\\n\"} 4\n",
         "\nprocess_cpu_seconds_total 1.50\n",
         "\nprocess_open_fds 3\n",
     };
@@ -295,6 +303,59 @@ static void histograms_are_cumulative_and_labels_are_escaped(void **state)
     }
     assert_null(strstr(text, "process_resident_memory_bytes")); /* it could not be read */
     free(text);
+}
+
+static json_t *metadata_json(const struct pawl_api_info *info)
+{
+    struct pawl_http_reply reply;
+    pawl_http_reply_init(&reply);
+    pawl_http_metadata_reply(&reply, info);
+    json_t *json =
+        json_loadb((const char *)reply.body.data, reply.body.size, JSON_REJECT_DUPLICATES, NULL);
+    if (!json) fail_msg("%.*s", (int)reply.body.size, (const char *)reply.body.data);
+    pawl_http_reply_deinit(&reply);
+    return json;
+}
+
+static void metadata_tells_of_placement_and_of_the_other_sidecars(void **state)
+{
+    (void)state;
+    struct pawl_api_info info = { .app = "shop", .ready = true };
+    json_t *json = metadata_json(&info);
+    assert_null(json_object_get(json, "placement"));
+    assert_null(json_object_get(json, "peers"));
+    json_decref(json);
+
+    const struct pawl_api_placement placement = {
+        .since_ms = 1787306400123,
+        .address = PAWL_BYTES_LITERAL("tcp://one:50005"),
+        .message = PAWL_BYTES_LITERAL("connection refused"),
+        .version = 12,
+        .members_count = 3,
+    };
+    const struct pawl_api_peer peer = { .host = PAWL_BYTES_LITERAL("b-1"),
+                                        .app = PAWL_BYTES_LITERAL("bank"),
+                                        .address = PAWL_BYTES_LITERAL("tcp://b:3502"),
+                                        .state = "ready",
+                                        .queued = 77 };
+    info.placement = &placement;
+    info.peers = &peer;
+    info.peers_count = 1;
+    info.peer_endpoint = "tcp://a:3502";
+    json = metadata_json(&info);
+    json_t *shown = json_object_get(json, "placement");
+    assert_true(json_is_false(json_object_get(shown, "connected")));
+    assert_string_equal(text_of(shown, "problem"), "connection refused");
+    assert_string_equal(text_of(shown, "since"), "2026-08-21T10:00:00.123000000Z");
+    assert_int_equal(json_integer_value(json_object_get(shown, "version")), 12);
+    assert_int_equal(json_integer_value(json_object_get(shown, "members")), 3);
+    shown = json_array_get(json_object_get(json, "peers"), 0);
+    assert_string_equal(text_of(shown, "host"), "b-1");
+    assert_string_equal(text_of(shown, "app"), "bank");
+    assert_string_equal(text_of(shown, "link"), "ready");
+    assert_int_equal(json_integer_value(json_object_get(shown, "queuedBytes")), 77);
+    assert_string_equal(text_of(json_object_get(json, "extended"), "peerEndpoint"), "tcp://a:3502");
+    json_decref(json);
 }
 
 int main(void)
@@ -307,6 +368,7 @@ int main(void)
         cmocka_unit_test(an_answer_over_the_limit_says_how_to_ask_for_less),
         cmocka_unit_test(every_metric_has_help_and_type_once_and_before_its_samples),
         cmocka_unit_test(histograms_are_cumulative_and_labels_are_escaped),
+        cmocka_unit_test(metadata_tells_of_placement_and_of_the_other_sidecars),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

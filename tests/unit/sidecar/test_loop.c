@@ -28,6 +28,7 @@ struct pawl_node {
     bool stepping;
     bool ready;
     bool quiet;
+    bool runs_activities;
     int64_t wake_at_ms;
     uint32_t ticks_count;
     struct pawl_effect next[4]; /* effects of the next step that is not an OWN */
@@ -68,6 +69,11 @@ const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *self)
 bool pawl_node_is_ready(const struct pawl_node *self)
 {
     return self->ready;
+}
+
+bool pawl_node_runs_activities(const struct pawl_node *self)
+{
+    return self->runs_activities;
 }
 
 bool pawl_node_is_quiet(const struct pawl_node *self)

@@ -13,9 +13,7 @@
 
 #include <cmocka.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include "base/bytes.h"
 #include "base/limits.h"
@@ -23,6 +21,7 @@
 #include "grpc_client.h"
 #include "grpc_echo.h"
 #include "sidecar/io/grpc.h"
+#include "tls_files.h"
 
 #define DEADLINE_NS UINT64_C(20000000000)
 #define WIRE_MAX    ((size_t)64 << 20)
@@ -495,37 +494,6 @@ static void identities_that_are_none_are_explained(void **state)
 /* Files ------------------------------------------------------------------------------------------
  */
 
-static EVP_PKEY *key_write(const char *path)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    FILE *file = fopen(path, "w");
-    assert_non_null(key);
-    assert_non_null(file);
-    assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
-    assert_int_equal(fclose(file), 0);
-    return key;
-}
-
-static void certificate_write(const char *path, EVP_PKEY *key)
-{
-    X509 *certificate = X509_new();
-    X509_NAME *name = X509_get_subject_name(certificate);
-    X509_set_version(certificate, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1,
-                               0);
-    X509_set_issuer_name(certificate, name);
-    X509_set_pubkey(certificate, key);
-    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(PEM_write_X509(file, certificate), 1);
-    assert_int_equal(fclose(file), 0);
-    X509_free(certificate);
-}
-
 static int files_make(void **state)
 {
     (void)state;
@@ -534,11 +502,8 @@ static int files_make(void **state)
     snprintf(files.certificate, sizeof files.certificate, "%s/certificate.pem", files.folder);
     snprintf(files.key, sizeof files.key, "%s/key.pem", files.folder);
     snprintf(files.other_key, sizeof files.other_key, "%s/other.pem", files.folder);
-    EVP_PKEY *key = key_write(files.key);
-    EVP_PKEY *other = key_write(files.other_key);
-    certificate_write(files.certificate, key);
-    EVP_PKEY_free(key);
-    EVP_PKEY_free(other);
+    tls_files_make(files.certificate, files.other_key); /* the first one is replaced */
+    tls_files_make(files.certificate, files.key);
     return 0;
 }
 

@@ -76,6 +76,14 @@
 #define PAWL_STORE_WAITING_SIZE_MAX (256u << 20) /* as above */
 #define PAWL_STORE_REQUEST_SIZE_MAX (128u << 20) /* PAWL_E_TOO_LARGE */
 #define PAWL_STORE_REPLY_SIZE_MAX   (512u << 20) /* the connection ends, PAWL_E_UNKNOWN */
+#define PAWL_STORE_HELD_MS_MAX      10000u       /* a moving slot, a lost shard: then UNAVAILABLE */
+#define PAWL_STORE_WAIT_MS_DEFAULT  1000u        /* for replicas (d2): then PAWL_E_UNKNOWN */
+#define PAWL_STORE_WAIT_MS_MAX      4000u        /* refused; below PAWL_STORE_TIMEOUT_MS */
+#define PAWL_STORE_WAITS_MAX        2u           /* flushes that replicas have not confirmed */
+#define PAWL_REDIS_DB_MAX           65535u       /* the URL is refused */
+#define PAWL_REDIS_SEEDS_MAX        16u          /* as above */
+#define PAWL_REDIS_FIND_MS          1000u        /* for one sentinel or node; then the next one */
+#define PAWL_REDIS_NODES_MAX        1024u        /* of a cluster; further ones are not seen */
 #define PAWL_LEASE_WAKE_MS          20000u
 #define PAWL_LEASE_ACTIVITY_MS      30000u
 #define PAWL_LEASE_CHILD_MS         60000u

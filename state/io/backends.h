@@ -8,18 +8,19 @@
 #include "state/store.h"
 
 struct pawl_store_config {
-    uv_loop_t *loop; /* replies arrive on its thread */
-    const char *url; /* mem:// , sqlite:///path , redis://… , unix path: redis+unix:///path?db=1 */
-    const char *app;         /* valid app id */
-    const char *namespace_;  /* valid namespace */
-    uint32_t partitions;     /* wanted; an existing state with another number is an error */
-    bool read_only;          /* to look at what is there: nothing is created, `partitions` 0
-                                takes any number, see pawl_store.partitions; only INSPECT,
-                                LOAD and QUERY may be asked */
+    uv_loop_t *loop;        /* replies arrive on its thread */
+    const char *url;        /* mem:// , sqlite:///path , redis://… and its kin: see redis_url.h */
+    const char *app;        /* valid app id */
+    const char *namespace_; /* valid namespace */
+    uint32_t partitions;    /* wanted; an existing state with another number is an error */
+    bool read_only;         /* to look at what is there: nothing is created, `partitions` 0
+                               takes any number, see pawl_store.partitions; only INSPECT,
+                               LOAD and QUERY may be asked */
     const char *synchronous; /* SQLite: "full" (default when NULL), "normal", "off" */
     pawl_store_on_reply *on_reply;
-    /* The store became reachable (again) or went away; may be NULL. `why` is for the
-     * log. Called on the loop's thread, never from inside open. */
+    /* The store became reachable (again) or went away; may be NULL. `why` is for the log.
+     * With ready = true again: news of a store that stays usable, such as a part of a
+     * cluster that is away. Called on the loop's thread, never from inside open. */
     void (*on_state)(void *context, bool ready, const char *why);
     void *context;
 };

@@ -2,127 +2,38 @@
 
 #include <stdio.h>
 
-#include "base/arena.h"
 #include "base/assert.h"
-#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/limits.h"
-#include "base/list.h"
 #include "base/mem.h"
-#include "base/rng.h"
-#include "state/io/redis_conn.h"
-#include "state/io/redis_decode.h"
 #include "state/io/redis_encode.h"
-#include "state/io/redis_error.h"
-#include "state/io/redis_hello.h"
 #include "state/io/redis_script.h"
+#include "state/io/redis_store.h"
 
-/* How often the oldest request is looked at. */
-#define TICK_MS 250u
+/* How often held requests, lost nodes and empty places of the map are looked at. */
+#define TEND_MS 10u
 
-/* The loop itself stood still for this long: let replies that have arrived be read
- * before anything is called late. */
-#define STALL_MS 1000u
+/* A place that is not known, or whose server is away, is asked for so often. */
+#define ASK_MS 500u
 
-/* One batch; what waits beyond it goes with the next. */
-#define BATCH_SIZE_MAX (8u << 20)
-
-/* Two names of 64 bytes, their separators, four digits, and room. */
-#define KEY_SIZE_MAX 160u
-
-enum redis_state {
-    REDIS_AWAY = 1,   /* no connection; `retry` is running */
-    REDIS_CONNECTING, /* until the hello is through */
-    REDIS_READY,
-};
-
-struct redis_request {
-    struct pawl_list link; /* on waiting, in_flight or again */
-    uint64_t token;
-    enum pawl_store_op op;
-    uint32_t partition;
-    uint32_t history_from; /* LOAD: the reply repeats it */
-    pawl_err local_err;    /* not PAWL_OK: never sent, answered with this */
-    bool send_source;      /* EVAL instead of EVALSHA */
-    uint64_t written_ms;
-    size_t body_size;
-    uint8_t body[];
-};
-
-struct redis_store {
-    struct pawl_store store;
-    uv_loop_t *loop;
-    pawl_store_on_reply *on_reply;
-    void (*on_state)(void *context, bool ready, const char *why);
-    void *context;
-    uint32_t partitions;
-    uint32_t timeout_ms;
-    uint32_t waiting_max;
-    struct pawl_redis_url url;
-    char namespace_[65];
-    char app[65];
-    char key_head[KEY_SIZE_MAX]; /* {namespace||app|| */
-    size_t key_head_size;
-
-    enum redis_state state;
-    struct pawl_redis_conn *conn; /* NULL when AWAY */
-    struct pawl_redis_hello hello;
-    uint64_t connect_started_ms;
-    uint32_t failures; /* attempts since the last success */
-    bool is_version_wrong;
-
-    struct pawl_list waiting; /* oldest first */
-    uint32_t waiting_count;
-    uint32_t waiting_eligible; /* the first so many were flushed by the caller */
-    size_t waiting_size;
-    struct pawl_list in_flight; /* in the order of sending */
-    uint32_t in_flight_count;
-    struct pawl_list again; /* the server did not know their script */
-    bool is_draining;       /* nothing is sent until in_flight is empty */
-    bool is_leaving;        /* as above, and then the connection is given up */
-
-    uv_timer_t retry;
-    uv_timer_t tick; /* while connected or connecting */
-    uv_timer_t soon; /* to answer without being inside submit */
-    uint64_t ticked_ms;
-    uint64_t progress_ms; /* bytes went either way */
-    size_t unsent_size;   /* at the last tick */
-    uint32_t timers_open;
-    bool is_closing;
-    bool is_calling; /* inside on_reply */
-    bool is_ready_reported;
-    char why[512]; /* the last reported reason */
-
-    struct pawl_rng rng;
-    struct pawl_buf scratch;
-    struct pawl_arena arena;
-};
-
-static void store_connect(struct redis_store *store);
-static void store_pump(struct redis_store *store);
-
-static struct redis_request *first_of(const struct pawl_list *list)
+static struct pawl_redis_node *node_of(const struct pawl_list *link)
 {
-    if (pawl_list_is_empty(list)) return NULL;
-    return PAWL_CONTAINER_OF(list->next, struct redis_request, link);
-}
-
-static void store_check(const struct redis_store *store)
-{
-    PAWL_ASSERT(store->waiting_eligible <= store->waiting_count);
-    PAWL_ASSERT(store->in_flight_count <= PAWL_STORE_IN_FLIGHT_MAX);
-    PAWL_ASSERT(pawl_list_is_empty(&store->waiting) == (store->waiting_count == 0));
-    PAWL_ASSERT(pawl_list_is_empty(&store->in_flight) == (store->in_flight_count == 0));
-    PAWL_ASSERT(PAWL_IMPLIES(store->state == REDIS_AWAY, store->conn == NULL));
-    PAWL_ASSERT(PAWL_IMPLIES(store->state != REDIS_READY, store->in_flight_count == 0));
+    return PAWL_CONTAINER_OF(link, struct pawl_redis_node, link);
 }
 
 /* Answers ---------------------------------------------------------------------- */
 
-/* The request is on no list any more and ends here. */
-static void request_answer(struct redis_store *store, struct redis_request *request,
-                           struct pawl_store_reply *reply)
+void pawl_redis_finish(struct pawl_redis_store *store, struct pawl_redis_request *request,
+                       struct pawl_store_reply *reply)
 {
+    struct pawl_redis_route *route = request->route;
+    bool was_probe = request->is_probe;
+    bool was_sent = request->is_sent;
+    if (was_sent) route->in_flight--;
+    pawl_redis_route_overtake(store, route, request->seq);
+    PAWL_ASSERT(request->seq > route->answered_seq);
+    route->answered_seq = request->seq;
+
     reply->token = request->token;
     reply->op = request->op;
     reply->partition = request->partition;
@@ -130,10 +41,11 @@ static void request_answer(struct redis_store *store, struct redis_request *requ
     store->is_calling = true;
     store->on_reply(store->context, reply);
     store->is_calling = false;
+    if (was_sent || was_probe) pawl_redis_route_advance(store, route, was_probe);
 }
 
-static void request_fail(struct redis_store *store, struct redis_request *request, pawl_err err,
-                         const char *why)
+void pawl_redis_fail(struct pawl_redis_store *store, struct pawl_redis_request *request,
+                     pawl_err err, const char *why)
 {
     struct pawl_store_reply reply = { .err = request->local_err ? request->local_err : err };
     switch (request->local_err) {
@@ -142,183 +54,63 @@ static void request_fail(struct redis_store *store, struct redis_request *reques
     case PAWL_E_TOO_LARGE: reply.message = pawl_bytes_str("the request is too large"); break;
     default: reply.message = pawl_bytes_str("too many requests wait for Redis"); break;
     }
-    request_answer(store, request, &reply);
+    pawl_redis_finish(store, request, &reply);
 }
 
-static struct redis_request *take_waiting(struct redis_store *store)
+static void fail_queued(struct pawl_redis_store *store, pawl_err err, const char *why)
 {
-    struct redis_request *request = first_of(&store->waiting);
-    if (!request) return NULL;
-    pawl_list_remove(&request->link);
-    store->waiting_count--;
-    store->waiting_size -= request->body_size;
-    if (store->waiting_eligible > 0) store->waiting_eligible--;
-    return request;
+    for (struct pawl_list *link = store->nodes.next; link != &store->nodes; link = link->next)
+        pawl_redis_node_fail_waiting(node_of(link), err, why);
+    pawl_redis_routes_fail(store, err, why);
 }
 
-static struct redis_request *take_in_flight(struct redis_store *store)
-{
-    struct redis_request *request = first_of(&store->in_flight);
-    if (!request) return NULL;
-    pawl_list_remove(&request->link);
-    store->in_flight_count--;
-    return request;
-}
-
-static struct redis_request *take_again(struct redis_store *store, uint32_t partition, bool any)
-{
-    for (struct pawl_list *link = store->again.next; link != &store->again; link = link->next) {
-        struct redis_request *request = PAWL_CONTAINER_OF(link, struct redis_request, link);
-        if (!any && request->partition != partition) continue;
-        pawl_list_remove(link);
-        return request;
-    }
-    return NULL;
-}
-
-/* Everything that waits now; what callbacks add waits for the next occasion. */
-static void fail_waiting(struct redis_store *store, pawl_err err, const char *why)
-{
-    for (uint32_t count = store->waiting_count; count > 0; count--)
-        request_fail(store, take_waiting(store), err, why);
-}
-
-/* The server forgot our scripts. What it answers meanwhile on the same partition was
- * applied out of turn, so the earlier one is refused rather than applied late. */
-static void answer_overtaken(struct redis_store *store, uint32_t partition)
-{
-    if (pawl_list_is_empty(&store->again)) return;
-    for (struct redis_request *request = take_again(store, partition, false); request;
-         request = take_again(store, partition, false))
-        request_fail(store, request, PAWL_E_UNAVAILABLE,
-                     "Redis lost its script cache while requests were on their way");
-}
-
-/* Requests at the front of in_flight that need no reply from Redis. */
-static void settle(struct redis_store *store)
-{
-    for (;;) {
-        struct redis_request *request = first_of(&store->in_flight);
-        if (!request || !request->local_err) return;
-        (void)take_in_flight(store);
-        answer_overtaken(store, request->partition);
-        request_fail(store, request, request->local_err, "");
-    }
-}
+static void on_tend(uv_timer_t *timer);
 
 static void on_soon(uv_timer_t *timer)
 {
-    struct redis_store *store = timer->data;
-    if (store->is_version_wrong) fail_waiting(store, PAWL_E_VERSION, store->why);
-    settle(store);
-    if (store->state == REDIS_READY) {
-        store_pump(store);
-        return;
-    }
-    for (struct redis_request *first = first_of(&store->waiting); first && first->local_err;
-         first = first_of(&store->waiting))
-        request_fail(store, take_waiting(store), first->local_err, "");
+    struct pawl_redis_store *store = timer->data;
+    if (store->is_version_wrong) fail_queued(store, PAWL_E_VERSION, store->version_why);
+    for (struct pawl_list *link = store->nodes.next; link != &store->nodes; link = link->next)
+        pawl_redis_node_tend(node_of(link));
+    bool is_needed = pawl_redis_is_cluster(store) || !pawl_list_is_empty(&store->routes_held);
+    if (is_needed && !uv_is_active((uv_handle_t *)&store->tend))
+        (void)uv_timer_start(&store->tend, on_tend, TEND_MS, TEND_MS);
 }
 
-static void answer_soon(struct redis_store *store)
+void pawl_redis_soon(struct pawl_redis_store *store)
 {
-    if (!uv_is_active((uv_handle_t *)&store->soon))
+    if (!store->is_closing && !uv_is_active((uv_handle_t *)&store->soon))
         (void)uv_timer_start(&store->soon, on_soon, 0, 0);
 }
 
-/* State ------------------------------------------------------------------------ */
+/* Readiness -------------------------------------------------------------------- */
 
-static void report(struct redis_store *store, bool ready, const char *why)
+static const struct pawl_redis_node *find_ready(const struct pawl_redis_store *store)
 {
+    for (const struct pawl_list *link = store->nodes.next; link != &store->nodes; link = link->next)
+        if (node_of(link)->state == PAWL_REDIS_NODE_READY) return node_of(link);
+    return NULL;
+}
+
+/* A cluster is there when the schema is known and any of its servers is: what the others
+ * hold waits for them. */
+void pawl_redis_report(struct pawl_redis_store *store, bool is_up, const char *why)
+{
+    if (!find_ready(store)) store->is_schema_ok = false;
+    bool ready = store->is_schema_ok && !store->is_version_wrong;
+    if (is_up && !ready) return; /* a part of a cluster, and not all that is needed yet */
     bool is_news = ready != store->is_ready_reported || strcmp(why, store->why) != 0;
+    if (!is_news) return;
     store->is_ready_reported = ready;
     (void)snprintf(store->why, sizeof store->why, "%s", why);
-    if (is_news && store->on_state) store->on_state(store->context, ready, store->why);
+    if (store->on_state) store->on_state(store->context, ready, store->why);
 }
 
-static void on_retry(uv_timer_t *timer)
-{
-    store_connect(timer->data);
-}
-
-/* Doubling with jitter, so that a herd of sidecars spreads. */
-static uint64_t retry_delay_ms(struct redis_store *store)
-{
-    uint64_t delay_ms = PAWL_RECONNECT_MS_MAX;
-    if (store->failures < 6) delay_ms = (uint64_t)PAWL_RECONNECT_MS_MIN << store->failures;
-    if (delay_ms > PAWL_RECONNECT_MS_MAX) delay_ms = PAWL_RECONNECT_MS_MAX;
-    store->failures++;
-    return delay_ms / 2 + pawl_rng_below(&store->rng, delay_ms / 2 + 1);
-}
-
-/* Without a connection from here on. What was written may or may not have been applied;
- * what the server sent back for want of its script was not. */
-static void store_lose(struct redis_store *store, const char *why)
-{
-    char text[sizeof store->why];
-    (void)snprintf(text, sizeof text, "%s", why);
-    pawl_redis_conn_close(store->conn);
-    store->conn = NULL;
-    store->state = REDIS_AWAY;
-    store->is_draining = false;
-    store->is_leaving = false;
-    (void)uv_timer_stop(&store->tick);
-    (void)uv_timer_start(&store->retry, on_retry, retry_delay_ms(store), 0);
-
-    for (struct redis_request *request = take_again(store, 0, true); request;
-         request = take_again(store, 0, true))
-        request_fail(store, request, PAWL_E_UNAVAILABLE, text);
-    for (struct redis_request *request = take_in_flight(store); request;
-         request = take_in_flight(store))
-        request_fail(store, request, PAWL_E_UNKNOWN, text);
-    report(store, false, text);
-    if (store->is_version_wrong) fail_waiting(store, PAWL_E_VERSION, store->why);
-    store_check(store);
-}
-
-/* Replies come in order, so any bytes that arrive belong to the oldest request: a slow
- * transfer or a busy server is not a dead one. */
-static bool request_is_late(struct redis_store *store, uint64_t now_ms)
-{
-    size_t unsent_size = pawl_redis_conn_unsent(store->conn);
-    if (unsent_size != store->unsent_size) store->progress_ms = now_ms;
-    store->unsent_size = unsent_size;
-
-    const struct redis_request *oldest = first_of(&store->in_flight);
-    if (!oldest) return false;
-    uint64_t since_ms = oldest->written_ms;
-    if (store->progress_ms > since_ms) since_ms = store->progress_ms;
-    return now_ms - since_ms >= store->timeout_ms;
-}
-
-static void on_tick(uv_timer_t *timer)
-{
-    struct redis_store *store = timer->data;
-    uint64_t now_ms = uv_now(store->loop);
-    bool stalled = now_ms - store->ticked_ms > STALL_MS;
-    store->ticked_ms = now_ms;
-    if (stalled) return;
-
-    char why[400];
-    if (store->state == REDIS_CONNECTING) {
-        if (now_ms - store->connect_started_ms < store->timeout_ms) return;
-        (void)snprintf(why, sizeof why, "Redis at %s: no answer to the connection within %u ms",
-                       store->url.text, (unsigned)store->timeout_ms);
-        store_lose(store, why);
-        return;
-    }
-    settle(store);
-    if (!request_is_late(store, now_ms)) return;
-    (void)snprintf(why, sizeof why, "Redis at %s: no reply within %u ms", store->url.text,
-                   (unsigned)store->timeout_ms);
-    store_lose(store, why);
-}
-
-/* Sending ---------------------------------------------------------------------- */
+/* Places ----------------------------------------------------------------------- */
 
 /* {namespace||app||017}||: what the keys of a partition begin with. */
-static size_t key_format(const struct redis_store *store, uint32_t partition,
-                         char key[static KEY_SIZE_MAX])
+static size_t key_format(const struct pawl_redis_store *store, uint32_t partition,
+                         char key[static PAWL_REDIS_KEY_SIZE_MAX])
 {
     PAWL_ASSERT(partition < PAWL_PARTITIONS_MAX);
     size_t size = store->key_head_size;
@@ -332,13 +124,13 @@ static size_t key_format(const struct redis_store *store, uint32_t partition,
     return size + 3;
 }
 
-static void request_write(struct redis_store *store, const struct redis_request *request,
-                          struct pawl_buf *out)
+void pawl_redis_write(const struct pawl_redis_node *node, const struct pawl_redis_request *request,
+                      struct pawl_buf *out)
 {
-    char key[KEY_SIZE_MAX];
-    size_t key_size = key_format(store, request->partition, key);
+    char key[PAWL_REDIS_KEY_SIZE_MAX];
+    size_t key_size = key_format(node->store, request->partition, key);
     struct pawl_bytes words[] = { PAWL_BYTES_LITERAL("EVALSHA"),
-                                  pawl_bytes_make(store->hello.sha[request->op], 40),
+                                  pawl_bytes_make(node->hello.sha[request->op], 40),
                                   PAWL_BYTES_LITERAL("1"), pawl_bytes_make(key, key_size),
                                   pawl_bytes_make(request->body, request->body_size) };
     if (request->send_source) {
@@ -348,197 +140,157 @@ static void request_write(struct redis_store *store, const struct redis_request 
     pawl_redis_command(out, 5, words);
 }
 
-static void request_send(struct redis_store *store, struct redis_request *request)
+static void routes_init(struct pawl_redis_store *store)
 {
-    request->written_ms = uv_now(store->loop);
-    pawl_list_push_tail(&store->in_flight, &request->link);
-    store->in_flight_count++;
-    if (request->local_err)
-        answer_soon(store);
-    else
-        request_write(store, request, pawl_redis_conn_out(store->conn));
+    uint32_t partitions = store->partitions ? store->partitions : PAWL_PARTITIONS_MAX;
+    store->routes_count = partitions + 1;
+    store->routes = pawl_mem_alloc(store->routes_count * sizeof *store->routes);
+    char key[PAWL_REDIS_KEY_SIZE_MAX];
+    for (uint32_t i = 0; i < partitions; i++) {
+        size_t size = key_format(store, i, key);
+        pawl_redis_route_init(&store->routes[i], pawl_redis_slot(pawl_bytes_make(key, size)));
+    }
+    int size = snprintf(key, sizeof key, "{%s||%s}||schema", store->namespace_, store->app);
+    PAWL_ASSERT(size > 0 && (size_t)size < sizeof key);
+    pawl_redis_route_init(&store->routes[partitions], pawl_redis_slot(pawl_bytes_str(key)));
 }
 
-/* Scripts that the server had lost go with their source, in their old order. */
-static void send_again(struct redis_store *store)
+static struct pawl_redis_node *node_add(struct pawl_redis_store *store,
+                                        const struct pawl_redis_address *address)
 {
-    for (struct redis_request *request = take_again(store, 0, true); request;
-         request = take_again(store, 0, true)) {
-        request->send_source = true;
-        request_send(store, request);
+    struct pawl_redis_node *node = pawl_redis_node_new(store, address);
+    pawl_list_push_tail(&store->nodes, &node->link);
+    return node;
+}
+
+struct pawl_redis_node *pawl_redis_node_at(struct pawl_redis_store *store,
+                                           const struct pawl_redis_address *address)
+{
+    for (struct pawl_list *link = store->nodes.next; link != &store->nodes; link = link->next)
+        if (pawl_redis_address_is_equal(&node_of(link)->address, address)) return node_of(link);
+    return node_add(store, address);
+}
+
+/* Servers that hold nothing of ours any more. */
+static void nodes_sweep(struct pawl_redis_store *store)
+{
+    for (struct pawl_list *link = store->nodes.next; link != &store->nodes;) {
+        struct pawl_redis_node *node = node_of(link);
+        link = link->next;
+        if (node->routes_count || node->in_flight_count) continue;
+        pawl_list_remove(&node->link);
+        pawl_redis_node_close(node);
     }
 }
 
-static void store_pump(struct redis_store *store)
+void pawl_redis_lost(struct pawl_redis_store *store, const struct pawl_redis_node *node)
 {
-    if (store->state != REDIS_READY) return;
-    if (store->is_draining || store->is_leaving) return;
-    if (!pawl_redis_conn_is_writable(store->conn)) return;
-
-    const struct pawl_buf *out = pawl_redis_conn_out(store->conn);
-    while (store->waiting_eligible > 0 && store->in_flight_count < PAWL_STORE_IN_FLIGHT_MAX
-           && out->size < BATCH_SIZE_MAX)
-        request_send(store, take_waiting(store));
-    pawl_redis_conn_flush(store->conn);
-    store_check(store);
+    if (!node) node = find_ready(store);
+    bool is_helpful = pawl_redis_is_cluster(store) && node != NULL;
+    pawl_redis_find_ask(store->find, is_helpful ? &node->address : NULL);
 }
 
-/* Connection ------------------------------------------------------------------- */
-
-static void on_open(void *context)
+static void on_slots(void *context, const struct pawl_redis_slots *slots)
 {
-    struct redis_store *store = context;
-    pawl_redis_hello_start(&store->hello, pawl_redis_conn_out(store->conn));
-    pawl_redis_conn_flush(store->conn);
+    struct pawl_redis_store *store = context;
+    for (uint32_t i = 0; i < store->routes_count; i++) {
+        struct pawl_redis_route *route = &store->routes[i];
+        uint16_t master = slots->masters[route->slot];
+        if (master == PAWL_REDIS_SLOT_NOBODY) continue; /* as before; asked again */
+        pawl_redis_route_set(store, route, pawl_redis_node_at(store, &slots->nodes[master]));
+    }
+    /* New ones, and those whose place is as it was: perhaps they are back. */
+    for (struct pawl_list *link = store->nodes.next; link != &store->nodes; link = link->next)
+        if (node_of(link)->failures == 0) pawl_redis_node_connect(node_of(link));
+    pawl_redis_soon(store);
 }
 
-static void on_hello_value(struct redis_store *store, const struct pawl_redis_value *value)
+static void on_master(void *context, const struct pawl_redis_address *address)
 {
-    bool done = false;
-    pawl_err err =
-        pawl_redis_hello_on_value(&store->hello, value, pawl_redis_conn_out(store->conn), &done);
-    if (err) {
-        store->is_version_wrong = err == PAWL_E_VERSION;
-        store_lose(store, store->hello.why);
-        return;
+    struct pawl_redis_store *store = context;
+    struct pawl_redis_node *node = node_of(store->nodes.next);
+    bool is_same = pawl_redis_address_is_equal(&node->address, address);
+    if (is_same && node->state != PAWL_REDIS_NODE_AWAY) return;
+    if (node->state != PAWL_REDIS_NODE_AWAY) {
+        char why[700];
+        (void)snprintf(why, sizeof why, "Redis at %s: the sentinels have another master, %s",
+                       node->address.text, address->text);
+        pawl_redis_node_lose(node, why);
     }
-    if (!done) {
-        if (pawl_redis_conn_is_writable(store->conn)) pawl_redis_conn_flush(store->conn);
-        return;
-    }
-    store->state = REDIS_READY;
-    store->partitions = store->store.partitions = store->hello.partitions;
-    store->failures = 0;
-    char text[sizeof store->why];
-    (void)snprintf(text, sizeof text, "connected to Redis at %s%s", store->url.text,
-                   store->hello.may_evict ? ", which may drop workflow state when its memory is "
-                                            "full: set maxmemory-policy to noeviction"
-                                          : "");
-    report(store, true, text);
-    store_pump(store);
+    node->address = *address;
+    pawl_redis_node_connect(node);
 }
 
-/* This server is not, or no more, the one that may be written to; the address may lead to
- * another one by now. */
-static bool error_is_wrong_server(struct pawl_bytes text)
+static void on_find_fail(void *context, const char *why)
 {
-    return pawl_redis_error_is(text, "READONLY") || pawl_redis_error_is(text, "MASTERDOWN")
-           || pawl_redis_error_is(text, "NOAUTH");
+    struct pawl_redis_store *store = context;
+    if (!find_ready(store)) pawl_redis_report(store, false, why);
 }
 
-static void request_on_value(struct redis_store *store, struct redis_request *request,
-                             const struct pawl_redis_value *value, struct pawl_arena *arena)
+/* Time ------------------------------------------------------------------------- */
+
+/* Requests that wait for a server which does not come back. As long as no server at all
+ * is there, they wait, and clients are told. */
+static void node_refuse_overdue(struct pawl_redis_node *node, uint64_t now_ms)
 {
-    struct pawl_store_reply reply = { .op = request->op };
-    if (value->kind == PAWL_REDIS_ERROR) {
-        reply.err = pawl_redis_error_class(value->text);
-        reply.message = value->text;
-        store->is_leaving = store->is_leaving || error_is_wrong_server(value->text);
-    } else {
-        pawl_redis_decode(value, arena, &reply);
-        if (request->op == PAWL_STORE_LOAD && reply.err == PAWL_OK)
-            reply.load.snapshot.history_from = request->history_from;
-    }
-    answer_overtaken(store, request->partition);
-    request_answer(store, request, &reply);
+    if (node->state == PAWL_REDIS_NODE_READY || !node->store->is_ready_reported) return;
+    char why[400];
+    (void)snprintf(why, sizeof why, "Redis at %s is away", node->address.text);
+    for (const struct pawl_redis_request *first = pawl_redis_first(&node->waiting);
+         first && now_ms - first->submitted_ms >= PAWL_STORE_HELD_MS_MAX;
+         first = pawl_redis_first(&node->waiting))
+        pawl_redis_fail(node->store, pawl_redis_node_unqueue(node), PAWL_E_UNAVAILABLE, why);
 }
 
-static void on_value(void *context, const struct pawl_redis_value *value, struct pawl_arena *arena)
+static bool map_has_holes(const struct pawl_redis_store *store)
 {
-    struct redis_store *store = context;
-    if (store->state == REDIS_CONNECTING) {
-        on_hello_value(store, value);
-        return;
+    for (uint32_t i = 0; i < store->routes_count; i++) {
+        const struct pawl_redis_node *node = store->routes[i].node;
+        if (!node || node->state != PAWL_REDIS_NODE_READY) return true;
     }
-    settle(store);
-    struct redis_request *request = take_in_flight(store);
-    if (!request) {
-        char why[400];
-        (void)snprintf(why, sizeof why, "Redis at %s: a reply that belongs to no request",
-                       store->url.text);
-        store_lose(store, why);
-        return;
-    }
-    bool is_lost_script = value->kind == PAWL_REDIS_ERROR
-                          && pawl_redis_error_is_noscript(value->text) && !request->send_source;
-    if (is_lost_script) {
-        pawl_list_push_tail(&store->again, &request->link);
-        store->is_draining = true;
-    } else {
-        request_on_value(store, request, value, arena);
-    }
-    settle(store);
+    return false;
 }
 
-static void on_read(void *context)
+/* The schema moved here while nobody had read it yet: the next hello does. */
+static void schema_tend(struct pawl_redis_store *store)
 {
-    struct redis_store *store = context;
-    store->progress_ms = uv_now(store->loop);
-    if (store->state != REDIS_READY) return;
-    if (store->is_leaving && store->in_flight_count == 0) {
-        char why[400];
-        (void)snprintf(why, sizeof why, "Redis at %s: refuses writes", store->url.text);
-        store_lose(store, why);
-        return;
-    }
-    if (store->is_draining && store->in_flight_count == 0
-        && pawl_redis_conn_is_writable(store->conn)) {
-        store->is_draining = false;
-        send_again(store);
-        pawl_redis_conn_flush(store->conn);
-    }
-    store_pump(store);
+    struct pawl_redis_node *node = store->routes[store->routes_count - 1].node;
+    if (store->is_schema_ok || !node || node->state != PAWL_REDIS_NODE_READY) return;
+    char why[400];
+    (void)snprintf(why, sizeof why, "Redis at %s: connecting again, to read the schema",
+                   node->address.text);
+    pawl_redis_node_lose(node, why);
 }
 
-static void on_written(void *context)
+static void cluster_tend(struct pawl_redis_store *store, uint64_t now_ms)
 {
-    struct redis_store *store = context;
-    if (store->state == REDIS_READY)
-        on_read(store);
-    else if (pawl_redis_conn_is_writable(store->conn))
-        pawl_redis_conn_flush(store->conn);
+    for (struct pawl_list *link = store->nodes.next; link != &store->nodes; link = link->next)
+        node_refuse_overdue(node_of(link), now_ms);
+    if (now_ms - store->tended_ms < ASK_MS) return;
+    store->tended_ms = now_ms;
+    nodes_sweep(store);
+    schema_tend(store);
+    if (map_has_holes(store)) pawl_redis_lost(store, NULL);
 }
 
-static void on_end(void *context, const char *why)
+static void on_tend(uv_timer_t *timer)
 {
-    struct redis_store *store = context;
-    char text[sizeof store->why];
-    (void)snprintf(text, sizeof text, "%s", why);
-    store_lose(store, text);
-}
-
-static void store_connect(struct redis_store *store)
-{
-    static const struct pawl_redis_conn_handler callbacks = {
-        .on_open = on_open,
-        .on_value = on_value,
-        .on_read = on_read,
-        .on_written = on_written,
-        .on_end = on_end,
-    };
-    struct pawl_redis_conn_handler handler = callbacks;
-    handler.context = store;
-    PAWL_ASSERT(store->state == REDIS_AWAY);
-    store->is_version_wrong = false; /* to be found out anew */
-
-    const char *why = "";
-    store->conn = pawl_redis_conn_open(store->loop, &store->url, &handler, &why);
-    if (!store->conn) {
-        store_lose(store, why);
-        return;
-    }
-    store->state = REDIS_CONNECTING;
-    store->connect_started_ms = uv_now(store->loop);
-    store->ticked_ms = store->connect_started_ms;
-    (void)uv_timer_start(&store->tick, on_tick, TICK_MS, TICK_MS);
+    struct pawl_redis_store *store = timer->data;
+    uint64_t now_ms = uv_now(store->loop);
+    pawl_redis_routes_tend(store, now_ms);
+    if (pawl_redis_is_cluster(store))
+        cluster_tend(store, now_ms);
+    else if (pawl_list_is_empty(&store->routes_held))
+        (void)uv_timer_stop(&store->tend);
 }
 
 /* The port --------------------------------------------------------------------- */
 
-static struct redis_request *request_new(struct redis_store *store,
-                                         const struct pawl_store_request *request)
+static struct pawl_redis_request *request_new(struct pawl_redis_store *store,
+                                              const struct pawl_store_request *request)
 {
-    pawl_err err = request->partition < store->partitions ? PAWL_OK : PAWL_E_INVALID;
+    bool has_partition = request->partition < store->partitions;
+    pawl_err err = has_partition ? PAWL_OK : PAWL_E_INVALID;
     pawl_buf_clear(&store->scratch);
     pawl_arena_reset(&store->arena);
     if (!err) {
@@ -546,21 +298,24 @@ static struct redis_request *request_new(struct redis_store *store,
         err = store->scratch.bad;
     }
     size_t size = err ? 0 : store->scratch.size;
-    bool is_full = store->waiting_count >= store->waiting_max
-                   || store->waiting_size + size > PAWL_STORE_WAITING_SIZE_MAX;
+    bool is_full = store->queued_count >= store->waiting_max
+                   || store->queued_size + size > PAWL_STORE_WAITING_SIZE_MAX;
     if (!err && is_full) {
         err = PAWL_E_UNAVAILABLE;
         size = 0;
     }
-    struct redis_request *copy = pawl_mem_resize(NULL, sizeof *copy + size);
-    *copy = (struct redis_request){
+    struct pawl_redis_request *copy = pawl_mem_resize(NULL, sizeof *copy + size);
+    *copy = (struct pawl_redis_request){
+        .seq = ++store->submitted_seq,
         .token = request->token,
+        .route = &store->routes[has_partition ? request->partition : 0],
         .op = request->op,
         .partition = request->partition,
         .history_from = request->op == PAWL_STORE_LOAD && request->load.want & PAWL_LOAD_HISTORY
                             ? request->load.history_from
                             : 0,
         .local_err = err,
+        .submitted_ms = uv_now(store->loop),
         .body_size = size,
     };
     if (size) memcpy(copy->body, store->scratch.data, size);
@@ -569,68 +324,67 @@ static struct redis_request *request_new(struct redis_store *store,
 
 /* Without a connection nothing before this one will be answered soon, so a full queue
  * is given back as a whole, in order. */
-static void mark_waiting_refused(struct redis_store *store)
+static void mark_waiting_refused(const struct pawl_redis_node *node)
 {
-    for (struct pawl_list *link = store->waiting.next; link != &store->waiting; link = link->next) {
-        struct redis_request *request = PAWL_CONTAINER_OF(link, struct redis_request, link);
+    for (struct pawl_list *link = node->waiting.next; link != &node->waiting; link = link->next) {
+        struct pawl_redis_request *request =
+            PAWL_CONTAINER_OF(link, struct pawl_redis_request, link);
         if (!request->local_err) request->local_err = PAWL_E_UNAVAILABLE;
     }
 }
 
 static void redis_submit(struct pawl_store *base, const struct pawl_store_request *request)
 {
-    struct redis_store *store = PAWL_CONTAINER_OF(base, struct redis_store, store);
+    struct pawl_redis_store *store = PAWL_CONTAINER_OF(base, struct pawl_redis_store, store);
     PAWL_ASSERT(!store->is_closing);
     PAWL_ASSERT(request->op > 0);
     PAWL_ASSERT(request->op < PAWL_STORE_OPS_END);
 
-    struct redis_request *copy = request_new(store, request);
-    pawl_list_push_tail(&store->waiting, &copy->link);
-    store->waiting_count++;
-    store->waiting_size += copy->body_size;
-    if (copy->local_err == PAWL_E_UNAVAILABLE && store->state != REDIS_READY)
-        mark_waiting_refused(store);
-    if (copy->local_err || store->is_version_wrong) answer_soon(store);
+    struct pawl_redis_request *copy = request_new(store, request);
+    pawl_err err = copy->local_err;
+    const struct pawl_redis_node *node = copy->route->node;
+    pawl_redis_route_submit(store, copy);
+    if (err == PAWL_E_UNAVAILABLE && node && node->state != PAWL_REDIS_NODE_READY)
+        mark_waiting_refused(node);
+    if (err || store->is_version_wrong) pawl_redis_soon(store);
 }
 
 static void redis_flush(struct pawl_store *base)
 {
-    struct redis_store *store = PAWL_CONTAINER_OF(base, struct redis_store, store);
-    store->waiting_eligible = store->waiting_count;
-    store_pump(store);
+    struct pawl_redis_store *store = PAWL_CONTAINER_OF(base, struct pawl_redis_store, store);
+    store->flushed_seq = store->submitted_seq;
+    for (struct pawl_list *link = store->nodes.next; link != &store->nodes; link = link->next)
+        if (node_of(link)->state == PAWL_REDIS_NODE_READY) pawl_redis_node_tend(node_of(link));
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    struct redis_store *store = handle->data;
+    struct pawl_redis_store *store = handle->data;
     if (--store->timers_open > 0) return;
     explicit_bzero(&store->url, sizeof store->url);
     pawl_buf_deinit(&store->scratch);
     pawl_arena_deinit(&store->arena);
+    pawl_mem_free(store->routes);
     pawl_mem_free(store);
 }
 
 static void redis_close(struct pawl_store *base)
 {
-    struct redis_store *store = PAWL_CONTAINER_OF(base, struct redis_store, store);
+    struct pawl_redis_store *store = PAWL_CONTAINER_OF(base, struct pawl_redis_store, store);
     PAWL_ASSERT(!store->is_calling);
     PAWL_ASSERT(!store->is_closing);
     store->is_closing = true;
-    pawl_redis_conn_close(store->conn);
-    store->conn = NULL;
-    store->state = REDIS_AWAY;
-
-    for (struct redis_request *request = take_again(store, 0, true); request;
-         request = take_again(store, 0, true))
-        request_fail(store, request, PAWL_E_UNAVAILABLE, "the store was closed");
-    for (struct redis_request *request = take_in_flight(store); request;
-         request = take_in_flight(store))
-        request_fail(store, request, PAWL_E_UNKNOWN, "the store was closed");
-    fail_waiting(store, PAWL_E_UNAVAILABLE, "the store was closed");
-
-    uv_close((uv_handle_t *)&store->retry, on_timer_closed);
-    uv_close((uv_handle_t *)&store->tick, on_timer_closed);
+    for (struct pawl_list *link = store->nodes.next; link != &store->nodes; link = link->next)
+        pawl_redis_node_fail_sent(node_of(link), "the store was closed");
+    fail_queued(store, PAWL_E_UNAVAILABLE, "the store was closed");
+    while (!pawl_list_is_empty(&store->nodes)) {
+        struct pawl_redis_node *node = node_of(store->nodes.next);
+        pawl_list_remove(&node->link);
+        pawl_redis_node_close(node);
+    }
+    pawl_redis_find_close(store->find);
     uv_close((uv_handle_t *)&store->soon, on_timer_closed);
+    uv_close((uv_handle_t *)&store->tend, on_timer_closed);
 }
 
 static const struct pawl_store_ops redis_ops = {
@@ -639,56 +393,71 @@ static const struct pawl_store_ops redis_ops = {
     .close = redis_close,
 };
 
-static void store_start_timers(struct redis_store *store)
+static void on_first(uv_timer_t *timer)
 {
-    uv_timer_t *timers[] = { &store->retry, &store->tick, &store->soon };
+    struct pawl_redis_store *store = timer->data;
+    if (store->find)
+        pawl_redis_find_ask(store->find, NULL);
+    else
+        pawl_redis_node_connect(node_of(store->nodes.next));
+    pawl_redis_soon(store);
+}
+
+/* The first attempt comes from the loop, because on_state must not be called from inside
+ * open. */
+static void store_start(struct pawl_redis_store *store)
+{
+    uv_timer_t *timers[] = { &store->soon, &store->tend };
     for (size_t i = 0; i < sizeof timers / sizeof *timers; i++) {
         int status = uv_timer_init(store->loop, timers[i]);
         PAWL_ASSERT(status == 0);
         timers[i]->data = store;
         store->timers_open++;
     }
-    /* The first attempt comes from the loop, because on_state must not be called from
-     * inside open. */
-    (void)uv_timer_start(&store->retry, on_retry, 0, 0);
+    const struct pawl_redis_find_handler handler = {
+        .context = store, .on_master = on_master, .on_slots = on_slots, .on_fail = on_find_fail
+    };
+    if (store->url.topology != PAWL_REDIS_SINGLE)
+        store->find = pawl_redis_find_open(store->loop, &store->url, &handler);
+    if (!pawl_redis_is_cluster(store)) {
+        bool is_known = store->url.topology == PAWL_REDIS_SINGLE;
+        struct pawl_redis_node *node = node_add(store, is_known ? &store->url.seeds[0] : NULL);
+        for (uint32_t i = 0; i < store->routes_count; i++) store->routes[i].node = node;
+        node->routes_count = store->routes_count;
+    }
+    (void)uv_timer_start(&store->soon, on_first, 0, 0);
 }
 
 pawl_err pawl_redis_store_open(const struct pawl_store_config *config,
                                const struct pawl_redis_options *options,
                                struct pawl_store **ret_store, const char **ret_message)
 {
-    struct pawl_redis_url url;
-    pawl_err err = pawl_redis_url_parse(config->url, &url, ret_message);
-    if (err) return err;
-
-    struct redis_store *store = PAWL_NEW(struct redis_store);
+    struct pawl_redis_store *store = PAWL_NEW(struct pawl_redis_store);
+    pawl_err err = pawl_redis_url_parse(config->url, &store->url, ret_message);
+    if (err) {
+        pawl_mem_free(store);
+        return err;
+    }
     store->store.ops = &redis_ops;
     store->loop = config->loop;
     store->on_reply = config->on_reply;
     store->on_state = config->on_state;
     store->context = config->context;
     store->partitions = config->partitions;
+    store->read_only = config->read_only;
     store->timeout_ms = options->timeout_ms;
     store->waiting_max = options->waiting_max;
-    store->url = url;
     (void)snprintf(store->namespace_, sizeof store->namespace_, "%s", config->namespace_);
     (void)snprintf(store->app, sizeof store->app, "%s", config->app);
     store->key_head_size = (size_t)snprintf(store->key_head, sizeof store->key_head, "{%s||%s||",
                                             store->namespace_, store->app);
-    store->state = REDIS_AWAY;
-    store->hello = (struct pawl_redis_hello){ .url = &store->url,
-                                              .namespace_ = store->namespace_,
-                                              .app = store->app,
-                                              .partitions = config->partitions,
-                                              .read_only = config->read_only };
-    pawl_list_init(&store->waiting);
-    pawl_list_init(&store->in_flight);
-    pawl_list_init(&store->again);
+    pawl_list_init(&store->nodes);
+    pawl_list_init(&store->routes_held);
     pawl_buf_init(&store->scratch, PAWL_STORE_REQUEST_SIZE_MAX);
     pawl_arena_init(&store->arena);
     pawl_rng_init(&store->rng, uv_hrtime());
-    store_start_timers(store);
-    explicit_bzero(&url, sizeof url);
+    routes_init(store);
+    store_start(store);
     *ret_store = &store->store;
     return PAWL_OK;
 }

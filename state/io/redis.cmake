@@ -14,10 +14,11 @@ foreach(script schema acquire create load commit deliver poll purge outdone quer
 endforeach()
 
 set(redis_sources)
-foreach(part "" _conn _decode _encode _error _hello _lease _script _url _value)
+foreach(part "" _conn _decode _encode _error _find _hello _lease _node _route _script _slots _tls _url
+        _value)
   list(APPEND redis_sources ${redis_io}/redis${part}.c)
 endforeach()
 add_library(pawl_store_redis STATIC ${redis_sources} ${redis_lua_arrays})
 target_include_directories(pawl_store_redis PRIVATE ${redis_lua})
 target_link_libraries(pawl_store_redis PUBLIC pawl_state PkgConfig::LIBUV
-                                       PRIVATE PkgConfig::HIREDIS)
+                                       PRIVATE PkgConfig::HIREDIS PkgConfig::OPENSSL)

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "state/io/redis_tls.h"
 
 /* A batch that is being collected plus the largest single request. */
 #define OUT_SIZE_MAX ((size_t)PAWL_STORE_REQUEST_SIZE_MAX + (32u << 20))
@@ -20,6 +21,7 @@
 
 struct pawl_redis_conn {
     const struct pawl_redis_url *url;
+    struct pawl_redis_address address;
     struct pawl_redis_conn_handler handler;
     union {
         uv_handle_t handle;
@@ -34,11 +36,12 @@ struct pawl_redis_conn {
     struct addrinfo *addresses;
     const struct addrinfo *address_next;
     struct pawl_redis_reader *reader;
+    struct pawl_redis_tls *tls; /* NULL: none, or not connected yet */
     struct pawl_buf out;
-    size_t out_sent; /* of `out`; the rest is with libuv when `writing` */
+    struct pawl_buf wire; /* TLS: `out` as it goes over the wire */
     bool handle_open;
     bool resolving;
-    bool connected;
+    bool connected; /* with TLS: and its handshake is through */
     bool writing;
     bool closed;        /* by the owner or by a failure: no more callbacks */
     int connect_status; /* of the last address that was tried */
@@ -47,12 +50,20 @@ struct pawl_redis_conn {
 };
 
 static void conn_try_next(struct pawl_redis_conn *conn);
+static void conn_send(struct pawl_redis_conn *conn, struct pawl_buf *bytes);
+
+static bool conn_is_unix(const struct pawl_redis_conn *conn)
+{
+    return conn->address.port[0] == 0;
+}
 
 static void conn_free(struct pawl_redis_conn *conn)
 {
     if (conn->addresses) uv_freeaddrinfo(conn->addresses);
     pawl_redis_reader_free(conn->reader);
+    pawl_redis_tls_free(conn->tls);
     pawl_buf_deinit(&conn->out);
+    pawl_buf_deinit(&conn->wire);
     pawl_mem_free(conn);
 }
 
@@ -86,7 +97,7 @@ void pawl_redis_conn_close(struct pawl_redis_conn *conn)
 static void conn_fail(struct pawl_redis_conn *conn, const char *what, const char *detail)
 {
     if (conn->closed) return;
-    (void)snprintf(conn->why, sizeof conn->why, "Redis at %s: %s%s%s", conn->url->text, what,
+    (void)snprintf(conn->why, sizeof conn->why, "Redis at %s: %s%s%s", conn->address.text, what,
                    detail[0] ? ": " : "", detail);
     pawl_redis_conn_close(conn);
     conn->handler.on_end(conn->handler.context, conn->why);
@@ -117,26 +128,86 @@ static bool conn_hand_over(struct pawl_redis_conn *conn)
     }
 }
 
+/* False: the connection is closed. */
+static bool conn_take(struct pawl_redis_conn *conn, const char *data, size_t size)
+{
+    for (size_t at = 0; at < size; at += FEED_SIZE) {
+        size_t piece = size - at < FEED_SIZE ? size - at : FEED_SIZE;
+        if (pawl_redis_reader_feed(conn->reader, data + at, piece)) {
+            conn_fail(conn, "sent a reply that is too large", "");
+            return false;
+        }
+        if (!conn_hand_over(conn)) return false;
+    }
+    return true;
+}
+
+/* What TLS itself has to say: its handshake, keys that change. */
+static void conn_send_tls(struct pawl_redis_conn *conn)
+{
+    if (conn->writing) return; /* on_rest_written comes back to it */
+    pawl_redis_tls_take(conn->tls, &conn->wire);
+    if (conn->wire.size) conn_send(conn, &conn->wire);
+}
+
+/* False: the connection is closed. */
+static bool conn_take_tls(struct pawl_redis_conn *conn, const char *data, size_t size)
+{
+    char plain[FEED_SIZE];
+    pawl_redis_tls_feed(conn->tls, data, size);
+    for (;;) {
+        size_t plain_size = 0;
+        pawl_err err = pawl_redis_tls_read(conn->tls, plain, sizeof plain, &plain_size);
+        conn_send_tls(conn); /* an alert, too, before the connection ends */
+        if (err) {
+            conn_fail(conn, pawl_redis_tls_why(conn->tls), "");
+            return false;
+        }
+        if (!conn->connected && pawl_redis_tls_is_open(conn->tls)) {
+            conn->connected = true;
+            conn->handler.on_open(conn->handler.context);
+            if (conn->closed) return false;
+        }
+        if (plain_size == 0) return true;
+        if (!conn_take(conn, plain, plain_size)) return false;
+    }
+}
+
+/* The first byte of an alert: the other side speaks TLS and was not greeted in it. */
+#define TLS_ALERT 0x15
+
 static void on_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
     struct pawl_redis_conn *conn = stream->data;
     if (conn->closed || size == 0) return;
     if (size < 0) {
-        conn_fail(conn, "connection lost", uv_strerror((int)size));
+        const char *what = conn->tls && !conn->connected
+                               ? "connection lost during the TLS handshake"
+                               : "connection lost";
+        conn_fail(conn, what, uv_strerror((int)size));
         return;
     }
-    for (size_t at = 0; at < (size_t)size; at += FEED_SIZE) {
-        size_t piece = (size_t)size - at < FEED_SIZE ? (size_t)size - at : FEED_SIZE;
-        if (pawl_redis_reader_feed(conn->reader, buf->base + at, piece)) {
-            conn_fail(conn, "sent a reply that is too large", "");
-            return;
-        }
-        if (!conn_hand_over(conn)) return;
+    if (!conn->tls && buf->base[0] == TLS_ALERT) {
+        conn_fail(conn, "wants TLS: the URL must begin with rediss", "");
+        return;
     }
-    conn->handler.on_read(conn->handler.context);
+    bool is_open = conn->tls ? conn_take_tls(conn, buf->base, (size_t)size)
+                             : conn_take(conn, buf->base, (size_t)size);
+    if (is_open && conn->connected) conn->handler.on_read(conn->handler.context);
 }
 
 /* Connecting ------------------------------------------------------------------- */
+
+/* on_open comes when the handshake is through. */
+static void conn_start_tls(struct pawl_redis_conn *conn)
+{
+    char why[PAWL_REDIS_TLS_WHY_SIZE];
+    conn->tls = pawl_redis_tls_new(conn->url, conn->address.host, why);
+    if (conn->tls)
+        conn_send_tls(conn);
+    else
+        conn_fail(conn, why, "");
+}
 
 static void on_connect(uv_connect_t *request, int status)
 {
@@ -148,11 +219,15 @@ static void on_connect(uv_connect_t *request, int status)
         uv_close(&conn->handle, on_handle_closed); /* which tries the next address */
         return;
     }
-    conn->connected = true;
-    if (!conn->url->is_unix) {
+    if (!conn_is_unix(conn)) {
         (void)uv_tcp_nodelay(&conn->tcp, 1);       /* only slower without */
         (void)uv_tcp_keepalive(&conn->tcp, 1, 30); /* requests have their own timeout */
     }
+    if (conn->url->is_tls) {
+        conn_start_tls(conn);
+        return;
+    }
+    conn->connected = true;
     conn->handler.on_open(conn->handler.context);
 }
 
@@ -203,7 +278,7 @@ static int conn_start_unix(struct pawl_redis_conn *conn)
     conn->handle.data = conn;
     conn->handle_open = true;
     conn->connect.data = conn;
-    uv_pipe_connect(&conn->connect, &conn->pipe, conn->url->path, on_connect);
+    uv_pipe_connect(&conn->connect, &conn->pipe, conn->address.host, on_connect);
     return 0;
 }
 
@@ -211,24 +286,27 @@ static int conn_start_tcp(struct pawl_redis_conn *conn)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
     conn->resolve.data = conn;
-    int status = uv_getaddrinfo(conn->loop, &conn->resolve, on_resolved, conn->url->host,
-                                conn->url->port, &hints);
+    int status = uv_getaddrinfo(conn->loop, &conn->resolve, on_resolved, conn->address.host,
+                                conn->address.port, &hints);
     conn->resolving = status == 0;
     return status;
 }
 
 struct pawl_redis_conn *pawl_redis_conn_open(uv_loop_t *loop, const struct pawl_redis_url *url,
+                                             const struct pawl_redis_address *address,
                                              const struct pawl_redis_conn_handler *handler,
                                              const char **ret_why)
 {
     struct pawl_redis_conn *conn = PAWL_NEW(struct pawl_redis_conn);
     conn->loop = loop;
     conn->url = url;
+    conn->address = *address;
     conn->handler = *handler;
     conn->reader = pawl_redis_reader_new();
     pawl_buf_init(&conn->out, OUT_SIZE_MAX);
+    pawl_buf_init(&conn->wire, 2 * OUT_SIZE_MAX);
 
-    int status = url->is_unix ? conn_start_unix(conn) : conn_start_tcp(conn);
+    int status = conn_is_unix(conn) ? conn_start_unix(conn) : conn_start_tcp(conn);
     if (status < 0) {
         *ret_why = uv_strerror(status);
         conn_free(conn);
@@ -254,13 +332,23 @@ struct pawl_buf *pawl_redis_conn_out(struct pawl_redis_conn *conn)
     return &conn->out;
 }
 
-static void conn_clear_out(struct pawl_redis_conn *conn)
+struct pawl_arena *pawl_redis_conn_arena(struct pawl_redis_conn *conn)
 {
-    conn->out_sent = 0;
-    pawl_buf_clear(&conn->out);
-    if (conn->out.capacity <= OUT_SIZE_KEPT) return;
-    pawl_buf_deinit(&conn->out);
-    pawl_buf_init(&conn->out, OUT_SIZE_MAX);
+    return pawl_redis_reader_arena(conn->reader);
+}
+
+void pawl_redis_conn_keep(struct pawl_redis_conn *conn, bool keep)
+{
+    pawl_redis_reader_keep(conn->reader, keep);
+}
+
+static void buf_empty(struct pawl_buf *buf)
+{
+    pawl_buf_clear(buf);
+    if (buf->capacity <= OUT_SIZE_KEPT) return;
+    size_t size_max = buf->size_max;
+    pawl_buf_deinit(buf);
+    pawl_buf_init(buf, size_max);
 }
 
 static void on_rest_written(uv_write_t *request, int status)
@@ -272,31 +360,44 @@ static void on_rest_written(uv_write_t *request, int status)
         conn_fail(conn, "connection lost while sending", uv_strerror(status));
         return;
     }
-    conn_clear_out(conn);
-    conn->handler.on_written(conn->handler.context);
+    buf_empty(conn->tls ? &conn->wire : &conn->out);
+    if (conn->tls) conn_send_tls(conn);
+    if (conn->connected && !conn->writing) conn->handler.on_written(conn->handler.context);
 }
 
 /* Mostly the kernel takes everything at once and no request object is needed. An error
  * shows up as one of the rest's write or of the read side. */
+static void conn_send(struct pawl_redis_conn *conn, struct pawl_buf *bytes)
+{
+    PAWL_ASSERT(!conn->writing);
+    PAWL_ASSERT(bytes->bad == PAWL_OK);
+    uv_buf_t buf = uv_buf_init((char *)bytes->data, (unsigned)bytes->size);
+    int result = uv_try_write(&conn->stream, &buf, 1);
+    size_t sent = result > 0 ? (size_t)result : 0;
+    if (sent == bytes->size) {
+        buf_empty(bytes);
+        return;
+    }
+    buf = uv_buf_init((char *)bytes->data + sent, (unsigned)(bytes->size - sent));
+    conn->write.data = conn;
+    conn->writing = true;
+    int status = uv_write(&conn->write, &conn->stream, &buf, 1, on_rest_written);
+    PAWL_ASSERT(status == 0); /* only bad arguments fail at once */
+}
+
 void pawl_redis_conn_flush(struct pawl_redis_conn *conn)
 {
     PAWL_ASSERT(pawl_redis_conn_is_writable(conn));
     PAWL_ASSERT(conn->out.bad == PAWL_OK);
     if (conn->out.size == 0) return;
-
-    uv_buf_t buf = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.size);
-    int sent = uv_try_write(&conn->stream, &buf, 1);
-    conn->out_sent = sent > 0 ? (size_t)sent : 0;
-    if (conn->out_sent == conn->out.size) {
-        conn_clear_out(conn);
+    if (!conn->tls) {
+        conn_send(conn, &conn->out);
         return;
     }
-    buf = uv_buf_init((char *)conn->out.data + conn->out_sent,
-                      (unsigned)(conn->out.size - conn->out_sent));
-    conn->write.data = conn;
-    conn->writing = true;
-    int status = uv_write(&conn->write, &conn->stream, &buf, 1, on_rest_written);
-    PAWL_ASSERT(status == 0); /* only bad arguments fail at once */
+    /* An error here shows on the read side, which may call back. */
+    pawl_err err = pawl_redis_tls_write(conn->tls, conn->out.data, conn->out.size);
+    buf_empty(&conn->out);
+    if (err == PAWL_OK) conn_send_tls(conn);
 }
 
 /* `mark`, a number and a line end. By hand: five of them per request. */

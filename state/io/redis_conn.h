@@ -1,4 +1,4 @@
-/* Conn: one connection to Redis over libuv; bytes out, values in.
+/* Conn: one connection to Redis over libuv, TLS or not; bytes out, values in.
  *
  * hiredis only parses: its own connections resolve names blocking, know no timeouts and
  * lose connect errors. A connection lives for one attempt; whoever wants another opens
@@ -30,9 +30,11 @@ struct pawl_redis_conn_handler {
     void (*on_end)(void *context, const char *why);
 };
 
-/* Starts to resolve and connect. NULL: not even that; *ret_why says why. `url` must
- * outlive the connection. */
+/* Starts to resolve and connect to `address`, which is copied. TLS, when asked for, is as
+ * `url` says, which must outlive the connection. NULL: not even that; *ret_why (valid
+ * until the next call) says why. */
 struct pawl_redis_conn *pawl_redis_conn_open(uv_loop_t *loop, const struct pawl_redis_url *url,
+                                             const struct pawl_redis_address *address,
                                              const struct pawl_redis_conn_handler *handler,
                                              const char **ret_why);
 
@@ -49,6 +51,13 @@ struct pawl_buf *pawl_redis_conn_out(struct pawl_redis_conn *conn);
 size_t pawl_redis_conn_unsent(const struct pawl_redis_conn *conn);
 
 void pawl_redis_conn_flush(struct pawl_redis_conn *conn);
+
+/* Memory that lives as long as the values that were handed over last. */
+struct pawl_arena *pawl_redis_conn_arena(struct pawl_redis_conn *conn);
+
+/* While on, values that were handed over stay valid; switched off, their memory goes with
+ * the next one. Only from on_value. */
+void pawl_redis_conn_keep(struct pawl_redis_conn *conn, bool keep);
 
 /* One command, formatted onto `out`. */
 void pawl_redis_command(struct pawl_buf *out, uint32_t count, const struct pawl_bytes *words);

@@ -17,7 +17,7 @@ static pawl_err hello_refuse(struct pawl_redis_hello *hello, pawl_err err, const
 
 static pawl_err hello_refuse(struct pawl_redis_hello *hello, pawl_err err, const char *format, ...)
 {
-    int used = snprintf(hello->why, sizeof hello->why, "Redis at %s: ", hello->url->text);
+    int used = snprintf(hello->why, sizeof hello->why, "Redis at %s: ", hello->address->text);
     PAWL_ASSERT(used > 0 && (size_t)used < sizeof hello->why);
     va_list args;
     va_start(args, format);
@@ -36,16 +36,15 @@ static void hello_expect(struct pawl_redis_hello *hello, enum pawl_redis_hello_s
 
 /* First half ------------------------------------------------------------------- */
 
-static void hello_auth(struct pawl_redis_hello *hello, struct pawl_buf *out)
+bool pawl_redis_login(struct pawl_buf *out, const char *user, const char *password)
 {
-    const struct pawl_redis_url *url = hello->url;
-    if (!url->has_password) return;
+    if (!password[0]) return false;
     struct pawl_bytes words[3] = { PAWL_BYTES_LITERAL("AUTH") };
     uint32_t count = 1;
-    if (url->user[0]) words[count++] = pawl_bytes_str(url->user);
-    words[count++] = pawl_bytes_str(url->password);
+    if (user[0]) words[count++] = pawl_bytes_str(user);
+    words[count++] = pawl_bytes_str(password);
     pawl_redis_command(out, count, words);
-    hello_expect(hello, PAWL_REDIS_HELLO_AUTH, 0);
+    return true;
 }
 
 static void hello_select(struct pawl_redis_hello *hello, struct pawl_buf *out)
@@ -68,13 +67,33 @@ static void hello_name(struct pawl_redis_hello *hello, struct pawl_buf *out)
     hello_expect(hello, PAWL_REDIS_HELLO_NAME, 0);
 }
 
+static void hello_durability(struct pawl_redis_hello *hello, struct pawl_buf *out)
+{
+    if (hello->url->durability == PAWL_REDIS_D0) return;
+    struct pawl_bytes config[] = { PAWL_BYTES_LITERAL("CONFIG"),
+                                   PAWL_BYTES_LITERAL("GET"),
+                                   PAWL_BYTES_LITERAL("appendonly"),
+                                   PAWL_BYTES_LITERAL("appendfsync"),
+                                   PAWL_BYTES_LITERAL("min-replicas-to-write"),
+                                   PAWL_BYTES_LITERAL("min-replicas-max-lag") };
+    pawl_redis_command(out, 6, config);
+    hello_expect(hello, PAWL_REDIS_HELLO_CONFIG, 0);
+    if (hello->url->durability != PAWL_REDIS_D2) return;
+    struct pawl_bytes wait[] = { PAWL_BYTES_LITERAL("WAIT"), PAWL_BYTES_LITERAL("0"),
+                                 PAWL_BYTES_LITERAL("1") };
+    pawl_redis_command(out, 3, wait);
+    hello_expect(hello, PAWL_REDIS_HELLO_WAIT, 0);
+}
+
 void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out)
 {
     hello->expected_count = 0;
     hello->expected_next = 0;
     hello->second_half = false;
-    hello->may_evict = false;
-    hello_auth(hello, out);
+    hello->advice[0] = 0;
+    hello->is_schema_ok = false;
+    if (pawl_redis_login(out, hello->url->user, hello->url->password))
+        hello_expect(hello, PAWL_REDIS_HELLO_AUTH, 0);
     hello_select(hello, out);
     hello_name(hello, out);
     struct pawl_bytes role = PAWL_BYTES_LITERAL("ROLE");
@@ -83,6 +102,7 @@ void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out
     struct pawl_bytes info[] = { PAWL_BYTES_LITERAL("INFO"), PAWL_BYTES_LITERAL("memory") };
     pawl_redis_command(out, 2, info);
     hello_expect(hello, PAWL_REDIS_HELLO_MEMORY, 0);
+    hello_durability(hello, out);
 }
 
 /* Second half ------------------------------------------------------------------ */
@@ -116,6 +136,19 @@ static void hello_schema_read(struct pawl_redis_hello *hello, struct pawl_buf *o
     hello_expect(hello, PAWL_REDIS_HELLO_SCHEMA, 0);
 }
 
+/* A script run beside the partition's keys tries out what the others need. */
+static void hello_probe(struct pawl_redis_hello *hello, struct pawl_buf *out)
+{
+    char key[160];
+    (void)snprintf(key, sizeof key, "{%s||%s||%03u}||probe", hello->namespace_, hello->app,
+                   (unsigned)hello->partition);
+    struct pawl_bytes words[] = { PAWL_BYTES_LITERAL("EVAL"),
+                                  pawl_redis_script(PAWL_REDIS_SCRIPT_SCHEMA),
+                                  PAWL_BYTES_LITERAL("1"), pawl_bytes_str(key) };
+    pawl_redis_command(out, 4, words);
+    hello_expect(hello, PAWL_REDIS_HELLO_PROBE, 0);
+}
+
 static void hello_continue(struct pawl_redis_hello *hello, struct pawl_buf *out)
 {
     hello->second_half = true;
@@ -127,6 +160,9 @@ static void hello_continue(struct pawl_redis_hello *hello, struct pawl_buf *out)
         pawl_redis_command(out, 3, words);
         hello_expect(hello, PAWL_REDIS_HELLO_SCRIPT, op);
     }
+    bool is_cluster = hello->url->topology == PAWL_REDIS_CLUSTER;
+    if (is_cluster && hello->has_partition && !hello->read_only) hello_probe(hello, out);
+    if (is_cluster && !hello->has_schema) return;
     if (hello->read_only)
         hello_schema_read(hello, out);
     else
@@ -142,12 +178,96 @@ static bool role_is_master(const struct pawl_redis_value *value)
            && pawl_bytes_is_str(value->items[0].text, "master");
 }
 
+static void hello_advise(struct pawl_redis_hello *hello, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void hello_advise(struct pawl_redis_hello *hello, const char *format, ...)
+{
+    size_t used = strlen(hello->advice);
+    if (used && used + 2 < sizeof hello->advice) {
+        memcpy(hello->advice + used, "; ", 3);
+        used += 2;
+    }
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(hello->advice + used, sizeof hello->advice - used, format, args);
+    va_end(args);
+}
+
 /* The volatile-… policies touch only keys that expire, and none of ours does. */
-static bool memory_may_evict(const struct pawl_redis_value *value)
+static void hello_check_memory(struct pawl_redis_hello *hello, const struct pawl_redis_value *value)
 {
     static const char policy[] = "maxmemory_policy:allkeys";
-    return value->kind == PAWL_REDIS_STRING
-           && memmem(value->text.data, value->text.size, policy, sizeof policy - 1) != NULL;
+    if (value->kind == PAWL_REDIS_STRING
+        && memmem(value->text.data, value->text.size, policy, sizeof policy - 1))
+        hello_advise(hello, "it may drop workflow state when its memory is full: set "
+                            "maxmemory-policy to noeviction");
+}
+
+/* The value of a setting in name, value, …; absent when it is not there. */
+static struct pawl_bytes config_find(const struct pawl_redis_value *value, const char *name)
+{
+    for (uint32_t i = 0; i + 1 < value->count; i += 2)
+        if (value->items[i].kind == PAWL_REDIS_STRING
+            && pawl_bytes_is_str(value->items[i].text, name)
+            && value->items[i + 1].kind == PAWL_REDIS_STRING)
+            return value->items[i + 1].text;
+    return PAWL_BYTES_ABSENT;
+}
+
+/* 0 for what is no number: a setting that is not there is one that is not set. */
+static uint32_t config_number(const struct pawl_redis_value *value, const char *name)
+{
+    struct pawl_bytes text = config_find(value, name);
+    uint32_t number = 0;
+    for (size_t i = 0; i < text.size && i < 9; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') return 0;
+        number = number * 10 + (uint32_t)(text.data[i] - '0');
+    }
+    return number;
+}
+
+#define REPLICAS_LAG_S_MAX 2u
+
+static void hello_check_config(struct pawl_redis_hello *hello, const struct pawl_redis_value *value)
+{
+    const char *level = hello->url->durability == PAWL_REDIS_D2 ? "d2" : "d1";
+    if (value->kind != PAWL_REDIS_ARRAY) {
+        hello_advise(hello,
+                     "it does not tell its configuration: whether it keeps durability %s is "
+                     "not known",
+                     level);
+        return;
+    }
+    if (!pawl_bytes_is_str(config_find(value, "appendonly"), "yes"))
+        hello_advise(hello, "durability %s needs appendonly yes", level);
+    struct pawl_bytes fsync = config_find(value, "appendfsync");
+    if (!pawl_bytes_is_str(fsync, "always"))
+        hello_advise(hello, "durability %s needs appendfsync always, it is %.*s", level,
+                     PAWL_BYTES_FMT(fsync));
+    if (hello->url->durability != PAWL_REDIS_D2) return;
+    if (config_number(value, "min-replicas-to-write") < hello->url->replicas)
+        hello_advise(hello,
+                     "durability d2 needs min-replicas-to-write %u, or a master cut off "
+                     "from its replicas goes on writing",
+                     (unsigned)hello->url->replicas);
+    uint32_t lag_s = config_number(value, "min-replicas-max-lag");
+    if (lag_s == 0 || lag_s > REPLICAS_LAG_S_MAX)
+        hello_advise(hello, "durability d2 needs min-replicas-max-lag 1 or 2, it is %u",
+                     (unsigned)lag_s);
+}
+
+static pawl_err hello_check_wait(struct pawl_redis_hello *hello,
+                                 const struct pawl_redis_value *value)
+{
+    if (value->kind != PAWL_REDIS_INTEGER)
+        return hello_refuse(hello, PAWL_E_UNAVAILABLE, "WAIT gave no number");
+    if (value->integer < (int64_t)hello->url->replicas)
+        hello_advise(hello,
+                     "it has %d replicas and durability d2 needs %u: nothing is confirmed "
+                     "until there are so many",
+                     (int)value->integer, (unsigned)hello->url->replicas);
+    return PAWL_OK;
 }
 
 /* 0 for what is no number of partitions. */
@@ -193,7 +313,7 @@ static pawl_err hello_check_schema(struct pawl_redis_hello *hello,
 }
 
 /* What a refusal means for the person who set this up. */
-static const char *error_advice(struct pawl_bytes text)
+const char *pawl_redis_error_advice(struct pawl_bytes text)
 {
     if (pawl_redis_error_is(text, "NOAUTH")) return "a password is needed";
     if (pawl_redis_error_is(text, "WRONGPASS")) return "user name or password is wrong";
@@ -210,6 +330,18 @@ static const char *error_advice(struct pawl_bytes text)
     return "refused";
 }
 
+/* The slot is not, or not quite, here. Requests find out where it is; the schema must be
+ * read at least once, so only its real place may be silent about it. */
+static bool error_is_elsewhere(const struct pawl_redis_hello *hello,
+                               enum pawl_redis_hello_step step, struct pawl_bytes text)
+{
+    if (hello->url->topology != PAWL_REDIS_CLUSTER) return false;
+    if (pawl_redis_error_is(text, "MOVED")) return true;
+    return step == PAWL_REDIS_HELLO_PROBE
+           && (pawl_redis_error_is(text, "ASK") || pawl_redis_error_is(text, "TRYAGAIN")
+               || pawl_redis_error_is(text, "CLUSTERDOWN"));
+}
+
 static pawl_err hello_on_error(struct pawl_redis_hello *hello, enum pawl_redis_hello_step step,
                                struct pawl_bytes text)
 {
@@ -217,11 +349,17 @@ static pawl_err hello_on_error(struct pawl_redis_hello *hello, enum pawl_redis_h
     bool optional = step == PAWL_REDIS_HELLO_NAME || step == PAWL_REDIS_HELLO_ROLE
                     || step == PAWL_REDIS_HELLO_MEMORY;
     if (optional && pawl_redis_error_is(text, "NOPERM")) return PAWL_OK;
+    if (step == PAWL_REDIS_HELLO_CONFIG) {
+        hello_check_config(hello, &(const struct pawl_redis_value){ .kind = PAWL_REDIS_ERROR });
+        return PAWL_OK;
+    }
+    bool is_script = step == PAWL_REDIS_HELLO_PROBE || step == PAWL_REDIS_HELLO_SCHEMA;
+    if (is_script && error_is_elsewhere(hello, step, text)) return PAWL_OK;
     /* A mistyped AUTH is the one error that could show a secret; Redis does not, but a
      * proxy might. */
     if (step == PAWL_REDIS_HELLO_AUTH && !pawl_redis_error_is(text, "WRONGPASS"))
         return hello_refuse(hello, PAWL_E_UNAVAILABLE, "the login was refused");
-    return hello_refuse(hello, PAWL_E_UNAVAILABLE, "%s (%.*s)", error_advice(text),
+    return hello_refuse(hello, PAWL_E_UNAVAILABLE, "%s (%.*s)", pawl_redis_error_advice(text),
                         (int)(text.size < 200 ? text.size : 200), (const char *)text.data);
 }
 
@@ -235,14 +373,21 @@ static pawl_err hello_on_step(struct pawl_redis_hello *hello, enum pawl_redis_he
     case PAWL_REDIS_HELLO_ROLE:
         if (role_is_master(value)) return PAWL_OK;
         return hello_refuse(hello, PAWL_E_UNAVAILABLE, "is a replica, not the master");
-    case PAWL_REDIS_HELLO_MEMORY: hello->may_evict = memory_may_evict(value); return PAWL_OK;
+    case PAWL_REDIS_HELLO_MEMORY: hello_check_memory(hello, value); return PAWL_OK;
+    case PAWL_REDIS_HELLO_CONFIG: hello_check_config(hello, value); return PAWL_OK;
+    case PAWL_REDIS_HELLO_WAIT: return hello_check_wait(hello, value);
     case PAWL_REDIS_HELLO_SCRIPT:
         if (value->kind != PAWL_REDIS_STRING || value->text.size != 40)
             return hello_refuse(hello, PAWL_E_UNAVAILABLE, "SCRIPT LOAD gave no SHA1");
         memcpy(hello->sha[op], value->text.data, 40);
         hello->sha[op][40] = 0;
         return PAWL_OK;
-    case PAWL_REDIS_HELLO_SCHEMA: return hello_check_schema(hello, value);
+    case PAWL_REDIS_HELLO_PROBE: return PAWL_OK;
+    case PAWL_REDIS_HELLO_SCHEMA: {
+        pawl_err err = hello_check_schema(hello, value);
+        hello->is_schema_ok = err == PAWL_OK;
+        return err;
+    }
     }
     PAWL_UNREACHABLE("every step is handled");
 }

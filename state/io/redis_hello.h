@@ -1,8 +1,8 @@
 /* Hello: what is said on a new connection before the first request.
  *
- * First log in, choose the database, and ask for the role; then, on a master only,
- * load the scripts and agree on the schema. Pure: commands go into a buffer, replies
- * come in one by one.
+ * First log in, choose the database, and ask for the role and for what the durability
+ * level needs; then, on a master only, load the scripts and agree on the schema. Pure:
+ * commands go into a buffer, replies come in one by one.
  */
 #ifndef PAWL_STATE_IO_REDIS_HELLO_H
 #define PAWL_STATE_IO_REDIS_HELLO_H
@@ -18,22 +18,31 @@ enum pawl_redis_hello_step {
     PAWL_REDIS_HELLO_NAME,
     PAWL_REDIS_HELLO_ROLE,
     PAWL_REDIS_HELLO_MEMORY, /* what happens when memory is full */
+    PAWL_REDIS_HELLO_CONFIG, /* d1, d2: how it keeps what it acknowledged */
+    PAWL_REDIS_HELLO_WAIT,   /* d2: how many replicas there are */
     PAWL_REDIS_HELLO_SCRIPT, /* one per operation */
+    PAWL_REDIS_HELLO_PROBE,  /* cluster: may we do all this here? */
     PAWL_REDIS_HELLO_SCHEMA,
 };
 
-#define PAWL_REDIS_HELLO_STEPS_MAX 16u
+#define PAWL_REDIS_HELLO_STEPS_MAX 20u
 
 struct pawl_redis_hello {
     const struct pawl_redis_url *url;
+    const struct pawl_redis_address *address;
     const char *namespace_;
     const char *app;
     uint32_t partitions; /* 0: any; then the stored number */
     bool read_only;      /* the schema is looked at, not made */
+    /* CLUSTER: what this server is thought to hold. */
+    bool has_schema;
+    bool has_partition;
+    uint32_t partition; /* one of those */
     /* Results. */
     char sha[PAWL_STORE_OPS_END][41];
-    char why[512];  /* after an error */
-    bool may_evict; /* a full memory makes this server drop keys, ours among them */
+    char why[512];     /* after an error */
+    char advice[512];  /* usable, but: what its operator should change; mostly empty */
+    bool is_schema_ok; /* the schema was here, and is ours */
     /* The expected replies, in order. */
     struct {
         enum pawl_redis_hello_step step;
@@ -52,5 +61,11 @@ void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out
 PAWL_MUST_USE pawl_err pawl_redis_hello_on_value(struct pawl_redis_hello *hello,
                                                  const struct pawl_redis_value *value,
                                                  struct pawl_buf *out, bool *ret_done);
+
+/* AUTH, unless `password` is empty. True: it was appended. */
+bool pawl_redis_login(struct pawl_buf *out, const char *user, const char *password);
+
+/* What an error reply to a greeting means for the person who set this up. */
+const char *pawl_redis_error_advice(struct pawl_bytes text);
 
 #endif /* PAWL_STATE_IO_REDIS_HELLO_H */

@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "state/io/redis_conn.h"
 #include "state/io/redis_error.h"
+#include "state/io/redis_find.h"
+#include "state/io/redis_hello.h"
 
 #include "lease.inc"
 
@@ -30,6 +32,9 @@ struct redis_lease {
     void *context;
     struct pawl_redis_url url;
     char key[96];
+    struct pawl_redis_find *find; /* NULL: one server at a known place */
+    bool is_asked;                /* and it has not answered yet */
+    struct pawl_redis_address address;
     struct pawl_redis_conn *conn; /* NULL: none */
     bool is_open;
     uint32_t greetings; /* replies to AUTH and SELECT that are still to come */
@@ -133,14 +138,7 @@ static void greet(struct redis_lease *lease)
 {
     struct pawl_buf *out = pawl_redis_conn_out(lease->conn);
     const struct pawl_redis_url *url = &lease->url;
-    lease->greetings = 0;
-    if (url->has_password) {
-        struct pawl_bytes words[] = { PAWL_BYTES_LITERAL("AUTH"), pawl_bytes_str(url->user),
-                                      pawl_bytes_str(url->password) };
-        if (url->user[0] == 0) words[1] = words[2];
-        pawl_redis_command(out, url->user[0] == 0 ? 2 : 3, words);
-        lease->greetings++;
-    }
+    lease->greetings = pawl_redis_login(out, url->user, url->password) ? 1 : 0;
     if (url->db == 0) return;
     char db[16];
     (void)snprintf(db, sizeof db, "%u", url->db);
@@ -177,6 +175,13 @@ static void on_open(void *context)
     lease_pump(lease);
 }
 
+/* Not this server's lease, or not any more. */
+static bool error_is_elsewhere(struct pawl_bytes text)
+{
+    return pawl_redis_error_is(text, "MOVED") || pawl_redis_error_is(text, "READONLY")
+           || pawl_redis_error_is(text, "MASTERDOWN");
+}
+
 static void on_value(void *context, const struct pawl_redis_value *value, struct pawl_arena *arena)
 {
     (void)arena;
@@ -188,7 +193,7 @@ static void on_value(void *context, const struct pawl_redis_value *value, struct
             lease_pump(lease);
             return;
         }
-        (void)snprintf(why, sizeof why, "Redis at %s: %.*s", lease->url.text,
+        (void)snprintf(why, sizeof why, "Redis at %s: %.*s", lease->address.text,
                        PAWL_BYTES_FMT(value->text));
         lease_lose(lease, why);
         return;
@@ -196,11 +201,15 @@ static void on_value(void *context, const struct pawl_redis_value *value, struct
     struct lease_request *request = request_first(lease);
     struct pawl_lease_reply reply = { .err = PAWL_OK };
     if (request && request->is_sent && reply_decode(request, value, &reply)) {
+        bool is_elsewhere = value->kind == PAWL_REDIS_ERROR && error_is_elsewhere(value->text);
+        (void)snprintf(why, sizeof why, "Redis at %s: %.*s", lease->address.text,
+                       PAWL_BYTES_FMT(reply.message));
         request_answer(lease, request, &reply);
+        if (is_elsewhere && !lease->is_closing) lease_lose(lease, why);
         return;
     }
     (void)snprintf(why, sizeof why, "Redis at %s sent an answer to the lease that makes no sense",
-                   lease->url.text);
+                   lease->address.text);
     lease_lose(lease, why);
 }
 
@@ -231,8 +240,48 @@ static const char *lease_connect(struct redis_lease *lease)
         .on_end = on_end,
     };
     const char *why = NULL;
-    lease->conn = pawl_redis_conn_open(lease->loop, &lease->url, &handler, &why);
+    lease->conn = pawl_redis_conn_open(lease->loop, &lease->url, &lease->address, &handler, &why);
     return lease->conn ? NULL : why;
+}
+
+static void lease_reach(struct redis_lease *lease)
+{
+    const char *why = lease_connect(lease);
+    if (why) lease_lose(lease, why);
+}
+
+/* A place that was asked for, or that the sentinels tell unasked. */
+static void lease_on_place(struct redis_lease *lease, const struct pawl_redis_address *address)
+{
+    lease->is_asked = false;
+    if (lease->conn && pawl_redis_address_is_equal(&lease->address, address)) return;
+    lease->address = *address;
+    if (lease->conn) lease_lose(lease, "Redis has another master now");
+    if (!lease->is_closing && !lease->conn && request_first(lease)) lease_reach(lease);
+}
+
+static void on_master(void *context, const struct pawl_redis_address *address)
+{
+    lease_on_place(context, address);
+}
+
+static void on_slots(void *context, const struct pawl_redis_slots *slots)
+{
+    struct redis_lease *lease = context;
+    uint16_t master = slots->masters[pawl_redis_slot(pawl_bytes_str(lease->key))];
+    if (master != PAWL_REDIS_SLOT_NOBODY) {
+        lease_on_place(lease, &slots->nodes[master]);
+        return;
+    }
+    lease->is_asked = false;
+    lease_lose(lease, "no node of the Redis cluster holds the slot of the lease");
+}
+
+static void on_find_fail(void *context, const char *why)
+{
+    struct redis_lease *lease = context;
+    lease->is_asked = false;
+    lease_lose(lease, why);
 }
 
 static void lease_pump(struct redis_lease *lease)
@@ -252,14 +301,17 @@ static void on_tick(uv_timer_t *timer)
     struct redis_lease *lease = timer->data;
     struct lease_request *request = request_first(lease);
     if (!request) return;
-    if (!lease->conn) {
-        const char *why = lease_connect(lease);
-        if (why) lease_lose(lease, why);
+    if (!lease->conn && !lease->find) {
+        lease_reach(lease);
         return;
+    }
+    if (!lease->conn && !lease->is_asked) {
+        lease->is_asked = true;
+        pawl_redis_find_ask(lease->find, NULL);
     }
     if (uv_now(lease->loop) < request->submitted_ms + PAWL_LEADER_TIMEOUT_MS) return;
     char why[sizeof lease->why];
-    (void)snprintf(why, sizeof why, "Redis at %s has not answered for %u ms", lease->url.text,
+    (void)snprintf(why, sizeof why, "Redis at %s has not answered for %u ms", lease->address.text,
                    PAWL_LEADER_TIMEOUT_MS);
     lease_lose(lease, why);
 }
@@ -306,6 +358,7 @@ static void redis_lease_close(struct pawl_lease *base)
     lease->is_closing = true;
     pawl_redis_conn_close(lease->conn);
     lease->conn = NULL;
+    pawl_redis_find_close(lease->find);
     for (struct lease_request *request; (request = request_first(lease)) != NULL;) {
         pawl_list_remove(&request->link);
         pawl_mem_free(request);
@@ -331,6 +384,12 @@ pawl_err pawl_redis_lease_open(const struct pawl_redis_lease_config *config,
     lease->url = url;
     explicit_bzero(&url, sizeof url);
     (void)snprintf(lease->key, sizeof lease->key, "{pawl}||lease||%s", config->name);
+    lease->address = lease->url.seeds[0];
+    const struct pawl_redis_find_handler handler = {
+        .context = lease, .on_master = on_master, .on_slots = on_slots, .on_fail = on_find_fail
+    };
+    if (lease->url.topology != PAWL_REDIS_SINGLE)
+        lease->find = pawl_redis_find_open(lease->loop, &lease->url, &handler);
     pawl_list_init(&lease->requests);
     int status = uv_timer_init(lease->loop, &lease->tick);
     PAWL_ASSERT(status == 0);

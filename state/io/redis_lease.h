@@ -8,7 +8,7 @@
 
 struct pawl_redis_lease_config {
     uv_loop_t *loop; /* replies arrive on its thread */
-    const char *url; /* redis://…, redis+unix://… */
+    const char *url; /* redis://… and its kin: see redis_url.h */
     const char *name;
     pawl_lease_on_reply *on_reply;
     void *context;

@@ -6,8 +6,36 @@
 
 #include "base/bytes.h"
 
-#define TCP_SCHEME  "redis://"
-#define UNIX_SCHEME "redis+unix://"
+/* A stretch of the URL. */
+struct span {
+    const char *from;
+    const char *end;
+};
+
+static size_t span_size(struct span span)
+{
+    return (size_t)(span.end - span.from);
+}
+
+static bool span_is(struct span span, const char *text)
+{
+    return span_size(span) == strlen(text) && memcmp(span.from, text, span_size(span)) == 0;
+}
+
+static const char *span_find(struct span span, char c)
+{
+    return span_size(span) ? memchr(span.from, c, span_size(span)) : NULL;
+}
+
+/* What is before the first `c`; *rest is what is behind it, empty without one. */
+static struct span span_cut(struct span *rest, char c)
+{
+    struct span head = *rest;
+    const char *at = span_find(*rest, c);
+    if (at) head.end = at;
+    rest->from = at ? at + 1 : rest->end;
+    return head;
+}
 
 static int hex_digit(char c)
 {
@@ -17,19 +45,19 @@ static int hex_digit(char c)
     return -1;
 }
 
-/* Decode [from, end) into `out`; false: a broken %XX, a 0 byte, or no room. */
-static bool part_decode(const char *from, const char *end, char *out, size_t out_size)
+/* Decode into `out`; false: a broken %XX, a 0 byte, or no room. */
+static bool span_decode(struct span span, char *out, size_t out_size)
 {
     size_t size = 0;
-    while (from < end) {
-        char c = *from++;
+    while (span.from < span.end) {
+        char c = *span.from++;
         if (c == '%') {
-            if (end - from < 2) return false;
-            int high = hex_digit(from[0]);
-            int low = hex_digit(from[1]);
+            if (span_size(span) < 2) return false;
+            int high = hex_digit(span.from[0]);
+            int low = hex_digit(span.from[1]);
             if (high < 0 || low < 0) return false;
             c = (char)(high << 4 | low);
-            from += 2;
+            span.from += 2;
         }
         if (c == 0 || size + 1 >= out_size) return false;
         out[size++] = c;
@@ -38,30 +66,246 @@ static bool part_decode(const char *from, const char *end, char *out, size_t out
     return true;
 }
 
-static bool number_parse(const char *from, const char *end, uint32_t max, uint32_t *ret_number)
+static bool span_number(struct span span, uint32_t max, uint32_t *ret_number)
 {
-    if (from == end || end - from > 9) return false;
+    if (span.from == span.end || span_size(span) > 9) return false;
     uint32_t number = 0;
-    for (; from < end; from++) {
-        if (*from < '0' || *from > '9') return false;
-        number = number * 10 + (uint32_t)(*from - '0');
+    for (; span.from < span.end; span.from++) {
+        if (*span.from < '0' || *span.from > '9') return false;
+        number = number * 10 + (uint32_t)(*span.from - '0');
     }
     if (number > max) return false;
     *ret_number = number;
     return true;
 }
 
-#define DB_MAX 65535u
+/* Addresses -------------------------------------------------------------------- */
+
+static void address_text(struct pawl_redis_address *address)
+{
+    bool is_v6 = strchr(address->host, ':') != NULL;
+    (void)snprintf(address->text, sizeof address->text, is_v6 ? "[%s]:%s" : "%s:%s", address->host,
+                   address->port);
+}
+
+bool pawl_redis_address_set(struct pawl_redis_address *address, struct pawl_bytes host,
+                            struct pawl_bytes port)
+{
+    if (host.size == 0 || host.size >= sizeof address->host) return false;
+    if (memchr(host.data, 0, host.size)) return false;
+    struct span digits = { (const char *)port.data, (const char *)port.data + port.size };
+    uint32_t number = 0;
+    if (port.size == 0 || !span_number(digits, 65535, &number) || number == 0) return false;
+    *address = (struct pawl_redis_address){ .port = "" };
+    memcpy(address->host, host.data, host.size);
+    (void)snprintf(address->port, sizeof address->port, "%u", (unsigned)(number & 0xffff));
+    address_text(address);
+    return true;
+}
+
+bool pawl_redis_address_is_equal(const struct pawl_redis_address *a,
+                                 const struct pawl_redis_address *b)
+{
+    return strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0;
+}
+
+/* host[:port], [v6]:port */
+static const char *address_parse(struct span span, uint32_t port,
+                                 struct pawl_redis_address *address)
+{
+    struct span host = span;
+    struct span rest;
+    if (span.from < span.end && *span.from == '[') {
+        host.from++;
+        host.end = span_find(host, ']');
+        if (!host.end) return "the IPv6 address in the Redis URL has no closing bracket";
+        rest = (struct span){ host.end + 1, span.end };
+    } else {
+        const char *colon = span_find(span, ':');
+        if (colon) host.end = colon;
+        rest = (struct span){ host.end, span.end };
+    }
+    if (host.from == host.end) return "the Redis URL names no host (redis://host:port)";
+    if (!span_decode(host, address->host, sizeof address->host))
+        return "the host in the Redis URL is too long or holds a broken %XX";
+    struct span digits = { rest.from + 1, rest.end };
+    bool has_port = rest.from < rest.end;
+    if (has_port && (*rest.from != ':' || !span_number(digits, 65535, &port) || port == 0))
+        return "the port in the Redis URL is not a number from 1 to 65535";
+    (void)snprintf(address->port, sizeof address->port, "%u", (unsigned)(port & 0xffff));
+    address_text(address);
+    return NULL;
+}
+
+#define PORT_DEFAULT          6379u
+#define PORT_SENTINEL_DEFAULT 26379u
+
+static const char *addresses_parse(struct span span, struct pawl_redis_url *url)
+{
+    uint32_t port = url->topology == PAWL_REDIS_SENTINEL ? PORT_SENTINEL_DEFAULT : PORT_DEFAULT;
+    if (url->topology == PAWL_REDIS_SINGLE && span_find(span, ','))
+        return "a redis:// URL names one server; several are for redis+sentinel:// and "
+               "redis+cluster://";
+    for (bool more = true; more;) {
+        if (url->seeds_count == PAWL_REDIS_SEEDS_MAX)
+            return "the Redis URL names more than 16 servers; a few are enough to find the others";
+        more = span_find(span, ',') != NULL;
+        const char *why =
+            address_parse(span_cut(&span, ','), port, &url->seeds[url->seeds_count++]);
+        if (why) return why;
+    }
+    return NULL;
+}
+
+/* Parameters ------------------------------------------------------------------- */
+
+static const char *parameter_login(struct span name, struct span value, struct pawl_redis_url *url)
+{
+    if (span_is(name, "user")) {
+        if (!span_decode(value, url->user, sizeof url->user))
+            return "the parameter user in the Redis URL is too long or holds a broken %XX";
+        return NULL;
+    }
+    if (!span_decode(value, url->password, sizeof url->password))
+        return "the parameter password in the Redis URL is too long or holds a broken %XX";
+    url->has_password = url->password[0] != 0;
+    return NULL;
+}
+
+static const char *parameter_sentinel(struct span name, struct span value,
+                                      struct pawl_redis_url *url)
+{
+    if (url->topology != PAWL_REDIS_SENTINEL)
+        return "sentinel_user and sentinel_password are for redis+sentinel:// URLs only";
+    bool is_user = span_is(name, "sentinel_user");
+    char *out = is_user ? url->sentinel_user : url->sentinel_password;
+    size_t out_size = is_user ? sizeof url->sentinel_user : sizeof url->sentinel_password;
+    if (!span_decode(value, out, out_size))
+        return "sentinel_user or sentinel_password in the Redis URL is too long or holds a broken "
+               "%XX";
+    return NULL;
+}
+
+static const char *parameter_verify(struct span value, struct pawl_redis_url *url)
+{
+    if (span_is(value, "full"))
+        url->verify = PAWL_REDIS_VERIFY_FULL;
+    else if (span_is(value, "ca"))
+        url->verify = PAWL_REDIS_VERIFY_CA;
+    else if (span_is(value, "none"))
+        url->verify = PAWL_REDIS_VERIFY_NONE;
+    else
+        return "the parameter verify in the Redis URL is full, ca or none";
+    return NULL;
+}
+
+/* NULL: not a parameter of TLS that is a text. */
+static char *tls_text(struct span name, struct pawl_redis_url *url, size_t *ret_size)
+{
+    *ret_size = sizeof url->cafile;
+    if (span_is(name, "cafile")) return url->cafile;
+    if (span_is(name, "certfile")) return url->certfile;
+    if (span_is(name, "keyfile")) return url->keyfile;
+    *ret_size = sizeof url->servername;
+    if (span_is(name, "servername")) return url->servername;
+    return NULL;
+}
+
+static const char *parameter_tls(struct span name, struct span value, struct pawl_redis_url *url)
+{
+    if (!url->is_tls)
+        return "cafile, certfile, keyfile, servername and verify are for TLS: the URL must begin "
+               "with rediss";
+    if (span_is(name, "verify")) return parameter_verify(value, url);
+    size_t size = 0;
+    char *out = tls_text(name, url, &size);
+    if (!span_decode(value, out, size) || out[0] == 0)
+        return "cafile, certfile, keyfile or servername in the Redis URL is empty, too long or "
+               "holds a broken %XX";
+    return NULL;
+}
+
+static const char *parameter_durability(struct span name, struct span value,
+                                        struct pawl_redis_url *url)
+{
+    if (span_is(name, "replicas")) {
+        if (!span_number(value, 16, &url->replicas) || url->replicas == 0)
+            return "the parameter replicas in the Redis URL is not a number from 1 to 16";
+        return NULL;
+    }
+    if (span_is(name, "wait_ms")) {
+        if (!span_number(value, PAWL_STORE_WAIT_MS_MAX, &url->wait_ms) || url->wait_ms == 0)
+            return "the parameter wait_ms in the Redis URL is not a number from 1 to 4000";
+        return NULL;
+    }
+    if (span_is(value, "d0"))
+        url->durability = PAWL_REDIS_D0;
+    else if (span_is(value, "d1"))
+        url->durability = PAWL_REDIS_D1;
+    else if (span_is(value, "d2"))
+        url->durability = PAWL_REDIS_D2;
+    else
+        return "the parameter durability in the Redis URL is d0, d1 or d2";
+    return NULL;
+}
+
+static const char *parameter_parse(struct span name, struct span value, struct pawl_redis_url *url)
+{
+    bool is_unix = url->seeds[0].port[0] == 0;
+    if (span_is(name, "durability") || span_is(name, "replicas") || span_is(name, "wait_ms"))
+        return parameter_durability(name, value, url);
+    size_t size;
+    if (span_is(name, "verify") || tls_text(name, url, &size))
+        return parameter_tls(name, value, url);
+    if (span_is(name, "sentinel_user") || span_is(name, "sentinel_password"))
+        return parameter_sentinel(name, value, url);
+    if (is_unix && (span_is(name, "user") || span_is(name, "password")))
+        return parameter_login(name, value, url);
+    if (is_unix && span_is(name, "db")) {
+        if (!span_number(value, PAWL_REDIS_DB_MAX, &url->db))
+            return "the parameter db in the Redis URL is not a number";
+        return NULL;
+    }
+    return is_unix ? "a redis+unix:// URL knows the parameters db, user, password, durability, "
+                     "replicas and wait_ms only"
+                   : "a Redis URL knows the parameters durability, replicas, wait_ms, cafile, "
+                     "certfile, keyfile, servername, verify, sentinel_user and sentinel_password "
+                     "only (redis://user:password@host:port/db?name=value)";
+}
+
+static const char *parameters_parse(struct span query, struct pawl_redis_url *url)
+{
+    bool has_replicas_or_wait = false;
+    while (query.from < query.end) {
+        struct span value = span_cut(&query, '&');
+        struct span name = span_cut(&value, '=');
+        const char *why = parameter_parse(name, value, url);
+        if (why) return why;
+        has_replicas_or_wait |= span_is(name, "replicas") || span_is(name, "wait_ms");
+    }
+    if (has_replicas_or_wait && url->durability != PAWL_REDIS_D2)
+        return "replicas and wait_ms in the Redis URL need durability=d2";
+    if (url->user[0] && !url->has_password)
+        return "the Redis URL has a user name without a password";
+    if (url->sentinel_user[0] && !url->sentinel_password[0])
+        return "the Redis URL has sentinel_user without sentinel_password";
+    if (!url->certfile[0] != !url->keyfile[0])
+        return "certfile and keyfile in the Redis URL need each other";
+    return NULL;
+}
+
+/* The parts of a URL ----------------------------------------------------------- */
 
 /* user[:password] */
-static const char *login_parse(const char *from, const char *end, struct pawl_redis_url *url)
+static const char *login_parse(struct span span, struct pawl_redis_url *url)
 {
-    const char *colon = memchr(from, ':', (size_t)(end - from));
-    const char *user_end = colon ? colon : end;
-    if (!part_decode(from, user_end, url->user, sizeof url->user))
+    bool has_colon = span_find(span, ':') != NULL;
+    struct span password = span;
+    struct span user = span_cut(&password, ':');
+    if (!span_decode(user, url->user, sizeof url->user))
         return "the user name in the Redis URL is too long or holds a broken %XX";
-    if (!colon) return "the Redis URL has a user name without a password (user:password@host)";
-    if (!part_decode(colon + 1, end, url->password, sizeof url->password))
+    if (!has_colon) return "the Redis URL has a user name without a password (user:password@host)";
+    if (!span_decode(password, url->password, sizeof url->password))
         return "the password in the Redis URL is too long or holds a broken %XX";
     url->has_password = url->password[0] != 0;
     if (!url->has_password && url->user[0])
@@ -69,120 +313,118 @@ static const char *login_parse(const char *from, const char *end, struct pawl_re
     return NULL;
 }
 
-/* host[:port], [v6]:port */
-static const char *address_parse(const char *from, const char *end, struct pawl_redis_url *url)
+/* What is behind the first slash: db, or service/db, or nothing. */
+static const char *path_parse(struct span path, struct pawl_redis_url *url)
 {
-    const char *host_end;
-    const char *rest;
-    if (from >= end) return "the Redis URL names no host (redis://host:port)";
-    if (*from == '[') {
-        from++;
-        host_end = memchr(from, ']', (size_t)(end - from));
-        if (!host_end) return "the IPv6 address in the Redis URL has no closing bracket";
-        rest = host_end + 1;
-    } else {
-        host_end = memchr(from, ':', (size_t)(end - from));
-        if (!host_end) host_end = end;
-        rest = host_end;
+    if (url->topology == PAWL_REDIS_SENTINEL) {
+        struct span service = span_cut(&path, '/');
+        if (!span_decode(service, url->service, sizeof url->service))
+            return "the service in the Redis URL is too long or holds a broken %XX";
+        if (url->service[0] == 0)
+            return "the Redis URL names no service (redis+sentinel://host:26379/mymaster)";
     }
-    if (from == host_end) return "the Redis URL names no host (redis://host:port)";
-    if (!part_decode(from, host_end, url->host, sizeof url->host))
-        return "the host in the Redis URL is too long or holds a broken %XX";
-
-    uint32_t port = 6379;
-    if (rest < end && (*rest != ':' || !number_parse(rest + 1, end, 65535, &port) || port == 0))
-        return "the port in the Redis URL is not a number from 1 to 65535";
-    (void)snprintf(url->port, sizeof url->port, "%u", (unsigned)port);
-    return NULL;
-}
-
-static const char *tcp_parse(const char *from, struct pawl_redis_url *url)
-{
-    const char *end = from + strlen(from);
-    if (memchr(from, '?', (size_t)(end - from)))
-        return "a redis:// URL takes no ?parameters (redis://user:password@host:port/db)";
-
-    const char *slash = memchr(from, '/', (size_t)(end - from));
-    const char *address_end = slash ? slash : end;
-    if (slash && slash + 1 < end && !number_parse(slash + 1, end, DB_MAX, &url->db))
+    if (path.from == path.end) return NULL;
+    if (!span_number(path, PAWL_REDIS_DB_MAX, &url->db))
         return "the database in the Redis URL is not a number (redis://host:port/0)";
+    if (url->topology == PAWL_REDIS_CLUSTER && url->db != 0)
+        return "a Redis Cluster has no databases but 0 (redis+cluster://host:port)";
+    return NULL;
+}
 
-    const char *at = memrchr(from, '@', (size_t)(address_end - from));
+static void url_text(struct pawl_redis_url *url)
+{
+    const char *first = url->seeds[0].text;
+    const char *more = url->seeds_count > 1 ? ",…" : "";
+    char text[sizeof url->text] = "";
+    switch (url->topology) {
+    case PAWL_REDIS_SINGLE: (void)snprintf(text, sizeof text, "%s", first); break;
+    case PAWL_REDIS_SENTINEL:
+        (void)snprintf(text, sizeof text, "%.60s (sentinels %.200s%s)", url->service, first, more);
+        break;
+    case PAWL_REDIS_CLUSTER:
+        (void)snprintf(text, sizeof text, "cluster %.200s%s", first, more);
+        break;
+    }
+    memcpy(url->text, text, sizeof text);
+}
+
+static const char *tcp_parse(struct span rest, struct pawl_redis_url *url)
+{
+    struct span query = rest;
+    struct span path = span_cut(&query, '?');
+    struct span addresses = span_cut(&path, '/');
+    const char *at =
+        span_size(addresses) ? memrchr(addresses.from, '@', span_size(addresses)) : NULL;
     if (at) {
-        const char *why = login_parse(from, at, url);
+        const char *why = login_parse((struct span){ addresses.from, at }, url);
         if (why) return why;
+        addresses.from = at + 1;
     }
-    const char *why = address_parse(at ? at + 1 : from, address_end, url);
-    if (why) return why;
-    bool v6 = strchr(url->host, ':') != NULL;
-    (void)snprintf(url->text, sizeof url->text, v6 ? "[%s]:%s" : "%s:%s", url->host, url->port);
-    return NULL;
+    const char *why = addresses_parse(addresses, url);
+    if (!why) why = path_parse(path, url);
+    if (!why) why = parameters_parse(query, url);
+    return why;
 }
 
-static const char *parameter_parse(const char *from, const char *end, struct pawl_redis_url *url)
-{
-    struct pawl_bytes all = pawl_bytes_make(from, (size_t)(end - from));
-    if (pawl_bytes_starts_with(all, PAWL_BYTES_LITERAL("db="))) {
-        if (!number_parse(from + 3, end, DB_MAX, &url->db))
-            return "the parameter db in the Redis URL is not a number";
-        return NULL;
-    }
-    if (pawl_bytes_starts_with(all, PAWL_BYTES_LITERAL("user="))) {
-        if (!part_decode(from + 5, end, url->user, sizeof url->user))
-            return "the parameter user in the Redis URL is too long or holds a broken %XX";
-        return NULL;
-    }
-    if (pawl_bytes_starts_with(all, PAWL_BYTES_LITERAL("password="))) {
-        if (!part_decode(from + 9, end, url->password, sizeof url->password))
-            return "the parameter password in the Redis URL is too long or holds a broken %XX";
-        url->has_password = url->password[0] != 0;
-        return NULL;
-    }
-    return "a redis+unix:// URL knows the parameters db, user and password only";
-}
+/* What fits a socket address. */
+#define UNIX_PATH_SIZE_MAX 104u
 
-static const char *unix_parse(const char *from, struct pawl_redis_url *url)
+static const char *unix_parse(struct span rest, struct pawl_redis_url *url)
 {
-    url->is_unix = true;
-    const char *end = from + strlen(from);
-    const char *question = memchr(from, '?', (size_t)(end - from));
-    const char *path_end = question ? question : end;
-    if (*from != '/')
+    struct span query = rest;
+    struct span path = span_cut(&query, '?');
+    if (path.from == path.end || *path.from != '/')
         return "a redis+unix:// URL needs an absolute path (redis+unix:///run/x.sock)";
-    if (!part_decode(from, path_end, url->path, sizeof url->path))
+    struct pawl_redis_address *address = &url->seeds[url->seeds_count++];
+    if (!span_decode(path, address->host, UNIX_PATH_SIZE_MAX))
         return "the socket path in the Redis URL is longer than 103 bytes or holds a broken %XX";
-    (void)snprintf(url->text, sizeof url->text, "%s", url->path);
+    memcpy(address->text, address->host, UNIX_PATH_SIZE_MAX);
+    return parameters_parse(query, url);
+}
 
-    while (question) {
-        const char *part = question + 1;
-        question = memchr(part, '&', (size_t)(end - part));
-        const char *why = parameter_parse(part, question ? question : end, url);
-        if (why) return why;
+static const struct {
+    const char *text;
+    enum pawl_redis_topology topology;
+    bool is_unix;
+    bool is_tls;
+} schemes[] = {
+    { "redis://", PAWL_REDIS_SINGLE, false, false },
+    { "rediss://", PAWL_REDIS_SINGLE, false, true },
+    { "redis+unix://", PAWL_REDIS_SINGLE, true, false },
+    { "redis+sentinel://", PAWL_REDIS_SENTINEL, false, false },
+    { "rediss+sentinel://", PAWL_REDIS_SENTINEL, false, true },
+    { "redis+cluster://", PAWL_REDIS_CLUSTER, false, false },
+    { "rediss+cluster://", PAWL_REDIS_CLUSTER, false, true },
+};
+
+static const char *url_parse(const char *text, struct pawl_redis_url *url)
+{
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t size = strlen(schemes[i].text);
+        if (strncmp(text, schemes[i].text, size) != 0) continue;
+        url->topology = schemes[i].topology;
+        url->is_tls = schemes[i].is_tls;
+        struct span rest = { text + size, text + strlen(text) };
+        return schemes[i].is_unix ? unix_parse(rest, url) : tcp_parse(rest, url);
     }
-    if (url->user[0] && !url->has_password)
-        return "the Redis URL has a user name without a password";
-    return NULL;
+    return "not a Redis URL; known are redis://host:port/db, redis+unix:///path, "
+           "redis+sentinel://host:port/service, redis+cluster://host:port and the same over TLS "
+           "with rediss";
 }
 
 pawl_err pawl_redis_url_parse(const char *text, struct pawl_redis_url *ret_url,
                               const char **ret_message)
 {
-    struct pawl_redis_url url = { .db = 0 };
-    const char *why;
-    if (strncmp(text, TCP_SCHEME, strlen(TCP_SCHEME)) == 0)
-        why = tcp_parse(text + strlen(TCP_SCHEME), &url);
-    else if (strncmp(text, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0)
-        why = unix_parse(text + strlen(UNIX_SCHEME), &url);
-    else if (strncmp(text, "rediss://", 9) == 0 || strncmp(text, "redis+cluster://", 16) == 0
-             || strncmp(text, "redis+sentinel://", 17) == 0)
-        why = "Redis over TLS, Cluster and Sentinel are not supported; known are "
-              "redis://host:port/db and redis+unix:///path";
-    else
-        why = "not a Redis URL (redis://host:port/db or redis+unix:///path)";
+    struct pawl_redis_url url = { .verify = PAWL_REDIS_VERIFY_FULL,
+                                  .replicas = 1,
+                                  .wait_ms = PAWL_STORE_WAIT_MS_DEFAULT };
+    const char *why = url_parse(text, &url);
     if (why) {
         *ret_message = why;
-        return PAWL_E_INVALID;
+    } else {
+        url_text(&url);
+        *ret_url = url;
     }
-    *ret_url = url;
-    return PAWL_OK;
+    explicit_bzero(&url, sizeof url);
+    return why ? PAWL_E_INVALID : PAWL_OK;
 }

@@ -17,6 +17,7 @@ struct pawl_redis_reader {
     redisReader *resp;
     struct pawl_arena arena;
     bool finished; /* the tree in the arena was handed out */
+    bool keep;     /* and is still needed */
 };
 
 /* The place of a value: a slot of its parent, or a new root. */
@@ -110,15 +111,20 @@ pawl_err pawl_redis_reader_feed(struct pawl_redis_reader *reader, const void *da
 pawl_err pawl_redis_reader_next(struct pawl_redis_reader *reader,
                                 const struct pawl_redis_value **ret_value)
 {
-    if (reader->finished) {
+    if (reader->finished && !reader->keep) {
         pawl_arena_reset(&reader->arena);
         reader->finished = false;
     }
     void *tree = NULL;
     if (redisReaderGetReply(reader->resp, &tree) != REDIS_OK) return PAWL_E_PROTOCOL;
-    reader->finished = tree != NULL;
+    reader->finished = reader->finished || tree != NULL;
     *ret_value = tree;
     return PAWL_OK;
+}
+
+void pawl_redis_reader_keep(struct pawl_redis_reader *reader, bool keep)
+{
+    reader->keep = keep;
 }
 
 struct pawl_arena *pawl_redis_reader_arena(struct pawl_redis_reader *reader)

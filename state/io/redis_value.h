@@ -40,6 +40,10 @@ PAWL_MUST_USE pawl_err pawl_redis_reader_feed(struct pawl_redis_reader *reader, 
 PAWL_MUST_USE pawl_err pawl_redis_reader_next(struct pawl_redis_reader *reader,
                                               const struct pawl_redis_value **ret_value);
 
+/* While on, replies stay valid beyond the next call; switched off, all of them go with it.
+ * Switch it off only when the last call returned a whole reply. */
+void pawl_redis_reader_keep(struct pawl_redis_reader *reader, bool keep);
+
 /* Memory of the present reply, for what is decoded from it. */
 struct pawl_arena *pawl_redis_reader_arena(struct pawl_redis_reader *reader);
 

@@ -18,8 +18,8 @@ static bool has_scheme(const char *url, const char *scheme)
 
 static bool is_redis(const char *url)
 {
-    static const char *const schemes[] = { "redis://", "rediss://", "redis+unix://",
-                                           "redis+cluster://", "redis+sentinel://" };
+    /* Which of them are known is for the Redis backend to say. */
+    static const char *const schemes[] = { "redis:", "rediss:", "redis+", "rediss+" };
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
         if (has_scheme(url, schemes[i])) return true;
     return false;
@@ -59,7 +59,8 @@ static pawl_err refuse_scheme(const char *url, const char **ret_message)
     snprintf(scheme, sizeof scheme, "%.*s", (int)(size < 24 ? size : 24), url);
     return refuse(ret_message,
                   "the state store URL begins with \"%.100s\"; known are sqlite:///path/to/file, "
-                  "redis://host:6379, redis+unix:///path/to/socket and mem:// (nothing is kept)",
+                  "redis://host:6379, redis+unix:///path/to/socket, redis+sentinel://host/service, "
+                  "redis+cluster://host and mem:// (nothing is kept)",
                   scheme);
 }
 

@@ -30,7 +30,7 @@ bool redis_server_is_installed(void)
     return false;
 }
 
-static uint16_t port_free(void)
+uint16_t redis_server_port_free(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     check(fd >= 0, "socket");
@@ -43,17 +43,38 @@ static uint16_t port_free(void)
     return ntohs(address.sin_port);
 }
 
+/* A sentinel rewrites its file, so it is written once only. */
+static void sentinel_write_config(const struct redis_server *server, char *path, size_t path_size)
+{
+    (void)snprintf(path, path_size, "%s/sentinel.conf", server->folder);
+    if (access(path, F_OK) == 0) return;
+    FILE *file = fopen(path, "w");
+    check(file != NULL, "writing sentinel.conf");
+    (void)fprintf(file, "port %u\nbind 127.0.0.1\nunixsocket %s\ndir %s\n", (unsigned)server->port,
+                  server->socket, server->folder);
+    for (size_t i = 0; server->args[i]; i++) (void)fprintf(file, "%s\n", server->args[i]);
+    (void)fclose(file);
+}
+
 static void server_exec(const struct redis_server *server, int log)
 {
-    char port[8];
+    char port[8], path[128];
     (void)snprintf(port, sizeof port, "%u", (unsigned)server->port);
-    const char *argv[16 + REDIS_SERVER_ARGS_MAX] = {
-        BINARY,  "--port",       port,     "--bind", "127.0.0.1",  "--unixsocket", server->socket,
-        "--dir", server->folder, "--save", "",       "--loglevel", "notice"
+    bool is_tls = server->kind == REDIS_SERVER_TLS;
+    const char *argv[20 + REDIS_SERVER_ARGS_MAX] = {
+        BINARY,         "--port",     is_tls ? "0" : port, "--bind", "127.0.0.1", "--unixsocket",
+        server->socket, "--dir",      server->folder,      "--save", "",          "--loglevel",
+        "notice",       "--tls-port", is_tls ? port : "0",
     };
-    size_t count = 13;
+    size_t count = 15;
     for (size_t i = 0; server->args[i]; i++) argv[count++] = server->args[i];
     argv[count] = NULL;
+    if (server->kind == REDIS_SERVER_SENTINEL) {
+        sentinel_write_config(server, path, sizeof path);
+        argv[1] = path;
+        argv[2] = "--sentinel";
+        argv[3] = NULL;
+    }
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)dup2(log, STDOUT_FILENO);
     (void)dup2(log, STDERR_FILENO);
@@ -73,6 +94,7 @@ static bool ready_wait(int log)
         size += (size_t)got;
         text[size] = 0;
         if (strstr(text, "eady to accept connections")) return true;
+        if (strstr(text, "Sentinel ID is")) return true;
     }
     text[size] = 0;
     (void)fprintf(stderr, "%s\n", text);
@@ -95,7 +117,13 @@ static bool server_spawn(struct redis_server *server)
 
 void redis_server_start(struct redis_server *server, const char *const *args)
 {
-    *server = (struct redis_server){ .log = -1 };
+    redis_server_start_as(server, REDIS_SERVER_PLAIN, args);
+}
+
+void redis_server_start_as(struct redis_server *server, enum redis_server_kind kind,
+                           const char *const *args)
+{
+    *server = (struct redis_server){ .log = -1, .kind = kind };
     for (size_t i = 0; args && args[i]; i++) {
         check(i + 1 < REDIS_SERVER_ARGS_MAX, "too many arguments");
         server->args[i] = args[i];
@@ -105,7 +133,7 @@ void redis_server_start(struct redis_server *server, const char *const *args)
     (void)snprintf(server->socket, sizeof server->socket, "%s/redis.sock", server->folder);
     /* Another process may take the port between our look and Redis' bind. */
     for (int attempt = 0; attempt < 10; attempt++) {
-        server->port = port_free();
+        server->port = redis_server_port_free();
         if (server_spawn(server)) return;
     }
     check(false, "starting redis-server");

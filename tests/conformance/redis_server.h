@@ -8,10 +8,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define REDIS_SERVER_ARGS_MAX 16
+#define REDIS_SERVER_ARGS_MAX 32
+
+enum redis_server_kind {
+    REDIS_SERVER_PLAIN,
+    REDIS_SERVER_TLS,      /* the port speaks TLS; the socket does not */
+    REDIS_SERVER_SENTINEL, /* `args` become lines of its configuration file */
+};
 
 struct redis_server {
     pid_t pid; /* 0: not running */
+    enum redis_server_kind kind;
     char folder[64];
     char socket[96];
     uint16_t port;
@@ -25,6 +32,12 @@ bool redis_server_is_installed(void);
 /* `args`: NULL or a NULL-ended list of options, which must outlive the server. Returns
  * when it accepts connections. */
 void redis_server_start(struct redis_server *server, const char *const *args);
+
+void redis_server_start_as(struct redis_server *server, enum redis_server_kind kind,
+                           const char *const *args);
+
+/* A port that nobody listens on, now. */
+uint16_t redis_server_port_free(void);
 
 /* kill -9; the folder and the port stay. */
 void redis_server_kill(struct redis_server *server);

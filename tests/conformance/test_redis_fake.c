@@ -449,7 +449,7 @@ static void the_hello_takes_any_reply_without_harm(void **state)
     uint32_t refused = 0;
     for (int round = 0; round < 5000; round++) {
         struct pawl_redis_hello hello = {
-            .url = &url, .namespace_ = "n", .app = "a", .partitions = 4
+            .url = &url, .address = &url.seeds[0], .namespace_ = "n", .app = "a", .partitions = 4
         };
         struct pawl_buf out;
         pawl_buf_init(&out, 1u << 20);

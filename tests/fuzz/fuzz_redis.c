@@ -23,8 +23,13 @@ static void check_url(const uint8_t *data, size_t size)
         PAWL_ASSERT(message != NULL);
         return;
     }
-    PAWL_ASSERT(memchr(url.host, 0, sizeof url.host) != NULL);
-    PAWL_ASSERT(memchr(url.path, 0, sizeof url.path) != NULL);
+    PAWL_ASSERT(url.seeds_count > 0);
+    PAWL_ASSERT(url.seeds_count <= PAWL_REDIS_SEEDS_MAX);
+    for (uint32_t i = 0; i < url.seeds_count; i++) {
+        PAWL_ASSERT(memchr(url.seeds[i].host, 0, sizeof url.seeds[i].host) != NULL);
+        PAWL_ASSERT(url.seeds[i].host[0] != 0);
+    }
+    PAWL_ASSERT(memchr(url.service, 0, sizeof url.service) != NULL);
     PAWL_ASSERT(memchr(url.text, 0, sizeof url.text) != NULL);
     PAWL_ASSERT(memchr(url.password, 0, sizeof url.password) != NULL);
 }

@@ -123,6 +123,11 @@ if what==5 then -- the outbox
   return {'OK',what,next_page(page),found}
 end
 -- Rows of instances that are not there, in all partitions: {namespace||app||…
+-- An error: that slot is on its way to another server, its rows are torn apart for now.
+local function missing(command,...)
+  local found=redis.pcall(command,...)
+  return found==0 or found==false
+end
 local ok,info=pcall(redis.call,'INFO','server')
 local server=ok and type(info)=='string' and string.match(info,'run_id:(%x+)')
 local page=call('SCAN',a[5],'MATCH',string.match(t,'^({.*||)%d+}||$')..'*','COUNT',limit)
@@ -133,8 +138,8 @@ for _,key in ipairs(page[2]) do
     or string.match(key,'^({[^}]*}||.+||)pending$')
     or string.match(key,'^({[^}]*}||.+||)seen$')
     or string.match(key,'^({[^}]*}||.+||)customStatus$')
-  if head and call('EXISTS',head..'metadata')==0 then found[#found+1]=key end
+  if head and missing('EXISTS',head..'metadata') then found[#found+1]=key end
   local at,id=string.match(key,'^({[^}]*}||)(.+)||metadata$')
-  if at and not call('ZSCORE',at..'instances',id) then found[#found+1]=key end
+  if at and missing('ZSCORE',at..'instances',id) then found[#found+1]=key end
 end
 return {'OK',what,next_page(page),found,server or ''}

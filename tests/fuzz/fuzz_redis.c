@@ -1,12 +1,15 @@
 /* What comes from a Redis server: bytes on the wire, then the answer of a script. The
- * first byte of the input is the operation asked (a digit), or 'u' for a store URL. */
+ * first byte of the input is the operation asked (a digit), 'u' for a store URL, 's' for
+ * the map of a cluster, 'm' for an error that names a server. */
 #include "fuzz.h"
 
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/mem.h"
 #include "state/io/redis_decode.h"
+#include "state/io/redis_slots.h"
 #include "state/io/redis_url.h"
 
 #define URL_SIZE_MAX 2048u
@@ -32,6 +35,30 @@ static void check_url(const uint8_t *data, size_t size)
     PAWL_ASSERT(memchr(url.service, 0, sizeof url.service) != NULL);
     PAWL_ASSERT(memchr(url.text, 0, sizeof url.text) != NULL);
     PAWL_ASSERT(memchr(url.password, 0, sizeof url.password) != NULL);
+}
+
+static void check_slots(const uint8_t *data, size_t size)
+{
+    struct pawl_redis_reader *reader = pawl_redis_reader_new();
+    struct pawl_redis_slots *slots = PAWL_NEW(struct pawl_redis_slots);
+    const struct pawl_redis_value *value = NULL;
+    if (pawl_redis_reader_feed(reader, data, size) == PAWL_OK
+        && pawl_redis_reader_next(reader, &value) == PAWL_OK && value
+        && pawl_redis_slots_parse(value, "host", slots) == PAWL_OK)
+        for (uint32_t i = 0; i < PAWL_REDIS_SLOTS; i++)
+            PAWL_ASSERT(slots->masters[i] == PAWL_REDIS_SLOT_NOBODY
+                        || slots->masters[i] < slots->nodes_count);
+    pawl_mem_free(slots);
+    pawl_redis_reader_free(reader);
+}
+
+static void check_moved(const uint8_t *data, size_t size)
+{
+    struct pawl_redis_address address;
+    if (pawl_redis_moved_parse(pawl_bytes_make(data, size), "host", &address)) return;
+    PAWL_ASSERT(address.host[0] != 0);
+    PAWL_ASSERT(memchr(address.host, 0, sizeof address.host) != NULL);
+    PAWL_ASSERT(memchr(address.text, 0, sizeof address.text) != NULL);
 }
 
 static void check_reply(const struct pawl_store_reply *reply)
@@ -74,6 +101,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) return 0;
     if (data[0] == 'u')
         check_url(data + 1, size - 1);
+    else if (data[0] == 's')
+        check_slots(data + 1, size - 1);
+    else if (data[0] == 'm')
+        check_moved(data + 1, size - 1);
     else if (data[0] > '0' && data[0] < '0' + PAWL_STORE_OPS_END)
         check_wire((enum pawl_store_op)(data[0] - '0'), data + 1, size - 1);
     return 0;

@@ -313,6 +313,12 @@ static const char *const redis_answers[] = {
     "3*2147483647\r\n",
     "uredis://user:pass%40word@[::1]:6380/3",
     "uredis+unix:///run/redis.sock?db=1&user=u&password=p",
+    "urediss+sentinel://u:p@s1,[::1]:26380/main/2?sentinel_user=a&sentinel_password=b&cafile=/c",
+    "urediss+cluster://h:1?certfile=a&keyfile=b&servername=n&verify=ca&durability=d2&replicas=2"
+    "&wait_ms=9",
+    "s*2\r\n*4\r\n:0\r\n:99\r\n*3\r\n$1\r\na\r\n:7000\r\n$1\r\ni\r\n*2\r\n$-1\r\n:7001\r\n"
+    "*3\r\n:100\r\n:16383\r\n*2\r\n$0\r\n\r\n:7002\r\n",
+    "mMOVED 3999 ::1:6381",
     NULL
 };
 

@@ -79,10 +79,106 @@ static void a_unix_url_has_a_path_and_parameters(void **state)
     assert_string_equal(url.text, "/run/my redis.sock");
 }
 
+static void sentinels_are_listed_and_their_service_is_the_path(void **state)
+{
+    (void)state;
+    struct pawl_redis_url url =
+        parsed("redis+sentinel://u:p@s1,s2:5000,[::1]:5001/my%20master/4?sentinel_user=w"
+               "&sentinel_password=x%26");
+    assert_int_equal(url.topology, PAWL_REDIS_SENTINEL);
+    assert_int_equal(url.seeds_count, 3);
+    assert_string_equal(url.seeds[0].text, "s1:26379");
+    assert_string_equal(url.seeds[1].text, "s2:5000");
+    assert_string_equal(url.seeds[2].text, "[::1]:5001");
+    assert_string_equal(url.service, "my master");
+    assert_int_equal(url.db, 4);
+    assert_string_equal(url.user, "u");
+    assert_string_equal(url.password, "p");
+    assert_string_equal(url.sentinel_user, "w");
+    assert_string_equal(url.sentinel_password, "x&");
+    assert_string_equal(url.text, "my master (sentinels s1:26379,…)");
+    check_refused("redis+sentinel://h", "names no service");
+    check_refused("redis+sentinel://h/", "names no service");
+    check_refused("redis+sentinel://h/m/x", "database");
+    check_refused("redis+sentinel://h,/m", "names no host");
+    check_refused("redis+sentinel://h/m?sentinel_user=w", "without sentinel_password");
+}
+
+static void a_cluster_has_nodes_and_no_databases(void **state)
+{
+    (void)state;
+    struct pawl_redis_url url = parsed("redis+cluster://:p@a,b:7001");
+    assert_int_equal(url.topology, PAWL_REDIS_CLUSTER);
+    assert_int_equal(url.seeds_count, 2);
+    assert_string_equal(url.seeds[0].text, "a:6379");
+    assert_string_equal(url.seeds[1].text, "b:7001");
+    assert_string_equal(url.text, "cluster a:6379,…");
+    assert_int_equal(parsed("redis+cluster://a/0").seeds_count, 1);
+    check_refused("redis+cluster://a/1", "no databases");
+    check_refused("redis+cluster://a?sentinel_password=x", "redis+sentinel:// URLs only");
+    check_refused("redis://a,b", "names one server");
+}
+
+static void more_servers_than_needed_are_refused(void **state)
+{
+    (void)state;
+    char text[256] = "redis+cluster://h";
+    for (uint32_t i = 1; i < PAWL_REDIS_SEEDS_MAX; i++) memcpy(text + strlen(text), ",h", 3);
+    assert_int_equal(parsed(text).seeds_count, PAWL_REDIS_SEEDS_MAX);
+    memcpy(text + strlen(text), ",h", 3);
+    check_refused(text, "more than 16 servers");
+}
+
+static void tls_is_asked_for_by_the_scheme_and_checks_everything(void **state)
+{
+    (void)state;
+    struct pawl_redis_url url = parsed("rediss://h");
+    assert_true(url.is_tls);
+    assert_int_equal(url.verify, PAWL_REDIS_VERIFY_FULL);
+    assert_false(parsed("redis://h").is_tls);
+    url =
+        parsed("rediss+cluster://h?cafile=/a%20b.pem&certfile=c&keyfile=k&servername=n&verify=ca");
+    assert_true(url.is_tls);
+    assert_int_equal(url.topology, PAWL_REDIS_CLUSTER);
+    assert_string_equal(url.cafile, "/a b.pem");
+    assert_string_equal(url.certfile, "c");
+    assert_string_equal(url.keyfile, "k");
+    assert_string_equal(url.servername, "n");
+    assert_int_equal(url.verify, PAWL_REDIS_VERIFY_CA);
+    assert_int_equal(parsed("rediss+sentinel://h/m?verify=none").verify, PAWL_REDIS_VERIFY_NONE);
+    check_refused("redis://h?cafile=x", "must begin with rediss");
+    check_refused("redis+unix:///x?verify=ca", "must begin with rediss");
+    check_refused("rediss://h?verify=maybe", "full, ca or none");
+    check_refused("rediss://h?cafile=", "is empty");
+    check_refused("rediss://h?certfile=c", "need each other");
+    check_refused("rediss://h?keyfile=c", "need each other");
+}
+
+static void durability_is_d0_unless_it_is_said(void **state)
+{
+    (void)state;
+    struct pawl_redis_url url = parsed("redis://h");
+    assert_int_equal(url.durability, PAWL_REDIS_D0);
+    assert_int_equal(parsed("redis://h?durability=d1").durability, PAWL_REDIS_D1);
+    url = parsed("redis+unix:///x?durability=d2");
+    assert_int_equal(url.durability, PAWL_REDIS_D2);
+    assert_int_equal(url.replicas, 1);
+    assert_int_equal(url.wait_ms, PAWL_STORE_WAIT_MS_DEFAULT);
+    url = parsed("redis+cluster://h?replicas=2&wait_ms=50&durability=d2");
+    assert_int_equal(url.replicas, 2);
+    assert_int_equal(url.wait_ms, 50);
+    check_refused("redis://h?durability=d3", "d0, d1 or d2");
+    check_refused("redis://h?durability=d1&replicas=1", "need durability=d2");
+    check_refused("redis://h?replicas=0", "1 to 16");
+    check_refused("redis://h?wait_ms=4001&durability=d2", "1 to 4000");
+}
+
 static void what_is_wrong_is_said(void **state)
 {
     (void)state;
     check_refused("http://h", "not a Redis URL");
+    check_refused("redis+ring://h", "not a Redis URL");
+    check_refused("rediss+unix:///x", "not a Redis URL");
     check_refused("redis://", "names no host");
     check_refused("redis://u:p@:1", "names no host");
     check_refused("redis://h:0", "port");
@@ -112,7 +208,10 @@ static void a_socket_path_that_does_not_fit_an_address_is_refused(void **state)
 static void a_refusal_never_repeats_the_password(void **state)
 {
     (void)state;
-    static const char *const urls[] = { "redis://u:hunter2@", "redis://u:hunter2@h:port",
+    static const char *const urls[] = { "redis://u:hunter2@",
+                                        "redis://u:hunter2@h:port",
+                                        "redis+cluster://u:hunter2@h?x=y",
+                                        "redis+sentinel://h/m?sentinel_password=hunter2&db=1",
                                         "redis+unix:///x?password=hunter2&nonsense=1",
                                         "redys://u:hunter2@h" };
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
@@ -126,24 +225,30 @@ static void a_refusal_never_repeats_the_password(void **state)
 static void random_text_is_parsed_or_refused_within_its_bounds(void **state)
 {
     (void)state;
-    static const char letters[] = "redis+unix:///@%[]?&=:0aF/";
+    static const char letters[] = "redis+unix:///@%[]?&=:0aF/,";
+    static const char *const heads[] = { "redis://",          "redis+unix:///",
+                                         "redis+cluster://",  "redis+sentinel://h/m",
+                                         "rediss://h?verify", "redis://h?durability=d2&wait_ms=" };
     struct pawl_rng rng;
     pawl_rng_init(&rng, 1);
     for (int round = 0; round < 50000; round++) {
-        char text[64];
+        char text[96];
         (void)snprintf(text, sizeof text, "%s",
-                       pawl_rng_below(&rng, 2) ? "redis://" : "redis+unix:///");
+                       heads[pawl_rng_below(&rng, sizeof heads / sizeof *heads)]);
         size_t size = strlen(text);
         size_t end = size + pawl_rng_below(&rng, 40);
         while (size < end) text[size++] = letters[pawl_rng_below(&rng, sizeof letters - 1)];
         text[size] = 0;
         struct pawl_redis_url url;
         const char *message = NULL;
-        if (pawl_redis_url_parse(text, &url, &message))
+        if (pawl_redis_url_parse(text, &url, &message)) {
             assert_non_null(message);
-        else
-            assert_true(url.seeds[0].port[0] ? url.seeds[0].host[0] != 0
-                                             : url.seeds[0].host[0] == '/');
+            continue;
+        }
+        assert_in_range(url.seeds_count, 1, PAWL_REDIS_SEEDS_MAX);
+        for (uint32_t i = 0; i < url.seeds_count; i++)
+            assert_true(url.seeds[i].port[0] ? url.seeds[i].host[0] != 0
+                                             : url.seeds[i].host[0] == '/');
     }
 }
 
@@ -154,6 +259,11 @@ int main(void)
         cmocka_unit_test(every_part_of_a_tcp_url_is_taken),
         cmocka_unit_test(an_ipv6_host_stands_in_brackets),
         cmocka_unit_test(a_unix_url_has_a_path_and_parameters),
+        cmocka_unit_test(sentinels_are_listed_and_their_service_is_the_path),
+        cmocka_unit_test(a_cluster_has_nodes_and_no_databases),
+        cmocka_unit_test(more_servers_than_needed_are_refused),
+        cmocka_unit_test(tls_is_asked_for_by_the_scheme_and_checks_everything),
+        cmocka_unit_test(durability_is_d0_unless_it_is_said),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(a_socket_path_that_does_not_fit_an_address_is_refused),
         cmocka_unit_test(a_refusal_never_repeats_the_password),

@@ -285,13 +285,29 @@ static void activity_fail(struct pawl_node *node, struct pawl_activity *activity
     activity_finish(node, activity, PAWL_BYTES_ABSENT, &failure);
 }
 
-void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *activity)
+/* Out of its worker's hands; its lane or its end is for the caller. */
+static void activity_take_back(struct pawl_node *node, struct pawl_activity *activity)
 {
     (void)pawl_map_remove(&node->activities_token, activity_token_key(activity));
     pawl_list_remove(&activity->link);
     pawl_fsm_move(activity_states, &activity->state, PAWL_ACTIVITY_QUEUED);
     activity->worker = 0;
     node->metrics.activities_running--;
+}
+
+void pawl_activity_on_returned(struct pawl_node *node, uint64_t worker, struct pawl_id token)
+{
+    struct pawl_activity *activity =
+        pawl_map_find(&node->activities_token, pawl_bytes_make(token.bytes, sizeof token.bytes));
+    if (!activity || activity->worker != worker) return; /* of an earlier dispatch */
+    activity_take_back(node, activity);
+    activity->attempts--;
+    activity_queue(node, activity);
+}
+
+void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *activity)
+{
+    activity_take_back(node, activity);
     node->metrics.activities_lost_total++;
     if (activity->unwanted) {
         activity_free(node, activity);

@@ -63,6 +63,8 @@ void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activi
                             struct pawl_worker *worker);
 void pawl_activity_on_done(struct pawl_node *node, uint64_t worker,
                            const struct pawl_activity_done *done);
+/* Queued again; it does not count as an attempt. */
+void pawl_activity_on_returned(struct pawl_node *node, uint64_t worker, struct pawl_id token);
 void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *activity);
 void pawl_activity_on_not_registered(struct pawl_node *node, struct pawl_activity *activity);
 

@@ -228,6 +228,9 @@ static void node_dispatch(struct pawl_node *node, const struct pawl_node_event *
     case PAWL_NODE_ACTIVITY_DONE:
         pawl_activity_on_done(node, event->worker, event->activity_done);
         return;
+    case PAWL_NODE_ACTIVITY_RETURNED:
+        pawl_activity_on_returned(node, event->worker, event->activity_returned);
+        return;
     case PAWL_NODE_REQUEST:
         pawl_router_on_request(node, event->request.token, event->request.request);
         return;

@@ -702,6 +702,17 @@ static struct pawl_workflow *workflow_of_turn(struct pawl_node *node, uint64_t w
     return pawl_id_is_equal(workflow->turn->id, turn) ? workflow : NULL;
 }
 
+/* What somebody can mend without starting the instance anew: the name of the cause. */
+static const char *turn_done_stalls(pawl_err err)
+{
+    switch (err) {
+    case PAWL_E_NONDETERMINISM: return "NonDeterminism";
+    case PAWL_E_VERSION: return "VersionNotAvailable";
+    case PAWL_E_LIMIT: return "PayloadTooLarge";
+    default: return NULL;
+    }
+}
+
 void pawl_workflow_on_turn_done(struct pawl_node *node, uint64_t worker,
                                 const struct pawl_turn_done *done)
 {
@@ -711,10 +722,11 @@ void pawl_workflow_on_turn_done(struct pawl_node *node, uint64_t worker,
     pawl_histogram_add(&node->metrics.turn_seconds, node->now_ms - turn->dispatched_ms);
     workflow_unlink(workflow);
 
-    if (done->err == PAWL_E_NONDETERMINISM) {
+    const char *stalls = turn_done_stalls(done->err);
+    if (stalls) {
         struct pawl_bytes why = pawl_arena_copy(&node->effects->arena, done->message);
         workflow_abandon_turn(node, workflow);
-        workflow_stall(node, workflow, "NonDeterminism", why);
+        workflow_stall(node, workflow, stalls, why);
         return;
     }
     if (done->err != PAWL_OK) {

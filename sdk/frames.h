@@ -145,7 +145,8 @@ struct pawl_turn_done {
     struct pawl_bytes instance;
     bool cached; /* the worker now holds the instance at `turn` */
     /* PAWL_OK; PAWL_E_NONDETERMINISM (stalls the instance, message says why);
-     * PAWL_E_NOT_REGISTERED (fails it). No actions unless PAWL_OK. */
+     * PAWL_E_NOT_REGISTERED (fails it). No actions unless PAWL_OK.
+     * On behalf of gRPC workers also VERSION and LIMIT (stall), INVALID and TOO_LARGE (fail). */
     pawl_err err;
     struct pawl_bytes message;
     bool custom_status_set;

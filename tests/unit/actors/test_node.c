@@ -504,6 +504,59 @@ static void an_answered_operation_may_be_scheduled_again_under_its_id(void **sta
     fixture_free(fixture);
 }
 
+static void an_activity_that_is_given_back_is_dispatched_anew(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    connect_any(fixture, WORKER);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    struct pawl_action action = fixture_action(PAWL_ACTION_ACTIVITY, 0);
+    turn_done_uncached(fixture, &turn->turn, &action);
+    const struct pawl_frame *first = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
+    struct pawl_node_event back = { .type = PAWL_NODE_ACTIVITY_RETURNED,
+                                    .worker = WORKER,
+                                    .activity_returned = first->activity.token };
+    fixture_step(fixture, back);
+    const struct pawl_frame *second = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
+    assert_false(pawl_id_is_equal(first->activity.token, second->activity.token));
+    assert_int_equal(second->activity.attempt, 1);
+    fixture_step(fixture, back); /* of the old dispatch: nothing happens */
+    assert_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY));
+    fixture_activity_done(fixture, WORKER, &second->activity);
+    assert_non_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    fixture_free(fixture);
+}
+
+static void what_a_person_can_mend_stalls_and_what_is_wrong_fails(void **state)
+{
+    static const struct {
+        pawl_err err;
+        enum pawl_status status;
+        const char *type;
+    } cases[] = { { PAWL_E_VERSION, PAWL_STATUS_STALLED, "VersionNotAvailable" },
+                  { PAWL_E_LIMIT, PAWL_STATUS_STALLED, "PayloadTooLarge" },
+                  { PAWL_E_INVALID, PAWL_STATUS_FAILED, "INVALID" },
+                  { PAWL_E_TOO_LARGE, PAWL_STATUS_FAILED, "TOO_LARGE" } };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture *fixture = new_fixture();
+        connect_any(fixture, WORKER);
+        fixture_start(fixture, "i");
+        const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+        struct pawl_turn_done done = { .turn = turn->turn.turn,
+                                       .instance = turn->turn.instance,
+                                       .err = cases[i].err,
+                                       .message = PAWL_BYTES_LITERAL("why") };
+        fixture_step(fixture, (struct pawl_node_event){ .type = PAWL_NODE_TURN_DONE,
+                                                        .worker = WORKER,
+                                                        .turn_done = &done });
+        assert_int_equal(fixture_status(fixture, "i"), cases[i].status);
+        assert_true(pawl_bytes_is_str(fixture->answer_failure.type, cases[i].type));
+        fixture_free(fixture);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +580,8 @@ int main(void)
         cmocka_unit_test(a_worker_that_caches_nothing_is_sent_the_whole_history_without_reading_it),
         cmocka_unit_test(what_waits_for_its_turn_carries_the_turns_time),
         cmocka_unit_test(an_answered_operation_may_be_scheduled_again_under_its_id),
+        cmocka_unit_test(an_activity_that_is_given_back_is_dispatched_anew),
+        cmocka_unit_test(what_a_person_can_mend_stalls_and_what_is_wrong_fails),
     };
     return cmocka_run_group_tests_name("node", tests, NULL, NULL);
 }

@@ -1,0 +1,753 @@
+#include "sidecar/grpc_worker.h"
+
+#include <inttypes.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "sidecar/grpc_items.h"
+
+/* Turns or activities of one stream. */
+struct quota {
+    uint32_t max;
+    uint32_t credit; /* granted, not yet used */
+    uint32_t held;   /* items in the worker's hands */
+};
+
+struct stream {
+    uint64_t worker; /* key in workers->streams */
+    struct pawl_grpc *grpc;
+    uint64_t call;
+    enum pawl_dialect dialect;
+    bool is_leaving;
+    struct quota turns;
+    struct quota tasks;
+    struct pawl_list items;
+    struct pawl_list backlog; /* messages that the stream has no room for yet */
+    struct pawl_list unsettled_link;
+    int64_t spoke_ms;
+    struct pawl_arena kept; /* its name and what it registered */
+    struct pawl_bytes name;
+    struct pawl_hello hello;
+};
+
+/* A message that waits for the stream. */
+struct waiting {
+    struct pawl_list link;
+    struct pawl_bytes bytes; /* behind the struct */
+};
+
+/* What could not be sent, and what the node is to be told. */
+struct refused {
+    struct pawl_list link;
+    uint64_t worker;
+    struct pawl_id id;
+    bool is_activity;
+    pawl_err err;
+    const char *text;
+    struct pawl_bytes instance; /* behind the struct */
+};
+
+struct pawl_grpc_workers {
+    struct pawl_grpc_workers_config config;
+    struct pawl_map streams; /* by worker id */
+    struct pawl_grpc_items items;
+    uint64_t last_worker;
+    struct pawl_list unsettled; /* streams that may be owed credit */
+    struct pawl_list refusals;
+    struct pawl_arena in;  /* of the answer at hand */
+    struct pawl_arena out; /* of the item at hand */
+    uint32_t past_count; /* of HISTORY frames, until their TURN: the node sends both in one step */
+    uint32_t past_capacity;
+    struct pawl_bytes *past; /* in `out` */
+    int64_t wake_at_ms;
+    bool is_stopping;
+};
+
+/* Life ------------------------------------------------------------------------------------- */
+
+struct pawl_grpc_workers *pawl_grpc_workers_new(const struct pawl_grpc_workers_config *config)
+{
+    struct pawl_grpc_workers *workers = PAWL_NEW(struct pawl_grpc_workers);
+    workers->config = *config;
+    workers->last_worker = PAWL_GRPC_WORKER_BIT;
+    pawl_map_init(&workers->streams, 0);
+    pawl_grpc_items_init(&workers->items, config->seed);
+    pawl_list_init(&workers->unsettled);
+    pawl_list_init(&workers->refusals);
+    pawl_arena_init(&workers->in);
+    pawl_arena_init(&workers->out);
+    return workers;
+}
+
+static struct stream *stream_find(const struct pawl_grpc_workers *workers, uint64_t worker)
+{
+    return pawl_map_find(&workers->streams, pawl_bytes_make(&worker, sizeof worker));
+}
+
+static struct stream *stream_of_call(const struct pawl_grpc_workers *workers,
+                                     const struct pawl_grpc *grpc, uint64_t call)
+{
+    uint32_t cursor = 0;
+    for (struct stream *stream; (stream = pawl_map_next(&workers->streams, &cursor)) != NULL;)
+        if (stream->grpc == grpc && stream->call == call) return stream;
+    return NULL;
+}
+
+static void backlog_clear(struct stream *stream)
+{
+    while (!pawl_list_is_empty(&stream->backlog)) {
+        struct waiting *waiting = PAWL_CONTAINER_OF(stream->backlog.next, struct waiting, link);
+        pawl_list_remove(&waiting->link);
+        pawl_mem_free(waiting);
+    }
+}
+
+static void stream_free(struct pawl_grpc_workers *workers, struct stream *stream)
+{
+    pawl_map_remove(&workers->streams, pawl_bytes_make(&stream->worker, sizeof stream->worker));
+    while (!pawl_list_is_empty(&stream->items))
+        pawl_grpc_item_free(&workers->items, PAWL_CONTAINER_OF(stream->items.next,
+                                                               struct pawl_grpc_item, of_stream));
+    backlog_clear(stream);
+    if (pawl_list_is_linked(&stream->unsettled_link)) pawl_list_remove(&stream->unsettled_link);
+    pawl_arena_deinit(&stream->kept);
+    pawl_mem_free(stream);
+}
+
+static void refusal_free(struct refused *refused)
+{
+    pawl_list_remove(&refused->link);
+    pawl_mem_free(refused);
+}
+
+void pawl_grpc_workers_free(struct pawl_grpc_workers *workers)
+{
+    if (!workers) return;
+    uint32_t cursor = 0;
+    for (struct stream *stream; (stream = pawl_map_next(&workers->streams, &cursor)) != NULL;)
+        stream_free(workers, stream);
+    while (!pawl_list_is_empty(&workers->refusals))
+        refusal_free(PAWL_CONTAINER_OF(workers->refusals.next, struct refused, link));
+    pawl_map_deinit(&workers->streams);
+    pawl_grpc_items_deinit(&workers->items);
+    pawl_arena_deinit(&workers->in);
+    pawl_arena_deinit(&workers->out);
+    pawl_mem_free(workers);
+}
+
+static void step(struct pawl_grpc_workers *workers, struct pawl_node_event event)
+{
+    workers->config.step(workers->config.context, event);
+}
+
+static int64_t now(const struct pawl_grpc_workers *workers)
+{
+    return workers->config.now_ms(workers->config.context);
+}
+
+static void wake_by(struct pawl_grpc_workers *workers, int64_t at_ms)
+{
+    if (workers->wake_at_ms == 0 || at_ms < workers->wake_at_ms) workers->wake_at_ms = at_ms;
+}
+
+int64_t pawl_grpc_workers_wake_at_ms(const struct pawl_grpc_workers *workers)
+{
+    return workers->wake_at_ms;
+}
+
+/* Streams ---------------------------------------------------------------------------------- */
+
+static void stream_unsettle(struct pawl_grpc_workers *workers, struct stream *stream)
+{
+    if (!pawl_list_is_linked(&stream->unsettled_link))
+        pawl_list_push_tail(&workers->unsettled, &stream->unsettled_link);
+}
+
+static struct pawl_registration *names_copy(struct pawl_arena *arena, size_t count,
+                                            Pawl__Name *const *names)
+{
+    struct pawl_registration *copy = PAWL_ARENA_ARRAY(arena, struct pawl_registration, count);
+    for (size_t i = 0; i < count; i++)
+        copy[i].name =
+            pawl_arena_copy(arena, pawl_bytes_make(names[i]->name.data, names[i]->name.len));
+    return copy;
+}
+
+/* A worker that filters says what it has; any other may have everything. */
+static void stream_register(struct stream *stream, const Pawl__WorkItemFilters *filters)
+{
+    struct pawl_hello *hello = &stream->hello;
+    hello->worker = stream->name;
+    hello->any_name = !filters || (filters->n_workflows == 0 && filters->n_activities == 0);
+    if (hello->any_name) return;
+    hello->workflows_count = (uint32_t)filters->n_workflows;
+    hello->workflows = names_copy(&stream->kept, filters->n_workflows, filters->workflows);
+    hello->activities_count = (uint32_t)filters->n_activities;
+    hello->activities = names_copy(&stream->kept, filters->n_activities, filters->activities);
+}
+
+static bool names_are_valid(size_t count, Pawl__Name *const *names)
+{
+    if (count > PAWL_HELLO_NAMES_MAX) return false;
+    for (size_t i = 0; i < count; i++)
+        if (!pawl_name_is_valid(pawl_protobuf_bytes(names[i]->name), PAWL_NAME_SIZE_MAX))
+            return false;
+    return true;
+}
+
+/* Why this stream is not taken; NULL: it is. */
+static const char *stream_refusal(const struct pawl_grpc_workers *workers,
+                                  const Pawl__WorkItemFilters *filters)
+{
+    if (workers->is_stopping) return "this sidecar is stopping; connect again in a moment";
+    if (!filters) return NULL;
+    if (names_are_valid(filters->n_workflows, filters->workflows)
+        && names_are_valid(filters->n_activities, filters->activities))
+        return NULL;
+    return "a work item filter has more than 4096 names, or one that is not 1 to 256 bytes of "
+           "text without control characters";
+}
+
+static uint32_t quota_max(int32_t wanted)
+{
+    if (wanted <= 0 || wanted > (int32_t)PAWL_GRPC_WORK_ITEMS_MAX) return PAWL_GRPC_WORK_ITEMS_MAX;
+    return (uint32_t)wanted;
+}
+
+void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc *grpc,
+                            const struct pawl_grpc_call *call, enum pawl_dialect dialect,
+                            const Pawl__GetWorkItemsRequest *request)
+{
+    const char *refusal = stream_refusal(workers, request->filters);
+    if (refusal) {
+        pawl_grpc_finish(grpc, call->id,
+                         workers->is_stopping ? PAWL_GRPC_UNAVAILABLE : PAWL_GRPC_INVALID_ARGUMENT,
+                         pawl_bytes_str(refusal));
+        return;
+    }
+    struct stream *stream = PAWL_NEW(struct stream);
+    stream->worker = ++workers->last_worker;
+    stream->grpc = grpc;
+    stream->call = call->id;
+    stream->dialect = dialect;
+    stream->turns.max = quota_max(request->max_workflows);
+    stream->tasks.max = quota_max(request->max_activities);
+    stream->spoke_ms = now(workers);
+    pawl_list_init(&stream->items);
+    pawl_list_init(&stream->backlog);
+    pawl_arena_init(&stream->kept);
+    stream->name = pawl_arena_copy(&stream->kept, pawl_bytes_str(call->peer));
+    stream_register(stream, request->filters);
+    pawl_map_insert(&workers->streams, pawl_bytes_make(&stream->worker, sizeof stream->worker),
+                    stream);
+    stream_unsettle(workers, stream);
+    if (dialect == PAWL_DIALECT_MICROSOFT)
+        wake_by(workers, stream->spoke_ms + PAWL_GRPC_HEALTH_PING_MS);
+    pawl_log(PAWL_LOG_INFO, "grpc", "worker %.*s connected (%s protocol)",
+             PAWL_BYTES_FMT(stream->name), dialect == PAWL_DIALECT_DAPR ? "Dapr" : "Durable Task");
+    step(workers, (struct pawl_node_event){ .type = PAWL_NODE_WORKER_OPENED,
+                                            .worker = stream->worker,
+                                            .hello = &stream->hello });
+}
+
+static void stream_close(struct pawl_grpc_workers *workers, struct stream *stream, const char *why)
+{
+    uint64_t worker = stream->worker;
+    pawl_log(PAWL_LOG_INFO, "grpc", "worker %.*s is gone: %s", PAWL_BYTES_FMT(stream->name), why);
+    stream_free(workers, stream);
+    step(workers, (struct pawl_node_event){ .type = PAWL_NODE_WORKER_CLOSED, .worker = worker });
+}
+
+bool pawl_grpc_workers_on_cancel(struct pawl_grpc_workers *workers, const struct pawl_grpc *grpc,
+                                 uint64_t call, const char *why)
+{
+    struct stream *stream = stream_of_call(workers, grpc, call);
+    if (!stream) return false;
+    stream_close(workers, stream, why);
+    return true;
+}
+
+/* Sending ---------------------------------------------------------------------------------- */
+
+static void backlog_push(struct stream *stream, struct pawl_bytes message)
+{
+    struct waiting *waiting = pawl_mem_alloc(sizeof *waiting + message.size);
+    if (message.size) memcpy(waiting + 1, message.data, message.size);
+    waiting->bytes = pawl_bytes_make(waiting + 1, message.size);
+    pawl_list_push_tail(&stream->backlog, &waiting->link);
+}
+
+/* PAWL_OK also for one that waits. A stream that is over is closed by its on_cancel. */
+static pawl_err stream_send(struct stream *stream, struct pawl_bytes message, int64_t now_ms)
+{
+    stream->spoke_ms = now_ms;
+    if (pawl_list_is_empty(&stream->backlog)) {
+        pawl_err err = pawl_grpc_send(stream->grpc, stream->call, message);
+        if (err != PAWL_E_BUSY) return err == PAWL_E_CANCELLED ? PAWL_OK : err;
+    }
+    backlog_push(stream, message);
+    return PAWL_OK;
+}
+
+bool pawl_grpc_workers_on_writable(struct pawl_grpc_workers *workers, const struct pawl_grpc *grpc,
+                                   uint64_t call)
+{
+    struct stream *stream = stream_of_call(workers, grpc, call);
+    if (!stream) return false;
+    while (!pawl_list_is_empty(&stream->backlog)) {
+        struct waiting *waiting = PAWL_CONTAINER_OF(stream->backlog.next, struct waiting, link);
+        if (pawl_grpc_send(stream->grpc, stream->call, waiting->bytes) == PAWL_E_BUSY) return true;
+        pawl_list_remove(&waiting->link);
+        pawl_mem_free(waiting);
+    }
+    stream_unsettle(workers, stream);
+    return true;
+}
+
+static struct pawl_durabletask writing(struct pawl_grpc_workers *workers,
+                                       const struct stream *stream)
+{
+    return (struct pawl_durabletask){ .arena = &workers->out,
+                                      .dialect = stream->dialect,
+                                      .app = pawl_bytes_str(workers->config.app) };
+}
+
+static void refuse(struct pawl_grpc_workers *workers, uint64_t worker, struct pawl_id id,
+                   bool is_activity, struct pawl_bytes instance, pawl_err err, const char *text)
+{
+    struct refused *refused = pawl_mem_alloc(sizeof *refused + instance.size);
+    memcpy(refused + 1, instance.data, instance.size);
+    refused->worker = worker;
+    refused->id = id;
+    refused->is_activity = is_activity;
+    refused->err = err;
+    refused->text = text;
+    refused->instance = pawl_bytes_make(refused + 1, instance.size);
+    pawl_list_push_tail(&workers->refusals, &refused->link);
+}
+
+/* Send an item and remember it; or NULL, and *ret_err and the text say why not. */
+static const char *item_send(struct pawl_grpc_workers *workers, struct stream *stream,
+                             Pawl__WorkItem *item, struct pawl_id id, struct pawl_bytes instance,
+                             int32_t task, int64_t now_ms, pawl_err *ret_err)
+{
+    char token[PAWL_ID_TEXT_SIZE];
+    pawl_id_format(id, token);
+    item->completion_token.data = (uint8_t *)token;
+    item->completion_token.len = sizeof token - 1;
+    struct pawl_bytes message = pawl_protobuf_pack(&workers->out, &item->base);
+    *ret_err = PAWL_E_LIMIT;
+    if (message.size > PAWL_GRPC_WORK_ITEM_SIZE_MAX)
+        return "what a worker must be sent is larger than gRPC clients take (4 MiB): continue as "
+               "new more often, or pass smaller payloads";
+    if (stream_send(stream, message, now_ms) != PAWL_OK)
+        return "what a worker must be sent is larger than a gRPC message may be";
+    struct pawl_grpc_item *kept =
+        pawl_grpc_item_new(&workers->items, stream->worker, id, instance, task);
+    pawl_list_push_tail(&stream->items, &kept->of_stream);
+    *ret_err = PAWL_OK;
+    return NULL;
+}
+
+static void quota_use(struct quota *quota)
+{
+    PAWL_ASSERT(quota->credit > 0);
+    quota->credit--;
+    quota->held++;
+}
+
+static void out_reset(struct pawl_grpc_workers *workers)
+{
+    workers->past_count = workers->past_capacity = 0;
+    workers->past = NULL;
+    pawl_arena_reset(&workers->out);
+}
+
+static void on_history(struct pawl_grpc_workers *workers, const struct pawl_history_chunk *chunk)
+{
+    uint32_t wanted = workers->past_count + chunk->events_count;
+    if (wanted > workers->past_capacity) {
+        uint32_t capacity =
+            wanted > 2 * workers->past_capacity ? wanted : 2 * workers->past_capacity;
+        struct pawl_bytes *grown = PAWL_ARENA_ARRAY(&workers->out, struct pawl_bytes, capacity);
+        if (workers->past_count) memcpy(grown, workers->past, workers->past_count * sizeof *grown);
+        workers->past = grown;
+        workers->past_capacity = capacity;
+    }
+    memcpy(workers->past + workers->past_count, chunk->events,
+           chunk->events_count * sizeof *chunk->events);
+    workers->past_count = wanted;
+}
+
+static pawl_err events_add(struct pawl_durabletask *with, struct pawl_durabletask_history *history,
+                           struct pawl_bytes instance, uint32_t count,
+                           const struct pawl_bytes *events)
+{
+    pawl_err err = PAWL_OK;
+    for (uint32_t i = 0; i < count && err == PAWL_OK; i++)
+        err = pawl_durabletask_add_event(with, history, instance, events[i]);
+    return err;
+}
+
+static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *stream,
+                             const struct pawl_turn *turn, int64_t now_ms, pawl_err *ret_err)
+{
+    struct pawl_durabletask with = writing(workers, stream);
+    struct pawl_durabletask_history history = { .count = 0 };
+    uint32_t new_count = turn->events_count - turn->past_count;
+    pawl_err err = events_add(&with, &history, turn->instance, workers->past_count, workers->past);
+    if (err == PAWL_OK)
+        err = events_add(&with, &history, turn->instance, turn->past_count, turn->events);
+    size_t past_count = history.count;
+    if (err == PAWL_OK)
+        err =
+            events_add(&with, &history, turn->instance, new_count, turn->events + turn->past_count);
+    *ret_err = PAWL_E_INVALID;
+    if (err != PAWL_OK) return "a stored event of this instance cannot be read";
+    if (with.is_not_text)
+        return "an input, a result or an event of this instance is not UTF-8 text, which is all "
+               "that a durabletask app can be given";
+    Pawl__WorkflowRequest request = PAWL__WORKFLOW_REQUEST__INIT;
+    request.instance_id = pawl_durabletask_bytes(&with, turn->instance);
+    request.execution_id =
+        pawl_durabletask_text(&with, pawl_durabletask_uuid_text(&with, history.execution));
+    request.past_events = history.events;
+    request.n_past_events = past_count;
+    request.new_events = history.events + past_count;
+    request.n_new_events = history.count - past_count;
+    Pawl__WorkItem item = PAWL__WORK_ITEM__INIT;
+    item.request_case = PAWL__WORK_ITEM__REQUEST_WORKFLOW;
+    item.workflow = &request;
+    return item_send(workers, stream, &item, turn->turn, turn->instance, PAWL_NO_TASK, now_ms,
+                     ret_err);
+}
+
+static void on_turn(struct pawl_grpc_workers *workers, struct stream *stream,
+                    const struct pawl_turn *turn, int64_t now_ms)
+{
+    pawl_err err;
+    quota_use(&stream->turns);
+    const char *why = turn_send(workers, stream, turn, now_ms, &err);
+    out_reset(workers);
+    if (!why) return;
+    stream->turns.held--;
+    refuse(workers, stream->worker, turn->turn, false, turn->instance, err, why);
+}
+
+static const char *activity_send(struct pawl_grpc_workers *workers, struct stream *stream,
+                                 const struct pawl_activity_item *activity, int64_t now_ms)
+{
+    pawl_err err;
+    struct pawl_durabletask with = writing(workers, stream);
+    Pawl__WorkItem item = PAWL__WORK_ITEM__INIT;
+    item.request_case = PAWL__WORK_ITEM__REQUEST_ACTIVITY;
+    item.activity = pawl_durabletask_activity(&with, activity);
+    if (with.is_not_text)
+        return "the input is not UTF-8 text, which is all that a durabletask app can be given";
+    return item_send(workers, stream, &item, activity->token, activity->instance, activity->id,
+                     now_ms, &err);
+}
+
+static void on_activity(struct pawl_grpc_workers *workers, struct stream *stream,
+                        const struct pawl_activity_item *activity, int64_t now_ms)
+{
+    quota_use(&stream->tasks);
+    const char *why = activity_send(workers, stream, activity, now_ms);
+    out_reset(workers);
+    if (!why) return;
+    stream->tasks.held--;
+    refuse(workers, stream->worker, activity->token, true, activity->instance, PAWL_E_INVALID, why);
+}
+
+void pawl_grpc_workers_send(struct pawl_grpc_workers *workers, uint64_t worker,
+                            const struct pawl_frame *frame, int64_t now_ms)
+{
+    struct stream *stream = stream_find(workers, worker);
+    if (!stream) return;
+    switch (frame->type) {
+    case PAWL_FRAME_HISTORY: on_history(workers, &frame->history); return;
+    case PAWL_FRAME_TURN: on_turn(workers, stream, &frame->turn, now_ms); break;
+    case PAWL_FRAME_ACTIVITY: on_activity(workers, stream, &frame->activity, now_ms); break;
+    default: return; /* EVICT: nothing is cached */
+    }
+    stream_unsettle(workers, stream);
+}
+
+/* Settling --------------------------------------------------------------------------------- */
+
+static void refusal_tell(struct pawl_grpc_workers *workers, const struct refused *refused)
+{
+    struct pawl_bytes text = pawl_bytes_str(refused->text);
+    struct pawl_turn_done turn = {
+        .turn = refused->id, .instance = refused->instance, .err = refused->err, .message = text
+    };
+    struct pawl_activity_done activity = { .token = refused->id,
+                                           .failure = {
+                                               .present = true,
+                                               .non_retriable = true,
+                                               .type = PAWL_BYTES_LITERAL("CannotBeDispatched"),
+                                               .message = text,
+                                           } };
+    struct pawl_node_event event = { .worker = refused->worker };
+    event.type = refused->is_activity ? PAWL_NODE_ACTIVITY_DONE : PAWL_NODE_TURN_DONE;
+    if (refused->is_activity)
+        event.activity_done = &activity;
+    else
+        event.turn_done = &turn;
+    step(workers, event);
+}
+
+static uint32_t quota_grant(struct quota *quota)
+{
+    uint32_t taken = quota->held + quota->credit;
+    uint32_t room = taken < quota->max ? quota->max - taken : 0;
+    uint32_t wanted = PAWL_GRPC_WORK_CREDIT - quota->credit;
+    uint32_t granted = wanted < room ? wanted : room;
+    quota->credit += granted;
+    return granted;
+}
+
+static void stream_settle(struct pawl_grpc_workers *workers, struct stream *stream)
+{
+    /* A stream that is behind gets nothing more, so what waits for it is bounded. */
+    if (stream->is_leaving || !pawl_list_is_empty(&stream->backlog)) return;
+    struct pawl_credit credit = { .turns = quota_grant(&stream->turns),
+                                  .activities = quota_grant(&stream->tasks) };
+    if (credit.turns == 0 && credit.activities == 0) return;
+    step(workers, (struct pawl_node_event){ .type = PAWL_NODE_WORKER_CREDIT,
+                                            .worker = stream->worker,
+                                            .credit = credit });
+}
+
+void pawl_grpc_workers_settle(struct pawl_grpc_workers *workers)
+{
+    while (!pawl_list_is_empty(&workers->refusals) || !pawl_list_is_empty(&workers->unsettled)) {
+        if (!pawl_list_is_empty(&workers->refusals)) {
+            struct refused *refused =
+                PAWL_CONTAINER_OF(workers->refusals.next, struct refused, link);
+            refusal_tell(workers, refused);
+            refusal_free(refused);
+            continue;
+        }
+        struct stream *stream =
+            PAWL_CONTAINER_OF(workers->unsettled.next, struct stream, unsettled_link);
+        pawl_list_remove(&stream->unsettled_link);
+        stream_settle(workers, stream);
+    }
+}
+
+/* Answers ---------------------------------------------------------------------------------- */
+
+/* The worker has it no more, whatever the node makes of its answer. */
+static void item_end(struct pawl_grpc_workers *workers, struct pawl_grpc_item *item)
+{
+    struct stream *stream = stream_find(workers, item->worker);
+    PAWL_ASSERT(stream != NULL); /* its items go with it */
+    struct quota *quota = item->task == PAWL_NO_TASK ? &stream->turns : &stream->tasks;
+    quota->held--;
+    stream_unsettle(workers, stream);
+    pawl_grpc_item_free(&workers->items, item);
+}
+
+static pawl_err response_unpack(struct pawl_grpc_workers *workers, struct pawl_bytes bytes,
+                                Pawl__WorkflowResponse **ret_response)
+{
+    return pawl_protobuf_unpack(&pawl__workflow_response__descriptor, &workers->in, bytes,
+                                ret_response);
+}
+
+static struct pawl_durabletask reading(struct pawl_grpc_workers *workers, enum pawl_dialect dialect)
+{
+    return (struct pawl_durabletask){ .arena = &workers->in,
+                                      .dialect = dialect,
+                                      .app = pawl_bytes_str(workers->config.app) };
+}
+
+/* The whole answer is told to the node. */
+static void turn_end(struct pawl_grpc_workers *workers, enum pawl_dialect dialect,
+                     struct pawl_grpc_item *item, const Pawl__WorkflowResponse *response)
+{
+    struct pawl_durabletask with = reading(workers, dialect);
+    struct pawl_node_event event = { .type = PAWL_NODE_TURN_DONE, .worker = item->worker };
+    struct pawl_bytes instance = pawl_arena_copy(&workers->in, item->instance);
+    struct pawl_id turn = item->id;
+    struct pawl_turn_done done;
+    item_end(workers, item);
+    if (response->requires_history) {
+        event.type = PAWL_NODE_NEED_HISTORY;
+        event.need_history = (struct pawl_need_history){ .turn = turn, .instance = instance };
+        step(workers, event);
+        return;
+    }
+    pawl_durabletask_turn_done(&with, response, instance, &done);
+    done.turn = turn;
+    event.turn_done = &done;
+    step(workers, event);
+}
+
+pawl_err pawl_grpc_workers_turn_done(struct pawl_grpc_workers *workers, enum pawl_dialect dialect,
+                                     struct pawl_bytes bytes)
+{
+    Pawl__WorkflowResponse *response = NULL;
+    pawl_arena_reset(&workers->in);
+    pawl_err err = response_unpack(workers, bytes, &response);
+    if (err != PAWL_OK) return err;
+    struct pawl_grpc_item *item =
+        pawl_grpc_item_find(&workers->items, pawl_protobuf_bytes(response->completion_token),
+                            pawl_protobuf_bytes(response->instance_id), PAWL_NO_TASK);
+    if (!item || item->task != PAWL_NO_TASK) return PAWL_E_NOT_FOUND;
+
+    /* Parts are joined by putting their bytes in a row: lists grow, the last value of any
+     * other field counts. That is how protobuf merges. */
+    if (response->is_partial || item->parts.size > 0) {
+        pawl_buf_append_bytes(&item->parts, bytes);
+        if (item->parts.bad) return PAWL_E_TOO_LARGE;
+        if (response->is_partial) return PAWL_OK;
+        err = response_unpack(workers, pawl_buf_view(&item->parts), &response);
+        if (err != PAWL_OK) return err;
+    }
+    turn_end(workers, dialect, item, response);
+    return PAWL_OK;
+}
+
+pawl_err pawl_grpc_workers_activity_done(struct pawl_grpc_workers *workers,
+                                         enum pawl_dialect dialect, struct pawl_bytes bytes)
+{
+    struct pawl_durabletask with = reading(workers, dialect);
+    Pawl__ActivityResponse *response = NULL;
+    pawl_arena_reset(&workers->in);
+    pawl_err err =
+        pawl_protobuf_unpack(&pawl__activity_response__descriptor, &workers->in, bytes, &response);
+    if (err != PAWL_OK) return err;
+    if (response->task_id < 0) return PAWL_E_NOT_FOUND;
+    struct pawl_grpc_item *item =
+        pawl_grpc_item_find(&workers->items, pawl_protobuf_bytes(response->completion_token),
+                            pawl_protobuf_bytes(response->instance_id), response->task_id);
+    if (!item || item->task == PAWL_NO_TASK) return PAWL_E_NOT_FOUND;
+
+    struct pawl_activity_done done = { .token = item->id };
+    struct pawl_node_event event = { .type = PAWL_NODE_ACTIVITY_DONE,
+                                     .worker = item->worker,
+                                     .activity_done = &done };
+    pawl_durabletask_activity_done(&with, response, &done);
+    item_end(workers, item);
+    step(workers, event);
+    return PAWL_OK;
+}
+
+pawl_err pawl_grpc_workers_abandon(struct pawl_grpc_workers *workers, struct pawl_bytes token)
+{
+    struct pawl_grpc_item *item =
+        token.size ? pawl_grpc_item_find(&workers->items, token, PAWL_BYTES_ABSENT, 0) : NULL;
+    if (!item) return PAWL_E_NOT_FOUND;
+    if (item->return_at_ms == 0) item->return_at_ms = now(workers) + PAWL_GRPC_ABANDON_MS;
+    wake_by(workers, item->return_at_ms);
+    return PAWL_OK;
+}
+
+/* Time ------------------------------------------------------------------------------------- */
+
+static void item_return(struct pawl_grpc_workers *workers, struct pawl_grpc_item *item)
+{
+    struct pawl_node_event event = { .worker = item->worker };
+    pawl_arena_reset(&workers->in);
+    if (item->task == PAWL_NO_TASK) {
+        event.type = PAWL_NODE_NEED_HISTORY;
+        event.need_history.turn = item->id;
+        event.need_history.instance = pawl_arena_copy(&workers->in, item->instance);
+    } else {
+        event.type = PAWL_NODE_ACTIVITY_RETURNED;
+        event.activity_returned = item->id;
+    }
+    item_end(workers, item);
+    step(workers, event);
+}
+
+static void items_return(struct pawl_grpc_workers *workers, int64_t now_ms)
+{
+    uint32_t cursor = 0;
+    for (struct pawl_grpc_item *item;
+         (item = pawl_map_next(&workers->items.by_id, &cursor)) != NULL;) {
+        if (item->return_at_ms == 0) continue;
+        if (item->return_at_ms > now_ms) {
+            wake_by(workers, item->return_at_ms);
+            continue;
+        }
+        item_return(workers, item);
+        cursor = 0; /* the step may have added items */
+    }
+}
+
+static void stream_ping(struct pawl_grpc_workers *workers, struct stream *stream, int64_t now_ms)
+{
+    if (stream->dialect != PAWL_DIALECT_MICROSOFT) return; /* Dapr's do not know it */
+    if (now_ms >= stream->spoke_ms + PAWL_GRPC_HEALTH_PING_MS) {
+        Pawl__Empty nothing = PAWL__EMPTY__INIT;
+        Pawl__WorkItem ping = PAWL__WORK_ITEM__INIT;
+        ping.request_case = PAWL__WORK_ITEM__REQUEST_HEALTH_PING;
+        ping.health_ping = &nothing;
+        struct pawl_bytes message = pawl_protobuf_pack(&workers->out, &ping.base);
+        if (pawl_list_is_empty(&stream->backlog)) (void)stream_send(stream, message, now_ms);
+        stream->spoke_ms = now_ms;
+        out_reset(workers);
+    }
+    wake_by(workers, stream->spoke_ms + PAWL_GRPC_HEALTH_PING_MS);
+}
+
+void pawl_grpc_workers_on_tick(struct pawl_grpc_workers *workers, int64_t now_ms)
+{
+    if (workers->wake_at_ms == 0 || now_ms < workers->wake_at_ms) return;
+    workers->wake_at_ms = 0;
+    uint32_t cursor = 0;
+    for (struct stream *stream; (stream = pawl_map_next(&workers->streams, &cursor)) != NULL;)
+        stream_ping(workers, stream, now_ms);
+    items_return(workers, now_ms);
+}
+
+/* The end ---------------------------------------------------------------------------------- */
+
+void pawl_grpc_workers_stop(struct pawl_grpc_workers *workers)
+{
+    workers->is_stopping = true;
+    uint32_t cursor = 0;
+    for (struct stream *stream; (stream = pawl_map_next(&workers->streams, &cursor)) != NULL;) {
+        if (stream->is_leaving) continue;
+        stream->is_leaving = true;
+        step(workers,
+             (struct pawl_node_event){ .type = PAWL_NODE_WORKER_BYE, .worker = stream->worker });
+    }
+}
+
+void pawl_grpc_workers_end_all(struct pawl_grpc_workers *workers)
+{
+    uint32_t cursor = 0;
+    for (struct stream *stream; (stream = pawl_map_next(&workers->streams, &cursor)) != NULL;) {
+        pawl_grpc_finish(stream->grpc, stream->call, PAWL_GRPC_UNAVAILABLE,
+                         PAWL_BYTES_LITERAL("this sidecar is stopping; connect again"));
+        stream_close(workers, stream, "the sidecar is stopping");
+    }
+}
+
+uint32_t pawl_grpc_workers_count(const struct pawl_grpc_workers *workers)
+{
+    return workers->streams.count;
+}
+
+void pawl_grpc_workers_list(const struct pawl_grpc_workers *workers, struct pawl_api_worker *out)
+{
+    uint32_t cursor = 0;
+    for (const struct stream *stream; (stream = pawl_map_next(&workers->streams, &cursor)) != NULL;)
+        *out++ = (struct pawl_api_worker){
+            .name = stream->name,
+            .workflows_count = stream->hello.workflows_count,
+            .workflows = stream->hello.workflows,
+            .activities_count = stream->hello.activities_count,
+            .activities = stream->hello.activities,
+            .in_flight = stream->turns.held + stream->tasks.held,
+        };
+}

@@ -27,3 +27,8 @@ target_link_libraries(pawl_durabletask PUBLIC pawl_contract pawl_durabletask_sch
 # GetWorkItems streams as workers of the node.
 add_library(pawl_grpc_worker STATIC grpc_items.c grpc_worker.c)
 target_link_libraries(pawl_grpc_worker PUBLIC pawl_durabletask pawl_grpc pawl_state)
+
+# The service of both dialects.
+pawl_protobuf_schema(pawl_dapr_runtime_schema dapr_runtime)
+add_library(pawl_taskhub STATIC taskhub.c taskhub_dapr.c taskhub_manage.c taskhub_query.c)
+target_link_libraries(pawl_taskhub PUBLIC pawl_grpc_worker PRIVATE pawl_dapr_runtime_schema)

@@ -1,0 +1,397 @@
+/* Calls about one instance. */
+#include "sidecar/taskhub_internal.h"
+
+static struct pawl_bytes target_of(const Pawl__TaskRouter *router)
+{
+    return router ? pawl_protobuf_bytes(router->target_app) : PAWL_BYTES_ABSENT;
+}
+
+/* An instance's id as the answer. */
+static void answer_instance(struct pawl_taskhub_call *call, struct pawl_bytes instance)
+{
+    Pawl__InstanceResponse response = PAWL__INSTANCE_RESPONSE__INIT;
+    response.instance_id = pawl_durabletask_bytes(&call->with, instance);
+    pawl_taskhub_answer(call, &response.base);
+}
+
+void pawl_taskhub_on_hello(void *hub, const struct pawl_grpc_call *from)
+{
+    Pawl__Empty *request = NULL;
+    struct pawl_taskhub_call *call =
+        pawl_taskhub_begin(hub, from, &pawl__empty__descriptor, &request);
+    if (call) pawl_taskhub_answer_empty(call);
+}
+
+/* Task hubs are apps here, and the app is there. */
+void pawl_taskhub_on_create_task_hub(void *hub, const struct pawl_grpc_call *from)
+{
+    pawl_taskhub_on_hello(hub, from);
+}
+
+/* Get and wait ----------------------------------------------------------------------------- */
+
+static void answer_state(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    Pawl__GetInstanceResponse response = PAWL__GET_INSTANCE_RESPONSE__INIT;
+    if (answer->err != PAWL_OK && answer->err != PAWL_E_NOT_FOUND) {
+        pawl_taskhub_fail(call, answer);
+        return;
+    }
+    response.exists = answer->err == PAWL_OK && answer->states_count > 0;
+    if (response.exists) response.state = pawl_durabletask_state(&call->with, &answer->states[0]);
+    pawl_taskhub_answer(call, &response.base);
+}
+
+static struct pawl_taskhub_call *get_begin(void *hub, const struct pawl_grpc_call *from)
+{
+    Pawl__GetInstanceRequest *request = NULL;
+    struct pawl_taskhub_call *call =
+        pawl_taskhub_begin(hub, from, &pawl__get_instance_request__descriptor, &request);
+    if (!call || pawl_taskhub_refuse_app(call, target_of(request->router))) return NULL;
+    call->request.instance = pawl_protobuf_bytes(request->instance_id);
+    call->request.with_payloads = request->with_payloads;
+    return call;
+}
+
+void pawl_taskhub_on_get(void *hub, const struct pawl_grpc_call *from)
+{
+    struct pawl_taskhub_call *call = get_begin(hub, from);
+    if (!call) return;
+    call->request.op = PAWL_REQUEST_GET;
+    pawl_taskhub_ask(call, answer_state);
+}
+
+struct wait {
+    pawl_taskhub_next *next;
+};
+
+/* The gRPC server keeps the deadline; a wait that is up earlier begins again. */
+static void wait_next(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    const struct wait *wait = call->state;
+    if (answer->err == PAWL_OK && !answer->reached) {
+        pawl_taskhub_ask(call, wait_next);
+        return;
+    }
+    wait->next(call, answer);
+}
+
+void pawl_taskhub_wait(struct pawl_taskhub_call *call, enum pawl_wait_for wait_for,
+                       pawl_taskhub_next *next)
+{
+    struct wait *wait = PAWL_ARENA_NEW(&call->arena, struct wait);
+    wait->next = next;
+    call->state = wait;
+    call->request.op = PAWL_REQUEST_WAIT;
+    call->request.wait_for = wait_for;
+    call->request.timeout_ms = PAWL_WAIT_MS_MAX;
+    pawl_taskhub_ask(call, wait_next);
+}
+
+void pawl_taskhub_on_wait_start(void *hub, const struct pawl_grpc_call *from)
+{
+    struct pawl_taskhub_call *call = get_begin(hub, from);
+    if (call) pawl_taskhub_wait(call, PAWL_WAIT_STARTED, answer_state);
+}
+
+void pawl_taskhub_on_wait_completion(void *hub, const struct pawl_grpc_call *from)
+{
+    struct pawl_taskhub_call *call = get_begin(hub, from);
+    if (call) pawl_taskhub_wait(call, PAWL_WAIT_COMPLETED, answer_state);
+}
+
+/* Start ------------------------------------------------------------------------------------ */
+
+struct start {
+    struct pawl_request request; /* of the START, while something else is asked */
+    bool has_policy;
+    bool waits;
+    uint32_t replaceable; /* with a policy: statuses, as bits */
+};
+
+static void started_answer(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    (void)answer; /* it was created; what became of it since is not this call's business */
+    answer_instance(call, call->request.instance);
+}
+
+static void start_next(struct pawl_taskhub_call *call, const struct pawl_answer *answer);
+
+static void start_again(struct pawl_taskhub_call *call)
+{
+    struct start *start = call->state;
+    start->has_policy = false; /* it has been followed */
+    call->request = start->request;
+    call->request.reuse = PAWL_REUSE_TERMINAL;
+    pawl_taskhub_ask(call, start_next);
+}
+
+static void start_on_terminated(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    if (answer->err == PAWL_OK || answer->err == PAWL_E_TERMINAL || answer->err == PAWL_E_NOT_FOUND)
+        start_again(call);
+    else
+        pawl_taskhub_fail(call, answer);
+}
+
+static void start_on_existing(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    const struct start *start = call->state;
+    if (answer->err == PAWL_E_NOT_FOUND) {
+        start_again(call);
+        return;
+    }
+    if (answer->err != PAWL_OK || answer->states_count == 0) {
+        pawl_taskhub_fail(call, answer);
+        return;
+    }
+    enum pawl_status status = answer->states[0].status;
+    if (!(start->replaceable & 1u << status)) {
+        pawl_taskhub_finish(
+            call, PAWL_GRPC_ALREADY_EXISTS,
+            pawl_arena_printf(&call->arena,
+                              "a workflow with ID '%.*s' already exists with status %s, "
+                              "which the reuse policy does not let go",
+                              PAWL_BYTES_FMT(start->request.instance),
+                              pawl_status_name((int)status)));
+        return;
+    }
+    if (pawl_status_is_terminal(status)) {
+        start_again(call);
+        return;
+    }
+    call->request = (struct pawl_request){ .op = PAWL_REQUEST_TERMINATE,
+                                           .instance = start->request.instance,
+                                           .recursive = true };
+    pawl_taskhub_ask(call, start_on_terminated);
+}
+
+static void start_next(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    const struct start *start = call->state;
+    if (answer->err == PAWL_E_EXISTS && start->has_policy) {
+        call->request =
+            (struct pawl_request){ .op = PAWL_REQUEST_GET, .instance = start->request.instance };
+        pawl_taskhub_ask(call, start_on_existing);
+        return;
+    }
+    if (answer->err != PAWL_OK) {
+        pawl_taskhub_fail(call, answer);
+        return;
+    }
+    struct pawl_bytes instance = pawl_arena_copy(&call->arena, answer->instance);
+    if (!start->waits) {
+        answer_instance(call, instance);
+        return;
+    }
+    call->request = (struct pawl_request){ .instance = instance };
+    pawl_taskhub_wait(call, PAWL_WAIT_STARTED, started_answer);
+}
+
+/* False: the policy contradicts itself, and the call is over. */
+static bool start_read_policy(struct pawl_taskhub_call *call, struct start *start,
+                              const Pawl__ReusePolicy *policy)
+{
+    if (!policy || pawl_taskhub_is_dapr(call)) return true;
+    const uint32_t running =
+        1u << PAWL_STATUS_RUNNING | 1u << PAWL_STATUS_PENDING | 1u << PAWL_STATUS_SUSPENDED;
+    start->has_policy = true;
+    start->replaceable =
+        pawl_durabletask_status_mask(policy->n_replaceable_status, policy->replaceable_status);
+    if (start->replaceable & 1u << PAWL_STATUS_SUSPENDED)
+        start->replaceable |= 1u << PAWL_STATUS_STALLED;
+    if (!(start->replaceable & running) || start->replaceable & 1u << PAWL_STATUS_TERMINATED)
+        return true;
+    pawl_taskhub_finish(
+        call, PAWL_GRPC_INVALID_ARGUMENT,
+        PAWL_BYTES_LITERAL("Invalid reusable statuses: cannot exclude 'Terminated' while "
+                           "also allowing reuse of running instances"));
+    return false;
+}
+
+void pawl_taskhub_on_start(void *hub, const struct pawl_grpc_call *from)
+{
+    enum { UNIQUE_FIELD = 10 };
+    Pawl__CreateInstanceRequest *request = NULL;
+    struct pawl_taskhub_call *call =
+        pawl_taskhub_begin(hub, from, &pawl__create_instance_request__descriptor, &request);
+    if (!call || pawl_taskhub_refuse_app(call, target_of(request->router))) return;
+    struct start *start = PAWL_ARENA_NEW(&call->arena, struct start);
+    call->state = start;
+    if (!start_read_policy(call, start, request->reuse_policy)) return;
+
+    bool is_unique = pawl_taskhub_is_dapr(call)
+                     && pawl_protobuf_unknown_varint(&request->base, UNIQUE_FIELD) != 0;
+    call->request = (struct pawl_request){
+        .op = PAWL_REQUEST_START,
+        .reuse = is_unique || start->has_policy ? PAWL_REUSE_REFUSE : PAWL_REUSE_TERMINAL,
+        .instance = pawl_protobuf_bytes(request->instance_id),
+        .name = pawl_protobuf_bytes(request->name),
+        .version = pawl_durabletask_text_name(request->version),
+        .payload = pawl_durabletask_text_bytes(request->input),
+        .start_at_ms = pawl_durabletask_timestamp_ms(request->scheduled_start),
+    };
+    start->request = call->request;
+    /* Dapr's clients may use the instance as started as soon as this returns. */
+    start->waits = pawl_taskhub_is_dapr(call) && call->request.start_at_ms == 0;
+    pawl_taskhub_ask(call, start_next);
+}
+
+/* Events and controls ----------------------------------------------------------------------- */
+
+static void answer_ok(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    if (answer->err == PAWL_OK)
+        pawl_taskhub_answer_empty(call);
+    else
+        pawl_taskhub_fail(call, answer);
+}
+
+/* Too late is not wrong: the instance has ended. */
+static void answer_ok_or_ended(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    if (answer->err == PAWL_E_TERMINAL)
+        pawl_taskhub_answer_empty(call);
+    else
+        answer_ok(call, answer);
+}
+
+void pawl_taskhub_on_raise(void *hub, const struct pawl_grpc_call *from)
+{
+    Pawl__RaiseEventRequest *request = NULL;
+    struct pawl_taskhub_call *call =
+        pawl_taskhub_begin(hub, from, &pawl__raise_event_request__descriptor, &request);
+    if (!call || pawl_taskhub_refuse_app(call, target_of(request->router))) return;
+    call->request = (struct pawl_request){
+        .op = PAWL_REQUEST_RAISE,
+        .instance = pawl_protobuf_bytes(request->instance_id),
+        .name = pawl_protobuf_bytes(request->name),
+        .payload = pawl_durabletask_text_bytes(request->input),
+    };
+    pawl_taskhub_ask(call, answer_ok_or_ended);
+}
+
+void pawl_taskhub_on_terminate(void *hub, const struct pawl_grpc_call *from)
+{
+    Pawl__TerminateRequest *request = NULL;
+    struct pawl_taskhub_call *call =
+        pawl_taskhub_begin(hub, from, &pawl__terminate_request__descriptor, &request);
+    if (!call || pawl_taskhub_refuse_app(call, target_of(request->router))) return;
+    call->request = (struct pawl_request){
+        .op = PAWL_REQUEST_TERMINATE,
+        .instance = pawl_protobuf_bytes(request->instance_id),
+        .payload = pawl_durabletask_text_bytes(request->output),
+        .recursive = request->recursive,
+    };
+    pawl_taskhub_ask(call, answer_ok_or_ended);
+}
+
+static struct pawl_taskhub_call *suspend_begin(void *hub, const struct pawl_grpc_call *from,
+                                               enum pawl_request_op op)
+{
+    Pawl__SuspendRequest *request = NULL;
+    struct pawl_taskhub_call *call =
+        pawl_taskhub_begin(hub, from, &pawl__suspend_request__descriptor, &request);
+    if (!call || pawl_taskhub_refuse_app(call, target_of(request->router))) return NULL;
+    call->request =
+        (struct pawl_request){ .op = op,
+                               .instance = pawl_protobuf_bytes(request->instance_id),
+                               .payload = pawl_durabletask_text_bytes(request->reason) };
+    return call;
+}
+
+void pawl_taskhub_on_suspend(void *hub, const struct pawl_grpc_call *from)
+{
+    struct pawl_taskhub_call *call = suspend_begin(hub, from, PAWL_REQUEST_SUSPEND);
+    if (call) pawl_taskhub_ask(call, answer_ok);
+}
+
+/* An instance that is not suspended runs already. */
+static void answer_resumed(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    if (answer->err == PAWL_E_STATE)
+        pawl_taskhub_answer_empty(call);
+    else
+        answer_ok(call, answer);
+}
+
+void pawl_taskhub_on_resume(void *hub, const struct pawl_grpc_call *from)
+{
+    struct pawl_taskhub_call *call = suspend_begin(hub, from, PAWL_REQUEST_RESUME);
+    if (call) pawl_taskhub_ask(call, answer_resumed);
+}
+
+/* Again ------------------------------------------------------------------------------------ */
+
+static void answer_started(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    if (answer->err == PAWL_OK)
+        answer_instance(call, answer->instance);
+    else
+        pawl_taskhub_fail(call, answer);
+}
+
+static void restart_next(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    const Pawl__RestartRequest *request = call->state;
+    struct pawl_arena *arena = &call->arena;
+    if (answer->err != PAWL_OK || answer->states_count == 0) {
+        pawl_taskhub_fail(call, answer);
+        return;
+    }
+    const struct pawl_instance_state *old = &answer->states[0];
+    if (!request->with_new_id && !pawl_status_is_terminal(old->status)) {
+        pawl_taskhub_finish(
+            call, PAWL_GRPC_FAILED_PRECONDITION,
+            pawl_arena_printf(arena,
+                              "instance '%.*s' has not ended (status %s): terminate it "
+                              "first, or restart it under a new id",
+                              PAWL_BYTES_FMT(old->instance), pawl_status_name((int)old->status)));
+        return;
+    }
+    struct pawl_bytes same = pawl_arena_copy(arena, old->instance);
+    call->request = (struct pawl_request){
+        .op = PAWL_REQUEST_START,
+        .reuse = request->with_new_id ? PAWL_REUSE_REFUSE : PAWL_REUSE_TERMINAL,
+        .instance = request->with_new_id ? PAWL_BYTES_ABSENT : same,
+        .name = pawl_arena_copy(arena, old->name),
+        .version = pawl_arena_copy(arena, old->version),
+        .payload = pawl_arena_copy(arena, old->input),
+    };
+    pawl_taskhub_ask(call, answer_started);
+}
+
+void pawl_taskhub_on_restart(void *hub, const struct pawl_grpc_call *from)
+{
+    Pawl__RestartRequest *request = NULL;
+    struct pawl_taskhub_call *call =
+        pawl_taskhub_begin(hub, from, &pawl__restart_request__descriptor, &request);
+    if (!call) return;
+    call->state = request;
+    call->request = (struct pawl_request){ .op = PAWL_REQUEST_GET,
+                                           .instance = pawl_protobuf_bytes(request->instance_id),
+                                           .with_payloads = true };
+    pawl_taskhub_ask(call, restart_next);
+}
+
+/* From the first event on is all of it; from a later one needs the history before it. */
+void pawl_taskhub_on_rerun(void *hub, const struct pawl_grpc_call *from)
+{
+    Pawl__RerunRequest *request = NULL;
+    struct pawl_taskhub_call *call =
+        pawl_taskhub_begin(hub, from, &pawl__rerun_request__descriptor, &request);
+    if (!call) return;
+    if (request->event_id != 0 || request->overwrite_input
+        || request->new_child_instance_id.len > 0) {
+        pawl_taskhub_finish(
+            call, PAWL_GRPC_UNIMPLEMENTED,
+            PAWL_BYTES_LITERAL("this sidecar runs an instance again from its beginning only: "
+                               "event 0, with the input it had"));
+        return;
+    }
+    call->request =
+        (struct pawl_request){ .op = PAWL_REQUEST_RERUN,
+                               .instance = pawl_protobuf_bytes(request->instance_id),
+                               .new_instance = pawl_protobuf_bytes(request->new_instance_id) };
+    pawl_taskhub_ask(call, answer_started);
+}

@@ -180,8 +180,9 @@
 #define PAWL_GRPC_RESETS_PER_S         200u         /* … that so many per second add to */
 #define PAWL_GRPC_CONTROLS_MAX         200u         /* PING, SETTINGS and the like: as above */
 #define PAWL_GRPC_CONTROLS_PER_S       20u
-#define PAWL_GRPC_WORK_ITEMS_MAX       1000u /* of each kind in one worker's hands, unless it says less \
-                                              */
+#define PAWL_GRPC_WORK_ITEMS_MAX                                     \
+    1000u /* of each kind in one worker's hands, unless it says less \
+           */
 #define PAWL_GRPC_WORK_CREDIT        32u           /* of them on the way to it at a time */
 #define PAWL_GRPC_WORK_ITEM_SIZE_MAX (4000u << 10) /* clients refuse 4 MiB: the instance stalls */
 #define PAWL_GRPC_HEALTH_PING_MS     30000u        /* Microsoft's workers leave a silent stream */

@@ -63,6 +63,12 @@ static const struct pawl_cli_option options[] = {
       PAWL_CLI_PASS, NONE },
     { 0, "http-port", "PORT", "port of the sidecar's HTTP API; 0: any free one (default: 3500)",
       PAWL_CLI_PASS, NONE },
+    { 0, "grpc-port", "PORT",
+      "port for Dapr's workflow SDKs; off: none (default: any free one, in DAPR_GRPC_PORT)",
+      PAWL_CLI_PASS, NONE },
+    { 0, "durabletask-port", "PORT",
+      "port for Microsoft's Durable Task SDKs; off: none (default: any free one)", PAWL_CLI_PASS,
+      NONE },
     { 0, "namespace", "NAME", "namespace of the app", PAWL_CLI_PASS, NONE },
     { 0, "config", "FILE", "configuration file of the sidecar", PAWL_CLI_PASS, NONE },
     { 0, "log-level", "LEVEL", "of the sidecar: error, warn, info or debug", PAWL_CLI_PASS, NONE },
@@ -79,10 +85,13 @@ static const struct pawl_cli_spec run_spec = {
     { NONE, NONE },
     "run an app with its sidecar beside it",
     "Starts pawld, waits until it is ready, then starts the app. The app finds its\n"
-    "sidecar through PAWL_APP_ENDPOINT, PAWL_HTTP_ENDPOINT, PAWL_APP_ID and PAWL_TOKEN.\n"
+    "sidecar through PAWL_APP_ENDPOINT, PAWL_HTTP_ENDPOINT, PAWL_APP_ID and PAWL_TOKEN;\n"
+    "an app of Dapr's SDKs through DAPR_GRPC_PORT and DAPR_HTTP_PORT, one of Microsoft's\n"
+    "Durable Task SDKs through DURABLE_TASK_SCHEDULER_CONNECTION_STRING.\n"
     "Ctrl-C stops the app first and then the sidecar. The exit code is the app's; 5 when\n"
     "the sidecar could not start or ended while the app was running.",
-    "app-id store http-port namespace config log-level turns-max activities-max app-listen "
+    "app-id store http-port grpc-port durabletask-port namespace config log-level turns-max "
+    "activities-max app-listen "
     "token pawld no-color help",
     "  pawl run --app-id orders -- ./orders\n"
     "  pawl run --app-id orders --store redis://127.0.0.1:6379 --http-port 0 -- ./orders --fast\n",

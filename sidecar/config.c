@@ -112,6 +112,38 @@ const struct pawl_config_option pawl_config_options[] = {
       .offset = FIELD(http_port),
       .min = 0,
       .max = UINT16_MAX },
+    { .name = "grpc-port",
+      .env = "PAWL_GRPC_PORT",
+      .argument = "PORT",
+      .help = "port for Dapr's workflow SDKs, which expect 50001 (DAPR_GRPC_PORT); 0 takes any "
+              "free one (default: off)",
+      .kind = PAWL_CONFIG_PORT,
+      .offset = FIELD(grpc_port) },
+    { .name = "durabletask-port",
+      .env = "PAWL_DURABLETASK_PORT",
+      .argument = "PORT",
+      .help = "port for Microsoft's Durable Task SDKs, which expect 4001, or 8080 in connection "
+              "strings; 0 takes any free one (default: off)",
+      .kind = PAWL_CONFIG_PORT,
+      .offset = FIELD(durabletask_port) },
+    { .name = "grpc-host",
+      .env = "PAWL_GRPC_HOST",
+      .argument = "ADDRESS",
+      .help = "address of both gRPC ports (default: 127.0.0.1)",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(grpc_host) },
+    { .name = "grpc-tls-cert",
+      .env = "PAWL_GRPC_TLS_CERT",
+      .argument = "PATH",
+      .help = "certificate chain (PEM) for TLS on both gRPC ports; needs --grpc-tls-key",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(grpc_tls_cert) },
+    { .name = "grpc-tls-key",
+      .env = "PAWL_GRPC_TLS_KEY",
+      .argument = "PATH",
+      .help = "the private key (PEM) that belongs to --grpc-tls-cert",
+      .kind = PAWL_CONFIG_TEXT,
+      .offset = FIELD(grpc_tls_key) },
     { .name = "token",
       .env = "PAWL_TOKEN",
       .argument = "TEXT",
@@ -175,6 +207,9 @@ void pawl_config_init(struct pawl_config *config, struct pawl_arena *arena)
         .partitions = PAWL_PARTITIONS_DEFAULT,
         .http_host = "127.0.0.1",
         .http_port = 3500,
+        .grpc_host = "127.0.0.1",
+        .grpc_port = PAWL_CONFIG_PORT_OFF,
+        .durabletask_port = PAWL_CONFIG_PORT_OFF,
         .instance_idle_ms = PAWL_INSTANCE_IDLE_MS,
         .log_level = PAWL_LOG_INFO - 1,
         .peer_listen = "0.0.0.0:3502",
@@ -218,6 +253,7 @@ static const char *allowed_text(struct pawl_arena *arena, const struct pawl_conf
     case PAWL_CONFIG_NUMBER:
         return TEXT(pawl_arena_printf(arena, "a whole number from %" PRId64 " to %" PRId64,
                                       option->min, option->max));
+    case PAWL_CONFIG_PORT: return "a port from 1 to 65535, 0 for any free one, or off";
     case PAWL_CONFIG_DURATION:
         return TEXT(pawl_arena_printf(
             arena, "a time such as 500ms, 30s or 1m30s, from %" PRId64 "ms to %" PRId64 "ms",
@@ -289,6 +325,15 @@ static bool set_number(struct pawl_config *config, const struct pawl_config_opti
     return true;
 }
 
+static bool set_port(struct pawl_config *config, const struct pawl_config_option *option,
+                     const char *value)
+{
+    int64_t port = PAWL_CONFIG_PORT_OFF;
+    if (strcmp(value, "off") != 0 && !number_parse(value, 0, UINT16_MAX, &port)) return false;
+    *(uint32_t *)field(config, option) = (uint32_t)port;
+    return true;
+}
+
 static bool set_duration(struct pawl_config *config, const struct pawl_config_option *option,
                          const char *value)
 {
@@ -328,6 +373,7 @@ pawl_err pawl_config_set(struct pawl_config *config, const struct pawl_config_op
     switch (option->kind) {
     case PAWL_CONFIG_TEXT: good = set_text(config, option, value); break;
     case PAWL_CONFIG_NUMBER: good = set_number(config, option, value); break;
+    case PAWL_CONFIG_PORT: good = set_port(config, option, value); break;
     case PAWL_CONFIG_DURATION: good = set_duration(config, option, value); break;
     case PAWL_CONFIG_CHOICE:
         good = choice_parse(option->choices, value, field(config, option));
@@ -587,12 +633,20 @@ bool pawl_config_placement_is_loopback(const struct pawl_config *config)
     return true;
 }
 
+static pawl_err check_grpc(const struct pawl_config *config, const char **ret_message)
+{
+    if (!config->grpc_tls_cert == !config->grpc_tls_key) return PAWL_OK;
+    *ret_message = "--grpc-tls-cert and --grpc-tls-key belong together: give both, or neither";
+    return PAWL_E_INVALID;
+}
+
 pawl_err pawl_config_finish(struct pawl_config *config,
                             const struct pawl_config_surroundings *surroundings,
                             const char **ret_message)
 {
     pawl_err err = check_names(config, ret_message);
     if (err == PAWL_OK) err = check_token(config, ret_message);
+    if (err == PAWL_OK) err = check_grpc(config, ret_message);
     if (err == PAWL_OK && config->app_listen.text) err = split_listen(config, ret_message);
     if (err != PAWL_OK) return err;
 

@@ -25,6 +25,7 @@ enum pawl_config_source {
 enum pawl_log_format { PAWL_LOG_FORMAT_TEXT = 0, PAWL_LOG_FORMAT_JSON };
 
 #define PAWL_CONFIG_URLS_MAX 8u
+#define PAWL_CONFIG_PORT_OFF UINT32_MAX
 
 /* Addresses, as given: with commas. */
 struct pawl_config_list {
@@ -45,6 +46,11 @@ struct pawl_config {
     const char *runtime_folder; /* of the default socket, to be made 0700; else NULL */
     const char *http_host;
     uint32_t http_port;
+    const char *grpc_host;
+    uint32_t grpc_port;        /* of Dapr's protocol; PAWL_CONFIG_PORT_OFF: none */
+    uint32_t durabletask_port; /* of Microsoft's; the same */
+    const char *grpc_tls_cert; /* NULL: no TLS on both */
+    const char *grpc_tls_key;
     const char *token;
     const char *token_file;
     uint32_t turns_max;
@@ -65,6 +71,7 @@ struct pawl_config {
 enum pawl_config_kind {
     PAWL_CONFIG_TEXT = 1,
     PAWL_CONFIG_NUMBER,
+    PAWL_CONFIG_PORT, /* or "off" */
     PAWL_CONFIG_DURATION,
     PAWL_CONFIG_CHOICE,
     PAWL_CONFIG_LIST, /* of addresses, separated by commas; repeated flags add up */

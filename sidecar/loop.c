@@ -42,6 +42,7 @@ static void on_timer(uv_timer_t *timer);
 static void timer_arm(struct pawl_loop *loop)
 {
     int64_t wake_ms = earlier(loop->node_wake_ms, pawl_app_stream_wake_at_ms(loop->app));
+    wake_ms = earlier(wake_ms, pawl_grpc_workers_wake_at_ms(loop->grpc_workers));
     wake_ms = earlier(wake_ms, pawl_loop_peers_wake_at_ms(loop));
     wake_ms = earlier(wake_ms, loop->stop_by_ms);
     if (loop->state == LOOP_LEAVING) wake_ms = earlier(wake_ms, loop->leave_by_ms);
@@ -62,6 +63,15 @@ static void timer_arm(struct pawl_loop *loop)
 
 /* The node ------------------------------------------------------------------------------ */
 
+static void send_carry_out(struct pawl_loop *loop, const struct pawl_effect *effect, int64_t now_ms)
+{
+    uint64_t worker = effect->send.worker;
+    if (worker & PAWL_GRPC_WORKER_BIT)
+        pawl_grpc_workers_send(loop->grpc_workers, worker, effect->send.frame, now_ms);
+    else
+        pawl_app_stream_send(loop->app, worker, effect->send.frame, now_ms);
+}
+
 static void effect_carry_out(struct pawl_loop *loop, const struct pawl_effect *effect,
                              int64_t now_ms)
 {
@@ -70,9 +80,7 @@ static void effect_carry_out(struct pawl_loop *loop, const struct pawl_effect *e
         loop->store->ops->submit(loop->store, effect->store);
         loop->store_dirty = true;
         return;
-    case PAWL_EFFECT_SEND:
-        pawl_app_stream_send(loop->app, effect->send.worker, effect->send.frame, now_ms);
-        return;
+    case PAWL_EFFECT_SEND: send_carry_out(loop, effect, now_ms); return;
     case PAWL_EFFECT_ANSWER:
         pawl_loop_calls_answer(loop, effect->answer.token, effect->answer.answer);
         return;
@@ -123,6 +131,7 @@ static void ending_begin(struct pawl_loop *loop)
     loop->state = LOOP_ENDING;
     loop->stop_by_ms = now_ms + PAWL_STOP_LINGER_MS;
     pawl_app_stream_end_all(loop->app, now_ms);
+    pawl_grpc_workers_end_all(loop->grpc_workers);
     if (loop->peers) pawl_peer_stream_end_all(loop->peers, now_ms);
 }
 
@@ -131,6 +140,7 @@ static void stopping_begin(struct pawl_loop *loop)
 {
     loop->state = LOOP_STOPPING;
     pawl_app_stream_stop(loop->app, pawl_loop_now_ms(loop));
+    pawl_grpc_workers_stop(loop->grpc_workers);
 }
 
 static bool leave_is_over(const struct pawl_loop *loop)
@@ -188,19 +198,26 @@ static void ready_report(struct pawl_loop *loop)
     loop->config.on_ready(loop->config.context);
 }
 
+/* What the fronts have for the node since the last time. */
+static void fronts_run(struct pawl_loop *loop)
+{
+    pawl_grpc_workers_settle(loop->grpc_workers);
+    pawl_loop_calls_run(loop);
+}
+
 /* Send off what this turn has produced. A store may reply from inside its flush, which
  * steps the node again: so look twice. */
 static void loop_settle(struct pawl_loop *loop)
 {
     if (loop->state == LOOP_STOPPED || loop->state == LOOP_CLOSED) return;
-    pawl_loop_calls_run(loop);
+    fronts_run(loop);
     ready_report(loop);
     rival_report(loop);
     if (stop_proceed(loop)) return;
     while (loop->store_dirty) {
         loop->store_dirty = false;
         loop->store->ops->flush(loop->store);
-        pawl_loop_calls_run(loop);
+        fronts_run(loop);
     }
     pawl_hub_flush(loop->hub);
     pawl_loop_peers_settle(loop);
@@ -224,6 +241,7 @@ static void on_timer(uv_timer_t *timer)
     loop->armed_ms = 0;
     int64_t now_ms = pawl_loop_now_ms(loop);
     pawl_app_stream_on_tick(loop->app, now_ms);
+    pawl_grpc_workers_on_tick(loop->grpc_workers, now_ms);
     pawl_loop_peers_on_tick(loop, now_ms);
     if (loop->give_up_ms && now_ms >= loop->give_up_ms) {
         loop->give_up_ms = 0;
@@ -321,6 +339,7 @@ static struct pawl_loop *loop_new(const struct pawl_loop_config *config)
     pawl_effects_init(&loop->effects);
     loop->node = pawl_node_new(&loop->config.node);
     pawl_loop_apps_init(loop);
+    pawl_loop_grpc_init(loop);
     handles_init(loop);
     return loop;
 }
@@ -380,6 +399,7 @@ void pawl_loop_close(struct pawl_loop *loop)
     pawl_loop_peers_close(loop);
     if (loop->store) loop->store->ops->close(loop->store);
     pawl_app_stream_free(loop->app);
+    pawl_grpc_workers_free(loop->grpc_workers);
     pawl_loop_calls_deinit(loop);
     pawl_effects_deinit(&loop->effects);
     pawl_node_free(loop->node);

@@ -70,6 +70,12 @@ PAWL_MUST_USE pawl_err pawl_loop_open(const struct pawl_loop_config *config,
 
 struct pawl_api *pawl_loop_api(struct pawl_loop *loop);
 
+struct pawl_grpc_workers;
+
+/* The workers that speak gRPC: for whoever opens a port for them. Their streams must have
+ * ended before the loop is closed. */
+struct pawl_grpc_workers *pawl_loop_grpc_workers(struct pawl_loop *loop);
+
 /* Where apps dial: the first address, with the port it got. */
 const char *pawl_loop_app_endpoint(const struct pawl_loop *loop);
 

@@ -194,7 +194,7 @@ static struct pawl_api_info api_info(struct pawl_api *api)
     };
     info.ready = info.not_ready == NULL;
     pawl_loop_peers_info(loop, &info);
-    info.workers = pawl_app_stream_workers(loop->app, &loop->info_arena, &info.workers_count);
+    pawl_loop_workers(loop, &info);
     return info;
 }
 

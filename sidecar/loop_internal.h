@@ -3,6 +3,7 @@
  *   loop.c        one turn, one clock, the node, the store, start and stop
  *   loop_calls.c  management calls, from their asking to their answer
  *   loop_apps.c   the connections of apps
+ *   loop_grpc.c   workers that speak gRPC
  *   loop_peers.c  placement, and the links to the other sidecars
  */
 #ifndef PAWL_SIDECAR_LOOP_INTERNAL_H
@@ -12,6 +13,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "sidecar/app_stream.h"
+#include "sidecar/grpc_worker.h"
 #include "sidecar/loop.h"
 #include "sidecar/peer_stream.h"
 
@@ -65,6 +67,7 @@ struct pawl_loop {
 
     struct pawl_hub *hub;
     struct pawl_app_stream *app;
+    struct pawl_grpc_workers *grpc_workers;
     char app_endpoint[256];
 
     uv_async_t peer_async;
@@ -134,6 +137,12 @@ void pawl_loop_peers_close(struct pawl_loop *loop);
 /* Why there is no member list yet; NULL: there is one, or none is needed. */
 const char *pawl_loop_peers_missing(struct pawl_loop *loop);
 void pawl_loop_peers_info(struct pawl_loop *loop, struct pawl_api_info *info);
+
+/* loop_grpc.c */
+void pawl_loop_grpc_init(struct pawl_loop *loop);
+
+/* All workers, however they are connected. */
+void pawl_loop_workers(struct pawl_loop *loop, struct pawl_api_info *info);
 
 /* loop_apps.c */
 void pawl_loop_apps_init(struct pawl_loop *loop);

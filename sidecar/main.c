@@ -18,8 +18,10 @@
 #include "base/log.h"
 #include "sidecar/config.h"
 #include "sidecar/io/config_yaml.h"
+#include "sidecar/io/grpc.h"
 #include "sidecar/io/http.h"
 #include "sidecar/loop.h"
+#include "sidecar/taskhub.h"
 #include "state/io/backends.h"
 
 #define EXIT_USAGE     2 /* a wrong option */
@@ -30,6 +32,12 @@
 
 enum { FLAG_CONFIG = 1000, FLAG_READY_FD, FLAG_HELP, FLAG_VERSION };
 
+/* A gRPC port and what it serves. */
+struct grpc_port {
+    struct pawl_taskhub *hub; /* NULL: the port is off */
+    struct pawl_grpc_listener *listener;
+};
+
 struct sidecar {
     struct pawl_arena arena; /* of the whole run: options and names */
     struct pawl_config config;
@@ -38,6 +46,8 @@ struct sidecar {
     uv_loop_t uv;
     struct pawl_loop *loop;
     struct pawl_http *http;
+    struct grpc_port dapr;
+    struct grpc_port durabletask;
     uv_signal_t signals[2];
     bool signals_open;
     bool stopping;
@@ -229,7 +239,15 @@ static pawl_err open_store(void *context, uv_loop_t *uv,
     return pawl_store_open(&config, ret_store, ret_message);
 }
 
-static void ready_line(struct pawl_buf *buf, uint16_t port, const char *endpoint, const char *peer)
+static void ready_port(struct pawl_json *json, const char *key, const struct grpc_port *port)
+{
+    if (!port->listener) return;
+    pawl_json_key(json, key);
+    pawl_json_uint(json, pawl_grpc_listener_port(port->listener));
+}
+
+static void ready_line(const struct sidecar *sidecar, struct pawl_buf *buf, uint16_t port,
+                       const char *endpoint, const char *peer)
 {
     struct pawl_json json;
     pawl_json_init(&json, buf);
@@ -238,6 +256,8 @@ static void ready_line(struct pawl_buf *buf, uint16_t port, const char *endpoint
     pawl_json_uint(&json, port);
     pawl_json_key(&json, "app");
     pawl_json_str(&json, endpoint);
+    ready_port(&json, "grpc", &sidecar->dapr);
+    ready_port(&json, "durabletask", &sidecar->durabletask);
     if (peer) {
         pawl_json_key(&json, "peer");
         pawl_json_str(&json, peer);
@@ -259,7 +279,7 @@ static void on_ready(void *context)
 
     struct pawl_buf line;
     pawl_buf_init(&line, READY_SIZE_MAX);
-    ready_line(&line, port, endpoint, peer);
+    ready_line(sidecar, &line, port, endpoint, peer);
     if (write(sidecar->ready_fd, line.data, line.size) != (ssize_t)line.size) {
         pawl_log(PAWL_LOG_WARN, "sidecar", "cannot write to --ready-fd: %s", strerror(errno));
     }
@@ -275,8 +295,18 @@ static void signals_close(struct sidecar *sidecar)
     for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&sidecar->signals[i], NULL);
 }
 
+/* Ends the calls that still wait, so before the loop. */
+static void grpc_close(struct grpc_port *port)
+{
+    pawl_grpc_listener_close(port->listener);
+    pawl_taskhub_free(port->hub);
+    *port = (struct grpc_port){ .hub = NULL };
+}
+
 static void sidecar_close(struct sidecar *sidecar)
 {
+    grpc_close(&sidecar->dapr);
+    grpc_close(&sidecar->durabletask);
     if (sidecar->http) pawl_http_close(sidecar->http);
     sidecar->http = NULL;
     pawl_loop_close(sidecar->loop);
@@ -394,6 +424,53 @@ static pawl_err http_open(struct sidecar *sidecar, const char **ret_message)
     return err;
 }
 
+/* `flag` is the option that says where. */
+static pawl_err grpc_open(struct sidecar *sidecar, struct grpc_port *port,
+                          enum pawl_dialect dialect, uint32_t number, const char *flag,
+                          const char **ret_message)
+{
+    const struct pawl_config *config = &sidecar->config;
+    if (number == PAWL_CONFIG_PORT_OFF) return PAWL_OK;
+    const struct pawl_taskhub_config hub = { .dialect = dialect,
+                                             .api = pawl_loop_api(sidecar->loop),
+                                             .workers = pawl_loop_grpc_workers(sidecar->loop) };
+    port->hub = pawl_taskhub_new(&hub);
+    const struct pawl_grpc_listener_config listener = {
+        .loop = &sidecar->uv,
+        .host = config->grpc_host,
+        .port = (uint16_t)number,
+        .service = pawl_taskhub_service(port->hub),
+        .token = config->token,
+        .seed = pawl_runtime_seed(),
+        .tls_certificate = config->grpc_tls_cert,
+        .tls_key = config->grpc_tls_key,
+    };
+    const char *why = NULL;
+    pawl_err err = pawl_grpc_listener_open(&listener, &sidecar->arena, &port->listener, &why);
+    if (err != PAWL_OK) {
+        *ret_message = (const char *)pawl_arena_printf(
+                           &sidecar->arena,
+                           "cannot serve gRPC at %s:%" PRIu32
+                           ": %s (--grpc-host and --%s say where; 0 takes any free port, off none)",
+                           config->grpc_host, number, why, flag)
+                           .data;
+        return err;
+    }
+    pawl_taskhub_attach(port->hub, pawl_grpc_listener_server(port->listener));
+    pawl_log(PAWL_LOG_INFO, "sidecar", "%s at %s:%u%s", listener.service.what, config->grpc_host,
+             pawl_grpc_listener_port(port->listener), config->grpc_tls_cert ? " with TLS" : "");
+    return PAWL_OK;
+}
+
+static pawl_err grpc_ports_open(struct sidecar *sidecar, const char **ret_message)
+{
+    pawl_err err = grpc_open(sidecar, &sidecar->dapr, PAWL_DIALECT_DAPR, sidecar->config.grpc_port,
+                             "grpc-port", ret_message);
+    if (err != PAWL_OK) return err;
+    return grpc_open(sidecar, &sidecar->durabletask, PAWL_DIALECT_MICROSOFT,
+                     sidecar->config.durabletask_port, "durabletask-port", ret_message);
+}
+
 static pawl_err sidecar_open(struct sidecar *sidecar, const char **ret_message)
 {
     const char *folder = sidecar->config.runtime_folder;
@@ -401,6 +478,7 @@ static pawl_err sidecar_open(struct sidecar *sidecar, const char **ret_message)
         folder ? pawl_runtime_folder_make(folder, &sidecar->arena, ret_message) : PAWL_OK;
     if (err == PAWL_OK) err = loop_open(sidecar, ret_message);
     if (err == PAWL_OK) err = http_open(sidecar, ret_message);
+    if (err == PAWL_OK) err = grpc_ports_open(sidecar, ret_message);
     return err;
 }
 

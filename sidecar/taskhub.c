@@ -23,22 +23,6 @@ static void call_free(struct pawl_taskhub_call *call)
     pawl_mem_free(call);
 }
 
-/* Clients that name a task hub (Microsoft's scheduler packages) mean an app. */
-static const char *hub_refusal(const struct pawl_taskhub *hub, const struct pawl_grpc_call *call,
-                               struct pawl_arena *arena, const char *app)
-{
-    struct pawl_bytes named = pawl_grpc_metadata_find(call->metadata, "taskhub");
-    if (hub->config.dialect != PAWL_DIALECT_MICROSOFT || named.size == 0
-        || pawl_bytes_is_str(named, app))
-        return NULL;
-    return (const char *)pawl_arena_printf(
-               arena,
-               "this sidecar serves app '%s', and the client asks for task hub '%.*s': use the "
-               "app id as TaskHub in the connection string, or dial the sidecar of that app",
-               app, PAWL_BYTES_FMT(named))
-        .data;
-}
-
 struct pawl_taskhub_call *pawl_taskhub_begin(void *context, const struct pawl_grpc_call *from,
                                              const ProtobufCMessageDescriptor *descriptor,
                                              void *ret_message)
@@ -56,11 +40,9 @@ struct pawl_taskhub_call *pawl_taskhub_begin(void *context, const struct pawl_gr
     call->remaining_ms = from->deadline_ms ? from->deadline_ms - from->now_ms : 0;
     pawl_map_insert(&hub->calls, call_key(call), call);
 
-    const char *refusal = hub_refusal(hub, from, &call->arena, app);
-    if (refusal) {
-        pawl_taskhub_finish(call, PAWL_GRPC_NOT_FOUND, pawl_bytes_str(refusal));
-        return NULL;
-    }
+    /* Clients that name a task hub (Microsoft's scheduler packages) mean an app. */
+    if (hub->config.dialect == PAWL_DIALECT_MICROSOFT)
+        pawl_taskhub_set_app(call, pawl_grpc_metadata_find(from->metadata, "taskhub"));
     pawl_err err = pawl_protobuf_unpack(descriptor, &call->arena, from->message, ret_message);
     if (err == PAWL_OK) return call;
     pawl_taskhub_finish(
@@ -140,6 +122,7 @@ void pawl_taskhub_ask(struct pawl_taskhub_call *call, pawl_taskhub_next *next)
 {
     struct pawl_api *api = call->hub->config.api;
     struct pawl_answer refused = { .err = PAWL_OK };
+    call->request.app = call->app;
     refused.err = pawl_request_check(&call->request, &call->arena, &refused.message);
     if (refused.err != PAWL_OK) {
         pawl_taskhub_fail(call, &refused);
@@ -149,16 +132,10 @@ void pawl_taskhub_ask(struct pawl_taskhub_call *call, pawl_taskhub_next *next)
     call->asked = api->ops->call(api, &call->request, on_answer, call);
 }
 
-bool pawl_taskhub_refuse_app(struct pawl_taskhub_call *call, struct pawl_bytes app)
+void pawl_taskhub_set_app(struct pawl_taskhub_call *call, struct pawl_bytes app)
 {
-    if (app.size == 0 || pawl_bytes_is_equal(app, call->with.app)) return false;
-    pawl_taskhub_finish(
-        call, PAWL_GRPC_UNIMPLEMENTED,
-        pawl_arena_printf(&call->arena,
-                          "this sidecar answers for app '%.*s' and cannot ask app '%.*s': "
-                          "dial the sidecar of that app",
-                          PAWL_BYTES_FMT(call->with.app), PAWL_BYTES_FMT(app)));
-    return true;
+    bool is_other = app.size > 0 && !pawl_bytes_is_equal(app, call->with.app);
+    call->app = is_other ? pawl_arena_copy(&call->arena, app) : PAWL_BYTES_ABSENT;
 }
 
 /* Work ------------------------------------------------------------------------------------- */
@@ -170,6 +147,16 @@ static void on_get_work_items(void *context, const struct pawl_grpc_call *from)
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__get_work_items_request__descriptor, &request);
     if (!call) return;
+    if (!pawl_bytes_is_absent(call->app)) {
+        pawl_taskhub_finish(
+            call, PAWL_GRPC_NOT_FOUND,
+            pawl_arena_printf(&call->arena,
+                              "this sidecar gives out the work of app '%.*s', and the worker asks "
+                              "for task hub '%.*s': use the app id as TaskHub in the connection "
+                              "string, or dial the sidecar of that app",
+                              PAWL_BYTES_FMT(call->with.app), PAWL_BYTES_FMT(call->app)));
+        return;
+    }
     pawl_grpc_workers_open(hub->config.workers, hub->grpc, from, hub->config.dialect, request);
     call_free(call); /* from here on it is a stream of the workers */
 }

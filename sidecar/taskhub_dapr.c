@@ -60,7 +60,8 @@ static void on_start(void *hub, const struct pawl_grpc_call *from)
     Pawl__Dapr__StartRequest *request = NULL;
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__dapr__start_request__descriptor, &request);
-    if (!call || pawl_taskhub_refuse_app(call, pawl_protobuf_bytes(request->app_id))) return;
+    if (!call) return;
+    pawl_taskhub_set_app(call, pawl_protobuf_bytes(request->app_id));
     call->request = (struct pawl_request){ .op = PAWL_REQUEST_START,
                                            .reuse = PAWL_REUSE_TERMINAL,
                                            .instance = pawl_protobuf_bytes(request->instance_id),
@@ -77,7 +78,8 @@ static struct pawl_taskhub_call *instance_begin(void *hub, const struct pawl_grp
     Pawl__Dapr__InstanceRequest *request = NULL;
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__dapr__instance_request__descriptor, &request);
-    if (!call || pawl_taskhub_refuse_app(call, pawl_protobuf_bytes(request->app_id))) return NULL;
+    if (!call) return NULL;
+    pawl_taskhub_set_app(call, pawl_protobuf_bytes(request->app_id));
     call->request = (struct pawl_request){ .op = op,
                                            .instance = pawl_protobuf_bytes(request->instance_id),
                                            .recursive = true };
@@ -215,7 +217,8 @@ static void on_raise(void *hub, const struct pawl_grpc_call *from)
     Pawl__Dapr__RaiseRequest *request = NULL;
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__dapr__raise_request__descriptor, &request);
-    if (!call || pawl_taskhub_refuse_app(call, pawl_protobuf_bytes(request->app_id))) return;
+    if (!call) return;
+    pawl_taskhub_set_app(call, pawl_protobuf_bytes(request->app_id));
     call->request = (struct pawl_request){ .op = PAWL_REQUEST_RAISE,
                                            .instance = pawl_protobuf_bytes(request->instance_id),
                                            .name = pawl_protobuf_bytes(request->event_name),

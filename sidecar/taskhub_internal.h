@@ -35,6 +35,7 @@ struct pawl_taskhub_call {
     pawl_taskhub_next *next; /* who takes its answer */
     struct pawl_arena arena; /* of the call: its message and all that follows from it */
     struct pawl_durabletask with;
+    struct pawl_bytes app;       /* whose instances it is about; absent: this sidecar's */
     struct pawl_request request; /* the one that is asked */
     struct pawl_buf out;         /* of answers that are gathered */
     int64_t remaining_ms;        /* at the beginning, until its deadline */
@@ -62,8 +63,8 @@ void pawl_taskhub_finish(struct pawl_taskhub_call *call, enum pawl_grpc_status s
 void pawl_taskhub_fail(struct pawl_taskhub_call *call, const struct pawl_answer *answer);
 enum pawl_grpc_status pawl_taskhub_status_of(pawl_err err);
 
-/* Refuse what is for another app: this sidecar answers for its own. True: refused. */
-bool pawl_taskhub_refuse_app(struct pawl_taskhub_call *call, struct pawl_bytes app);
+/* The call is about another app's instances: any but the own one. */
+void pawl_taskhub_set_app(struct pawl_taskhub_call *call, struct pawl_bytes app);
 
 static inline bool pawl_taskhub_is_dapr(const struct pawl_taskhub_call *call)
 {

@@ -1,9 +1,11 @@
 /* Calls about one instance. */
 #include "sidecar/taskhub_internal.h"
 
-static struct pawl_bytes target_of(const Pawl__TaskRouter *router)
+/* Dapr's clients name another app so. */
+static void set_target(struct pawl_taskhub_call *call, const Pawl__TaskRouter *router)
 {
-    return router ? pawl_protobuf_bytes(router->target_app) : PAWL_BYTES_ABSENT;
+    if (router && pawl_taskhub_is_dapr(call))
+        pawl_taskhub_set_app(call, pawl_protobuf_bytes(router->target_app));
 }
 
 /* An instance's id as the answer. */
@@ -47,7 +49,8 @@ static struct pawl_taskhub_call *get_begin(void *hub, const struct pawl_grpc_cal
     Pawl__GetInstanceRequest *request = NULL;
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__get_instance_request__descriptor, &request);
-    if (!call || pawl_taskhub_refuse_app(call, target_of(request->router))) return NULL;
+    if (!call) return NULL;
+    set_target(call, request->router);
     call->request.instance = pawl_protobuf_bytes(request->instance_id);
     call->request.with_payloads = request->with_payloads;
     return call;
@@ -215,7 +218,8 @@ void pawl_taskhub_on_start(void *hub, const struct pawl_grpc_call *from)
     Pawl__CreateInstanceRequest *request = NULL;
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__create_instance_request__descriptor, &request);
-    if (!call || pawl_taskhub_refuse_app(call, target_of(request->router))) return;
+    if (!call) return;
+    set_target(call, request->router);
     struct start *start = PAWL_ARENA_NEW(&call->arena, struct start);
     call->state = start;
     if (!start_read_policy(call, start, request->reuse_policy)) return;
@@ -261,7 +265,8 @@ void pawl_taskhub_on_raise(void *hub, const struct pawl_grpc_call *from)
     Pawl__RaiseEventRequest *request = NULL;
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__raise_event_request__descriptor, &request);
-    if (!call || pawl_taskhub_refuse_app(call, target_of(request->router))) return;
+    if (!call) return;
+    set_target(call, request->router);
     call->request = (struct pawl_request){
         .op = PAWL_REQUEST_RAISE,
         .instance = pawl_protobuf_bytes(request->instance_id),
@@ -276,7 +281,8 @@ void pawl_taskhub_on_terminate(void *hub, const struct pawl_grpc_call *from)
     Pawl__TerminateRequest *request = NULL;
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__terminate_request__descriptor, &request);
-    if (!call || pawl_taskhub_refuse_app(call, target_of(request->router))) return;
+    if (!call) return;
+    set_target(call, request->router);
     call->request = (struct pawl_request){
         .op = PAWL_REQUEST_TERMINATE,
         .instance = pawl_protobuf_bytes(request->instance_id),
@@ -292,7 +298,8 @@ static struct pawl_taskhub_call *suspend_begin(void *hub, const struct pawl_grpc
     Pawl__SuspendRequest *request = NULL;
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__suspend_request__descriptor, &request);
-    if (!call || pawl_taskhub_refuse_app(call, target_of(request->router))) return NULL;
+    if (!call) return NULL;
+    set_target(call, request->router);
     call->request =
         (struct pawl_request){ .op = op,
                                .instance = pawl_protobuf_bytes(request->instance_id),

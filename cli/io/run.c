@@ -84,9 +84,16 @@ static bool options_pass(const struct pawl_cli_options *options, const char *nam
     return false;
 }
 
-static const char *print(struct run *run, const char *format, const char *a)
+static const char *print(struct run *run, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static const char *print(struct run *run, const char *format, ...)
 {
-    return (const char *)pawl_arena_printf(&run->arena, format, a).data;
+    char text[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return (const char *)pawl_arena_printf(&run->arena, "%s", text).data;
 }
 
 /* A socket of its own lets several apps run side by side without choosing ports. */
@@ -112,7 +119,7 @@ static bool sidecar_start(struct run *run)
     }
     char fd[32];
     snprintf(fd, sizeof fd, "--ready-fd=%d", ready[1]);
-    const char *argv[PAWL_CLI_PASSED_MAX + 8];
+    const char *argv[PAWL_CLI_PASSED_MAX + 10];
     size_t count = 0;
     const char *program = sidecar_find(run);
     argv[count++] = program;
@@ -120,6 +127,11 @@ static bool sidecar_start(struct run *run)
     argv[count++] = fd;
     const char *listen = socket_make(run);
     if (listen) argv[count++] = listen;
+    /* The app is told which ports they are, so any will do. */
+    if (!options_pass(run->options, "--grpc-port=") && !getenv("PAWL_GRPC_PORT"))
+        argv[count++] = "--grpc-port=0";
+    if (!options_pass(run->options, "--durabletask-port=") && !getenv("PAWL_DURABLETASK_PORT"))
+        argv[count++] = "--durabletask-port=0";
     for (uint32_t i = 0; i < run->options->passed_count; i++)
         argv[count++] = run->options->passed[i];
     argv[count] = NULL;
@@ -147,14 +159,56 @@ static bool sidecar_start(struct run *run)
 
 /* App ------------------------------------------------------------------------------------ */
 
-static bool app_start(struct run *run, const char *endpoint, long long http_port)
+/* A variable with one of the ports of the sidecar; NULL: it does not say it. */
+static const char *port_variable(struct run *run, const json_t *ready, const char *key,
+                                 const char *name)
 {
-    char http[64];
-    snprintf(http, sizeof http, "PAWL_HTTP_ENDPOINT=http://127.0.0.1:%lld", http_port);
-    const char *token =
-        run->options->token ? print(run, "PAWL_TOKEN=%s", run->options->token) : NULL;
-    const char *env[] = { print(run, "PAWL_APP_ID=%s", run->options->app_id),
-                          print(run, "PAWL_APP_ENDPOINT=%s", endpoint), http, token, NULL };
+    const json_t *port = json_object_get(ready, key);
+    if (!json_is_integer(port)) return NULL;
+    return print(run, "%s=%lld", name, (long long)json_integer_value(port));
+}
+
+/* How Microsoft's scheduler packages are told where to connect. */
+static const char *connection_string(struct run *run, const json_t *ready)
+{
+    const json_t *port = json_object_get(ready, "durabletask");
+    if (!json_is_integer(port)) return NULL;
+    return print(run,
+                 "DURABLE_TASK_SCHEDULER_CONNECTION_STRING="
+                 "Endpoint=http://127.0.0.1:%lld;TaskHub=%s;Authentication=None",
+                 (long long)json_integer_value(port), run->options->app_id);
+}
+
+/* What the app finds its sidecar by, ended by NULL. */
+#define APP_VARIABLES_MAX 12u
+
+static void app_variables(struct run *run, const char *endpoint, const json_t *ready,
+                          const char *ret_env[APP_VARIABLES_MAX])
+{
+    long long http_port = (long long)json_integer_value(json_object_get(ready, "http"));
+    const char *token = run->options->token;
+    const char *all[] = {
+        print(run, "PAWL_APP_ID=%s", run->options->app_id),
+        print(run, "PAWL_APP_ENDPOINT=%s", endpoint),
+        print(run, "PAWL_HTTP_ENDPOINT=http://127.0.0.1:%lld", http_port),
+        token ? print(run, "PAWL_TOKEN=%s", token) : NULL,
+        print(run, "APP_ID=%s", run->options->app_id),
+        port_variable(run, ready, "http", "DAPR_HTTP_PORT"),
+        port_variable(run, ready, "grpc", "DAPR_GRPC_PORT"),
+        token ? print(run, "DAPR_API_TOKEN=%s", token) : NULL,
+        port_variable(run, ready, "durabletask", "DURABLETASK_PORT"),
+        connection_string(run, ready),
+    };
+    uint32_t count = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i]) ret_env[count++] = all[i];
+    ret_env[count] = NULL;
+}
+
+static bool app_start(struct run *run, const char *endpoint, const json_t *ready)
+{
+    const char *env[APP_VARIABLES_MAX];
+    app_variables(run, endpoint, ready, env);
     struct pawl_child_spec spec = { .argv = run->options->app,
                                     .env = env,
                                     .keep_fd = -1,
@@ -184,7 +238,7 @@ static void run_on_ready(struct run *run)
         say("the sidecar did not say where it listens; do pawl and pawld have the same version?");
         run->code = PAWL_CLI_UNREACHABLE;
         run_stop_sidecar(run);
-    } else if (run->stops > 0 || !app_start(run, endpoint, (long long)json_integer_value(port))) {
+    } else if (run->stops > 0 || !app_start(run, endpoint, json)) {
         run_stop_sidecar(run);
     }
     json_decref(json);

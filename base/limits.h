@@ -148,17 +148,18 @@
 #define PAWL_MESSAGES_WAITING_MAX 65536u  /* for absent sidecars, in memory; more in the store */
 
 /* HTTP ------------------------------------------------------------------------- */
-#define PAWL_HTTP_BODY_SIZE_MAX   PAWL_PAYLOAD_SIZE_MAX /* 413 */
-#define PAWL_HTTP_CONNECTIONS_MAX 1024u
-#define PAWL_HTTP_IDLE_MS         60000u
-#define PAWL_HTTP_URL_SIZE_MAX    8192u        /* 414 */
-#define PAWL_JSON_DEPTH_MAX       64u          /* 400 */
-#define PAWL_HTTP_BODIES_SIZE_MAX (256u << 20) /* of all requests together: 503 */
-#define PAWL_HTTP_DRAIN_SIZE_MAX  (64u << 20)  /* of a refused body; then the connection ends */
-#define PAWL_HTTP_REPLY_SIZE_MAX  (128u << 20) /* 500 with the advice to ask for fewer */
-#define PAWL_HTTP_HEADER_SIZE_MAX 32768u       /* request line and headers: 431 */
-#define PAWL_HTTP_SEGMENTS_MAX    8u           /* of a path: 404 */
-#define PAWL_HTTP_PARAMS_MAX      16u          /* of a query: 400 */
+#define PAWL_HTTP_BODY_SIZE_MAX       PAWL_PAYLOAD_SIZE_MAX /* 413 */
+#define PAWL_HTTP_CONNECTIONS_MAX     1024u
+#define PAWL_HTTP_IDLE_MS             60000u
+#define PAWL_HTTP_URL_SIZE_MAX        8192u        /* 414 */
+#define PAWL_JSON_DEPTH_MAX           64u          /* 400 */
+#define PAWL_HTTP_BODIES_SIZE_MAX     (256u << 20) /* of all requests together: 503 */
+#define PAWL_HTTP_DRAIN_SIZE_MAX      (64u << 20)  /* of a refused body; then the connection ends */
+#define PAWL_HTTP_REPLY_SIZE_MAX      (128u << 20) /* 500 with the advice to ask for fewer */
+#define PAWL_HTTP_HEADER_SIZE_MAX     32768u       /* request line and headers: 431 */
+#define PAWL_HTTP_SEGMENTS_MAX        8u           /* of a path: 404 */
+#define PAWL_HTTP_GET_CONNECTIONS_MAX 64u          /* to look at a process; further ones wait */
+#define PAWL_HTTP_PARAMS_MAX          16u          /* of a query: 400 */
 
 /* gRPC ------------------------------------------------------------------------- */
 #define PAWL_GRPC_MESSAGE_IN_SIZE_MAX  (18u << 20)  /* RESOURCE_EXHAUSTED */

@@ -16,6 +16,9 @@
  * gone after PAWL_PLACEMENT_SILENCE_MS and this at the latest. */
 #define SWEEP_MS 100
 
+/* The service itself stood still when a sweep is this late: nobody could be heard. */
+#define STALL_MS 500
+
 enum conn_state { AWAITING_HELLO = 1, READY, CLOSING };
 
 static const struct pawl_fsm_state conn_states[] = {
@@ -692,9 +695,35 @@ static void namespace_sweep(struct pawl_membership *membership, struct namespace
     }
 }
 
+static int64_t forgiven(const struct pawl_membership *membership, int64_t at_ms, int64_t stall_ms)
+{
+    at_ms += stall_ms;
+    return at_ms < membership->now_ms ? at_ms : membership->now_ms;
+}
+
+/* That time counts for nobody: not as silence, not as absence. */
+static void stall_forgive(struct pawl_membership *membership, int64_t stall_ms)
+{
+    uint32_t cursor = 0;
+    for (struct conn *conn; (conn = pawl_map_next(&membership->conns, &cursor)) != NULL;) {
+        conn->opened_ms = forgiven(membership, conn->opened_ms, stall_ms);
+        conn->heard_ms = forgiven(membership, conn->heard_ms, stall_ms);
+    }
+    cursor = 0;
+    for (struct namespace_ *home;
+         (home = pawl_map_next(&membership->namespaces, &cursor)) != NULL;) {
+        uint32_t at = 0;
+        for (struct member *member; (member = pawl_map_next(&home->members, &at)) != NULL;) {
+            member->gone_ms += stall_ms;
+        }
+    }
+}
+
 static void sweep_due(struct pawl_membership *membership)
 {
     if (membership->sweep_ms != 0 && membership->now_ms >= membership->sweep_ms) {
+        int64_t late_ms = membership->now_ms - membership->sweep_ms;
+        if (late_ms >= STALL_MS) stall_forgive(membership, late_ms);
         membership->sweep_ms = 0;
         uint32_t cursor = 0;
         for (struct conn *conn; (conn = pawl_map_next(&membership->conns, &cursor)) != NULL;) {

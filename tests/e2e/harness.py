@@ -531,6 +531,21 @@ def output_of(state, json_=True):
 # The sidecar and the app ---------------------------------------------------------------
 
 
+def read_ready(process, fd, timeout):
+    """The line of JSON on --ready-fd. Nothing at all comes when the process has failed."""
+    deadline, text = time.monotonic() + timeout, b""
+    while not text.endswith(b"\n"):
+        left = max(0.0, deadline - time.monotonic())
+        if not select.select([fd], [], [], left)[0]:
+            raise Timeout(f"{process.name} was not ready after {timeout:g} s:\n{log_tail(process)}")
+        chunk = os.read(fd, 4096)
+        if not chunk:
+            status = process.popen.wait(20)
+            raise AssertionError(f"{process.name} ended with {status}:\n{log_tail(process)}")
+        text += chunk
+    return json.loads(text)
+
+
 class Sidecar(Process):
     """pawld. It chooses its ports and says on --ready-fd which they are; after a restart
     it is given the same ones, so that apps and clients find it again."""
@@ -578,19 +593,63 @@ class Sidecar(Process):
         return read_end
 
     def _read_ready(self, fd, timeout):
-        """One line: {"http": port, "app": address}. Nothing at all when it has failed."""
-        deadline, text = time.monotonic() + timeout, b""
-        while not text.endswith(b"\n"):
-            left = max(0.0, deadline - time.monotonic())
-            if not select.select([fd], [], [], left)[0]:
-                raise Timeout(f"{self.name} was not ready after {timeout:g} s:\n{log_tail(self)}")
-            chunk = os.read(fd, 4096)
-            if not chunk:
-                status = self.popen.wait(20)
-                raise AssertionError(f"{self.name} ended with {status}:\n{log_tail(self)}")
-            text += chunk
-        values = json.loads(text)
+        values = read_ready(self, fd, timeout)
         self.http_port, self.endpoint = values["http"], values["app"]
+
+
+class Placement(Process):
+    """pawl-placement. As a sidecar it keeps its ports over restarts."""
+
+    def __init__(self, harness, name, store=None, options=(), token=None):
+        self.store_url = getattr(store, "url", store)
+        self.options = [str(option) for option in options]
+        self.port = self.http_port = 0
+        self.address = None
+        if token:
+            path = harness.folder / f"{name}.token"
+            path.write_text(token + "\n")
+            self.options.append(f"--token-file={path}")
+        self.api = Api(self)
+        super().__init__(harness, name, [])
+
+    def start(self, timeout=30.0):
+        read_end, write_end = os.pipe()
+        self.argv = [
+            str(self.harness.build / "placement/pawl-placement"),
+            f"--listen=tcp://127.0.0.1:{self.port}",
+            f"--http-port={self.http_port}",
+            f"--ready-fd={write_end}",
+            *([f"--store={self.store_url}"] if self.store_url else []),
+            *self.options,
+        ]
+        try:
+            try:
+                self.spawn(pass_fds=(write_end,))
+            finally:
+                os.close(write_end)
+            values = read_ready(self, read_end, timeout)
+        finally:
+            os.close(read_end)
+        self.port, self.http_port = values["placement"], values["http"]
+        self.address = values["address"]
+        return self
+
+    def is_healthy(self):
+        try:
+            return self.api.raw("GET", "/healthz", timeout=5)[0] == 204
+        except OSError:
+            return False
+
+    def metrics(self):
+        return self.api.metrics()
+
+    def leads(self):
+        """Leads, and sends lists."""
+        try:
+            members = self.api.call("GET", "/v1.0/placement/members", timeout=5)
+        except OSError:
+            return False
+        return members["leads"] and "problem" not in members
 
 
 class Harness:
@@ -644,6 +703,9 @@ class Harness:
 
     def sidecar(self, app_id, store, name="pawld", **settings):
         return Sidecar(self, name, app_id, store, **settings).start()
+
+    def placement(self, name="placement", **settings):
+        return Placement(self, name, **settings).start()
 
     def app(self, argv, sidecar, name="app", env=None):
         """An app process beside a sidecar; the SDK reads these variables."""

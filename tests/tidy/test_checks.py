@@ -42,6 +42,8 @@ class Layers(unittest.TestCase):
         self.refused("sdk/x.c", '#include "state/store.h"', "not below sdk/")
         self.refused("placement/x.c", '#include "state/store.h"', "not below placement/")
         self.refused("cli/x.c", '#include "actors/node.h"', "not below cli/")
+        self.refused("placement/io/server.c", '#include "state/lease.h"', "not below placement/")
+        self.allowed("placement/main.c", '#include "state/lease.h"')
 
     def test_from_the_sdk_the_engine_sees_the_contract_only(self):
         self.allowed("actors/x.c", '#include "sdk/history.h"')

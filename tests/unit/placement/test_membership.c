@@ -352,6 +352,26 @@ static void test_a_silent_one_is_lost_within_three_seconds(void **state)
     service_free(service);
 }
 
+static void test_time_that_the_service_slept_is_nobodys_silence(void **state)
+{
+    (void)state;
+    struct service *service = service_settled();
+    join(service, 1, "orders", "h1");
+    join(service, 2, "orders", "h2");
+    pass(service, 200);
+    close_conn(service, 2);
+    service->now_ms += 20000; /* frozen: no tick came */
+    step(service, (struct pawl_membership_event){ .type = PAWL_MEMBERSHIP_TICK });
+    pass(service, 200);
+    expect_list(service, 1, "orders/h1 orders/h2");
+    pass(service, PAWL_PLACEMENT_GRACE_MS);
+    expect_list(service, 1, "orders/h1"); /* from now on it counts again */
+    pass(service, PAWL_PLACEMENT_SILENCE_MS);
+    assert_true(is_closed(service, 1));
+    close_conn(service, 1);
+    service_free(service);
+}
+
 static void test_one_that_leaves_goes_without_grace(void **state)
 {
     (void)state;
@@ -659,6 +679,7 @@ int main(void)
         cmocka_unit_test(test_a_link_that_comes_back_moves_nothing),
         cmocka_unit_test(test_a_closed_link_that_stays_away_is_lost),
         cmocka_unit_test(test_a_silent_one_is_lost_within_three_seconds),
+        cmocka_unit_test(test_time_that_the_service_slept_is_nobodys_silence),
         cmocka_unit_test(test_one_that_leaves_goes_without_grace),
         cmocka_unit_test(test_a_reconnect_before_the_old_link_is_known_dead_takes_its_place),
         cmocka_unit_test(test_the_last_one_of_a_namespace_may_go_and_come_back),

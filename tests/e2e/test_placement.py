@@ -1,0 +1,372 @@
+"""The placement service with real processes: who is there, who is gone, who leads.
+
+Sidecars are played by tests/e2e/placement_wire.py, which was written from the protocol's
+page alone.
+"""
+
+import os
+import signal
+import socket
+import time
+import unittest
+
+from harness import Harness, until
+from placement_wire import HEARTBEAT, REDIRECT, REFUSED, UPDATE, WELCOME, Conn, Follower
+
+HARNESS = None
+EXISTS, INVALID, PROTOCOL, VERSION, DENIED = -9, -6, -16, -17, -18
+
+
+def setUpModule():
+    global HARNESS
+    HARNESS = Harness().__enter__()
+
+
+def tearDownModule():
+    HARNESS.close()
+
+
+class Placement(unittest.TestCase):
+    serial = 0
+
+    def setUp(self):
+        Placement.serial += 1
+        self.h = HARNESS
+        self.followers = []
+        self.started = []
+
+    def tearDown(self):
+        failed = any(error for _, error in getattr(self._outcome, "errors", []) or [])
+        if failed:
+            self.h.print_report(AssertionError(self.id()))
+        for follower in self.followers:
+            follower.close()
+        for process in self.started:
+            process.resume()
+            process.kill()
+
+    def placement(self, name="p", **settings):
+        process = self.h.placement(f"{name}-{self.serial}", **settings)
+        self.started.append(process)
+        return process
+
+    def redis(self):
+        process = self.h.redis(f"redis-{self.serial}")
+        self.started.append(process)
+        return process
+
+    def follower(self, *replicas, **hello):
+        follower = Follower([replica.address for replica in replicas], **hello)
+        self.followers.append(follower)
+        return follower
+
+    def trio(self, *replicas):
+        return [self.follower(*replicas, host=f"h{i}") for i in range(3)]
+
+
+class OneReplica(Placement):
+    def test_members_come_and_go(self):
+        replica = self.placement()
+        first = self.follower(replica, host="h1")
+        first.wait_for(lambda m: m.hosts == ["h1"])
+        second = self.follower(replica, host="h2")
+        other = self.follower(replica, host="h0", app="billing", partitions=16)
+        lists = first.wait_for(lambda m: m.hosts == ["h0", "h1", "h2"])
+        self.assertEqual(second.wait_for(lambda m: len(m.hosts) == 3).hosts, lists.hosts)
+
+        killed = time.monotonic()
+        second.close()
+        first.wait_for(lambda m: m.hosts == ["h0", "h1"])
+        self.assertLess(time.monotonic() - killed, 3.0)
+
+        other.leave()
+        left = first.wait_for(lambda m: m.items[0]["leaving"])
+        self.assertEqual(left.hosts, ["h0", "h1"])
+        other.close()
+        first.wait_for(lambda m: m.hosts == ["h1"])
+        versions = [members.version for _, members in first.lists]
+        self.assertEqual(versions, sorted(set(versions)))
+
+    def test_a_silent_one_is_gone_within_three_seconds(self):
+        replica = self.placement()
+        first = self.follower(replica, host="h1")
+        first.wait_for(lambda m: True)
+        conn = Conn(replica.address)
+        conn.hello(host="h2")
+        conn.next(WELCOME)
+        first.wait_for(lambda m: m.hosts == ["h1", "h2"])
+        silent = time.monotonic()
+        first.wait_for(lambda m: m.hosts == ["h1"])
+        self.assertLess(time.monotonic() - silent, 3.0)
+        self.assertTrue(conn.is_closed_within(2))
+        conn.close()
+
+    def test_a_link_that_comes_back_moves_nothing(self):
+        replica = self.placement()
+        first, second = self.follower(replica, host="h1"), self.follower(replica, host="h2")
+        version = first.wait_for(lambda m: m.hosts == ["h1", "h2"]).version
+        second.conn.socket.shutdown(socket.SHUT_RDWR)
+        count = len(second.lists)
+        until(lambda: len(second.lists) > count, what="the list again")
+        self.assertEqual(second.lists[-1][1].version, version)
+        self.assertEqual(first.members.version, version)
+
+    def test_bad_input_is_refused_and_disturbs_nobody(self):
+        replica = self.placement()
+        first = self.follower(replica, host="h1")
+        version = first.wait_for(lambda m: m.hosts == ["h1"]).version
+
+        def refused(**hello):
+            conn = Conn(replica.address)
+            conn.hello(**{"host": "h2", **hello})
+            frame = conn.next(REFUSED)
+            self.assertTrue(conn.is_closed_within(5))
+            conn.close()
+            return frame[1], frame[2].decode()
+
+        self.assertEqual(refused(protocol=7)[0], VERSION)
+        self.assertIn("needs a host id of its own", refused(host="h1")[1])
+        self.assertEqual(refused(host="h1")[0], EXISTS)
+        self.assertIn("h1' has 128", refused(partitions=64)[1])
+        self.assertEqual(refused(app="../../etc")[0], INVALID)
+        self.assertEqual(refused(address="localhost")[0], INVALID)
+
+        for garbage in (b"\x93\x07\x01\xdd\xff\xff\xff\xff", b"GET / HTTP/1.1\r\n\r\n", b""):
+            conn = Conn(replica.address)
+            conn.send_bytes(garbage)
+            self.assertEqual(conn.next(REFUSED)[1], PROTOCOL)
+            conn.close()
+        for raw in (b"GET / HTTP/1.1\r\n\r\n", (2 << 20).to_bytes(4, "big"), os.urandom(64)):
+            conn = Conn(replica.address)
+            conn.socket.sendall(b"\x7f" + raw if raw[:1] < b"\x10" else raw)
+            self.assertTrue(conn.is_closed_within(10), raw)
+            conn.close()
+        conn = Conn(replica.address)
+        conn.send(HEARTBEAT)
+        self.assertIn("must be HELLO", conn.next(REFUSED)[2].decode())
+        conn.close()
+        conn = Conn(replica.address)  # says nothing at all
+        self.assertTrue(conn.is_closed_within(8))
+        conn.close()
+        self.assertEqual(first.members.version, version)
+        self.assertEqual(replica.metrics()["pawl_placement_lost_total"], 0)
+
+    def test_one_that_does_not_read_holds_up_nobody(self):
+        replica = self.placement()
+        first = self.follower(replica, host="h1")
+        conn = Conn(replica.address)
+        conn.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        conn.hello(host="h2")
+        first.wait_for(lambda m: m.hosts == ["h1", "h2"])
+        for i in range(30):
+            conn.send(HEARTBEAT)
+            conn.send(UPDATE, i % 2 == 0, False, 0)
+            first.wait_for(lambda m: m.items[1]["runs_activities"] == (i % 2 == 0))
+        conn.close()
+        first.wait_for(lambda m: m.hosts == ["h1"])
+
+    def test_the_token_is_asked_for(self):
+        replica = self.placement(token="s3cret")
+        outside = self.follower(replica, host="h2")
+        first = self.follower(replica, host="h1", token="s3cret")
+        first.wait_for(lambda m: m.hosts == ["h1"])
+        until(lambda: outside.refusals, what="the refusal")
+        self.assertEqual(outside.refusals[0][0], DENIED)
+        status, _, _ = replica.api.raw("GET", "/v1.0/placement/members")
+        self.assertEqual(status, 401)
+        status, _, _ = replica.api.raw("GET", "/v1.0/placement/members",
+                                       headers={"Authorization": "Bearer s3cret"})
+        self.assertEqual(status, 200)
+        self.assertNotIn("s3cret", replica.log())
+
+    def test_what_http_shows(self):
+        replica = self.placement()
+        trio = self.trio(replica)
+        other = self.follower(replica, host="x1", app="billing", namespace="test", partitions=8)
+        other.wait_for(lambda m: m.hosts == ["x1"])
+        trio[0].wait_for(lambda m: len(m.hosts) == 3)
+        self.assertTrue(replica.is_healthy())
+
+        members = replica.api.call("GET", "/v1.0/placement/members")
+        self.assertTrue(members["leads"])
+        self.assertEqual([n["namespace"] for n in members["namespaces"]], ["default", "test"])
+        self.assertEqual([m["host"] for m in members["namespaces"][0]["members"]],
+                         ["h0", "h1", "h2"])
+        self.assertEqual(int(members["namespaces"][0]["version"]), trio[0].members.version)
+
+        table = replica.api.call("GET", "/v1.0/placement/table", {"namespace": "default"})
+        (app,) = table["namespaces"][0]["apps"]
+        self.assertEqual((app["app"], app["partitions"]), ("orders", 128))
+        owned = sorted(p for host in app["hosts"] for p in host["partitions"])
+        self.assertEqual(owned, list(range(128)))
+        for host in app["hosts"]:
+            self.assertEqual(host["count"], len(host["partitions"]))
+            self.assertLessEqual(host["count"], 128 / 3 * 1.25)
+
+        trio[2].leave()
+        trio[0].wait_for(lambda m: m.items[2]["leaving"])
+        table = replica.api.call("GET", "/v1.0/placement/table", {"app": "orders"})
+        self.assertEqual(table["namespaces"][0]["apps"][0]["hosts"][2]["count"], 0)
+
+        metrics = replica.metrics()
+        self.assertEqual(metrics["pawl_placement_leads"], 1)
+        self.assertEqual(metrics['pawl_placement_members{namespace="default",app="orders",'
+                                 'leaving="false"}'], 2)
+        self.assertEqual(metrics['pawl_placement_members{namespace="default",app="orders",'
+                                 'leaving="true"}'], 1)
+        for path, expected in (("/nothing", 404), ("/v1.0/placement/members/x", 404)):
+            self.assertEqual(replica.api.raw("GET", path)[0], expected)
+        self.assertEqual(replica.api.raw("POST", "/metrics", body=b"x")[0], 405)
+
+    def test_a_restart_moves_nothing(self):
+        replica = self.placement()
+        trio = self.trio(replica)
+        for follower in trio:
+            follower.wait_for(lambda m: len(m.hosts) == 3)
+        version = max(follower.members.version for follower in trio)
+        replica.kill()
+        replica.start()
+        for follower in trio:
+            follower.wait_for(lambda m: m.version > version)
+            self.assertEqual({len(m.hosts) for _, m in follower.lists if m.version > version},
+                             {3})
+
+    def test_a_frozen_service_forgives_the_time_it_slept(self):
+        replica = self.placement()
+        trio = self.trio(replica)
+        for follower in trio:
+            follower.wait_for(lambda m: len(m.hosts) == 3)
+        replica.pause()
+        paused = time.monotonic()
+        until(lambda: time.monotonic() - paused > 5, 10, "five seconds")
+        replica.resume()
+        until(replica.is_healthy, what="its health")
+        counts = [len(follower.lists) for follower in trio]
+        until(lambda: all(len(f.lists) > n for f, n in zip(trio, counts)), what="lists again")
+        for follower in trio:
+            self.assertTrue(all(len(m.hosts) == 3 for _, m in follower.lists[-2:]),
+                            follower.lists)
+        self.assertEqual(replica.metrics()["pawl_placement_lost_total"], 0)
+
+    def test_it_stops_when_told(self):
+        replica = self.placement()
+        conn = Conn(replica.address)
+        conn.hello()
+        conn.next(WELCOME)
+        os.kill(replica.pid, signal.SIGTERM)
+        self.assertIsNone(conn.next(REDIRECT, timeout=5)[1])
+        conn.close()
+        self.assertEqual(replica.wait(10), 0)
+
+    def test_what_it_cannot_do_it_says(self):
+        for options, status, text in (
+            (["--listen=ipc:///tmp/x"], 2, "is not a list of at most 8 addresses"),
+            (["--advertise=tcp://x"], 2, "is not an address"),
+            (["--store=sqlite:///x"], 2, "a single replica needs no store"),
+            (["--store=redis://host:port"], 1, "cannot start"),
+            (["--http-port=70000"], 2, "is not a port"),
+            (["--log-level=loud"], 2, "error|warn|info|debug"),
+            (["--http-host=example"], 1, "numeric IP address"),
+            (["--token-file=/nonexistent"], 1, "cannot read the token file"),
+            (["extra"], 2, "unexpected argument"),
+        ):
+            argv = [self.h.build / "placement/pawl-placement", "--listen=tcp://127.0.0.1:0",
+                    "--http-port=0", *options]
+            process = self.h.process(argv, f"wrong-{len(self.h.processes)}")
+            self.assertEqual(process.wait(20), status, process.log())
+            self.assertIn(text, process.log())
+
+
+class TwoReplicas(Placement):
+    def pair(self):
+        redis = self.redis()
+        return redis, [self.placement(f"p{i}", store=redis.url) for i in range(2)]
+
+    def leader_of(self, replicas):
+        def find():
+            leading = [r for r in replicas if r.is_alive() and not r.is_paused() and r.leads()]
+            return leading[0] if len(leading) == 1 else None
+        return until(find, 20, "one leader")
+
+    def test_when_the_leader_dies_the_other_leads(self):
+        _, replicas = self.pair()
+        trio = self.trio(*replicas)
+        for _ in range(3):
+            for follower in trio:
+                follower.wait_for(lambda m: len(m.hosts) == 3)
+            leader = self.leader_of(replicas)
+            other = next(r for r in replicas if r is not leader)
+            until(lambda: other.api.call("GET", "/v1.0/placement/members")["leader"]
+                  == leader.address, what="the follower to know its leader")
+            version = max(follower.members.version for follower in trio)
+            leader.kill()
+            for follower in trio:
+                follower.wait_for(lambda m: m.version > version)
+                later = [m for _, m in follower.lists if m.version > version]
+                self.assertEqual({len(m.hosts) for m in later}, {3}, later)  # nothing moved
+                self.assertGreater(later[0].version >> 32, version >> 32)
+            self.assertTrue(self.leader_of([other]))
+            leader.start()
+
+    def test_a_leader_that_stops_hands_over_at_once(self):
+        _, replicas = self.pair()
+        leader = self.leader_of(replicas)
+        other = next(r for r in replicas if r is not leader)
+        self.assertEqual(leader.stop(), 0)
+        stopped = time.monotonic()
+        until(other.leads, 20, "the other leading")
+        self.assertLess(time.monotonic() - stopped, 4.0)  # the lease was not waited for
+
+    def test_a_frozen_leader_that_wakes_up_leads_nobody(self):
+        _, replicas = self.pair()
+        trio = self.trio(*replicas)
+        for follower in trio:
+            follower.wait_for(lambda m: len(m.hosts) == 3)
+        leader = self.leader_of(replicas)
+        other = next(r for r in replicas if r is not leader)
+        version = max(follower.members.version for follower in trio)
+        leader.pause()
+        for follower in trio:
+            follower.wait_for(lambda m: m.version > version)
+        leader.resume()
+        until(lambda: not leader.leads(), what="it to have stepped down")
+        self.assertTrue(other.leads())
+        conn = Conn(leader.address)
+        conn.hello(host="h9")
+        self.assertEqual(conn.next(REDIRECT)[1].decode(), other.address)
+        conn.close()
+
+    def test_without_the_store_the_list_stays(self):
+        redis, replicas = self.pair()
+        trio = self.trio(*replicas)
+        for follower in trio:
+            follower.wait_for(lambda m: len(m.hosts) == 3)
+        leader = self.leader_of(replicas)
+        redis.kill()
+        until(lambda: not leader.leads(), 20, "it to step down")
+        until(lambda: not leader.is_healthy(), what="its health to tell")
+        status, _, text = leader.api.raw("GET", "/healthz")
+        self.assertEqual(status, 503)
+        self.assertIn("Redis at 127.0.0.1", text.decode())
+        version = max(follower.members.version for follower in trio)
+        redis.start()
+        for follower in trio:
+            follower.wait_for(lambda m: m.version > version)
+            self.assertEqual({len(m.hosts) for _, m in follower.lists if len(m.hosts) > 0
+                              and m.version > version}, {3})
+
+    def test_a_store_that_forgets_does_no_harm(self):
+        redis, replicas = self.pair()
+        trio = self.trio(*replicas)
+        for follower in trio:
+            follower.wait_for(lambda m: len(m.hosts) == 3)
+        version = max(follower.members.version for follower in trio)
+        redis.command("FLUSHALL")
+        leader = self.leader_of(replicas)
+        leader.kill()
+        for follower in trio:
+            follower.wait_for(lambda m: m.version > version)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -52,6 +52,14 @@ static const struct pawl_cli_option options[] = {
     { 'r', "reason", "TEXT", "why; kept in the history", PAWL_CLI_TEXT, AT(reason) },
     { 0, "force", NULL, "also remove an instance that has not ended", PAWL_CLI_FLAG, AT(force) },
     { 0, "no-recursive", NULL, "leave child workflows alone", PAWL_CLI_FLAG, AT(no_recursive) },
+    /* doctor */
+    { 0, "instance", "ID", "tell everything that is stored of this instance", PAWL_CLI_TEXT,
+      AT(id) },
+    { 0, "stuck", "DURATION", "what should happen at once may take so long (default: 60s)",
+      PAWL_CLI_DURATION, AT(stuck_ms) },
+    { 0, "http", "URL", "a sidecar of the app: who is connected tells why something waits",
+      PAWL_CLI_TEXT, AT(http) },
+    { 0, "json", NULL, "the same as JSON", PAWL_CLI_FLAG, AT(json) },
     /* run */
     { 0, "app-id", "ID", "name of the app; its workflows are kept under this name", PAWL_CLI_TEXT,
       AT(app_id) },
@@ -60,7 +68,7 @@ static const struct pawl_cli_option options[] = {
     { 0, "no-color", NULL, "no colours in the logs (also with NO_COLOR set)", PAWL_CLI_FLAG,
       AT(no_color) },
     { 0, "store", "URL", "where state is kept, e.g. sqlite:///var/lib/orders.db, redis://host:6379",
-      PAWL_CLI_PASS, NONE },
+      PAWL_CLI_PASS, AT(store) },
     { 0, "http-port", "PORT", "port of the sidecar's HTTP API; 0: any free one (default: 3500)",
       PAWL_CLI_PASS, NONE },
     { 0, "grpc-port", "PORT",
@@ -69,7 +77,7 @@ static const struct pawl_cli_option options[] = {
     { 0, "durabletask-port", "PORT",
       "port for Microsoft's Durable Task SDKs; off: none (default: any free one)", PAWL_CLI_PASS,
       NONE },
-    { 0, "namespace", "NAME", "namespace of the app", PAWL_CLI_PASS, NONE },
+    { 0, "namespace", "NAME", "namespace of the app", PAWL_CLI_PASS, AT(namespace_) },
     { 0, "config", "FILE", "configuration file of the sidecar", PAWL_CLI_PASS, NONE },
     { 0, "log-level", "LEVEL", "of the sidecar: error, warn, info or debug", PAWL_CLI_PASS, NONE },
     { 0, "turns-max", "N", "workflow turns at the app at the same time", PAWL_CLI_PASS, NONE },
@@ -95,6 +103,23 @@ static const struct pawl_cli_spec run_spec = {
     "token pawld no-color help",
     "  pawl run --app-id orders -- ./orders\n"
     "  pawl run --app-id orders --store redis://127.0.0.1:6379 --http-port 0 -- ./orders --fast\n",
+};
+
+static const struct pawl_cli_spec doctor_spec = {
+    PAWL_CLI_DOCTOR,
+    "doctor",
+    "",
+    { NONE, NONE },
+    "check what is stored, and say what waits for what",
+    "Looks through the state of one app and changes nothing. Tells whether its rows hang\n"
+    "together, who owned its partitions last, what each unfinished instance waits for, and\n"
+    "which ones are stuck. Sidecars may go on meanwhile: what is found is looked at twice.\n"
+    "A SQLite file is read while no sidecar uses it: stop the sidecar, or check a copy made\n"
+    "together with the -wal file beside it.",
+    "store app-id namespace instance stuck http token json help",
+    "  pawl doctor --store redis://127.0.0.1:6379 --app-id orders\n"
+    "  pawl doctor --store sqlite:///var/lib/orders.db --app-id orders --instance order-17\n"
+    "  pawl doctor --store redis://db --app-id orders --http http://127.0.0.1:3500 --stuck 5m\n",
 };
 
 static const struct pawl_cli_spec specs[] = {
@@ -204,6 +229,11 @@ const struct pawl_cli_option *pawl_cli_option_find(const char *name, size_t size
     return NULL;
 }
 
+const struct pawl_cli_spec *pawl_cli_spec_doctor(void)
+{
+    return &doctor_spec;
+}
+
 const struct pawl_cli_spec *pawl_cli_spec_run(void)
 {
     return &run_spec;
@@ -228,6 +258,12 @@ static const char exit_codes[] =
     "  4  not possible now: the id is in use, or the instance is in another state\n"
     "  5  the sidecar cannot be reached\n";
 
+static const char doctor_exit_codes[] = "\nExit codes\n"
+                                        "  0  healthy: no finding, nothing stuck\n"
+                                        "  1  findings, or something is stuck\n"
+                                        "  2  wrong usage, or the store cannot be read; the "
+                                        "message says why\n";
+
 static const char *text_keep(struct pawl_arena *arena, struct pawl_buf *buf)
 {
     pawl_buf_append(buf, "", 1);
@@ -244,14 +280,17 @@ const char *pawl_cli_help_main(struct pawl_arena *arena)
            "Usage\n"
            "  pawl run --app-id <id> [options] -- <command>    run an app with its sidecar\n"
            "  pawl workflow <command> [options]                look at and steer workflows\n"
+           "  pawl doctor --store <url> --app-id <id>          check what is stored\n"
            "  pawl --version\n"
            "\n"
            "Examples\n"
            "  pawl run --app-id orders -- ./orders\n"
            "  pawl workflow start Order -d '{\"item\":\"tea\"}' --wait\n"
            "  pawl workflow list --status FAILED\n"
+           "  pawl doctor --store redis://127.0.0.1:6379 --app-id orders\n"
            "\n"
-           "Help for each: pawl run --help, pawl workflow --help, pawl workflow start --help\n";
+           "Help for each: pawl run --help, pawl workflow --help, pawl workflow start --help, pawl "
+           "doctor --help\n";
 }
 
 const char *pawl_cli_help_workflow(struct pawl_arena *arena)
@@ -287,14 +326,16 @@ static void help_option(struct pawl_buf *buf, const struct pawl_cli_option *opti
 
 const char *pawl_cli_help_spec(struct pawl_arena *arena, const struct pawl_cli_spec *spec)
 {
-    bool is_run = spec->command == PAWL_CLI_RUN;
+    bool is_run = spec->command == PAWL_CLI_RUN, is_doctor = spec->command == PAWL_CLI_DOCTOR;
     struct pawl_buf buf;
     pawl_buf_init(&buf, 65536);
-    const char *group = is_run ? "pawl run" : "pawl workflow ";
-    const char *word = is_run ? "" : spec->word;
+    const char *group = is_run ? "pawl run" : is_doctor ? "pawl doctor" : "pawl workflow ";
+    const char *word = is_run || is_doctor ? "" : spec->word;
     pawl_buf_printf(&buf, "%s%s: %s\n\nUsage\n  %s%s ", group, word, spec->summary, group, word);
     if (is_run)
         pawl_buf_printf(&buf, "--app-id <id> [options] %s\n", spec->arguments);
+    else if (is_doctor)
+        pawl_buf_append_str(&buf, "--store <url> --app-id <id> [options]\n");
     else
         pawl_buf_printf(&buf, "%s%s[options]\n", spec->arguments, spec->arguments[0] ? " " : "");
     if (spec->about) pawl_buf_printf(&buf, "\n%s\n", spec->about);
@@ -306,6 +347,9 @@ const char *pawl_cli_help_spec(struct pawl_arena *arena, const struct pawl_cli_s
         name += size + (name[size] == ' ' ? 1 : 0);
     }
     pawl_buf_printf(&buf, "\nExamples\n%s", spec->examples);
-    if (!is_run) pawl_buf_append_str(&buf, exit_codes);
+    if (is_doctor)
+        pawl_buf_append_str(&buf, doctor_exit_codes);
+    else if (!is_run)
+        pawl_buf_append_str(&buf, exit_codes);
     return text_keep(arena, &buf);
 }

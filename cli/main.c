@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 
 #include "base/arena.h"
+#include "cli/io/doctor.h"
 #include "cli/io/run.h"
 #include "cli/io/workflow.h"
 
@@ -15,6 +16,7 @@ static int perform(const struct pawl_cli_options *options)
     case PAWL_CLI_HELP: fputs(options->help, stdout); return PAWL_CLI_OK;
     case PAWL_CLI_VERSION: puts("pawl " PAWL_VERSION_TEXT); return PAWL_CLI_OK;
     case PAWL_CLI_RUN: return pawl_cli_run(options);
+    case PAWL_CLI_DOCTOR: return pawl_cli_doctor(options);
     default: return (int)pawl_cli_workflow(options);
     }
 }

@@ -20,10 +20,10 @@ static void parse_fail(struct parse *parse, const char *format, const char *what
 {
     if (parse->error) return;
     struct pawl_bytes text = pawl_arena_printf(parse->arena, format, what);
-    bool is_run = parse->spec->command == PAWL_CLI_RUN;
+    bool is_alone = parse->spec->command == PAWL_CLI_RUN || parse->spec->command == PAWL_CLI_DOCTOR;
     parse->error = (const char *)pawl_arena_printf(parse->arena, "%.*s\nSee: pawl %s%s --help",
-                                                   PAWL_BYTES_FMT(text), is_run ? "" : "workflow ",
-                                                   parse->spec->word)
+                                                   PAWL_BYTES_FMT(text),
+                                                   is_alone ? "" : "workflow ", parse->spec->word)
                        .data;
 }
 
@@ -54,6 +54,7 @@ static void parse_pass(struct parse *parse, const struct pawl_cli_option *option
     }
     options->passed[options->passed_count++] =
         (const char *)pawl_arena_printf(parse->arena, "--%s=%s", option->name, value).data;
+    if (option->offset != SIZE_MAX) *(const char **)field(parse, option->offset) = value;
 }
 
 static void parse_output(struct parse *parse, const char *value)
@@ -193,6 +194,9 @@ static void parse_check(struct parse *parse)
     if (options->timeout_ms >= 0 && options->command == PAWL_CLI_START && !options->wait) {
         parse_fail(parse, "%s", "--timeout needs --wait");
     }
+    if (options->command == PAWL_CLI_DOCTOR && (!options->store || !options->app_id)) {
+        parse_fail(parse, "--%s is missing", options->store ? "app-id" : "store");
+    }
     if (options->wait_for && strcmp(options->wait_for, "started") != 0
         && strcmp(options->wait_for, "completed") != 0) {
         parse_fail(parse, "--for must be started or completed, not \"%s\"", options->wait_for);
@@ -250,6 +254,7 @@ bool pawl_cli_parse(int argc, char **argv, const char *env_address, const char *
         .address = env_address && env_address[0] ? env_address : "http://127.0.0.1:3500",
         .token = env_token && env_token[0] ? env_token : NULL,
         .timeout_ms = -1,
+        .stuck_ms = -1,
         .limit = UINT32_MAX,
     };
     if (argc >= 2 && is_help(argv[1])) {
@@ -264,6 +269,10 @@ bool pawl_cli_parse(int argc, char **argv, const char *env_address, const char *
     if (argc >= 2 && strcmp(argv[1], "run") == 0) {
         return parse_spec(pawl_cli_spec_run(), argc - 1, argv + 1, arena, ret_options, ret_error);
     }
+    if (argc >= 2 && strcmp(argv[1], "doctor") == 0) {
+        return parse_spec(pawl_cli_spec_doctor(), argc - 1, argv + 1, arena, ret_options,
+                          ret_error);
+    }
     if (argc >= 2 && (strcmp(argv[1], "workflow") == 0 || strcmp(argv[1], "wf") == 0)) {
         return parse_workflow(argc - 1, argv + 1, arena, ret_options, ret_error);
     }
@@ -271,6 +280,6 @@ bool pawl_cli_parse(int argc, char **argv, const char *env_address, const char *
     *ret_error = word ? (const char *)pawl_arena_printf(
                             arena, "there is no command \"pawl %s\"\nSee: pawl --help", word)
                             .data
-                      : "pawl needs a command: run or workflow\nSee: pawl --help";
+                      : "pawl needs a command: run, workflow or doctor\nSee: pawl --help";
     return false;
 }

@@ -33,6 +33,7 @@ enum pawl_cli_command {
     PAWL_CLI_TERMINATE,
     PAWL_CLI_PURGE,
     PAWL_CLI_RERUN,
+    PAWL_CLI_DOCTOR,
 };
 
 #define PAWL_CLI_PASSED_MAX 32u
@@ -47,6 +48,11 @@ struct pawl_cli_options {
     uint32_t passed_count;
     const char *passed[PAWL_CLI_PASSED_MAX]; /* options for pawld, as they are */
     char *const *app;                        /* the app's command line, ended by NULL */
+    /* doctor; `id`: the instance */
+    const char *store; /* also of run, as it was passed on */
+    const char *namespace_;
+    const char *http;
+    int64_t stuck_ms; /* -1: not given */
     /* workflow */
     const char *address;
     const char *token;

@@ -12,8 +12,7 @@
     X(ONCE, "a step is scheduled once and has one result at most, after that")     \
     X(MATCH, "what is pending is what the history has scheduled and not resolved") \
     X(TERMINAL, "an ended instance leaves nothing to do behind")                   \
-    X(COUNTS, "the counters of a partition are the number of its instances")       \
-    X(CHILD, "whoever waits for a child workflow will hear of it")
+    X(COUNTS, "the counters of a partition are the number of its instances")
 
 enum pawl_audit_rule {
 #define X(name, text) PAWL_AUDIT_##name,

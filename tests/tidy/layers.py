@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Who may include whom, and what pure code may name.
 
-    base <- { sdk, state, placement } <- actors <- sidecar        cli: sdk and base
+    base <- { sdk, state, placement } <- actors <- { sidecar, doctor }    cli: sdk, base and doctor
 
 Siblings never include each other; only placement/main.c, which joins the service with the
 store of its lease, sees state/ too. From sdk/, the layers above see only the contract
@@ -24,7 +24,8 @@ BELOW = {
     "placement": ("base",),
     "actors": ("base", "state", "placement"),
     "sidecar": ("base", "state", "placement", "actors"),
-    "cli": ("base", "sdk"),
+    "doctor": ("base", "state", "placement", "actors"),
+    "cli": ("base", "sdk", "doctor"),
 }
 
 # Composition roots that see a sibling besides.
@@ -105,7 +106,7 @@ def quoted_problem(name, layer, header):
         return "is an adapter: only io/ folders, main.c and the loop name one"
     if top == layer or top in BELOW[layer] or top in ROOTS.get(name, ()):
         return None
-    if header in CONTRACT and layer in ("actors", "sidecar"):
+    if header in CONTRACT and layer in ("actors", "sidecar", "doctor"):
         return None
     return f"is not below {layer}/"
 

@@ -1,7 +1,7 @@
 """The files that the checks in this folder look at, and their text without comments."""
 import re
 
-LAYERS = ("base", "sdk", "state", "placement", "actors", "sidecar", "cli")
+LAYERS = ("base", "sdk", "state", "placement", "actors", "sidecar", "doctor", "cli")
 CODE_FOLDERS = LAYERS + ("deploy", "tests")
 
 

@@ -72,6 +72,10 @@ static void wrong_usage_names_the_word_and_the_help_that_explains_it(void **stat
     check_error("pawl", "needs a command");
     check_error("pawl dance", "\"pawl dance\"");
     check_error("pawl workflow", "needs a command");
+    check_error("pawl doctor --app-id a", "--store is missing\nSee: pawl doctor");
+    check_error("pawl doctor --store redis://x", "--app-id is missing");
+    check_error("pawl doctor --store x --app-id a --stuck soon", "\"soon\" is not a duration");
+    check_error("pawl doctor --store x --app-id a more", "unexpected argument \"more\"");
     check_error("pawl workflow dance", "\"pawl workflow dance\"");
     check_error("pawl workflow get", "<instance-id>");
     check_error("pawl workflow get a b", "unexpected argument \"b\"");
@@ -96,6 +100,7 @@ static void every_level_has_help_with_examples(void **state)
     check_help("pawl --help", "Examples");
     check_help("pawl workflow --help", "Exit codes");
     check_help("pawl run --help", "--app-id ID");
+    check_help("pawl doctor --help", "2  wrong usage, or the store cannot be read");
     const char *const commands[] = { "start",     "list",        "get",     "history",
                                      "wait",      "raise-event", "suspend", "resume",
                                      "terminate", "purge",       "rerun" };
@@ -128,6 +133,22 @@ static void options_may_stand_before_and_behind_the_arguments(void **state)
     assert_true(parsed.good);
     assert_string_equal(parsed.options.id, "-x");
     assert_string_equal(parsed.options.address, "http://env:2");
+    parsed_deinit(&parsed);
+}
+
+static void doctor_is_told_where_to_look(void **state)
+{
+    struct parsed parsed;
+    (void)state;
+    parse(&parsed, "pawl doctor --store redis://db --app-id a --instance i --stuck 5m --json",
+          NULL);
+    assert_true(parsed.good);
+    assert_int_equal(parsed.options.command, PAWL_CLI_DOCTOR);
+    assert_string_equal(parsed.options.store, "redis://db");
+    assert_string_equal(parsed.options.app_id, "a");
+    assert_string_equal(parsed.options.id, "i");
+    assert_int_equal(parsed.options.stuck_ms, 300000);
+    assert_true(parsed.options.json);
     parsed_deinit(&parsed);
 }
 
@@ -254,6 +275,7 @@ int main(void)
         cmocka_unit_test(wrong_usage_names_the_word_and_the_help_that_explains_it),
         cmocka_unit_test(every_level_has_help_with_examples),
         cmocka_unit_test(options_may_stand_before_and_behind_the_arguments),
+        cmocka_unit_test(doctor_is_told_where_to_look),
         cmocka_unit_test(options_of_the_app_stay_with_the_app),
         cmocka_unit_test(commands_become_urls_with_every_name_escaped),
         cmocka_unit_test(times_and_durations_are_read_as_written),

@@ -32,6 +32,17 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
                                      NGHTTP2_REFUSED_STREAM);
 }
 
+/* Space around a value says nothing, and comes from files with tokens. */
+static struct pawl_bytes trimmed(const uint8_t *value, size_t size)
+{
+    while (size > 0 && (value[0] == ' ' || value[0] == '\t')) {
+        value++;
+        size--;
+    }
+    while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t')) size--;
+    return pawl_bytes_make(value, size);
+}
+
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
                      void *context)
@@ -40,8 +51,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)context;
     struct pawl_grpc_active *call = call_of(session, frame->hd.stream_id);
     if (!call || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-    pawl_grpc_call_on_header(call, pawl_bytes_make(name, name_size),
-                             pawl_bytes_make(value, value_size));
+    pawl_grpc_call_on_header(call, pawl_bytes_make(name, name_size), trimmed(value, value_size));
     return 0;
 }
 
@@ -136,6 +146,7 @@ static nghttp2_option *options_make(void)
     int err = nghttp2_option_new(&option);
     PAWL_ASSERT(err == 0);
     nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
     /* Its own limit reads the clock; pawl_grpc_conn_charge_reset is ours. */
     nghttp2_option_set_stream_reset_rate_limit(option, UINT32_MAX, UINT32_MAX);
     return option;

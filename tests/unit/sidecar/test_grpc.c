@@ -180,6 +180,12 @@ static void metadata_reaches_the_method(void **state)
     assert_message(ask(fixture, WHO_PATH, "", NULL), 0, "nobody");
 }
 
+static void space_around_metadata_is_nothing(void **state)
+{
+    const char *headers[] = { "who", " \tme and you \t", "x-empty", "  ", NULL };
+    assert_message(ask(*state, WHO_PATH, "", headers), 0, "me and you");
+}
+
 static void id_that_is_over_does_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -595,6 +601,7 @@ int main(void)
         TEST(long_error_text_is_cut_at_a_character),
         TEST(method_that_gives_no_answer_is_an_error),
         TEST(metadata_reaches_the_method),
+        TEST(space_around_metadata_is_nothing),
         TEST(id_that_is_over_does_nothing),
         TEST(connections_are_told_apart),
         TEST(stream_stands_before_its_first_message),

@@ -311,6 +311,11 @@ static void history_on_loaded(struct pawl_node *node, struct pawl_call *call,
     }
     struct pawl_answer *answer = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_answer);
     answer->instance = call->instance;
+    answer->states_count = 1;
+    answer->states = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_instance_state);
+    pawl_request_fill_state(call->instance, &reply->load.snapshot.metadata, PAWL_BYTES_ABSENT,
+                            answer->states);
+    answer->states[0].inc = reply->load.snapshot.metadata.inc;
     answer->events_total = reply->load.snapshot.metadata.history_count;
     answer->events_count = reply->load.snapshot.history_count;
     answer->events = reply->load.snapshot.history;

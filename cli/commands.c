@@ -49,6 +49,8 @@ static const struct pawl_cli_option options[] = {
       AT(created_to) },
     { 0, "limit", "N", "at most so many; 0: all", PAWL_CLI_NUMBER, AT(limit) },
     { 0, "from", "N", "index of the first event to show", PAWL_CLI_NUMBER, AT(from) },
+    { 0, "export", NULL, "everything about the history as JSON, for pawl replay", PAWL_CLI_FLAG,
+      AT(export_all) },
     { 'r', "reason", "TEXT", "why; kept in the history", PAWL_CLI_TEXT, AT(reason) },
     { 0, "force", NULL, "also remove an instance that has not ended", PAWL_CLI_FLAG, AT(force) },
     { 0, "no-recursive", NULL, "leave child workflows alone", PAWL_CLI_FLAG, AT(no_recursive) },
@@ -67,6 +69,11 @@ static const struct pawl_cli_option options[] = {
       AT(pawld) },
     { 0, "no-color", NULL, "no colours in the logs (also with NO_COLOR set)", PAWL_CLI_FLAG,
       AT(no_color) },
+    { 0, "app-timeout", "DURATION",
+      "how long the app may take to connect, and for each answer (default: 30s)", PAWL_CLI_DURATION,
+      AT(timeout_ms) },
+    { 0, "strict", NULL, "other inputs, outputs and times of timers count as different, too",
+      PAWL_CLI_FLAG, AT(strict) },
     { 0, "store", "URL", "where state is kept, e.g. sqlite:///var/lib/orders.db, redis://host:6379",
       PAWL_CLI_PASS, AT(store) },
     { 0, "http-port", "PORT", "port of the sidecar's HTTP API; 0: any free one (default: 3500)",
@@ -122,6 +129,26 @@ static const struct pawl_cli_spec doctor_spec = {
     "  pawl doctor --store redis://db --app-id orders --http http://127.0.0.1:3500 --stuck 5m\n",
 };
 
+static const struct pawl_cli_spec replay_spec = {
+    PAWL_CLI_REPLAY,
+    "replay",
+    "<history>... -- <command> [arguments]",
+    { NONE, NONE },
+    "run recorded histories against the code of an app",
+    "Finds out whether instances that are running can go on with this code. Needs no sidecar\n"
+    "and no store, and runs no activity: it starts the app, gives it each history turn by turn,\n"
+    "and shows the first place where the code does something else than it did then. A\n"
+    "<history> is a file of \"pawl workflow history <id> --export\", or a folder of such files\n"
+    "with names that end in .json. The app finds its way through PAWL_APP_ENDPOINT.",
+    "app-id strict app-timeout help",
+    "  pawl workflow history order-17 --export >histories/order-17.json\n"
+    "  pawl replay histories -- ./orders\n"
+    "\nExit codes\n"
+    "  0  all came out the same\n"
+    "  1  code and history differ\n"
+    "  2  not all could be checked: a bad file, or an app that did not answer\n",
+};
+
 static const struct pawl_cli_spec specs[] = {
     { PAWL_CLI_START,
       "start",
@@ -157,8 +184,9 @@ static const struct pawl_cli_spec specs[] = {
       { AT(id), NONE },
       "show what has happened so far",
       NULL,
-      "from limit" COMMON,
+      "from limit export" COMMON,
       "  pawl workflow history order-17\n"
+      "  pawl workflow history order-17 --export >order-17.json\n"
       "  pawl workflow history order-17 --from 100 --limit 20 -o json\n" },
     { PAWL_CLI_WAIT,
       "wait",
@@ -239,6 +267,11 @@ const struct pawl_cli_spec *pawl_cli_spec_run(void)
     return &run_spec;
 }
 
+const struct pawl_cli_spec *pawl_cli_spec_replay(void)
+{
+    return &replay_spec;
+}
+
 const struct pawl_cli_spec *pawl_cli_spec_find(const char *word)
 {
     for (size_t i = 0; i < COUNT(specs); i++) {
@@ -281,6 +314,7 @@ const char *pawl_cli_help_main(struct pawl_arena *arena)
            "  pawl run --app-id <id> [options] -- <command>    run an app with its sidecar\n"
            "  pawl workflow <command> [options]                look at and steer workflows\n"
            "  pawl doctor --store <url> --app-id <id>          check what is stored\n"
+           "  pawl replay <history>... -- <command>            try new code on recorded histories\n"
            "  pawl --version\n"
            "\n"
            "Examples\n"
@@ -289,8 +323,8 @@ const char *pawl_cli_help_main(struct pawl_arena *arena)
            "  pawl workflow list --status FAILED\n"
            "  pawl doctor --store redis://127.0.0.1:6379 --app-id orders\n"
            "\n"
-           "Help for each: pawl run --help, pawl workflow --help, pawl workflow start --help, pawl "
-           "doctor --help\n";
+           "Help for each: pawl run --help, pawl replay --help, pawl doctor --help,\n"
+           "pawl workflow --help, pawl workflow start --help\n";
 }
 
 const char *pawl_cli_help_workflow(struct pawl_arena *arena)
@@ -326,16 +360,20 @@ static void help_option(struct pawl_buf *buf, const struct pawl_cli_option *opti
 
 const char *pawl_cli_help_spec(struct pawl_arena *arena, const struct pawl_cli_spec *spec)
 {
-    bool is_run = spec->command == PAWL_CLI_RUN, is_doctor = spec->command == PAWL_CLI_DOCTOR;
+    enum pawl_cli_command command = spec->command;
+    bool is_workflow =
+        command != PAWL_CLI_RUN && command != PAWL_CLI_DOCTOR && command != PAWL_CLI_REPLAY;
     struct pawl_buf buf;
     pawl_buf_init(&buf, 65536);
-    const char *group = is_run ? "pawl run" : is_doctor ? "pawl doctor" : "pawl workflow ";
-    const char *word = is_run || is_doctor ? "" : spec->word;
+    const char *group = is_workflow ? "pawl workflow " : "pawl ";
+    const char *word = spec->word;
     pawl_buf_printf(&buf, "%s%s: %s\n\nUsage\n  %s%s ", group, word, spec->summary, group, word);
-    if (is_run)
+    if (command == PAWL_CLI_RUN)
         pawl_buf_printf(&buf, "--app-id <id> [options] %s\n", spec->arguments);
-    else if (is_doctor)
+    else if (command == PAWL_CLI_DOCTOR)
         pawl_buf_append_str(&buf, "--store <url> --app-id <id> [options]\n");
+    else if (command == PAWL_CLI_REPLAY)
+        pawl_buf_printf(&buf, "[options] %s\n", spec->arguments);
     else
         pawl_buf_printf(&buf, "%s%s[options]\n", spec->arguments, spec->arguments[0] ? " " : "");
     if (spec->about) pawl_buf_printf(&buf, "\n%s\n", spec->about);
@@ -347,9 +385,7 @@ const char *pawl_cli_help_spec(struct pawl_arena *arena, const struct pawl_cli_s
         name += size + (name[size] == ' ' ? 1 : 0);
     }
     pawl_buf_printf(&buf, "\nExamples\n%s", spec->examples);
-    if (is_doctor)
-        pawl_buf_append_str(&buf, doctor_exit_codes);
-    else if (!is_run)
-        pawl_buf_append_str(&buf, exit_codes);
+    if (command == PAWL_CLI_DOCTOR) pawl_buf_append_str(&buf, doctor_exit_codes);
+    if (is_workflow) pawl_buf_append_str(&buf, exit_codes);
     return text_keep(arena, &buf);
 }

@@ -35,6 +35,7 @@ struct pawl_cli_spec {
 const struct pawl_cli_option *pawl_cli_option_find(const char *name, size_t size);
 const struct pawl_cli_spec *pawl_cli_spec_run(void);
 const struct pawl_cli_spec *pawl_cli_spec_doctor(void);
+const struct pawl_cli_spec *pawl_cli_spec_replay(void);
 
 /* NULL: no such workflow command. */
 const struct pawl_cli_spec *pawl_cli_spec_find(const char *word);

@@ -159,14 +159,37 @@ static void parse_app(struct parse *parse, int argc, char **argv)
     parse->options->app = argv + optind;
 }
 
+/* Files, --, and the app's command line; `end` is where the -- stands. */
+static void parse_replay(struct parse *parse, int end, int argc, char **argv)
+{
+    parse->options->files = argv + optind;
+    parse->options->files_count = end - optind;
+    if (optind == end)
+        parse_fail(parse, "%s", "name at least one file or folder with recorded histories");
+    else if (end + 1 >= argc)
+        parse_fail(parse, "%s", "the app's command is missing: write it behind --");
+    else
+        parse->options->app = argv + end + 1;
+}
+
+/* Where the words of pawl itself end: at the -- of a replay, else at the end. */
+static int words_end(const struct parse *parse, int argc, char **argv)
+{
+    if (parse->spec->command != PAWL_CLI_REPLAY) return argc;
+    int end = 0;
+    while (end < argc && strcmp(argv[end], "--") != 0) end++;
+    return end;
+}
+
 static void parse_words(struct parse *parse, int argc, char **argv)
 {
     struct getopt_tables tables;
     tables_make(&tables, parse->spec);
+    int end = words_end(parse, argc, argv);
     optind = 0; /* glibc: begin anew, whatever was parsed before */
     opterr = 0;
     int got;
-    while ((got = getopt_long(argc, argv, tables.letters, tables.longs, NULL)) != -1) {
+    while ((got = getopt_long(end, argv, tables.letters, tables.longs, NULL)) != -1) {
         if (got == ':') {
             parse_fail(parse, "option %s needs a value", argv[optind - 1]);
             return;
@@ -181,6 +204,8 @@ static void parse_words(struct parse *parse, int argc, char **argv)
     }
     if (parse->spec->command == PAWL_CLI_RUN)
         parse_app(parse, argc, argv);
+    else if (parse->spec->command == PAWL_CLI_REPLAY)
+        parse_replay(parse, end, argc, argv);
     else
         parse_positional(parse, argc, argv);
 }
@@ -196,6 +221,9 @@ static void parse_check(struct parse *parse)
     }
     if (options->command == PAWL_CLI_DOCTOR && (!options->store || !options->app_id)) {
         parse_fail(parse, "--%s is missing", options->store ? "app-id" : "store");
+    }
+    if (options->export_all && (options->from > 0 || options->limit != UINT32_MAX)) {
+        parse_fail(parse, "%s", "--export is the whole history: leave --from and --limit out");
     }
     if (options->wait_for && strcmp(options->wait_for, "started") != 0
         && strcmp(options->wait_for, "completed") != 0) {
@@ -273,6 +301,10 @@ bool pawl_cli_parse(int argc, char **argv, const char *env_address, const char *
         return parse_spec(pawl_cli_spec_doctor(), argc - 1, argv + 1, arena, ret_options,
                           ret_error);
     }
+    if (argc >= 2 && strcmp(argv[1], "replay") == 0) {
+        return parse_spec(pawl_cli_spec_replay(), argc - 1, argv + 1, arena, ret_options,
+                          ret_error);
+    }
     if (argc >= 2 && (strcmp(argv[1], "workflow") == 0 || strcmp(argv[1], "wf") == 0)) {
         return parse_workflow(argc - 1, argv + 1, arena, ret_options, ret_error);
     }
@@ -280,6 +312,6 @@ bool pawl_cli_parse(int argc, char **argv, const char *env_address, const char *
     *ret_error = word ? (const char *)pawl_arena_printf(
                             arena, "there is no command \"pawl %s\"\nSee: pawl --help", word)
                             .data
-                      : "pawl needs a command: run, workflow or doctor\nSee: pawl --help";
+                      : "pawl needs a command: run, workflow, replay or doctor\nSee: pawl --help";
     return false;
 }

@@ -8,7 +8,8 @@
 
 #include "base/arena.h"
 
-/* Exit codes of `pawl`; `pawl run` gives the app's instead. */
+/* Exit codes of `pawl`; `pawl run` gives the app's instead. `pawl replay`: 0, 1 when code and
+ * history differ, 2 when not everything could be checked. */
 enum pawl_cli_exit {
     PAWL_CLI_OK = 0,
     PAWL_CLI_FAILED = 1,
@@ -34,6 +35,7 @@ enum pawl_cli_command {
     PAWL_CLI_PURGE,
     PAWL_CLI_RERUN,
     PAWL_CLI_DOCTOR,
+    PAWL_CLI_REPLAY,
 };
 
 #define PAWL_CLI_PASSED_MAX 32u
@@ -53,6 +55,10 @@ struct pawl_cli_options {
     const char *namespace_;
     const char *http;
     int64_t stuck_ms; /* -1: not given */
+    /* replay */
+    int files_count;
+    char *const *files;
+    bool strict;
     /* workflow */
     const char *address;
     const char *token;
@@ -76,6 +82,7 @@ struct pawl_cli_options {
     bool wait;
     bool force;
     bool no_recursive;
+    bool export_all;
     int64_t timeout_ms; /* -1: not given */
     uint32_t limit;     /* UINT32_MAX: not given */
     uint32_t from;

@@ -458,6 +458,7 @@ static void state_read_field(struct decoder *in, struct pawl_instance_state *sta
     case PAWL_STATE_FIELD_INPUT: state->input = read_payload(in); break;
     case PAWL_STATE_FIELD_OUTPUT: state->output = read_payload(in); break;
     case PAWL_STATE_FIELD_FAILURE: state->failure = read_failure(in); break;
+    case PAWL_STATE_FIELD_INC: state->inc = read_id(in); break;
     case PAWL_STATE_FIELD_PARENT_INSTANCE:
         state->parent_instance = read_name_optional(in, PAWL_INSTANCE_ID_SIZE_MAX);
         break;

@@ -242,6 +242,7 @@ static void state_fields(struct map_writer *map, const struct pawl_instance_stat
     map_bytes(map, PAWL_STATE_FIELD_PARENT_INSTANCE, state->parent_instance);
     map_bytes(map, PAWL_STATE_FIELD_PARENT_APP, state->parent_app);
     map_bytes(map, PAWL_STATE_FIELD_WAITING_FOR, state->waiting_for);
+    map_id(map, PAWL_STATE_FIELD_INC, state->inc);
 }
 
 static void state_encode(struct pawl_buf *buf, const struct pawl_instance_state *state)

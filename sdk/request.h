@@ -16,7 +16,8 @@
  *   PURGE      instance force recursive                   NOT_FOUND NOT_TERMINAL
  *   LIST       status_mask name prefix created_from_ms    states (newest first), cursor
  *              created_to_ms limit cursor
- *   HISTORY    instance from limit                        events, events_total; NOT_FOUND
+ *   HISTORY    instance from limit                        events, events_total, state;
+ *                                                         NOT_FOUND
  *   RERUN      instance(source) new_instance(optional)    instance; NOT_FOUND NOT_TERMINAL
  *              payload(absent: the old input)
  *
@@ -107,6 +108,7 @@ struct pawl_instance_state {
     struct pawl_bytes parent_instance; /* absent: no parent */
     struct pawl_bytes parent_app;      /* absent: the same app, or no parent */
     struct pawl_bytes waiting_for;     /* for a person: what it needs to go on; absent: unknown */
+    struct pawl_id inc;                /* HISTORY only: the incarnation */
 };
 
 struct pawl_answer {
@@ -114,7 +116,7 @@ struct pawl_answer {
     struct pawl_bytes message; /* for a person; set when err is not PAWL_OK */
     bool reached;              /* WAIT: what was waited for is so */
     struct pawl_bytes instance;
-    uint32_t states_count; /* GET, WAIT: 1; LIST: any */
+    uint32_t states_count; /* GET, WAIT, HISTORY: 1; LIST: any */
     struct pawl_instance_state *states;
     struct pawl_bytes cursor; /* LIST: absent at the end */
     uint32_t events_total;    /* HISTORY */

@@ -1,5 +1,7 @@
 #include "sidecar/http_history.h"
 
+#include <stdio.h>
+
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/timetext.h"
@@ -10,6 +12,20 @@ static void write_time(struct pawl_json *json, const char *key, int64_t unix_ms)
     pawl_timetext_format(unix_ms, text);
     pawl_json_key(json, key);
     pawl_json_str(json, text);
+}
+
+/* A timer may be due in a year that no date has: then the number follows, too. */
+static void write_due(struct pawl_json *json, const char *key, int64_t unix_ms)
+{
+    if (unix_ms == 0) return;
+    char text[PAWL_TIMETEXT_SIZE], number_key[32];
+    int64_t shown_ms;
+    write_time(json, key, unix_ms);
+    pawl_timetext_format(unix_ms, text);
+    if (pawl_timetext_parse(pawl_bytes_str(text), &shown_ms) && shown_ms == unix_ms) return;
+    (void)snprintf(number_key, sizeof number_key, "%sMs", key);
+    pawl_json_key(json, number_key);
+    pawl_json_int(json, unix_ms);
 }
 
 static void write_text(struct pawl_json *json, const char *key, struct pawl_bytes text)
@@ -80,6 +96,14 @@ static void write_parent(struct pawl_json *json, const struct pawl_parent *paren
     write_text(json, "instanceID", parent->instance);
     pawl_json_key(json, "eventId");
     pawl_json_uint(json, parent->op_id);
+    pawl_json_key(json, "generation");
+    pawl_json_uint(json, parent->gen);
+    write_id(json, "incarnation", parent->inc);
+    /* As text: more digits than a JSON number keeps in every language. */
+    char nonce[24];
+    (void)snprintf(nonce, sizeof nonce, "%llu", (unsigned long long)parent->nonce);
+    pawl_json_key(json, "nonce");
+    pawl_json_str(json, nonce);
     pawl_json_object_end(json);
 }
 
@@ -111,8 +135,8 @@ static void write_event(struct pawl_json *json, const struct pawl_history_event 
     write_text(json, "instanceID", event->instance);
     write_text(json, "appID", event->target_app);
     write_status(json, event);
-    if (event->fire_at_ms != 0) write_time(json, "fireAt", event->fire_at_ms);
-    if (event->start_at_ms != 0) write_time(json, "startTime", event->start_at_ms);
+    write_due(json, "fireAt", event->fire_at_ms);
+    write_due(json, "startTime", event->start_at_ms);
     pawl_json_payload(json, payload_key(event->kind), event->payload);
     if (event->failure.present) {
         pawl_json_key(json, "failure");
@@ -121,6 +145,7 @@ static void write_event(struct pawl_json *json, const struct pawl_history_event 
     write_parent(json, &event->parent);
     write_id(json, "executionId", event->execution);
     write_id(json, "taskExecutionId", event->task_execution);
+    pawl_json_payload(json, "extra", event->extra);
 }
 
 void pawl_http_history_write(struct pawl_json *json, uint32_t index, struct pawl_bytes encoded)

@@ -128,6 +128,15 @@ static void write_state(struct pawl_json *json, const struct pawl_instance_state
     pawl_json_object_end(json);
 }
 
+static void write_id(struct pawl_json *json, const char *key, struct pawl_id id)
+{
+    if (pawl_id_is_zero(id)) return;
+    char text[PAWL_ID_TEXT_SIZE];
+    pawl_id_format(id, text);
+    pawl_json_key(json, key);
+    pawl_json_str(json, text);
+}
+
 static void write_list(struct pawl_json *json, const struct pawl_answer *answer)
 {
     pawl_json_object_begin(json);
@@ -148,9 +157,20 @@ static void write_list(struct pawl_json *json, const struct pawl_answer *answer)
 static void write_history(struct pawl_json *json, const struct pawl_request *request,
                           const struct pawl_answer *answer)
 {
+    PAWL_ASSERT(answer->states_count == 1);
+    const struct pawl_instance_state *state = answer->states;
     pawl_json_object_begin(json);
     pawl_json_key(json, "instanceID");
     pawl_json_text(json, request->instance);
+    pawl_json_key(json, "workflowName");
+    pawl_json_text(json, state->name);
+    write_text(json, "version", state->version);
+    const char *status = pawl_status_name((int)state->status);
+    pawl_json_key(json, "runtimeStatus");
+    pawl_json_str(json, status ? status : "UNKNOWN");
+    pawl_json_key(json, "generation");
+    pawl_json_uint(json, state->gen);
+    write_id(json, "incarnation", state->inc);
     pawl_json_key(json, "total");
     pawl_json_uint(json, answer->events_total);
     pawl_json_key(json, "events");

@@ -299,6 +299,66 @@ static enum pawl_cli_exit history_collect(const struct pawl_cli_options *options
     }
 }
 
+/* True: the page is of another history than the pages before, which begins anew. */
+static bool is_other_history(json_t *head, json_t *page)
+{
+    static const char *const keys[] = { "incarnation", "generation" };
+    for (size_t i = 0; i < 2; i++)
+        if (!json_equal(json_object_get(head, keys[i]), json_object_get(page, keys[i])))
+            return true;
+    return false;
+}
+
+/* The first page's object, with the events of all pages. A history that is still growing is
+ * taken as far as it was at the first page. */
+static enum pawl_cli_exit export_collect(const struct pawl_cli_options *options, json_t **ret_all)
+{
+    json_t *all = NULL;
+    uint32_t total = 0;
+    for (;;) {
+        json_t *json = NULL;
+        long status = 0;
+        json_t *events = json_object_get(all, "events");
+        uint32_t from = (uint32_t)json_array_size(events);
+        struct pawl_call_page page = { .from = from, .limit = PAWL_LOAD_HISTORY_MAX };
+        enum pawl_cli_exit code = call_json(options, &page, PAWL_BYTES_ABSENT, &json, &status);
+        if (code != PAWL_CLI_OK) {
+            json_decref(all);
+            return code;
+        }
+        if (!all) {
+            all = json;
+            total = (uint32_t)json_integer_value(json_object_get(all, "total"));
+        } else if (is_other_history(all, json)) {
+            json_decref(json);
+            json_decref(all);
+            all = NULL;
+            continue;
+        } else {
+            size_t got = json_array_size(json_object_get(json, "events"));
+            json_array_extend(events, json_object_get(json, "events"));
+            json_decref(json);
+            if (got == 0) break; /* a sidecar that does not keep its word */
+        }
+        if (json_array_size(json_object_get(all, "events")) >= total) break;
+    }
+    json_t *events = json_object_get(all, "events");
+    while (json_array_size(events) > total) json_array_remove(events, json_array_size(events) - 1);
+    json_object_del(all, "next");
+    *ret_all = all;
+    return PAWL_CLI_OK;
+}
+
+static enum pawl_cli_exit run_export(const struct pawl_cli_options *options)
+{
+    json_t *all;
+    enum pawl_cli_exit code = export_collect(options, &all);
+    if (code != PAWL_CLI_OK) return code;
+    code = print_json(all, PAWL_CLI_OK);
+    json_decref(all);
+    return code;
+}
+
 static enum pawl_cli_exit run_many(const struct pawl_cli_options *options)
 {
     bool is_list = options->command == PAWL_CLI_LIST;
@@ -383,8 +443,8 @@ enum pawl_cli_exit pawl_cli_workflow(const struct pawl_cli_options *options)
     switch (options->command) {
     case PAWL_CLI_GET: return run_get(options);
     case PAWL_CLI_WAIT: return run_wait(options);
-    case PAWL_CLI_LIST:
-    case PAWL_CLI_HISTORY: return run_many(options);
+    case PAWL_CLI_HISTORY: return options->export_all ? run_export(options) : run_many(options);
+    case PAWL_CLI_LIST: return run_many(options);
     default: return run_change(options);
     }
 }

@@ -76,6 +76,12 @@ static void wrong_usage_names_the_word_and_the_help_that_explains_it(void **stat
     check_error("pawl doctor --store redis://x", "--app-id is missing");
     check_error("pawl doctor --store x --app-id a --stuck soon", "\"soon\" is not a duration");
     check_error("pawl doctor --store x --app-id a more", "unexpected argument \"more\"");
+    check_error("pawl replay", "at least one file");
+    check_error("pawl replay -- ./app", "at least one file");
+    check_error("pawl replay a.json", "behind --");
+    check_error("pawl replay a.json --", "behind --");
+    check_error("pawl replay a.json --from 3 -- ./app", "unknown option");
+    check_error("pawl workflow history i --export --from 3", "leave --from and --limit out");
     check_error("pawl workflow dance", "\"pawl workflow dance\"");
     check_error("pawl workflow get", "<instance-id>");
     check_error("pawl workflow get a b", "unexpected argument \"b\"");
@@ -269,6 +275,26 @@ static void times_and_durations_are_read_as_written(void **state)
     }
 }
 
+static void a_replay_has_files_before_its_app(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, "pawl replay a.json --strict folder --app-timeout 2s -- ./app --strict -- x",
+          NULL);
+    assert_true(parsed.good);
+    assert_int_equal(parsed.options.command, PAWL_CLI_REPLAY);
+    assert_true(parsed.options.strict);
+    assert_int_equal(parsed.options.timeout_ms, 2000);
+    assert_int_equal(parsed.options.files_count, 2);
+    assert_string_equal(parsed.options.files[0], "a.json");
+    assert_string_equal(parsed.options.files[1], "folder");
+    assert_string_equal(parsed.options.app[0], "./app");
+    assert_string_equal(parsed.options.app[1], "--strict");
+    assert_string_equal(parsed.options.app[2], "--");
+    parsed_deinit(&parsed);
+    check_help("pawl replay --help", "Exit codes\n  0  all came out the same");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +303,7 @@ int main(void)
         cmocka_unit_test(options_may_stand_before_and_behind_the_arguments),
         cmocka_unit_test(doctor_is_told_where_to_look),
         cmocka_unit_test(options_of_the_app_stay_with_the_app),
+        cmocka_unit_test(a_replay_has_files_before_its_app),
         cmocka_unit_test(commands_become_urls_with_every_name_escaped),
         cmocka_unit_test(times_and_durations_are_read_as_written),
     };

@@ -166,7 +166,7 @@
 #define PAWL_GRPC_MESSAGE_OUT_SIZE_MAX (64u << 20)  /* as above; a stream's method is told */
 #define PAWL_GRPC_STREAM_OUT_SIZE_MAX  (256u << 10) /* queued for one call: send says BUSY */
 #define PAWL_GRPC_CONN_OUT_SIZE_MAX    (128u << 20) /* a reader this slow is cut off */
-#define PAWL_GRPC_OUT_SIZE_MAX         (512u << 20) /* for all: as above, who adds to it */
+#define PAWL_GRPC_OUT_SIZE_MAX         (512u << 20) /* for all: as above, who holds most */
 #define PAWL_GRPC_IN_SIZE_MAX          (256u << 20) /* half requests of all: RESOURCE_EXHAUSTED */
 #define PAWL_GRPC_HEADERS_SIZE_MAX     16384u       /* of one call: RESOURCE_EXHAUSTED */
 #define PAWL_GRPC_CONNECTIONS_MAX      1024u        /* further ones are closed at once */

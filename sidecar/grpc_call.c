@@ -73,15 +73,32 @@ static void out_release(struct pawl_grpc_active *call)
     pawl_buf_deinit(&call->out);
 }
 
+static const char unread_text[] = "the client does not read what was sent to it";
+
+/* Whoever holds the most of what all hold together, and not who happens to add to it. */
+static void out_check_all(struct pawl_grpc *grpc)
+{
+    struct pawl_grpc_conn *largest = NULL;
+    size_t doomed_size = 0;
+    for (struct pawl_list *at = grpc->conns.next; at != &grpc->conns; at = at->next) {
+        struct pawl_grpc_conn *conn = PAWL_CONTAINER_OF(at, struct pawl_grpc_conn, link);
+        if (conn->doom) {
+            doomed_size += conn->out_size;
+        } else if (!largest || conn->out_size > largest->out_size) {
+            largest = conn;
+        }
+    }
+    if (largest && grpc->out_size - doomed_size > PAWL_GRPC_OUT_SIZE_MAX)
+        pawl_grpc_conn_doom(largest, PAWL_H2_ENHANCE_YOUR_CALM, unread_text);
+}
+
 /* Past these bounds nobody waits for the client any more. */
 static void out_check(struct pawl_grpc_active *call)
 {
     struct pawl_grpc_conn *conn = call->conn;
-    if (call->out.bad == PAWL_OK && conn->out_size <= PAWL_GRPC_CONN_OUT_SIZE_MAX
-        && conn->grpc->out_size <= PAWL_GRPC_OUT_SIZE_MAX)
-        return;
-    pawl_grpc_conn_doom(conn, PAWL_H2_ENHANCE_YOUR_CALM,
-                        "the client does not read what was sent to it");
+    if (call->out.bad != PAWL_OK || conn->out_size > PAWL_GRPC_CONN_OUT_SIZE_MAX)
+        pawl_grpc_conn_doom(conn, PAWL_H2_ENHANCE_YOUR_CALM, unread_text);
+    if (conn->grpc->out_size > PAWL_GRPC_OUT_SIZE_MAX) out_check_all(conn->grpc);
 }
 
 size_t pawl_grpc_call_read(struct pawl_grpc_active *call, uint8_t *data, size_t size)
@@ -512,6 +529,7 @@ void pawl_grpc_call_begin(struct pawl_grpc_active *call)
 {
     struct pawl_grpc *grpc = call->conn->grpc;
     leave_queue(call);
+    if (call->conn->doom) return; /* it goes with its connection */
     if (call->http_status != 0) {
         call_refuse_http(call);
     } else if (call->is_refused) {
@@ -588,7 +606,7 @@ pawl_err pawl_grpc_send(struct pawl_grpc *grpc, uint64_t id, struct pawl_bytes m
 {
     struct pawl_grpc_active *call = call_find(grpc, id);
     if (!call) return PAWL_E_CANCELLED;
-    if (call->state == GONE) return PAWL_OK; /* on_cancel is on its way */
+    if (call->state == GONE || call->conn->doom) return PAWL_OK; /* on_cancel is on its way */
     if (message.size > PAWL_GRPC_MESSAGE_OUT_SIZE_MAX) return PAWL_E_TOO_LARGE;
     size_t queued = queued_size(call);
     size_t added = PAWL_GRPC_PREFIX_SIZE + message.size;

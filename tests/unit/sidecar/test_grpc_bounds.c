@@ -172,14 +172,59 @@ static void reader_that_is_far_too_slow_is_cut_off(void **state)
     pawl_mem_free(message);
 }
 
+static struct grpc_link *connect_slow(struct fixture *fixture, const uint8_t *message, size_t size)
+{
+    struct grpc_link *link = grpc_world_connect(&fixture->world, 0);
+    grpc_client_pause(&link->client);
+    (void)grpc_client_call(&link->client, LATER_PATH, PAWL_BYTES_LITERAL(""), NULL);
+    grpc_world_run(&fixture->world);
+    pawl_grpc_answer(fixture->world.grpc, echo_last(&fixture->echo),
+                     pawl_bytes_make(message, size));
+    grpc_world_run(&fixture->world);
+    return link;
+}
+
+/* Those who take little pay nothing for those who take much. */
 static void answers_are_bounded_together(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->world.grpc->out_size += PAWL_GRPC_OUT_SIZE_MAX - 10;
-    (void)ask(fixture, ECHO_PATH, "0123456789");
-    assert_told_to_calm(fixture, "the client does not read what was sent to it");
-    fixture->world.grpc->out_size -= PAWL_GRPC_OUT_SIZE_MAX - 10;
+    struct pawl_grpc *grpc = fixture->world.grpc;
+    uint8_t *message = pawl_mem_alloc(1u << 20);
+    struct grpc_link *small = connect_slow(fixture, message, 100000);
+    struct grpc_link *large = connect_slow(fixture, message, 1u << 20);
+    const size_t others = PAWL_GRPC_OUT_SIZE_MAX - grpc->out_size;
+    grpc->out_size += others;
+    struct grpc_reply *reply = ask(fixture, ECHO_PATH, "0123456789");
+    assert_true(large->is_ended);
+    assert_int_equal(large->client.goaway_code, NGHTTP2_ENHANCE_YOUR_CALM);
+    assert_false(small->is_ended);
+    assert_int_equal(reply->status, PAWL_GRPC_OK);
+    grpc->out_size -= others;
     assert_others_are_served(fixture);
+    pawl_mem_free(message);
+}
+
+static void nothing_is_queued_for_a_connection_that_ends(void **state)
+{
+    struct fixture *fixture = *state;
+    grpc_client_pause(fixture->client);
+    const size_t size = 48u << 20;
+    uint8_t *message = pawl_mem_alloc(size);
+    uint64_t calls[5];
+    for (size_t i = 0; i < 5; i++) {
+        (void)ask(fixture, LATER_PATH, "");
+        calls[i] = echo_last(&fixture->echo);
+    }
+    for (size_t i = 0; i < 5; i++) {
+        pawl_err err =
+            pawl_grpc_send(fixture->world.grpc, calls[i], pawl_bytes_make(message, size));
+        assert_int_equal(err, PAWL_OK);
+    }
+    assert_true(fixture->world.grpc->out_size < 4 * size); /* the third was one too many */
+    grpc_world_run(&fixture->world);
+    assert_true(fixture->link->is_ended);
+    assert_int_equal(fixture->echo.cancelled_count, 5);
+    pawl_mem_free(message);
 }
 
 static void headers_are_bounded(void **state)
@@ -636,6 +681,7 @@ int main(void)
         TEST(answer_that_is_too_large_is_told),
         TEST(reader_that_is_far_too_slow_is_cut_off),
         TEST(answers_are_bounded_together),
+        TEST(nothing_is_queued_for_a_connection_that_ends),
         TEST(headers_are_bounded),
         TEST(headers_that_unpack_to_megabytes_are_not_kept),
         TEST(connections_are_bounded),

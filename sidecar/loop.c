@@ -159,12 +159,17 @@ static bool stop_is_over(const struct pawl_loop *loop)
     return pawl_loop_now_ms(loop) >= loop->stop_by_ms;
 }
 
+static bool is_quiet(const struct pawl_loop *loop)
+{
+    return pawl_node_is_quiet(loop->node) && pawl_loop_calls_are_over(loop);
+}
+
 /* True: the loop has stopped, and the owner may have closed it. */
 static bool stop_proceed(struct pawl_loop *loop)
 {
     if (loop->state == LOOP_LEAVING && leave_is_over(loop)) stopping_begin(loop);
-    if (loop->state == LOOP_STOPPING && (pawl_node_is_quiet(loop->node) || stop_is_over(loop))) {
-        if (!pawl_node_is_quiet(loop->node)) {
+    if (loop->state == LOOP_STOPPING && (is_quiet(loop) || stop_is_over(loop))) {
+        if (!is_quiet(loop)) {
             pawl_log(PAWL_LOG_WARN, "sidecar",
                      "stopping with work in flight after %u ms; it is done again after the restart",
                      PAWL_STOP_MS_MAX);

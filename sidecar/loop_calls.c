@@ -111,6 +111,14 @@ void pawl_loop_calls_give_up(struct pawl_loop *loop)
     }
 }
 
+bool pawl_loop_calls_are_over(const struct pawl_loop *loop)
+{
+    uint32_t cursor = 0;
+    for (const struct call *call; (call = pawl_map_next(&loop->calls, &cursor)) != NULL;)
+        if (call->state == CALL_ASKED && call->request.op != PAWL_REQUEST_WAIT) return false;
+    return true;
+}
+
 void pawl_loop_calls_run(struct pawl_loop *loop)
 {
     while (!pawl_list_is_empty(&loop->queue)) {

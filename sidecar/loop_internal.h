@@ -113,6 +113,9 @@ void pawl_loop_calls_deinit(struct pawl_loop *loop);
 void pawl_loop_calls_answer(struct pawl_loop *loop, uint64_t token,
                             const struct pawl_answer *answer);
 
+/* Nothing is left to answer, but for waits, which may be repeated elsewhere. */
+bool pawl_loop_calls_are_over(const struct pawl_loop *loop);
+
 /* Give the node what was asked since the last time. */
 void pawl_loop_calls_run(struct pawl_loop *loop);
 

@@ -658,6 +658,26 @@ static void stopping_refuses_new_calls_and_waits_for_what_runs(void **state)
     world_free(world);
 }
 
+static void a_stop_waits_for_answers_but_not_for_waits(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    uint64_t token = call_get(world, "a");
+    const struct pawl_request wait = { .op = PAWL_REQUEST_WAIT,
+                                       .instance = PAWL_BYTES_LITERAL("b") };
+    (void)world->api->ops->call(world->api, &wait, on_answer, world);
+    turn(world);
+    pawl_loop_stop(world->loop);
+    for (int i = 0; i < 5; i++) turn(world);
+    assert_int_equal(world->stopped_count, 0);
+    node_answers(token);
+    const struct pawl_store_reply reply = { .token = 1 };
+    store.events.on_reply(store.events.context, &reply);
+    assert_int_equal(world->answers_count, 1);
+    WAIT_FOR(world, world->stopped_count == 1);
+    world_free(world);
+}
+
 static void a_stop_does_not_wait_for_ever(void **state)
 {
     (void)state;
@@ -725,6 +745,7 @@ int main(void)
         cmocka_unit_test(more_calls_than_the_limit_are_busy),
         cmocka_unit_test(a_worker_connects_gets_frames_and_asks_through_the_node),
         cmocka_unit_test(stopping_refuses_new_calls_and_waits_for_what_runs),
+        cmocka_unit_test(a_stop_waits_for_answers_but_not_for_waits),
         cmocka_unit_test(a_stop_does_not_wait_for_ever),
         cmocka_unit_test(a_store_that_cannot_be_opened_is_reported_and_nothing_stays),
         cmocka_unit_test(an_occupied_address_is_reported_with_what_to_do),

@@ -1,0 +1,102 @@
+"""Several sidecars of one app, each with an app process of its own, a placement service and
+one Redis, as real processes.
+
+    cluster = Cluster(self.h, 3)
+    cluster.kill(1)                    # sidecar and app, as a machine that burns
+    cluster.replace(1)                 # a new pair in its place: another host
+    client = cluster.client()          # an Api that goes to another sidecar when one is away
+"""
+
+import time
+
+from checks import test_app
+from harness import Api, Sidecar, until
+
+
+class Pair:
+    """One replica: a sidecar and its app."""
+
+    def __init__(self, cluster, number, app_options=()):
+        h = cluster.harness
+        self.sidecar = Sidecar(h, f"pawld-{number}", cluster.app_id, cluster.store,
+                               options=cluster.options())
+        self.api = self.sidecar.api
+        self.sidecar.start()
+        self.app = test_app(h, self.sidecar, *app_options, name=f"app-{number}")
+
+    def kill(self):
+        self.sidecar.kill()
+        self.app.kill()
+
+
+class Client(Api):
+    """Like somebody behind a load balancer: a sidecar that is away, or says that it is not
+    ready, is left for another one, and the call is repeated there."""
+
+    def __init__(self, cluster):
+        self.cluster, self.turn = cluster, 0
+        self.moved = 0  # calls that were repeated elsewhere
+        super().__init__()
+
+    def raw(self, *args, **options):
+        deadline = time.monotonic() + 30
+        while True:
+            pairs = self.cluster.pairs
+            pair = pairs[self.turn % len(pairs)]
+            self.turn += 1
+            try:
+                self.base = f"http://127.0.0.1:{pair.sidecar.http_port}"
+                answer = super().raw(*args, **options)
+                if answer[0] != 503 or time.monotonic() > deadline:
+                    return answer
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+            self.moved += 1
+            time.sleep(0.005)
+
+    def start_and_wait(self, name, payload, instance):
+        self.start(name, payload, instance, request_id=f"start-{instance}")
+        return self.wait(instance)
+
+
+class Cluster:
+    def __init__(self, harness, count, app_id="shop", store=None, placement=None):
+        self.harness, self.app_id = harness, app_id
+        self.store = store or harness.redis()
+        self.placement = placement or harness.placement()
+        self.made = 0
+        self.pairs = [self.make() for _ in range(count)]
+        self.settle()
+
+    def options(self):
+        return [f"--placement=127.0.0.1:{self.placement.port}", "--peer-listen=127.0.0.1:0"]
+
+    def make(self, *app_options):
+        self.made += 1
+        return Pair(self, f"{self.app_id}-{self.made}", app_options)
+
+    def settle(self, timeout=20.0):
+        """Until all of them know of all of them, and every partition has an owner."""
+        count = len(self.pairs)
+
+        def is_settled():
+            shown = [pair.api.metadata() for pair in self.pairs]
+            if len({one["placement"]["version"] for one in shown}) != 1:
+                return False
+            apps = [sum(peer["app"] == self.app_id for peer in one["peers"]) + 1 for one in shown]
+            owned = sum(self.owned(pair) for pair in self.pairs)
+            return apps == [count] * count and owned == 128
+        until(is_settled, timeout, f"{count} sidecars know of each other")
+
+    def owned(self, pair):
+        return pair.api.metrics()[f'pawl_partitions_owned{{app="{self.app_id}"}}']
+
+    def kill(self, index):
+        self.pairs[index].kill()
+
+    def replace(self, index):
+        self.pairs[index] = self.make()
+
+    def client(self):
+        return Client(self)

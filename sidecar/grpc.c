@@ -101,7 +101,7 @@ void pawl_grpc_free(struct pawl_grpc *grpc)
     if (!grpc) return;
     PAWL_ASSERT(pawl_list_is_empty(&grpc->conns));
     PAWL_ASSERT(pawl_list_is_empty(&grpc->gone));
-    PAWL_ASSERT(grpc->calls_count == 0 && grpc->in_size == 0 && grpc->out_size == 0);
+    PAWL_ASSERT(grpc->counters.calls == 0 && grpc->in_size == 0 && grpc->out_size == 0);
     pawl_buf_deinit(&grpc->scratch);
     pawl_heap_deinit(&grpc->call_timers);
     pawl_heap_deinit(&grpc->conn_timers);
@@ -141,9 +141,14 @@ void pawl_grpc_deliver(struct pawl_grpc *grpc)
     }
 }
 
+const struct pawl_grpc_counters *pawl_grpc_counters(const struct pawl_grpc *grpc)
+{
+    return &grpc->counters;
+}
+
 uint32_t pawl_grpc_count(const struct pawl_grpc *grpc)
 {
-    return grpc->conns_count;
+    return grpc->counters.connections;
 }
 
 /* Connections ------------------------------------------------------------------------------- */
@@ -158,7 +163,10 @@ struct pawl_grpc_conn *pawl_grpc_open(struct pawl_grpc *grpc, void *peer, const 
                                       int64_t now_ms)
 {
     grpc->now_ms = now_ms;
-    if (grpc->is_stopping || grpc->conns_count >= PAWL_GRPC_CONNECTIONS_MAX) return NULL;
+    if (grpc->is_stopping || grpc->counters.connections >= PAWL_GRPC_CONNECTIONS_MAX) {
+        grpc->counters.connections_refused_total++;
+        return NULL;
+    }
     struct pawl_grpc_conn *conn = PAWL_NEW(struct pawl_grpc_conn);
     conn->grpc = grpc;
     conn->peer = peer;
@@ -170,7 +178,8 @@ struct pawl_grpc_conn *pawl_grpc_open(struct pawl_grpc *grpc, void *peer, const 
     conn->controls = budget_full(PAWL_GRPC_CONTROLS_MAX, now_ms);
     pawl_list_init(&conn->calls);
     pawl_list_push_tail(&grpc->conns, &conn->link);
-    grpc->conns_count++;
+    grpc->counters.connections++;
+    grpc->counters.connections_total++;
     timer_set(conn, now_ms + PAWL_HANDSHAKE_MS);
     return conn;
 }
@@ -224,7 +233,7 @@ void pawl_grpc_on_close(struct pawl_grpc_conn *conn, const char *why, int64_t no
     pawl_heap_remove(&grpc->conn_timers, &conn->timer);
     if (pawl_list_is_linked(&conn->dirty_link)) pawl_list_remove(&conn->dirty_link);
     pawl_list_remove(&conn->link);
-    grpc->conns_count--;
+    grpc->counters.connections--;
     pawl_mem_free(conn);
     pawl_grpc_deliver(grpc);
 }
@@ -304,6 +313,7 @@ static void conn_end_doomed(struct pawl_grpc_conn *conn)
 {
     struct pawl_buf *out = &conn->grpc->scratch;
     const struct pawl_grpc_outside *outside = &conn->grpc->config.outside;
+    conn->grpc->counters.connections_cut_total++;
     pawl_log(PAWL_LOG_INFO, "grpc", "%s: closed: %s", conn->name, conn->doom);
     if (conn->session) {
         pawl_grpc_session_goaway(conn, conn->doom_code, conn->doom);

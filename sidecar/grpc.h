@@ -171,4 +171,24 @@ void pawl_grpc_end_all(struct pawl_grpc *grpc, int64_t now_ms);
 /* Connections that on_close has not ended yet. */
 uint32_t pawl_grpc_count(const struct pawl_grpc *grpc);
 
+#define PAWL_GRPC_STATUS_COUNT 17
+
+struct pawl_grpc_counters {
+    uint64_t ended_total[PAWL_GRPC_STATUS_COUNT]; /* calls by the status they ended with;
+                                                     CANCELLED: also by the client */
+    uint64_t refused_http_total;                  /* … without one: 405, 415 */
+    uint64_t messages_received_total;
+    uint64_t bytes_received_total; /* of messages */
+    uint64_t messages_sent_total;
+    uint64_t bytes_sent_total;
+    uint64_t connections_total;
+    uint64_t connections_refused_total; /* more than PAWL_GRPC_CONNECTIONS_MAX */
+    uint64_t connections_cut_total;     /* by the server, for what the client did or did not */
+    uint32_t connections;
+    uint32_t calls; /* in any state */
+};
+
+/* Kept up to date as long as the server lives. */
+const struct pawl_grpc_counters *pawl_grpc_counters(const struct pawl_grpc *grpc);
+
 #endif /* PAWL_SIDECAR_GRPC_H */

@@ -135,7 +135,7 @@ bool pawl_grpc_call_is_drained(const struct pawl_grpc_active *call)
 struct pawl_grpc_active *pawl_grpc_call_new(struct pawl_grpc_conn *conn, int32_t stream)
 {
     struct pawl_grpc *grpc = conn->grpc;
-    if (conn->doom || grpc->calls_count >= PAWL_GRPC_CALLS_MAX) return NULL;
+    if (conn->doom || grpc->counters.calls >= PAWL_GRPC_CALLS_MAX) return NULL;
     struct pawl_grpc_active *call = PAWL_NEW(struct pawl_grpc_active);
     call->conn = conn;
     call->stream = stream;
@@ -146,7 +146,7 @@ struct pawl_grpc_active *pawl_grpc_call_new(struct pawl_grpc_conn *conn, int32_t
     pawl_buf_init(&call->text, PAWL_MESSAGE_SIZE_MAX);
     pawl_list_push_tail(&conn->calls, &call->conn_link);
     conn->calls_count++;
-    grpc->calls_count++;
+    grpc->counters.calls++;
     timer_set(call, grpc->now_ms + PAWL_GRPC_REQUEST_MS);
     return call;
 }
@@ -160,7 +160,7 @@ static void leave_conn(struct pawl_grpc_active *call)
     pawl_list_remove(&call->conn_link);
     conn->calls_count--;
     conn->idle_ms = conn->grpc->now_ms;
-    conn->grpc->calls_count--;
+    conn->grpc->counters.calls--;
     call->conn = NULL;
 }
 
@@ -192,6 +192,12 @@ void pawl_grpc_call_on_stream_closed(struct pawl_grpc_active *call, const char *
     pawl_list_push_tail(&grpc->gone, &call->queue_link);
 }
 
+/* The client has left an OPEN call. */
+static void count_left(struct pawl_grpc *grpc)
+{
+    grpc->counters.ended_total[PAWL_GRPC_CANCELLED]++;
+}
+
 static void tell_cancelled(struct pawl_grpc *grpc, uint64_t id, const char *why)
 {
     const struct pawl_grpc_service *service = &grpc->config.service;
@@ -205,6 +211,7 @@ void pawl_grpc_call_tell_gone(struct pawl_grpc *grpc, struct pawl_grpc_active *c
     const char *why = call->why;
     (void)pawl_map_remove(&grpc->calls, id_key(&call->id));
     call_free(call);
+    count_left(grpc);
     tell_cancelled(grpc, id, why);
 }
 
@@ -214,7 +221,9 @@ void pawl_grpc_call_drop(struct pawl_grpc_active *call, const char *why)
     uint64_t id = call->state == OPEN ? call->id : 0;
     if (id != 0) (void)pawl_map_remove(&grpc->calls, id_key(&call->id));
     call_free(call);
-    if (id != 0) tell_cancelled(grpc, id, why);
+    if (id == 0) return;
+    count_left(grpc);
+    tell_cancelled(grpc, id, why);
 }
 
 /* The answer --------------------------------------------------------------------------------- */
@@ -240,6 +249,7 @@ static void call_close(struct pawl_grpc_active *call, enum pawl_grpc_status stat
     leave_queue(call);
     move(call, CLOSING);
     call->status = (uint8_t)status;
+    call->conn->grpc->counters.ended_total[status]++;
     call->progress_ms = call->conn->grpc->now_ms;
     call->wants_writable = false;
     in_release(call->conn->grpc, call);
@@ -257,6 +267,7 @@ static void call_refuse_http(struct pawl_grpc_active *call)
 {
     leave_queue(call);
     move(call, CLOSING);
+    call->conn->grpc->counters.refused_http_total++;
     call->progress_ms = call->conn->grpc->now_ms;
     in_release(call->conn->grpc, call);
     timer_set(call, call->progress_ms + PAWL_GRPC_LINGER_MS);
@@ -514,6 +525,8 @@ static void call_open(struct pawl_grpc *grpc, struct pawl_grpc_active *call)
     struct pawl_buf in = call->in;
     struct pawl_buf headers = call->headers;
     grpc->in_size -= in.size;
+    grpc->counters.messages_received_total++;
+    grpc->counters.bytes_received_total += told.message.size;
     pawl_buf_init(&call->in, in.size_max);
     pawl_buf_init(&call->headers, headers.size_max);
     call->method->on_call(grpc->config.service.context, &told);
@@ -621,6 +634,8 @@ pawl_err pawl_grpc_send(struct pawl_grpc *grpc, uint64_t id, struct pawl_bytes m
     out_account(call, queued_size(call) - queued, 0);
     out_check(call);
     call->was_sent = true;
+    grpc->counters.messages_sent_total++;
+    grpc->counters.bytes_sent_total += message.size;
     if (call->method->kind == PAWL_GRPC_UNARY) return PAWL_OK; /* finish sends both at once */
     if (call->answer_begun) {
         pawl_grpc_session_resume(call);
@@ -640,6 +655,7 @@ void pawl_grpc_finish(struct pawl_grpc *grpc, uint64_t id, enum pawl_grpc_status
         call_free(call);
         return;
     }
+    if ((unsigned)status >= PAWL_GRPC_STATUS_COUNT) status = PAWL_GRPC_UNKNOWN;
     if (status == PAWL_GRPC_OK && call->method->kind == PAWL_GRPC_UNARY && !call->was_sent) {
         status = PAWL_GRPC_INTERNAL;
         text = PAWL_BYTES_LITERAL("the method gave no answer");

@@ -135,10 +135,9 @@ struct pawl_grpc {
     struct pawl_list gone;     /* calls to be cancelled */
     struct pawl_list writable; /* calls that may send again */
     struct pawl_buf scratch;   /* what leaves in one write */
-    uint32_t conns_count;
-    uint32_t calls_count; /* in any state */
-    size_t in_size;       /* held by requests */
-    size_t out_size;      /* held by answers */
+    struct pawl_grpc_counters counters;
+    size_t in_size;  /* held by requests */
+    size_t out_size; /* held by answers */
     uint64_t next_call;
     uint64_t next_conn;
     int64_t now_ms;

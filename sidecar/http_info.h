@@ -3,10 +3,19 @@
 #define PAWL_SIDECAR_HTTP_INFO_H
 
 #include "sidecar/api.h"
+#include "sidecar/grpc.h"
 #include "sidecar/http_reply.h"
 
 /* Status codes by their first digit, 1xx to 5xx. */
 #define PAWL_HTTP_CLASSES 6u
+
+#define PAWL_HTTP_GRPC_PORTS_MAX 2u
+
+/* Another front that is shown with this one. */
+struct pawl_http_grpc_port {
+    const char *name;                          /* of its dialect */
+    const struct pawl_grpc_counters *counters; /* NULL: not there */
+};
 
 /* Counters of the front itself; PAWL_HTTP_ROUTE_NONE counts what matched no route. */
 struct pawl_http_counters {
@@ -15,6 +24,7 @@ struct pawl_http_counters {
     uint64_t received_bytes;  /* of bodies */
     uint64_t sent_bytes;
     uint32_t in_flight;
+    struct pawl_http_grpc_port grpc[PAWL_HTTP_GRPC_PORTS_MAX];
 };
 
 /* From /proc/self; an io/ file reads it. A value that could not be read is -1. */

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/bytes.h"
 
@@ -248,6 +249,80 @@ static void write_http(struct expo *expo, const struct pawl_http_counters *count
               counters->in_flight);
 }
 
+static void write_grpc_calls(struct expo *expo, const struct pawl_http_grpc_port *ports)
+{
+    write_head(expo, "pawl_grpc_calls_total", "counter",
+               "gRPC calls that ended, by their status; CANCELLED also by their clients.");
+    for (size_t i = 0; i < PAWL_HTTP_GRPC_PORTS_MAX; i++) {
+        if (!ports[i].counters) continue;
+        for (int status = 0; status < PAWL_GRPC_STATUS_COUNT; status++) {
+            if (ports[i].counters->ended_total[status] == 0) continue;
+            pawl_buf_printf(expo->buf, "pawl_grpc_calls_total{app=\"");
+            write_label(expo, expo->app);
+            pawl_buf_printf(expo->buf, "\",port=\"%s\",status=\"%s\"} %" PRIu64 "\n", ports[i].name,
+                            pawl_grpc_status_name((enum pawl_grpc_status)status),
+                            ports[i].counters->ended_total[status]);
+        }
+    }
+}
+
+#define GRPC_FIELD(field) offsetof(struct pawl_grpc_counters, field)
+
+static const struct {
+    const char *name;
+    const char *type;
+    const char *help;
+    size_t offset;
+    bool is_now; /* a gauge of 32 bits */
+} grpc_rows[] = {
+    { "pawl_grpc_refused_http_total", "counter", "Requests that were not gRPC.",
+      GRPC_FIELD(refused_http_total), false },
+    { "pawl_grpc_messages_received_total", "counter", "gRPC requests.",
+      GRPC_FIELD(messages_received_total), false },
+    { "pawl_grpc_received_bytes_total", "counter", "Bytes of them.",
+      GRPC_FIELD(bytes_received_total), false },
+    { "pawl_grpc_messages_sent_total", "counter", "gRPC messages to clients.",
+      GRPC_FIELD(messages_sent_total), false },
+    { "pawl_grpc_sent_bytes_total", "counter", "Bytes of them.", GRPC_FIELD(bytes_sent_total),
+      false },
+    { "pawl_grpc_connections_total", "counter", "gRPC connections that were made.",
+      GRPC_FIELD(connections_total), false },
+    { "pawl_grpc_connections_refused_total", "counter",
+      "gRPC connections that were closed at once: too many.", GRPC_FIELD(connections_refused_total),
+      false },
+    { "pawl_grpc_connections_cut_total", "counter",
+      "gRPC connections that the sidecar ended for what the client did; the log says what.",
+      GRPC_FIELD(connections_cut_total), false },
+    { "pawl_grpc_connections", "gauge", "gRPC connections now.", GRPC_FIELD(connections), true },
+    { "pawl_grpc_calls", "gauge", "gRPC calls and streams now.", GRPC_FIELD(calls), true },
+};
+
+static uint64_t grpc_value(const struct pawl_grpc_counters *counters, size_t row)
+{
+    const char *field = (const char *)counters + grpc_rows[row].offset;
+    uint64_t value = 0;
+    uint32_t now = 0;
+    if (grpc_rows[row].is_now) {
+        memcpy(&now, field, sizeof now);
+        return now;
+    }
+    memcpy(&value, field, sizeof value);
+    return value;
+}
+
+static void write_grpc(struct expo *expo, const struct pawl_http_grpc_port *ports)
+{
+    write_grpc_calls(expo, ports);
+    for (size_t row = 0; row < sizeof grpc_rows / sizeof grpc_rows[0]; row++) {
+        write_head(expo, grpc_rows[row].name, grpc_rows[row].type, grpc_rows[row].help);
+        for (size_t i = 0; i < PAWL_HTTP_GRPC_PORTS_MAX; i++) {
+            if (!ports[i].counters) continue;
+            write_uint(expo, grpc_rows[row].name, "port", ports[i].name,
+                       grpc_value(ports[i].counters, row));
+        }
+    }
+}
+
 /* The names that every Prometheus client library uses, without our label. */
 static void write_process(struct expo *expo, const struct pawl_api_info *info,
                           const struct pawl_process_stats *process)
@@ -293,5 +368,6 @@ void pawl_http_metrics_reply(struct pawl_http_reply *reply, const struct pawl_ap
     if (info->placement) write_placement(&expo, info->placement);
     if (info->peer_metrics) write_peers(&expo, info->peer_metrics);
     write_http(&expo, counters);
+    if (counters->grpc[0].counters || counters->grpc[1].counters) write_grpc(&expo, counters->grpc);
     write_process(&expo, info, process);
 }

@@ -296,8 +296,9 @@ static void signals_close(struct sidecar *sidecar)
 }
 
 /* Ends the calls that still wait, so before the loop. */
-static void grpc_close(struct grpc_port *port)
+static void grpc_close(struct sidecar *sidecar, struct grpc_port *port, const char *name)
 {
+    if (sidecar->http) pawl_http_show_grpc(sidecar->http, name, NULL);
     pawl_grpc_listener_close(port->listener);
     pawl_taskhub_free(port->hub);
     *port = (struct grpc_port){ .hub = NULL };
@@ -305,8 +306,8 @@ static void grpc_close(struct grpc_port *port)
 
 static void sidecar_close(struct sidecar *sidecar)
 {
-    grpc_close(&sidecar->dapr);
-    grpc_close(&sidecar->durabletask);
+    grpc_close(sidecar, &sidecar->dapr, "dapr");
+    grpc_close(sidecar, &sidecar->durabletask, "durabletask");
     if (sidecar->http) pawl_http_close(sidecar->http);
     sidecar->http = NULL;
     pawl_loop_close(sidecar->loop);
@@ -456,7 +457,10 @@ static pawl_err grpc_open(struct sidecar *sidecar, struct grpc_port *port,
                            .data;
         return err;
     }
-    pawl_taskhub_attach(port->hub, pawl_grpc_listener_server(port->listener));
+    struct pawl_grpc *server = pawl_grpc_listener_server(port->listener);
+    pawl_taskhub_attach(port->hub, server);
+    pawl_http_show_grpc(sidecar->http, dialect == PAWL_DIALECT_DAPR ? "dapr" : "durabletask",
+                        pawl_grpc_counters(server));
     pawl_log(PAWL_LOG_INFO, "sidecar", "%s at %s:%u%s", listener.service.what, config->grpc_host,
              pawl_grpc_listener_port(port->listener), config->grpc_tls_cert ? " with TLS" : "");
     return PAWL_OK;

@@ -197,6 +197,19 @@ uint16_t pawl_http_port(const struct pawl_http *http)
     return http->port;
 }
 
+void pawl_http_show_grpc(struct pawl_http *http, const char *name,
+                         const struct pawl_grpc_counters *counters)
+{
+    for (size_t i = 0; i < PAWL_HTTP_GRPC_PORTS_MAX; i++) {
+        struct pawl_http_grpc_port *port = &http->counters.grpc[i];
+        if (port->name && strcmp(port->name, name) != 0) continue;
+        port->name = name;
+        port->counters = counters;
+        return;
+    }
+    PAWL_UNREACHABLE("more gRPC ports than there are dialects");
+}
+
 /* Close --------------------------------------------------------------------------------- */
 
 static void http_abort_all(struct pawl_http *http)

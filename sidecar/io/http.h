@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "sidecar/api.h"
+#include "sidecar/grpc.h"
 
 struct pawl_http;
 
@@ -23,6 +24,11 @@ struct pawl_http_config {
 PAWL_MUST_USE pawl_err pawl_http_open(const struct pawl_http_config *config,
                                       struct pawl_http **ret_http, const char **ret_message);
 uint16_t pawl_http_port(const struct pawl_http *http);
+
+/* Show a gRPC port with the metrics, under the name of its dialect (static text). NULL: no
+ * longer; at most PAWL_HTTP_GRPC_PORTS_MAX names. */
+void pawl_http_show_grpc(struct pawl_http *http, const char *name,
+                         const struct pawl_grpc_counters *counters);
 
 /* Stop accepting, answer what waits with 503, free. Needs no loop turn afterwards
  * besides uv_close callbacks. */

@@ -578,6 +578,33 @@ static void end_cancels_what_still_runs(void **state)
     assert_int_equal(pawl_grpc_count(fixture->world.grpc), 0);
 }
 
+static void what_happens_is_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct pawl_grpc_counters *counters = pawl_grpc_counters(fixture->world.grpc);
+    (void)ask(fixture, ECHO_PATH, "12345", NULL);
+    (void)ask(fixture, FAIL_PATH, "1", NULL);
+    (void)ask_raw(fixture, "GET", "text/plain", PAWL_BYTES_ABSENT);
+    grpc_client_cancel(fixture->client, ask(fixture, STREAM_PATH, "", NULL));
+    grpc_world_run(&fixture->world);
+    (void)ask(fixture, STREAM_PATH, "", NULL);
+    assert_int_equal(counters->calls, 1);
+    assert_int_equal(counters->connections, 1);
+    grpc_link_cut(fixture->link);
+    assert_int_equal(counters->ended_total[PAWL_GRPC_OK], 1);
+    assert_int_equal(counters->ended_total[PAWL_GRPC_NOT_FOUND], 1);
+    assert_int_equal(counters->ended_total[PAWL_GRPC_CANCELLED], 2);
+    assert_int_equal(counters->refused_http_total, 1);
+    assert_int_equal(counters->messages_received_total, 4);
+    assert_int_equal(counters->bytes_received_total, 6);
+    assert_int_equal(counters->messages_sent_total, 1);
+    assert_int_equal(counters->bytes_sent_total, 5);
+    assert_int_equal(counters->connections_total, 1);
+    assert_int_equal(counters->connections_cut_total, 0);
+    assert_int_equal(counters->connections, 0);
+    assert_int_equal(counters->calls, 0);
+}
+
 static void status_codes_have_names(void **state)
 {
     (void)state;
@@ -627,6 +654,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(token_is_asked_for, setup_token, teardown),
         TEST(stop_lets_running_calls_end),
         TEST(end_cancels_what_still_runs),
+        TEST(what_happens_is_counted),
         cmocka_unit_test(status_codes_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

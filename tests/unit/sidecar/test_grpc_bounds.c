@@ -302,11 +302,11 @@ static void calls_of_a_connection_are_bounded(void **state)
 static void calls_of_all_are_bounded(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->world.grpc->calls_count += PAWL_GRPC_CALLS_MAX;
+    fixture->world.grpc->counters.calls += PAWL_GRPC_CALLS_MAX;
     struct grpc_reply *reply = ask(fixture, ECHO_PATH, "");
     assert_true(reply->is_over);
     assert_int_equal(reply->reset_code, NGHTTP2_REFUSED_STREAM);
-    fixture->world.grpc->calls_count -= PAWL_GRPC_CALLS_MAX;
+    fixture->world.grpc->counters.calls -= PAWL_GRPC_CALLS_MAX;
     assert_int_equal(ask(fixture, ECHO_PATH, "")->status, PAWL_GRPC_OK);
 }
 
@@ -445,7 +445,7 @@ static void rapid_resets_end_the_connection(void **state)
     struct fixture *fixture = *state;
     reset_many(fixture, PAWL_GRPC_RESETS_MAX);
     assert_false(fixture->link->is_ended);
-    assert_int_equal(fixture->world.grpc->calls_count, 0);
+    assert_int_equal(fixture->world.grpc->counters.calls, 0);
     reset_many(fixture, 1);
     assert_told_to_calm(fixture, "too_many_resets");
     assert_int_equal(fixture->echo.cancelled_count, fixture->echo.calls_count);
@@ -665,7 +665,7 @@ static void connection_may_end_after_any_byte(void **state)
     }
     assert_int_equal(fixture->echo.calls_count, 1);
     assert_int_equal(fixture->echo.cancelled_count, 1);
-    assert_int_equal(fixture->world.grpc->calls_count, 0);
+    assert_int_equal(fixture->world.grpc->counters.calls, 0);
     grpc_client_deinit(&client);
     pawl_buf_deinit(&bytes);
 }

@@ -211,6 +211,14 @@ static char *metrics_text(void)
     struct pawl_http_counters counters = { .in_flight = 1 };
     counters.answers[PAWL_HTTP_ROUTE_START][2] = 5;
     counters.answers[PAWL_HTTP_ROUTE_NONE][4] = 6;
+    const struct pawl_grpc_counters grpc = {
+        .ended_total = { [PAWL_GRPC_OK] = 8, [PAWL_GRPC_UNAVAILABLE] = 9 },
+        .bytes_sent_total = UINT64_C(1) << 40,
+        .connections_cut_total = 11,
+        .connections = 12,
+        .calls = 13,
+    };
+    counters.grpc[0] = (struct pawl_http_grpc_port){ "dapr", &grpc };
     struct pawl_process_stats process = { .cpu_seconds = 1.5, .resident_bytes = -1, .open_fds = 3 };
     struct pawl_http_reply reply;
     pawl_http_reply_init(&reply);
@@ -295,6 +303,12 @@ static void histograms_are_cumulative_and_labels_are_escaped(void **state)
         "\npawl_members_version{app=\"we\\\"ird\\\\\\n\"} 12\n",
         "\npawl_peer_links{app=\"we\\\"ird\\\\\\n\"} 2\n",
         "\npawl_peer_frames_dropped_total{app=\"we\\\"ird\\\\\\n\"} 4\n",
+        ",port=\"dapr\",status=\"OK\"} 8\n",
+        ",port=\"dapr\",status=\"UNAVAILABLE\"} 9\n",
+        "\npawl_grpc_sent_bytes_total{app=\"we\\\"ird\\\\\\n\",port=\"dapr\"} 1099511627776\n",
+        "\npawl_grpc_connections_cut_total{app=\"we\\\"ird\\\\\\n\",port=\"dapr\"} 11\n",
+        "\npawl_grpc_connections{app=\"we\\\"ird\\\\\\n\",port=\"dapr\"} 12\n",
+        "\npawl_grpc_calls{app=\"we\\\"ird\\\\\\n\",port=\"dapr\"} 13\n",
         "\nprocess_cpu_seconds_total 1.50\n",
         "\nprocess_open_fds 3\n",
     };

@@ -61,6 +61,8 @@ static const struct pawl_cli_option options[] = {
       PAWL_CLI_DURATION, AT(stuck_ms) },
     { 0, "http", "URL", "a sidecar of the app: who is connected tells why something waits",
       PAWL_CLI_TEXT, AT(http) },
+    { 0, "placement", "URL", "HTTP address of a placement replica: it knows which apps are there",
+      PAWL_CLI_TEXT, AT(placement) },
     { 0, "json", NULL, "the same as JSON", PAWL_CLI_FLAG, AT(json) },
     /* run */
     { 0, "app-id", "ID", "name of the app; its workflows are kept under this name", PAWL_CLI_TEXT,
@@ -123,7 +125,7 @@ static const struct pawl_cli_spec doctor_spec = {
     "which ones are stuck. Sidecars may go on meanwhile: what is found is looked at twice.\n"
     "A SQLite file is read while no sidecar uses it: stop the sidecar, or check a copy made\n"
     "together with the -wal file beside it.",
-    "store app-id namespace instance stuck http token json help",
+    "store app-id namespace instance stuck http token placement json help",
     "  pawl doctor --store redis://127.0.0.1:6379 --app-id orders\n"
     "  pawl doctor --store sqlite:///var/lib/orders.db --app-id orders --instance order-17\n"
     "  pawl doctor --store redis://db --app-id orders --http http://127.0.0.1:3500 --stuck 5m\n",

@@ -54,6 +54,7 @@ struct pawl_cli_options {
     const char *store; /* also of run, as it was passed on */
     const char *namespace_;
     const char *http;
+    const char *placement;
     int64_t stuck_ms; /* -1: not given */
     /* replay */
     int files_count;

@@ -59,6 +59,25 @@ static struct pawl_bytes who_could(const struct pawl_doctor_subject *subject,
                              is_activity ? "activity" : "workflow", PAWL_BYTES_FMT(name));
 }
 
+/* What placement says about the sidecars of an app; "" for nothing. */
+static struct pawl_bytes who_is_there(const struct pawl_doctor_subject *subject,
+                                      struct pawl_arena *arena, struct pawl_bytes app,
+                                      bool for_activity)
+{
+    const struct pawl_doctor_placement *placement = subject->placement;
+    if (!placement || !placement->url || placement->error) return PAWL_BYTES_LITERAL("");
+    for (uint32_t i = 0; i < placement->apps_count; i++) {
+        const struct pawl_doctor_app *known = &placement->apps[i];
+        if (!pawl_bytes_is_str(app, known->name)) continue;
+        if (!for_activity || known->with_activities) return PAWL_BYTES_LITERAL("");
+        return pawl_arena_printf(
+            arena, ": no worker that runs activities is connected to a sidecar of app \"%.*s\"",
+            PAWL_BYTES_FMT(app));
+    }
+    if (placement->apps_count == PAWL_DOCTOR_NAMES_MAX) return PAWL_BYTES_LITERAL("");
+    return pawl_arena_printf(arena, ": no sidecar of app \"%.*s\" is running", PAWL_BYTES_FMT(app));
+}
+
 /* Its reminder is overdue: whoever should poll the partition does not. */
 static bool nobody_polls(const struct pawl_doctor_subject *subject,
                          const struct pawl_stored_instance *stored)
@@ -85,6 +104,9 @@ static struct pawl_bytes activity_reason(const struct pawl_doctor_subject *subje
     bool is_foreign = wait->app.size > 0 && !pawl_bytes_is_str(wait->app, subject->app);
     struct pawl_bytes why = PAWL_BYTES_LITERAL("");
     if (!is_foreign) why = who_could(subject, arena, true, wait->name);
+    if (why.size == 0)
+        why = who_is_there(subject, arena, is_foreign ? wait->app : pawl_bytes_str(subject->app),
+                           true);
     why = or_nobody_polls(subject, arena, stored, why);
     *ret_stuck = why.size > 0 && wait->since_ms + subject->stuck_ms < subject->now_ms;
     struct pawl_bytes where = PAWL_BYTES_LITERAL("");
@@ -104,8 +126,9 @@ static struct pawl_bytes turn_reason(const struct pawl_doctor_subject *subject,
                                      const struct pawl_stored_instance *stored,
                                      const struct pawl_wait *wait, bool *ret_stuck)
 {
-    struct pawl_bytes why = or_nobody_polls(
-        subject, arena, stored, who_could(subject, arena, false, stored->metadata.name));
+    struct pawl_bytes why = who_could(subject, arena, false, stored->metadata.name);
+    if (why.size == 0) why = who_is_there(subject, arena, pawl_bytes_str(subject->app), false);
+    why = or_nobody_polls(subject, arena, stored, why);
     *ret_stuck = wait->since_ms + subject->stuck_ms < subject->now_ms;
     if (*ret_stuck && why.size == 0)
         why = pawl_arena_printf(arena,
@@ -134,17 +157,22 @@ static struct pawl_bytes timer_reason(const struct pawl_doctor_subject *subject,
                              *ret_stuck ? ", which is over: is a sidecar running?" : "");
 }
 
-static struct pawl_bytes child_reason(struct pawl_arena *arena, const struct pawl_wait *wait)
+static struct pawl_bytes child_reason(const struct pawl_doctor_subject *subject,
+                                      struct pawl_arena *arena, const struct pawl_wait *wait,
+                                      bool *ret_stuck)
 {
-    struct pawl_bytes where = PAWL_BYTES_LITERAL("");
-    if (wait->app.size)
+    struct pawl_bytes where = PAWL_BYTES_LITERAL(""), why = PAWL_BYTES_LITERAL("");
+    if (wait->app.size && !pawl_bytes_is_str(wait->app, subject->app)) {
         where = pawl_arena_printf(arena, " at app \"%.*s\"", PAWL_BYTES_FMT(wait->app));
-    return pawl_arena_printf(arena,
-                             "child workflow \"%.*s\", instance %.*s%.*s, started at %.*s, has not "
-                             "reported its end",
-                             PAWL_BYTES_FMT(wait->name), PAWL_BYTES_FMT(wait->instance),
-                             PAWL_BYTES_FMT(where),
-                             PAWL_BYTES_FMT(pawl_doctor_time(arena, wait->since_ms)));
+        why = who_is_there(subject, arena, wait->app, false);
+    }
+    *ret_stuck = why.size > 0 && wait->since_ms + subject->stuck_ms < subject->now_ms;
+    return pawl_arena_printf(
+        arena,
+        "child workflow \"%.*s\", instance %.*s%.*s, started at %.*s, has not "
+        "reported its end%.*s",
+        PAWL_BYTES_FMT(wait->name), PAWL_BYTES_FMT(wait->instance), PAWL_BYTES_FMT(where),
+        PAWL_BYTES_FMT(pawl_doctor_time(arena, wait->since_ms)), PAWL_BYTES_FMT(why));
 }
 
 struct pawl_bytes pawl_doctor_reason(const struct pawl_doctor_subject *subject,
@@ -170,7 +198,7 @@ struct pawl_bytes pawl_doctor_reason(const struct pawl_doctor_subject *subject,
                                  PAWL_BYTES_FMT(pawl_doctor_time(arena, wait->until_ms)));
     case PAWL_WAIT_TURN: return turn_reason(subject, arena, stored, wait, ret_stuck);
     case PAWL_WAIT_ACTIVITY: return activity_reason(subject, arena, stored, wait, ret_stuck);
-    case PAWL_WAIT_CHILD: return child_reason(arena, wait);
+    case PAWL_WAIT_CHILD: return child_reason(subject, arena, wait, ret_stuck);
     case PAWL_WAIT_EVENT:
         if (wait->until_ms == 0)
             return pawl_arena_printf(arena,

@@ -49,8 +49,9 @@ void pawl_doctor_add_partition(struct pawl_doctor_report *report, uint32_t parti
 
 void pawl_doctor_add_finding(struct pawl_doctor_report *report, const struct pawl_finding *finding)
 {
-    if (report->findings_count++ >= PAWL_DOCTOR_FINDINGS_MAX) return;
-    struct pawl_finding *kept = &report->findings[report->findings_count - 1];
+    report->findings_count++;
+    if (report->findings_kept == PAWL_DOCTOR_FINDINGS_MAX) return;
+    struct pawl_finding *kept = &report->findings[report->findings_kept++];
     *kept = *finding;
     kept->instance = pawl_arena_copy(&report->arena, finding->instance);
     kept->subject = pawl_arena_copy(&report->arena, finding->subject);
@@ -231,6 +232,23 @@ static void text_sidecar(const struct pawl_doctor_report *report, struct pawl_bu
                         sidecar->workers, sidecar->workers == 1 ? "" : "s");
 }
 
+static void text_placement(const struct pawl_doctor_report *report, struct pawl_buf *buf)
+{
+    const struct pawl_doctor_placement *placement = report->subject.placement;
+    if (!placement || !placement->url) return;
+    if (placement->error) {
+        pawl_buf_printf(buf, "\nPlacement %s: does not answer: %s\n", placement->url,
+                        placement->error);
+        return;
+    }
+    pawl_buf_printf(buf, "\nPlacement %s: sidecars that are there\n", placement->url);
+    for (uint32_t i = 0; i < placement->apps_count; i++)
+        pawl_buf_printf(buf, "  app %-20s %" PRIu32 ", with workers for activities %" PRIu32 "\n",
+                        placement->apps[i].name, placement->apps[i].sidecars,
+                        placement->apps[i].with_activities);
+    if (placement->apps_count == 0) pawl_buf_append_str(buf, "  none\n");
+}
+
 static void text_findings(const struct pawl_doctor_report *report, struct pawl_buf *buf)
 {
     if (report->strays_error.size)
@@ -242,7 +260,7 @@ static void text_findings(const struct pawl_doctor_report *report, struct pawl_b
     }
     pawl_buf_printf(buf, "\nFindings: %" PRIu64 "\n", report->findings_count);
     bool is_explained[PAWL_AUDIT_RULES_COUNT] = { false };
-    for (uint64_t i = 0; i < report->findings_count && i < PAWL_DOCTOR_FINDINGS_MAX; i++) {
+    for (uint32_t i = 0; i < report->findings_kept; i++) {
         const struct pawl_finding *finding = &report->findings[i];
         pawl_buf_printf(
             buf, "  %-8s %-7s partition %03" PRIu32, pawl_audit_rule_name(finding->rule),
@@ -252,9 +270,9 @@ static void text_findings(const struct pawl_doctor_report *report, struct pawl_b
         pawl_buf_printf(buf, ": %.*s\n", PAWL_BYTES_FMT(finding->text));
         is_explained[finding->rule] = true;
     }
-    if (report->findings_count > PAWL_DOCTOR_FINDINGS_MAX)
+    if (report->findings_count > report->findings_kept)
         pawl_buf_printf(buf, "  ... and %" PRIu64 " more\n",
-                        report->findings_count - PAWL_DOCTOR_FINDINGS_MAX);
+                        report->findings_count - report->findings_kept);
     pawl_buf_append_str(buf, "\n  The rules that do not hold:\n");
     for (int rule = 0; rule < PAWL_AUDIT_RULES_COUNT; rule++)
         if (is_explained[rule])
@@ -298,6 +316,7 @@ void pawl_doctor_write_text(const struct pawl_doctor_report *report, struct pawl
     text_instances(report, buf);
     text_partitions(report, &arena, buf);
     text_sidecar(report, buf);
+    text_placement(report, buf);
     text_waits(report, buf);
     text_waiting("Waiting", report->waiting_count, report->waiting_kept, report->waiting, buf);
     text_waiting("Near the limit of their history", report->long_count, report->long_kept,
@@ -343,7 +362,7 @@ static void json_findings(const struct pawl_doctor_report *report, struct pawl_j
     json_number(json, "findingsTotal", report->findings_count);
     pawl_json_key(json, "findings");
     pawl_json_array_begin(json);
-    for (uint64_t i = 0; i < report->findings_count && i < PAWL_DOCTOR_FINDINGS_MAX; i++) {
+    for (uint32_t i = 0; i < report->findings_kept; i++) {
         const struct pawl_finding *finding = &report->findings[i];
         pawl_json_object_begin(json);
         pawl_json_key(json, "rule");

@@ -23,6 +23,20 @@ struct pawl_doctor_sidecar {
     const char *activities[PAWL_DOCTOR_NAMES_MAX];
 };
 
+/* What a placement service said about who is there. Texts are borrowed. */
+struct pawl_doctor_app {
+    const char *name;
+    uint32_t sidecars;
+    uint32_t with_activities; /* of them: a worker that runs activities is connected */
+};
+
+struct pawl_doctor_placement {
+    const char *url;   /* NULL: nobody asked */
+    const char *error; /* NULL: it answered */
+    uint32_t apps_count;
+    struct pawl_doctor_app apps[PAWL_DOCTOR_NAMES_MAX];
+};
+
 /* What was looked at. Texts are borrowed. */
 struct pawl_doctor_subject {
     const char *store; /* URL; shown without password */
@@ -30,8 +44,9 @@ struct pawl_doctor_subject {
     const char *namespace_;
     const char *instance; /* NULL: everything */
     int64_t now_ms;
-    int64_t stuck_ms; /* what should happen at once may take so long */
-    const struct pawl_doctor_sidecar *sidecar;
+    int64_t stuck_ms;                          /* what should happen at once may take so long */
+    const struct pawl_doctor_sidecar *sidecar; /* may be NULL, as the next */
+    const struct pawl_doctor_placement *placement;
 };
 
 struct pawl_doctor_partition {
@@ -63,7 +78,8 @@ struct pawl_doctor_report {
     uint64_t messages;
     uint64_t quarantined;
     struct pawl_bytes strays_error; /* why rows without an instance were not looked for */
-    uint64_t findings_count;
+    uint64_t findings_count;        /* found */
+    uint32_t findings_kept;
     struct pawl_finding findings[PAWL_DOCTOR_FINDINGS_MAX];
     uint64_t waits[PAWL_WAIT_CHILD + 1]; /* instances by their first reason */
     uint64_t stuck_count;

@@ -255,7 +255,7 @@ void pawl_doctor_story_write(const struct pawl_doctor_story *story,
         return;
     }
     pawl_buf_append_str(buf, "\nFindings\n");
-    for (uint64_t i = 0; i < report->findings_count && i < PAWL_DOCTOR_FINDINGS_MAX; i++)
+    for (uint32_t i = 0; i < report->findings_kept; i++)
         pawl_buf_printf(buf, "  %-8s %.*s\n", pawl_audit_rule_name(report->findings[i].rule),
                         PAWL_BYTES_FMT(report->findings[i].text));
 }

@@ -48,35 +48,79 @@ static void sidecar_read(const json_t *metadata, struct pawl_doctor_sidecar *sid
     }
 }
 
-static json_t *sidecar_ask(const struct pawl_cli_options *options,
-                           struct pawl_client_answer *answer, struct pawl_doctor_sidecar *sidecar)
+/* What placement says about who is there -------------------------------------------------- */
+
+static struct pawl_doctor_app *app_of(struct pawl_doctor_placement *placement, const char *name)
 {
-    char url[1024];
-    size_t size = strlen(options->http);
-    bool has_slash = size > 0 && options->http[size - 1] == '/';
-    (void)snprintf(url, sizeof url, "%s%sv1.0/metadata", options->http, has_slash ? "" : "/");
-    const struct pawl_client_request request = {
-        .method = "GET", .url = url, .token = options->token, .timeout_ms = ASK_TIMEOUT_MS
-    };
-    sidecar->url = options->http;
-    pawl_client_perform(&request, answer);
-    if (answer->status == 0) {
-        sidecar->error = answer->error;
-        return NULL;
+    for (uint32_t i = 0; i < placement->apps_count; i++)
+        if (strcmp(placement->apps[i].name, name) == 0) return &placement->apps[i];
+    if (placement->apps_count == PAWL_DOCTOR_NAMES_MAX) return NULL;
+    struct pawl_doctor_app *app = &placement->apps[placement->apps_count++];
+    app->name = name;
+    return app;
+}
+
+static void members_read(const json_t *members, struct pawl_doctor_placement *placement)
+{
+    size_t i;
+    json_t *member;
+    json_array_foreach(members, i, member)
+    {
+        const char *name = json_string_value(json_object_get(member, "app"));
+        struct pawl_doctor_app *app = name ? app_of(placement, name) : NULL;
+        if (!app) continue;
+        app->sidecars++;
+        app->with_activities += json_is_true(json_object_get(member, "runsActivities"));
     }
-    if (answer->status != 200) {
-        (void)snprintf(answer->error, sizeof answer->error, "HTTP status %ld", answer->status);
-        sidecar->error = answer->error;
-        return NULL;
+}
+
+/* Texts point into `page`. */
+static void placement_read(const json_t *page, const char *namespace_,
+                           struct pawl_doctor_placement *placement)
+{
+    size_t i;
+    json_t *home;
+    const json_t *namespaces = json_object_get(page, "namespaces");
+    placement->error = json_string_value(json_object_get(page, "problem"));
+    if (!json_is_array(namespaces)) placement->error = "this is no answer of a placement service";
+    json_array_foreach(namespaces, i, home)
+    {
+        const char *name = json_string_value(json_object_get(home, "namespace"));
+        if (name && strcmp(name, namespace_) == 0)
+            members_read(json_object_get(home, "members"), placement);
     }
-    json_t *metadata = json_loadb((const char *)answer->body.data, answer->body.size, 0, NULL);
-    sidecar_read(metadata, sidecar);
-    return metadata;
 }
 
 /* ------------------------------------------------------------------------------------------ */
 
-static int run(const struct pawl_cli_options *options, const struct pawl_doctor_sidecar *sidecar)
+/* NULL: *ret_error, kept in the answer, says why. */
+static json_t *ask(const char *base, const char *path, const char *token,
+                   struct pawl_client_answer *answer, const char **ret_error)
+{
+    char url[1024];
+    size_t size = strlen(base);
+    bool has_slash = size > 0 && base[size - 1] == '/';
+    (void)snprintf(url, sizeof url, "%s%s%s", base, has_slash ? "" : "/", path);
+    const struct pawl_client_request request = {
+        .method = "GET", .url = url, .token = token, .timeout_ms = ASK_TIMEOUT_MS
+    };
+    pawl_client_perform(&request, answer);
+    *ret_error = answer->error;
+    if (answer->status == 0) return NULL;
+    if (answer->status != 200) {
+        (void)snprintf(answer->error, sizeof answer->error, "HTTP status %ld", answer->status);
+        return NULL;
+    }
+    json_t *json = json_loadb((const char *)answer->body.data, answer->body.size, 0, NULL);
+    if (json)
+        *ret_error = NULL;
+    else
+        (void)snprintf(answer->error, sizeof answer->error, "the answer is no JSON");
+    return json;
+}
+
+static int run(const struct pawl_cli_options *options, const struct pawl_doctor_sidecar *sidecar,
+               const struct pawl_doctor_placement *placement)
 {
     if (sidecar->app && strcmp(sidecar->app, options->app_id) != 0) {
         (void)fprintf(stderr,
@@ -88,10 +132,11 @@ static int run(const struct pawl_cli_options *options, const struct pawl_doctor_
     const struct pawl_doctor_subject subject = {
         .store = options->store,
         .app = options->app_id,
-        .namespace_ = options->namespace_ ? options->namespace_ : "default",
+        .namespace_ = options->namespace_,
         .instance = options->id,
         .stuck_ms = options->stuck_ms >= 0 ? options->stuck_ms : STUCK_MS,
         .sidecar = sidecar,
+        .placement = placement,
     };
     struct pawl_buf text;
     pawl_buf_init(&text, TEXT_SIZE_MAX);
@@ -104,15 +149,25 @@ static int run(const struct pawl_cli_options *options, const struct pawl_doctor_
     return (int)outcome;
 }
 
-int pawl_cli_doctor(const struct pawl_cli_options *options)
+int pawl_cli_doctor(const struct pawl_cli_options *given)
 {
-    struct pawl_doctor_sidecar sidecar = { .url = NULL };
-    struct pawl_client_answer answer = { .status = 0 };
-    pawl_buf_init(&answer.body, TEXT_SIZE_MAX);
-    json_t *metadata = NULL;
-    if (options->http) metadata = sidecar_ask(options, &answer, &sidecar);
-    int code = run(options, &sidecar);
+    struct pawl_doctor_sidecar sidecar = { .url = given->http };
+    struct pawl_doctor_placement placement = { .url = given->placement };
+    struct pawl_cli_options options = *given;
+    struct pawl_client_answer answers[2] = { { .status = 0 }, { .status = 0 } };
+    json_t *metadata = NULL, *members = NULL;
+    if (!options.namespace_) options.namespace_ = "default";
+    for (int i = 0; i < 2; i++) pawl_buf_init(&answers[i].body, TEXT_SIZE_MAX);
+    if (options.http)
+        metadata = ask(options.http, "v1.0/metadata", options.token, &answers[0], &sidecar.error);
+    if (metadata) sidecar_read(metadata, &sidecar);
+    if (options.placement)
+        members =
+            ask(options.placement, "v1.0/placement/members", NULL, &answers[1], &placement.error);
+    if (members) placement_read(members, options.namespace_, &placement);
+    int code = run(&options, &sidecar, &placement);
     json_decref(metadata);
-    pawl_buf_deinit(&answer.body);
+    json_decref(members);
+    for (int i = 0; i < 2; i++) pawl_buf_deinit(&answers[i].body);
     return code;
 }

@@ -32,6 +32,8 @@
 struct findings {
     struct pawl_arena arena;
     uint32_t count;
+    uint64_t dropped;                 /* beyond the room: counted only */
+    uint64_t keys[LANE_FINDINGS_MAX]; /* of the subjects, to compare quickly */
     struct pawl_finding rows[LANE_FINDINGS_MAX];
 };
 
@@ -93,11 +95,22 @@ static int64_t now_ms(void)
 
 /* Findings of one walk -------------------------------------------------------------------- */
 
+static uint64_t finding_key(const struct pawl_finding *finding)
+{
+    bool has_instance = !pawl_bytes_is_absent(finding->instance);
+    uint64_t key = has_instance ? pawl_hash_stable(finding->instance) : 0;
+    return key * 31 + pawl_hash_stable(finding->subject);
+}
+
 static void finding_keep(void *context, const struct pawl_finding *finding)
 {
     struct lane *lane = context;
     struct findings *findings = lane->is_second ? lane->second : lane->first;
-    if (findings->count == LANE_FINDINGS_MAX) return;
+    if (findings->count == LANE_FINDINGS_MAX) {
+        findings->dropped++;
+        return;
+    }
+    findings->keys[findings->count] = finding_key(finding);
     struct pawl_finding *kept = &findings->rows[findings->count++];
     *kept = *finding;
     kept->instance = pawl_arena_copy(&findings->arena, finding->instance);
@@ -113,21 +126,23 @@ static bool finding_is_same(const struct pawl_finding *a, const struct pawl_find
 
 /* A page may come twice: a finding that was told is not told again. */
 static bool findings_have(const struct findings *findings, uint32_t count,
-                          const struct pawl_finding *finding)
+                          const struct findings *others, uint32_t at)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (finding_is_same(&findings->rows[i], finding)) return true;
+        if (findings->keys[i] == others->keys[at]
+            && finding_is_same(&findings->rows[i], &others->rows[at]))
+            return true;
     return false;
 }
 
 static void findings_tell(struct lane *lane)
 {
-    for (uint32_t i = 0; i < lane->second->count; i++) {
-        const struct pawl_finding *finding = &lane->second->rows[i];
-        if (findings_have(lane->first, lane->first->count, finding)
-            && !findings_have(lane->second, i, finding))
-            pawl_doctor_add_finding(lane->doctor->report, finding);
-    }
+    const struct findings *first = lane->first, *second = lane->second;
+    struct pawl_doctor_report *report = lane->doctor->report;
+    for (uint32_t i = 0; i < second->count; i++)
+        if (findings_have(first, first->count, second, i) && !findings_have(second, i, second, i))
+            pawl_doctor_add_finding(report, &second->rows[i]);
+    if (first->dropped) report->findings_count += second->dropped;
 }
 
 static struct findings *findings_new(void)
@@ -140,6 +155,7 @@ static struct findings *findings_new(void)
 static void findings_clear(struct findings *findings)
 {
     findings->count = 0;
+    findings->dropped = 0;
     pawl_arena_reset(&findings->arena);
 }
 
@@ -277,7 +293,7 @@ static void strays_ask(struct doctor *doctor)
 static void stray_tell(void *context, const struct pawl_finding *finding)
 {
     struct doctor *doctor = context;
-    for (uint64_t i = 0; i < doctor->report->findings_count && i < PAWL_DOCTOR_FINDINGS_MAX; i++)
+    for (uint32_t i = 0; i < doctor->report->findings_kept; i++)
         if (finding_is_same(&doctor->report->findings[i], finding)) return;
     pawl_doctor_add_finding(doctor->report, finding);
 }

@@ -329,8 +329,11 @@ class Doctor(unittest.TestCase):
             self.assertEqual(code, 2)
             self.assertIn("127.0.0.1:1", err)
         self.end_sidecar()
-        code, _, err = self.doctor("--http=http://127.0.0.1:1", "--stuck=1h")
+        code, out, err = self.doctor("--http=http://127.0.0.1:1", "--stuck=1h",
+                                     "--placement=http://127.0.0.1:1")
         self.assertEqual(code, 0, err)
+        self.assertIn("Sidecar http://127.0.0.1:1: does not answer", out)
+        self.assertIn("Placement http://127.0.0.1:1: does not answer", out)
         if STORE == "sqlite":
             code, _, err = self.doctor(app="nobody")
             self.assertEqual(code, 2)

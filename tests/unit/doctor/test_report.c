@@ -17,19 +17,22 @@
 
 static struct pawl_arena arena;
 static struct pawl_doctor_sidecar sidecar;
+static struct pawl_doctor_placement placement;
 static struct pawl_stored_instance stored;
 static const struct pawl_doctor_subject subject = { .store = "redis://u:secret@db:6379",
                                                     .app = "orders",
                                                     .namespace_ = "default",
                                                     .now_ms = NOW_MS,
                                                     .stuck_ms = STUCK_MS,
-                                                    .sidecar = &sidecar };
+                                                    .sidecar = &sidecar,
+                                                    .placement = &placement };
 
 static int setup(void **state)
 {
     (void)state;
     pawl_arena_init(&arena);
     sidecar = (struct pawl_doctor_sidecar){ .url = NULL };
+    placement = (struct pawl_doctor_placement){ .url = NULL };
     stored = (struct pawl_stored_instance){
         .is_there = true,
         .metadata = { .status = PAWL_STATUS_RUNNING, .name = PAWL_BYTES_LITERAL("Order") },
@@ -85,6 +88,26 @@ static void the_workers_of_this_app_say_nothing_about_an_activity_of_another(voi
     foreign.app = PAWL_BYTES_LITERAL("payments");
     sidecar.url = "http://here";
     check(&foreign, false, "at app \"payments\"");
+}
+
+static void placement_knows_which_apps_are_there(void **state)
+{
+    (void)state;
+    struct pawl_wait foreign = activity;
+    foreign.app = PAWL_BYTES_LITERAL("payments");
+    placement.url = "http://there";
+    check(&activity, true, "no sidecar of app \"orders\" is running");
+    check(&foreign, true, "no sidecar of app \"payments\" is running");
+    placement.apps[0] = (struct pawl_doctor_app){ .name = "payments", .sidecars = 1 };
+    placement.apps_count = 1;
+    check(&foreign, true, "no worker that runs activities is connected to a sidecar of app");
+    placement.apps[0].with_activities = 1;
+    check(&foreign, false, "at app \"payments\" is running or waits");
+    struct pawl_wait child = { .kind = PAWL_WAIT_CHILD, .app = PAWL_BYTES_LITERAL("gone") };
+    check(&child, true, "no sidecar of app \"gone\" is running");
+    placement.error = "HTTP status 503";
+    check(&child, false, "has not reported its end");
+    check(&activity, false, "charge");
 }
 
 static void a_young_wait_is_not_stuck(void **state)
@@ -264,6 +287,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(an_activity_waits_for_whoever_could_run_it),
         T(the_workers_of_this_app_say_nothing_about_an_activity_of_another),
+        T(placement_knows_which_apps_are_there),
         T(a_young_wait_is_not_stuck),
         T(a_turn_waits_for_a_worker_that_knows_the_workflow),
         T(timers_are_late_when_their_time_is_over),

@@ -75,7 +75,8 @@ static struct pawl_bytes who_is_there(const struct pawl_doctor_subject *subject,
             PAWL_BYTES_FMT(app));
     }
     if (placement->apps_count == PAWL_DOCTOR_NAMES_MAX) return PAWL_BYTES_LITERAL("");
-    return pawl_arena_printf(arena, ": no sidecar of app \"%.*s\" is running", PAWL_BYTES_FMT(app));
+    return pawl_arena_printf(arena, ": placement knows no sidecar of app \"%.*s\"; is one running?",
+                             PAWL_BYTES_FMT(app));
 }
 
 /* Its reminder is overdue: whoever should poll the partition does not. */

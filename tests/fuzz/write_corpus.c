@@ -309,6 +309,15 @@ static const char *const redis_answers[] = {
     "7*2\r\n$7\r\nCORRUPT\r\n$3\r\nkey\r\n",
     "8*1\r\n$2\r\nOK\r\n",
     "9*5\r\n$2\r\nOK\r\n*1\r\n*3\r\n$5\r\norder\r\n" METADATA "$-1\r\n:1\r\n:5\r\n$5\r\norder\r\n",
+    ":*4\r\n$2\r\nOK\r\n:2\r\n$1\r\n7\r\n*1\r\n$5\r\norder\r\n",
+    ":*4\r\n$2\r\nOK\r\n:4\r\n$-1\r\n*3\r\n$1\r\n?\r\n$3\r\ninf\r\n:0\r\n",
+    ":*4\r\n$2\r\nOK\r\n:5\r\n$-1\r\n*3\r\n$2\r\nab\r\n$1\r\nx\r\n$2\r\n12\r\n",
+    ":*10\r\n$2\r\nOK\r\n:1\r\n*4\r\n$1\r\n3\r\n$1\r\nh\r\n$1\r\n0\r\n$1\r\n9\r\n*2\r\n$1\r\n0\r\n$"
+    "2\r\n-1\r\n"
+    "$-1\r\n:5\r\n:6\r\n:7\r\n:8\r\n$1\r\n9\r\n",
+    ":*14\r\n$2\r\nOK\r\n:3\r\n$1\r\n5\r\n" METADATA "$-1\r\n$1\r\n5\r\n:0\r\n"
+    "*2\r\n$3\r\na:0\r\n$20\r\n1:00000000000000ff:0\r\n*1\r\n:1\r\n:0\r\n*2\r\n$1\r\ne\r\n$-1\r\n"
+    ":0\r\n*2\r\n$17\r\n0123456789abcdefB\r\n$-1\r\n:0\r\n",
     "3-ERR something\r\n",
     "3*2147483647\r\n",
     "uredis://user:pass%40word@[::1]:6380/3",

@@ -96,15 +96,15 @@ static void placement_knows_which_apps_are_there(void **state)
     struct pawl_wait foreign = activity;
     foreign.app = PAWL_BYTES_LITERAL("payments");
     placement.url = "http://there";
-    check(&activity, true, "no sidecar of app \"orders\" is running");
-    check(&foreign, true, "no sidecar of app \"payments\" is running");
+    check(&activity, true, "placement knows no sidecar of app \"orders\"");
+    check(&foreign, true, "placement knows no sidecar of app \"payments\"");
     placement.apps[0] = (struct pawl_doctor_app){ .name = "payments", .sidecars = 1 };
     placement.apps_count = 1;
     check(&foreign, true, "no worker that runs activities is connected to a sidecar of app");
     placement.apps[0].with_activities = 1;
     check(&foreign, false, "at app \"payments\" is running or waits");
     struct pawl_wait child = { .kind = PAWL_WAIT_CHILD, .app = PAWL_BYTES_LITERAL("gone") };
-    check(&child, true, "no sidecar of app \"gone\" is running");
+    check(&child, true, "placement knows no sidecar of app \"gone\"");
     placement.error = "HTTP status 503";
     check(&child, false, "has not reported its end");
     check(&activity, false, "charge");

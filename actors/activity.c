@@ -224,6 +224,7 @@ static void activity_tell(struct pawl_node *node, struct pawl_activity *activity
     int64_t again_ms = (int64_t)PAWL_RESULT_AGAIN_MS << (activity->told < 5 ? activity->told : 5);
     if (again_ms > PAWL_RESULT_AGAIN_MS_MAX) again_ms = PAWL_RESULT_AGAIN_MS_MAX;
     activity->told++;
+    if (PAWL_MUTANT(RESULT_SENT_ONCE)) return;
     pawl_alarm_set(node, &activity->alarm, node->now_ms + again_ms);
 }
 

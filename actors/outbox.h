@@ -14,8 +14,7 @@
 #include "actors/directory.h"
 #include "actors/origin.h"
 
-/* Deliver a stored message of `partition`. While it is being delivered, a repetition
- * only sends again what may have been lost on its way to a peer. */
+/* Deliver a stored message of `partition`. No-op while it is being delivered. */
 void pawl_outbox_pump(struct pawl_node *node, uint32_t partition, struct pawl_id id,
                       struct pawl_bytes body);
 

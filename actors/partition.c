@@ -6,6 +6,7 @@
 #include "actors/waiter.h"
 #include "actors/workflow.h"
 #include "base/fsm.h"
+#include "base/mutant.h"
 
 #define ACQUIRE_AGAIN_MS 1000
 
@@ -231,6 +232,7 @@ void pawl_partition_on_fenced(struct pawl_node *node, struct pawl_partition *par
                               const struct pawl_fence *fence)
 {
     if (!pawl_partition_is_owned(partition) || !fence_is_equal(&partition->fence, fence)) return;
+    if (PAWL_MUTANT(FENCED_IGNORED)) return;
     node->metrics.fenced_total++;
     pawl_node_log(node, PAWL_LOG_WARN,
                   "partition %u was taken over by another sidecar; dropped what was held of it",

@@ -305,6 +305,7 @@ static void host_drop_silent(struct pawl_node *node, struct pawl_host *host)
 void pawl_runs_on_ask_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
 {
     struct pawl_host *host = PAWL_CONTAINER_OF(alarm, struct pawl_host, ask_runs);
+    if (PAWL_MUTANT(NO_RUN_QUESTIONS)) return;
     host_drop_silent(node, host);
     if (pawl_list_is_empty(&host->runs)) return;
     host_ask_runs(node, host);
@@ -358,6 +359,8 @@ static void runs_route_all(struct pawl_node *node, struct pawl_list *runs)
 void pawl_runs_on_host_gone(struct pawl_node *node, struct pawl_host *host)
 {
     pawl_alarm_clear(node, &host->ask_runs);
+    while (PAWL_MUTANT(GONE_HOST_RUNS) && !pawl_list_is_empty(&host->runs))
+        run_free(node, run_first(&host->runs));
     runs_route_all(node, &host->runs);
 }
 

@@ -290,13 +290,14 @@ void pawl_turn_child_message(const struct pawl_node *node, const struct pawl_wor
     started.execution = pawl_hash_id(pawl_bytes_make(&nonce, sizeof nonce), created->instance);
     started.parent = parent;
     int64_t within_ms = created->start_within_ms;
-    *ret_body = (struct pawl_message_body){ .kind = PAWL_MESSAGE_START_CHILD,
-                                            .app = is_own ? PAWL_BYTES_ABSENT : created->target_app,
-                                            .start_by_ms =
-                                                within_ms ? created->timestamp_ms + within_ms : 0,
-                                            .instance = created->instance,
-                                            .parent = parent,
-                                            .event = pawl_history_event_pack(arena, &started) };
+    *ret_body = (struct pawl_message_body){
+        .kind = PAWL_MESSAGE_START_CHILD,
+        .app = is_own || PAWL_MUTANT(TARGET_APP_IGNORED) ? PAWL_BYTES_ABSENT : created->target_app,
+        .start_by_ms = within_ms ? created->timestamp_ms + within_ms : 0,
+        .instance = created->instance,
+        .parent = parent,
+        .event = pawl_history_event_pack(arena, &started)
+    };
 }
 
 static void turn_send_event(struct pawl_turn_draft *turn, const struct pawl_action *action)
@@ -320,18 +321,19 @@ static void turn_send_event(struct pawl_turn_draft *turn, const struct pawl_acti
 static void turn_tell_parent(struct pawl_workflow *workflow, struct pawl_turn_draft *turn,
                              struct pawl_bytes output, const struct pawl_failure_view *failure)
 {
-    if (pawl_bytes_is_absent(workflow->parent.instance)) return;
+    if (pawl_bytes_is_absent(workflow->parent.instance) || PAWL_MUTANT(CHILD_UNTOLD)) return;
     struct pawl_history_event event = pawl_history_event_make(
         failure->present ? PAWL_EVENT_CHILD_FAILED : PAWL_EVENT_CHILD_COMPLETED, turn->now_ms);
     event.ref = (int32_t)workflow->parent.op_id;
     event.payload = output;
     event.failure = *failure;
-    struct pawl_message_body body = { .kind = PAWL_MESSAGE_CHILD_DONE,
-                                      .app = workflow->parent.app,
-                                      .instance = workflow->parent.instance,
-                                      .parent = workflow->parent,
-                                      .event =
-                                          pawl_history_event_pack(&turn->call->arena, &event) };
+    struct pawl_message_body body = {
+        .kind = PAWL_MESSAGE_CHILD_DONE,
+        .app = PAWL_MUTANT(PARENT_APP_IGNORED) ? PAWL_BYTES_ABSENT : workflow->parent.app,
+        .instance = workflow->parent.instance,
+        .parent = workflow->parent,
+        .event = pawl_history_event_pack(&turn->call->arena, &event)
+    };
     turn_add_message(turn, turn_message_id(turn, "cd", 0), &body);
 }
 

@@ -699,6 +699,7 @@ static struct pawl_workflow *workflow_of_turn(struct pawl_node *node, uint64_t w
     struct pawl_workflow *workflow = pawl_workflow_find(node, instance);
     if (!workflow || workflow->state != PAWL_WORKFLOW_RUNNING) return NULL;
     if (workflow->turn->worker != worker) return NULL;
+    if (PAWL_MUTANT(STALE_TURN_TAKEN)) return workflow;
     return pawl_id_is_equal(workflow->turn->id, turn) ? workflow : NULL;
 }
 

@@ -5,25 +5,53 @@
 #define PAWL_BASE_MUTANT_H
 
 #define PAWL_MUTANT_MAP(X)                                                                  \
+    /* The engine */                                                                        \
     X(SEND_BEFORE_COMMIT, "activities leave before the commit that records them")           \
     X(NO_DEDUPLICATION, "a result is taken although its operation is not pending")          \
     X(UNKNOWN_IS_OK, "a commit whose reply was lost is taken for applied")                  \
     X(UNKNOWN_IS_LOST, "a commit whose reply was lost is decided anew")                     \
-    X(NO_FENCE, "the store accepts turns of a former owner")                                \
-    X(NO_LAST_CHECK, "the store accepts a turn computed from an older state")               \
-    X(NO_WAKE_ROW, "deliver writes the inbox row without a wake-up")                        \
     X(NO_ACTIVITY_LEASE, "a scheduled activity has no reminder row")                        \
     X(NO_TIMER_ROW, "a timer has no reminder row")                                          \
     X(NO_RESEND_AFTER_LOAD, "a loaded instance forgets its pending activities")             \
     X(ACK_BEFORE_DURABLE, "a message is acknowledged before its effect is stored")          \
     X(CACHE_ACKNOWLEDGES, "a message is acknowledged because a cache does not wait for it") \
-    X(NO_REQUEST_DEDUPLICATION, "a repeated external event is appended again")              \
     X(CARRY_LOST, "continue as new drops the events that wait")                             \
     X(OLD_GENERATION_MATCHES, "results of an older generation count for the new one")       \
-    X(CONSUME_UNREAD, "a turn removes inbox rows that it has not seen")                     \
     X(NO_OUTBOX_ROW, "messages to other instances are not stored")                          \
     X(TIMER_EARLY, "a timer fires before it is due")                                        \
-    X(LOST_RUN_STAYS, "a peer that does not know a run is taken to be at it")
+    X(CHILD_UNTOLD, "a child that ends tells its parent nothing")                           \
+    X(STALE_TURN_TAKEN, "the answer to an abandoned turn is taken for the present one's")   \
+    X(FENCED_IGNORED, "a former owner goes on with what it held")                           \
+    X(REMINDERS_STAY, "what a turn resolves keeps its reminder row")                        \
+    /* Many sidecars */                                                                     \
+    X(LOST_RUN_STAYS, "a peer that does not know a run is taken to be at it")               \
+    X(GONE_HOST_RUNS, "what ran on a lost sidecar is not run elsewhere")                    \
+    X(NO_RUN_QUESTIONS, "an owner never asks for the runs it has sent")                     \
+    X(RESULT_SENT_ONCE, "a result that was lost on its way is not sent again")              \
+    X(MESSAGE_SENT_ONCE, "a message that was lost on its way is not sent again")            \
+    X(MESSAGE_DONE_EARLY, "a peer's message is acknowledged on arrival")                    \
+    X(MOVED_IS_DONE, "a message for an instance that moved away is acknowledged")           \
+    X(MOVED_IS_OK, "a call for an instance that moved away is answered well")               \
+    X(TARGET_APP_IGNORED, "a child of another app is started in the own one")               \
+    X(PARENT_APP_IGNORED, "a child's result goes to its own app")                           \
+    /* The store */                                                                         \
+    X(NO_FENCE, "the store accepts turns of a former owner")                                \
+    X(NO_LAST_CHECK, "the store accepts a turn computed from an older state")               \
+    X(NO_TABLE_CHECK, "a partition goes to a sidecar with an older member list")            \
+    X(NO_WAKE_ROW, "deliver writes the inbox row without a wake-up")                        \
+    X(NO_REQUEST_DEDUPLICATION, "a repeated external event is appended again")              \
+    X(CREATE_FORGETS, "a repeated start finds a stranger")                                  \
+    X(CONSUME_UNREAD, "a turn removes inbox rows that it has not seen")                     \
+    X(CONSUME_NOTHING, "consumed inbox rows stay")                                          \
+    X(PENDING_STAYS, "a resolved operation stays pending")                                  \
+    X(PENDING_LOST, "a scheduled operation is not recorded as pending")                     \
+    X(CONTINUE_KEEPS_PENDING, "operations outlive their generation")                        \
+    X(HISTORY_SHORT, "the last event of a turn is not written")                             \
+    X(OUTBOX_FORGOTTEN, "a message has no reminder row")                                    \
+    X(POLL_FORGETS, "a reminder that was handed out is gone")                               \
+    X(DELIVER_TO_ENDED, "an ended instance takes events")                                   \
+    X(ANSWER_BEFORE_REPLICA, "the store answers before a failover can no longer lose it")   \
+    X(NO_DELIVERY_CHECK, "a turn consumes a row that is not the one it read")
 
 enum pawl_mutant {
     PAWL_MUTANT_NONE,

@@ -25,7 +25,8 @@ static void acquire(struct pawl_mem_partition *partition, const struct pawl_acqu
                     struct pawl_store_reply *reply)
 {
     bool is_resent = partition->epoch != 0 && pawl_id_is_equal(partition->nonce, acquire->nonce);
-    if (!is_resent && partition->table_version > acquire->table_version) {
+    bool is_old = partition->table_version > acquire->table_version && !PAWL_MUTANT(NO_TABLE_CHECK);
+    if (!is_resent && is_old) {
         reply->err = PAWL_E_CONFLICT;
     } else if (!is_resent) {
         partition->epoch++;
@@ -77,7 +78,8 @@ static pawl_err existing_decide(struct pawl_mem_instance *instance,
         pawl_mem_bytes_set(&instance->metadata.parent, create->parent);
         return PAWL_E_DUPLICATE;
     }
-    if (pawl_bytes_is_equal(create->request_id, instance->metadata.request_id))
+    if (pawl_bytes_is_equal(create->request_id, instance->metadata.request_id)
+        && !PAWL_MUTANT(CREATE_FORGETS))
         return PAWL_E_DUPLICATE;
     if (create->replace_terminal && pawl_store_status_is_terminal(instance->metadata.status))
         return PAWL_OK;
@@ -129,7 +131,8 @@ static pawl_err deliver_check(const struct pawl_mem_instance *instance,
 {
     if (!instance) return PAWL_E_NOT_FOUND;
     const struct pawl_metadata *metadata = &instance->metadata;
-    if (pawl_store_status_is_terminal(metadata->status)) return PAWL_E_TERMINAL;
+    if (pawl_store_status_is_terminal(metadata->status) && !PAWL_MUTANT(DELIVER_TO_ENDED))
+        return PAWL_E_TERMINAL;
     pawl_err err = deliver->op.kind ? deliver_check_result(instance, deliver)
                                     : deliver_check_input(instance, deliver);
     if (err) return err;

@@ -16,7 +16,7 @@ static pawl_err check(const struct pawl_mem_instance *instance, const struct paw
 
     uint32_t head = commit->inbox_consumed;
     if (head < metadata->inbox_head || head > metadata->inbox_tail) return PAWL_E_CONFLICT;
-    if (head != metadata->inbox_head
+    if (head != metadata->inbox_head && !PAWL_MUTANT(NO_DELIVERY_CHECK)
         && !pawl_id_is_equal(pawl_mem_inbox_at(instance, head - 1)->delivery,
                              commit->consumed_delivery))
         return PAWL_E_CONFLICT;
@@ -28,9 +28,9 @@ static pawl_err check(const struct pawl_mem_instance *instance, const struct paw
 static void write_pending(struct pawl_mem_instance *instance, const struct pawl_commit *commit,
                           uint32_t history_before)
 {
-    for (uint32_t i = 0; i < commit->pending_done_count; i++)
+    for (uint32_t i = 0; i < commit->pending_done_count && !PAWL_MUTANT(PENDING_STAYS); i++)
         pawl_mem_pending_remove(instance, commit->pending_done[i]);
-    for (uint32_t i = 0; i < commit->pending_added_count; i++) {
+    for (uint32_t i = 0; i < commit->pending_added_count && !PAWL_MUTANT(PENDING_LOST); i++) {
         struct pawl_pending pending = commit->pending_added[i];
         pending.history_index += history_before;
         pending.state = PAWL_PENDING_OPEN;
@@ -41,7 +41,7 @@ static void write_pending(struct pawl_mem_instance *instance, const struct pawl_
 static void write_reminders(struct pawl_mem *mem, struct pawl_mem_partition *partition,
                             struct pawl_mem_instance *instance, const struct pawl_commit *commit)
 {
-    for (uint32_t i = 0; i < commit->reminders_removed_count; i++)
+    for (uint32_t i = 0; i < commit->reminders_removed_count && !PAWL_MUTANT(REMINDERS_STAY); i++)
         pawl_mem_reminder_remove(mem, partition, &commit->reminders_removed[i]);
     for (uint32_t i = 0; i < commit->reminders_added_count; i++) {
         PAWL_ASSERT(pawl_bytes_is_equal(commit->reminders_added[i].instance, commit->instance));
@@ -57,7 +57,7 @@ static void write_messages(struct pawl_mem *mem, struct pawl_mem_partition *part
                                        .due_ms = commit->now_ms + PAWL_LEASE_OUTBOX_MS,
                                        .message = commit->messages[i].id };
         pawl_mem_message_put(partition, &commit->messages[i]);
-        pawl_mem_reminder_put(mem, partition, NULL, &retry);
+        if (!PAWL_MUTANT(OUTBOX_FORGOTTEN)) pawl_mem_reminder_put(mem, partition, NULL, &retry);
     }
 }
 
@@ -97,7 +97,7 @@ static void continue_as_new(struct pawl_mem_instance *instance, const struct paw
     struct pawl_metadata *metadata = &instance->metadata;
     metadata->gen++;
     pawl_mem_history_clear(instance);
-    pawl_mem_pending_clear(instance);
+    if (!PAWL_MUTANT(CONTINUE_KEEPS_PENDING)) pawl_mem_pending_clear(instance);
 
     uint32_t old_head = metadata->inbox_head, old_tail = metadata->inbox_tail;
     for (uint32_t i = 0; i < commit->carry_count; i++)
@@ -150,10 +150,14 @@ static void write(struct pawl_mem *mem, struct pawl_mem_partition *partition,
 {
     uint32_t history_before = instance->metadata.history_count;
     bool rows_went = commit->inbox_consumed != instance->metadata.inbox_head;
-    for (uint32_t i = 0; i < commit->events_count; i++)
+    uint32_t events_count = commit->events_count;
+    if (PAWL_MUTANT(HISTORY_SHORT) && events_count > 0) events_count--;
+    for (uint32_t i = 0; i < events_count; i++)
         pawl_mem_history_append(instance, commit->events[i]);
-    pawl_mem_inbox_consume(instance, PAWL_MUTANT(CONSUME_UNREAD) ? instance->metadata.inbox_tail
-                                                                 : commit->inbox_consumed);
+    uint32_t consumed = commit->inbox_consumed;
+    if (PAWL_MUTANT(CONSUME_UNREAD)) consumed = instance->metadata.inbox_tail;
+    if (PAWL_MUTANT(CONSUME_NOTHING)) consumed = instance->metadata.inbox_head;
+    pawl_mem_inbox_consume(instance, consumed);
     write_pending(instance, commit, history_before);
     write_reminders(mem, partition, instance, commit);
     write_messages(mem, partition, commit);

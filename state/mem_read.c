@@ -1,5 +1,7 @@
 #include "state/mem_rows.h"
 
+#include "base/mutant.h"
+
 #include "base/bytes.h"
 #include "state/keys.h"
 
@@ -141,6 +143,10 @@ static void reminder_take(struct pawl_mem_partition *partition, const struct paw
         item.body = pawl_arena_copy(arena, message->row.body);
     }
     reply->poll.items[reply->poll.items_count++] = item;
+    if (PAWL_MUTANT(POLL_FORGETS)) {
+        pawl_mem_reminder_free(partition, reminder);
+        return;
+    }
     pawl_mem_reminder_move(partition, reminder, poll->now_ms + pawl_reminder_lease_ms(row->kind));
 }
 

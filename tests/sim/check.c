@@ -20,7 +20,10 @@ struct shadow {
 struct sim_check {
     struct pawl_mem *mems[SIM_APPS];
     struct pawl_map shadows;
-    struct pawl_id owner[SIM_APPS][SIM_PARTITIONS]; /* nonce of the last acquire */
+    struct owner {
+        struct pawl_id nonce; /* of the last acquire */
+        uint64_t table_version;
+    } owners[SIM_APPS][SIM_PARTITIONS];
 };
 
 const char *sim_app_name(uint32_t app)
@@ -175,11 +178,16 @@ void sim_check_applied(struct sim_check *check, uint32_t app,
                        const struct pawl_store_request *request,
                        const struct pawl_store_reply *reply)
 {
-    struct pawl_id *owner = &check->owner[app][request->partition];
-    if (request->op == PAWL_STORE_ACQUIRE && reply->err == PAWL_OK) *owner = request->acquire.nonce;
+    struct owner *owner = &check->owners[app][request->partition];
+    if (request->op == PAWL_STORE_ACQUIRE && reply->err == PAWL_OK) {
+        bool is_again = pawl_id_is_equal(owner->nonce, request->acquire.nonce);
+        /* Nobody takes a partition on the strength of an older list. */
+        PAWL_ASSERT(is_again || request->acquire.table_version >= owner->table_version);
+        *owner = (struct owner){ request->acquire.nonce, request->acquire.table_version };
+    }
     if (request->op != PAWL_STORE_COMMIT || reply->err != PAWL_OK) return;
     /* After an acquire no commit of an earlier owner is accepted. */
-    PAWL_ASSERT(pawl_id_is_equal(request->commit.fence.nonce, *owner));
+    PAWL_ASSERT(pawl_id_is_equal(request->commit.fence.nonce, owner->nonce));
     check_failure(&request->commit);
     struct pawl_arena arena;
     struct pawl_snapshot snapshot;
@@ -190,6 +198,25 @@ void sim_check_applied(struct sim_check *check, uint32_t app,
     check_growth(check, request->commit.instance, &snapshot);
     check_history(&snapshot);
     pawl_arena_deinit(&arena);
+}
+
+/* The store's replica has taken over without the tail of what was written: nothing of
+ * that was answered, so nobody has seen it. Histories grow from where they are now. */
+void sim_check_failed_over(struct sim_check *check, uint32_t app, struct pawl_mem *mem)
+{
+    check->mems[app] = mem;
+    memset(check->owners[app], 0, sizeof check->owners[app]);
+    uint32_t cursor = 0;
+    for (struct shadow *shadow; (shadow = pawl_map_next(&check->shadows, &cursor)) != NULL;)
+        if (sim_app_of(shadow->instance) == app) shadow->count = 0;
+}
+
+void sim_check_owner(struct sim_check *check, uint32_t app,
+                     const struct pawl_store_request *request, const struct pawl_store_reply *reply)
+{
+    if (request->op == PAWL_STORE_ACQUIRE && reply->err == PAWL_OK)
+        check->owners[app][request->partition] =
+            (struct owner){ request->acquire.nonce, request->acquire.table_version };
 }
 
 void sim_check_activity(struct sim_check *check, const struct pawl_activity_item *item)
@@ -376,9 +403,14 @@ static void finished_app(struct pawl_mem *mem, struct unfinished *unfinished)
     for (uint32_t i = 0; i < SIM_PARTITIONS && unfinished->why.size == 0; i++) {
         struct pawl_message_row *rows;
         uint32_t count = pawl_mem_store_outbox(mem, i, unfinished->arena, &rows);
-        if (count)
+        struct pawl_message_body body;
+        if (count && pawl_message_body_unpack(rows[0].body, &body) == PAWL_OK)
             unfinished->why = pawl_arena_printf(
-                unfinished->arena, "%u messages left in the outbox of partition %u", count, i);
+                unfinished->arena,
+                "%u messages left in the outbox of partition %u, the first of kind %d to %.*s "
+                "(parent %.*s)",
+                count, i, (int)body.kind, PAWL_BYTES_FMT(body.instance),
+                PAWL_BYTES_FMT(body.parent.instance));
     }
 }
 

@@ -26,6 +26,7 @@ void sim_faults_draw(struct sim *sim)
         .placement_crash = draw_rate(rng, 60),
         .placement_pause = draw_rate(rng, 60),
         .placement_cut = draw_rate(rng, 60),
+        .failover = draw_rate(rng, 60),
         .store_refuse = draw_rate(rng, 50),
         .request_lost = draw_rate(rng, 50),
         .reply_lost = draw_rate(rng, 50),
@@ -38,6 +39,8 @@ void sim_faults_draw(struct sim *sim)
         .peer_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 40),
         .activity_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 4000),
     };
+    if (pawl_rng_below(rng, 3) == 0)
+        faults->replica_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 400);
     if (pawl_rng_below(rng, 4) != 0) return;
     uint32_t *storm[] = { &faults->node_crash,   &faults->node_pause,   &faults->node_leave,
                           &faults->app_crash,    &faults->link_cut,     &faults->peer_cut,
@@ -76,6 +79,8 @@ void sim_faults_happen(struct sim *sim)
 {
     sim_check_wake(sim->check);
     for (uint32_t i = 0; i < SIM_NODES && !sim->calm; i++) node_faults(sim, i);
+    for (uint32_t i = 0; i < SIM_APPS && !sim->calm; i++)
+        if (sim_chance(&sim->world, sim->faults.failover)) sim_store_fail_over(sim, i);
     for (uint32_t i = 0; i < SIM_PLACEMENTS && !sim->calm; i++) {
         if (sim_chance(&sim->world, sim->faults.placement_crash)) sim_placement_crash(sim, i);
         if (sim_chance(&sim->world, sim->faults.placement_pause))

@@ -5,9 +5,10 @@
  * one with two, each with its own store; two placement replicas; a network between all of
  * them. What may fail here: a sidecar, an app or a placement replica at any moment (and it
  * comes back with an empty memory); a sidecar or a replica stands still and goes on later;
- * a store request or its reply (lost, late, executed twice, refused); any link (cut, cut
- * off for a while, what was on it lost); a client's patience. What the store has answered
- * OK is never lost: durability levels are the business of the adapters.
+ * a store request or its reply (lost, late, executed twice, refused); any link (cut, cut off
+ * for a while, what was on it lost); a store (its replica takes over, and the last writes are
+ * gone); a client's patience. What a store has answered is never lost: that is durability
+ * level D2 (docs/STATE.md). A read may show what is lost later.
  *
  * A seed is a whole run: everything random is drawn from it, one generator per
  * purpose, so that the same seed is the same run on every machine. First the safety
@@ -53,13 +54,15 @@ struct sim_faults {
     uint32_t placement_crash;
     uint32_t placement_pause;
     uint32_t placement_cut;
-    uint32_t store_refuse;  /* per request: UNAVAILABLE, not applied */
-    uint32_t request_lost;  /* per request: UNKNOWN, not applied */
-    uint32_t reply_lost;    /* per request: UNKNOWN, applied */
-    uint32_t request_late;  /* per request: UNKNOWN, applied much later */
-    uint32_t request_twice; /* per request: applied again later */
-    uint32_t cache_drop;    /* per turn: the app has forgotten an instance */
-    uint32_t answer_lost;   /* per answer: a client does not hear it */
+    uint32_t failover;       /* per store and second: its replica takes over, the tail is lost */
+    uint32_t replica_ms_max; /* how late the replica is; 0: there is none */
+    uint32_t store_refuse;   /* per request: UNAVAILABLE, not applied */
+    uint32_t request_lost;   /* per request: UNKNOWN, not applied */
+    uint32_t reply_lost;     /* per request: UNKNOWN, applied */
+    uint32_t request_late;   /* per request: UNKNOWN, applied much later */
+    uint32_t request_twice;  /* per request: applied again later */
+    uint32_t cache_drop;     /* per turn: the app has forgotten an instance */
+    uint32_t answer_lost;    /* per answer: a client does not hear it */
     uint32_t store_ms_max;
     uint32_t link_ms_max;
     uint32_t peer_ms_max;
@@ -74,6 +77,8 @@ struct sim_faults {
     X(fenced, "fenced")                       \
     X(unknown, "unknown outcomes")            \
     X(node_crashes, "sidecar crashes")        \
+    X(failovers, "store failovers")           \
+    X(lost_writes, "lost writes")             \
     X(pauses, "pauses")                       \
     X(leaves, "orderly stops")                \
     X(app_crashes, "app crashes")             \
@@ -136,6 +141,13 @@ void sim_check_applying(struct sim_check *check, uint32_t app,
 void sim_check_applied(struct sim_check *check, uint32_t app,
                        const struct pawl_store_request *request,
                        const struct pawl_store_reply *reply);
+
+/* The store has lost its last writes, none of which it had answered. Then the owners, as
+ * the kept requests made them. */
+void sim_check_failed_over(struct sim_check *check, uint32_t app, struct pawl_mem *mem);
+void sim_check_owner(struct sim_check *check, uint32_t app,
+                     const struct pawl_store_request *request,
+                     const struct pawl_store_reply *reply);
 
 /* An activity left the engine: its schedule must be stored. */
 void sim_check_activity(struct sim_check *check, const struct pawl_activity_item *item);

@@ -1,4 +1,5 @@
 /* Stores: one per app. What is sent may be refused, lost, late or executed twice. */
+#include "base/mutant.h"
 #include "state/copy.h"
 #include "tests/sim/world.h"
 
@@ -15,7 +16,8 @@ void sim_store_submit(struct sim *sim, uint32_t target, const struct pawl_store_
     if (apply_ms < node->apply_ms) apply_ms = node->apply_ms;
     node->apply_ms = apply_ms;
 
-    if (!calm && sim_chance(&sim->network, faults->store_refuse)) {
+    bool is_away = sim->now_ms < sim->shards[item->app].away_ms;
+    if (is_away || (!calm && sim_chance(&sim->network, faults->store_refuse))) {
         item->kind = ITEM_STORE_REPLY;
         item->reply = (struct pawl_store_reply){ .token = request->token,
                                                  .op = request->op,
@@ -53,10 +55,116 @@ void sim_store_submit(struct sim *sim, uint32_t target, const struct pawl_store_
     sim_item_at(sim, item, apply_ms);
 }
 
+/* Replica -----------------------------------------------------------------------------------------
+ */
+
+static bool op_writes(enum pawl_store_op op)
+{
+    return op != PAWL_STORE_LOAD && op != PAWL_STORE_QUERY && op != PAWL_STORE_INSPECT;
+}
+
+static void shard_log(struct sim *sim, struct item *item)
+{
+    struct shard *shard = &sim->shards[item->app];
+    item->shard_generation = shard->generation;
+    if (sim->faults.replica_ms_max == 0) return;
+    if (op_writes(item->request.op)) {
+        if (shard->log_count == shard->log_capacity) {
+            shard->log_capacity = shard->log_capacity * 2 + 64;
+            shard->log = pawl_mem_resize(shard->log, shard->log_capacity * sizeof *shard->log);
+        }
+        struct log_entry *entry = &shard->log[shard->log_count];
+        int64_t before_ms = shard->log_count ? entry[-1].replicated_ms : 0;
+        entry->arena = PAWL_NEW(struct pawl_arena);
+        pawl_arena_init(entry->arena);
+        pawl_store_request_copy(entry->arena, &item->request, &entry->request);
+        entry->replicated_ms = sim->now_ms + sim_draw_ms(&sim->network, sim->faults.replica_ms_max);
+        if (entry->replicated_ms < before_ms) entry->replicated_ms = before_ms;
+        shard->log_count++;
+    }
+    item->log_index = shard->log_count;
+}
+
+/* When the replica has all that the answer rests on. A read does not wait. */
+static int64_t shard_durable_ms(const struct sim *sim, const struct item *item)
+{
+    const struct shard *shard = &sim->shards[item->app];
+    if (!op_writes(item->request.op) || shard->log_count == 0) return 0;
+    if (PAWL_MUTANT(ANSWER_BEFORE_REPLICA)) return 0;
+    return shard->log[shard->log_count - 1].replicated_ms;
+}
+
+bool sim_store_is_lost(const struct sim *sim, const struct item *item)
+{
+    const struct shard *shard = &sim->shards[item->app];
+    if (PAWL_MUTANT(ANSWER_BEFORE_REPLICA) || !op_writes(item->request.op)) return false;
+    return item->shard_generation < shard->generation
+           && item->log_index > shard->cuts[item->shard_generation];
+}
+
+static void log_drop(struct shard *shard, uint32_t kept)
+{
+    while (shard->log_count > kept) {
+        struct log_entry *entry = &shard->log[--shard->log_count];
+        pawl_arena_deinit(entry->arena);
+        pawl_mem_free(entry->arena);
+    }
+}
+
+static void shard_replay(struct sim *sim, uint32_t app)
+{
+    struct shard *shard = &sim->shards[app];
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
+    for (uint32_t i = 0; i < shard->log_count; i++) {
+        struct pawl_store_reply reply;
+        pawl_mem_store_apply(shard->mem, &shard->log[i].request, &arena, &reply);
+        sim_check_owner(sim->check, app, &shard->log[i].request, &reply);
+        pawl_arena_reset(&arena);
+    }
+    pawl_arena_deinit(&arena);
+}
+
+void sim_store_fail_over(struct sim *sim, uint32_t app)
+{
+    struct shard *shard = &sim->shards[app];
+    if (sim->faults.replica_ms_max == 0) return;
+    uint32_t kept = shard->log_count;
+    while (kept > 0 && shard->log[kept - 1].replicated_ms > sim->now_ms) kept--;
+    sim->coverage->failovers++;
+    sim->coverage->lost_writes += shard->log_count - kept;
+    log_drop(shard, kept);
+    if (shard->cuts_count == shard->cuts_capacity) {
+        shard->cuts_capacity = shard->cuts_capacity * 2 + 16;
+        shard->cuts = pawl_mem_resize(shard->cuts, shard->cuts_capacity * sizeof *shard->cuts);
+    }
+    shard->cuts[shard->cuts_count++] = kept;
+    shard->generation++;
+    shard->away_ms = sim->now_ms + sim_draw_ms(&sim->world, 2000);
+    pawl_mem_store_free(shard->mem);
+    shard->mem = pawl_mem_store_new();
+    sim_check_failed_over(sim->check, app, shard->mem);
+    shard_replay(sim, app);
+}
+
+void sim_store_init(struct sim *sim, uint32_t app)
+{
+    sim->shards[app].mem = pawl_mem_store_new();
+}
+
+void sim_store_deinit(struct sim *sim, uint32_t app)
+{
+    struct shard *shard = &sim->shards[app];
+    log_drop(shard, 0);
+    pawl_mem_free(shard->log);
+    pawl_mem_free(shard->cuts);
+    pawl_mem_store_free(shard->mem);
+}
+
 void sim_store_apply(struct sim *sim, struct item *item)
 {
     sim_check_applying(sim->check, item->app, &item->request);
-    pawl_mem_store_apply(sim->mems[item->app], &item->request, &item->arena, &item->reply);
+    pawl_mem_store_apply(sim->shards[item->app].mem, &item->request, &item->arena, &item->reply);
     sim_check_applied(sim->check, item->app, &item->request, &item->reply);
     if (item->request.op == PAWL_STORE_COMMIT) {
         if (item->reply.err == PAWL_OK) sim->coverage->commits++;
@@ -74,12 +182,14 @@ void sim_store_apply(struct sim *sim, struct item *item)
         sim->coverage->children++;
         if (parent.app.size) sim->coverage->cross_app++;
     }
+    shard_log(sim, item);
     if (item->silent) {
         sim_item_free(item);
         return;
     }
     struct node *node = &sim->nodes[item->target];
     item->kind = ITEM_STORE_REPLY;
+    int64_t durable_ms = shard_durable_ms(sim, item);
     if (item->lost) {
         item->reply = (struct pawl_store_reply){ .token = item->request.token,
                                                  .op = item->request.op,
@@ -87,6 +197,7 @@ void sim_store_apply(struct sim *sim, struct item *item)
                                                  .err = PAWL_E_UNKNOWN };
     }
     int64_t at_ms = sim->now_ms + sim_draw_ms(&sim->network, sim->faults.store_ms_max);
+    if (at_ms < durable_ms) at_ms = durable_ms;
     if (at_ms < node->reply_ms) at_ms = node->reply_ms;
     node->reply_ms = at_ms;
     sim_item_at(sim, item, at_ms);

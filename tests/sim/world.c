@@ -66,6 +66,7 @@ static void item_run_at_node(struct sim *sim, struct item *item)
     struct node *node = &sim->nodes[item->target];
     switch (item->kind) {
     case ITEM_STORE_REPLY:
+        if (sim_store_is_lost(sim, item)) item->reply.err = PAWL_E_UNKNOWN;
         if (item->reply.err == PAWL_E_UNKNOWN) sim->coverage->unknown++;
         sim_node_step(
             sim, item->target,
@@ -145,8 +146,12 @@ static void sim_init(struct sim *sim, uint64_t seed)
     pawl_rng_init(&sim->workload, pawl_rng_next(&seeds));
     sim->now_ms = SIM_START_MS;
     pawl_heap_init(&sim->queue);
-    for (uint32_t i = 0; i < SIM_APPS; i++) sim->mems[i] = pawl_mem_store_new();
-    sim->check = sim_check_new(sim->mems);
+    struct pawl_mem *mems[SIM_APPS];
+    for (uint32_t i = 0; i < SIM_APPS; i++) {
+        sim_store_init(sim, i);
+        mems[i] = sim->shards[i].mem;
+    }
+    sim->check = sim_check_new(mems);
     sim_faults_draw(sim);
     sim->lease.holder = SIM_PLACEMENTS;
     for (uint32_t i = 0; i < SIM_PLACEMENTS; i++) sim_placement_start(sim, i);
@@ -215,7 +220,7 @@ static void sim_check_outputs(struct sim *sim)
                                                   pawl_hash_partition(instance, SIM_PARTITIONS) };
         struct pawl_store_reply reply;
         request.load = (struct pawl_load){ .instance = instance, .want = PAWL_LOAD_PAYLOADS };
-        pawl_mem_store_apply(sim->mems[sim_app_of(instance)], &request, &arena, &reply);
+        pawl_mem_store_apply(sim->shards[sim_app_of(instance)].mem, &request, &arena, &reply);
         PAWL_ASSERT(reply.err == PAWL_OK);
         enum pawl_status status = reply.load.snapshot.metadata.status;
         bool may_be_terminated = client->will_terminate && status == PAWL_STATUS_TERMINATED;
@@ -246,7 +251,7 @@ static void sim_deinit(struct sim *sim)
         pawl_membership_free(sim->placements[i].membership);
     pawl_mem_free(sim->placement_links);
     sim_check_free(sim->check);
-    for (uint32_t i = 0; i < SIM_APPS; i++) pawl_mem_store_free(sim->mems[i]);
+    for (uint32_t i = 0; i < SIM_APPS; i++) sim_store_deinit(sim, i);
 }
 
 uint64_t sim_run(uint64_t seed, bool verbose, struct sim_coverage *coverage)

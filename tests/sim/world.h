@@ -53,8 +53,10 @@ struct item {
     uint32_t app;    /* STORE_APPLY: whose store */
     uint32_t from;   /* PEER_*: node */
     uint64_t link;   /* PEER_FRAME: generation of the link; placement: number of the link */
-    bool silent;     /* apply, but nobody hears of it */
-    bool lost;       /* STORE_REPLY: what arrives is UNKNOWN */
+    uint32_t shard_generation; /* STORE_REPLY: when it was applied */
+    uint32_t log_index;        /* … it rests on all requests before this one */
+    bool silent;               /* apply, but nobody hears of it */
+    bool lost;                 /* STORE_REPLY: what arrives is UNKNOWN */
     struct pawl_arena arena;
     struct pawl_store_request request;
     struct pawl_store_reply reply;
@@ -107,6 +109,24 @@ struct peer_link {
     uint64_t generation; /* +1 with each break: older frames are lost */
     int64_t cut_ms;      /* cannot be made until then */
     int64_t arrive_ms[2];
+};
+
+/* An app's store, and what its replica has of it. The replica is not kept: when it takes
+ * over, the requests that had reached it by then are applied anew. */
+struct shard {
+    struct pawl_mem *mem;
+    uint32_t generation; /* +1 with each failover */
+    uint32_t log_count;
+    uint32_t log_capacity;
+    struct log_entry {
+        struct pawl_arena *arena;
+        struct pawl_store_request request;
+        int64_t replicated_ms;
+    } * log;
+    uint32_t cuts_count; /* of each generation that ended: how much of the log was kept */
+    uint32_t cuts_capacity;
+    uint32_t *cuts;
+    int64_t away_ms; /* refuses everything until then */
 };
 
 /* A placement replica. */
@@ -168,7 +188,7 @@ struct sim {
     struct pawl_rng world, network, workload;
     struct sim_faults faults;
     struct sim_coverage *coverage;
-    struct pawl_mem *mems[SIM_APPS];
+    struct shard shards[SIM_APPS];
     struct sim_check *check;
     struct node nodes[SIM_NODES];
     struct peer_link peers[SIM_NODES][SIM_NODES]; /* [smaller][larger] */
@@ -195,6 +215,12 @@ void sim_item_at(struct sim *sim, struct item *item, int64_t at_ms);
 /* Stores (stores.c). `apply` keeps or frees the item. */
 void sim_store_submit(struct sim *sim, uint32_t target, const struct pawl_store_request *request);
 void sim_store_apply(struct sim *sim, struct item *item);
+
+/* True: what the reply says was lost with the store's tail. */
+bool sim_store_is_lost(const struct sim *sim, const struct item *item);
+void sim_store_fail_over(struct sim *sim, uint32_t app);
+void sim_store_init(struct sim *sim, uint32_t app);
+void sim_store_deinit(struct sim *sim, uint32_t app);
 
 /* Sidecars (nodes.c). */
 uint32_t sim_node_app(uint32_t target);

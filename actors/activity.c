@@ -3,6 +3,7 @@
 #include "actors/run.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
+#include "base/cover.h"
 #include "base/fsm.h"
 #include "base/mutant.h"
 
@@ -216,6 +217,9 @@ static void activity_tell(struct pawl_node *node, struct pawl_activity *activity
     bool is_own = pawl_directory_is_own_app(node, activity->app);
     bool is_unheard =
         route.kind == PAWL_ROUTE_PEER && is_own && (route.host->silent || activity->told > 1);
+    if (is_unheard) PAWL_COVER(RESULT_TO_STORE);
+    if (route.kind == PAWL_ROUTE_HERE) PAWL_COVER(RESULT_OF_OWN);
+    if (activity->told > 0) PAWL_COVER(RESULT_REPEATED);
     if (route.kind == PAWL_ROUTE_HERE || is_unheard) {
         activity_hand_in(node, activity, activity->result);
         return;
@@ -349,6 +353,7 @@ static void activity_refuse(struct pawl_node *node, const struct pawl_host *host
 static void activity_give_back(struct pawl_node *node, struct pawl_activity *activity)
 {
     struct pawl_arena *arena = &node->effects->arena;
+    PAWL_COVER(RUN_GIVEN_BACK);
     if (!pawl_id_is_zero(activity->run)) {
         struct pawl_route route = pawl_directory_owner(node, activity->app, activity->instance);
         if (route.kind == PAWL_ROUTE_PEER) activity_refuse(node, route.host, activity->run);
@@ -396,8 +401,10 @@ static void activity_bind_run(struct pawl_node *node, struct pawl_activity *acti
                               const struct pawl_host *host, struct pawl_id run)
 {
     if (pawl_id_is_equal(activity->run, run)) return;
-    if (!pawl_id_is_zero(activity->run))
+    if (!pawl_id_is_zero(activity->run)) {
+        PAWL_COVER(RUN_REBOUND);
         (void)pawl_map_remove(&node->activities_run, activity_run_key(activity));
+    }
     activity->run = run;
     activity->unwanted = false;
     pawl_map_insert(&node->activities_run, activity_run_key(activity), activity);
@@ -429,7 +436,9 @@ void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,
         return;
     }
     activity_bind_run(node, activity, host, run->run);
-    if (activity->state == PAWL_ACTIVITY_DONE) activity_tell(node, activity);
+    if (activity->state != PAWL_ACTIVITY_DONE) return;
+    PAWL_COVER(RUN_DONE_ALREADY);
+    activity_tell(node, activity);
 }
 
 void pawl_activity_on_result_done(struct pawl_node *node, struct pawl_id run)

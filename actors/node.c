@@ -14,11 +14,13 @@
 #include "actors/run.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
+#include "base/cover.h"
 #include "base/hash.h"
 #include "base/mutant.h"
 
 #ifdef PAWL_MUTANTS
 enum pawl_mutant pawl_mutant_active = PAWL_MUTANT_NONE;
+unsigned long pawl_cover_counts[PAWL_COVER_COUNT];
 #endif
 
 const double pawl_histogram_bounds[PAWL_HISTOGRAM_BUCKETS - 1] = { 0.001, 0.002, 0.005, 0.01, 0.025,

@@ -4,6 +4,7 @@
 #include "actors/envelope.h"
 #include "actors/turn.h"
 #include "actors/workflow.h"
+#include "base/cover.h"
 #include "base/fsm.h"
 #include "base/hash.h"
 #include "base/mutant.h"
@@ -478,6 +479,7 @@ static bool message_must_queue(struct pawl_node *node, const struct pawl_message
 static void message_route(struct pawl_node *node, struct pawl_message *message)
 {
     if (message_must_queue(node, message)) {
+        PAWL_COVER(MESSAGE_BEHIND_START);
         message_wait(node, message);
         return;
     }
@@ -490,6 +492,7 @@ static void message_route(struct pawl_node *node, struct pawl_message *message)
     }
     /* The store takes it for an owner of the same app that cannot be reached. */
     if (route.kind == PAWL_ROUTE_PEER && is_own && route.host->silent) {
+        PAWL_COVER(MESSAGE_PAST_SILENT);
         message_run_here(node, message);
         return;
     }
@@ -538,6 +541,7 @@ static void host_send_again(struct pawl_node *node, struct pawl_host *host)
         pawl_list_remove(&message->link);
         pawl_list_push_tail(&host->messages, &message->link);
         message->sent_ms = node->now_ms;
+        PAWL_COVER(MESSAGE_REPEATED);
         message_frame_send(node, message, host);
     }
 }
@@ -618,6 +622,7 @@ void pawl_outbox_on_message(struct pawl_node *node, struct pawl_host *host,
     struct pawl_route route =
         pawl_directory_owner(node, PAWL_BYTES_ABSENT, message_receiver(message));
     if (!is_mine || route.kind != PAWL_ROUTE_HERE) {
+        PAWL_COVER(MESSAGE_MOVED);
         message_free(node, message);
         peer_told(node, origin, PAWL_MUTANT(MOVED_IS_DONE) ? PAWL_OK : PAWL_E_CONFLICT,
                   PAWL_BYTES_ABSENT);
@@ -645,6 +650,7 @@ void pawl_outbox_on_message_done(struct pawl_node *node, struct pawl_host *host,
         && event.ref == (int32_t)message->body.parent.op_id;
     message_unlink(node, message);
     pawl_fsm_move(message_states, &message->state, MESSAGE_LOCAL);
+    if (is_told) PAWL_COVER(MESSAGE_ANSWERED);
     if (is_told)
         parent_hears(node, message, done->event);
     else

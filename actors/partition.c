@@ -5,6 +5,7 @@
 #include "actors/run.h"
 #include "actors/waiter.h"
 #include "actors/workflow.h"
+#include "base/cover.h"
 #include "base/fsm.h"
 #include "base/mutant.h"
 
@@ -177,6 +178,7 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     if (!pawl_id_is_equal(partition->fence.nonce, call->request.acquire.nonce)) return;
     if (reply->err == PAWL_E_CONFLICT && reply->acquire.table_version > node->table_version_seen)
         node->table_version_seen = reply->acquire.table_version;
+    if (reply->err == PAWL_E_CONFLICT) PAWL_COVER(ACQUIRE_REFUSED);
     if (reply->err != PAWL_OK) {
         partition_log_refused(node, partition, reply);
         pawl_alarm_set(node, &partition->alarm, node->now_ms + ACQUIRE_AGAIN_MS);
@@ -248,8 +250,10 @@ void pawl_partition_on_own(struct pawl_node *node, uint32_t index, uint64_t tabl
     struct pawl_partition *partition = &node->partitions[index];
     bool is_news = partition->table_version != table_version;
     partition->table_version = table_version;
-    if (partition->state == PAWL_PARTITION_ACQUIRING && is_news)
+    if (partition->state == PAWL_PARTITION_ACQUIRING && is_news) {
+        PAWL_COVER(ACQUIRE_NEWS);
         pawl_alarm_set(node, &partition->alarm, node->now_ms); /* it may be ours by now */
+    }
     if (partition->state != PAWL_PARTITION_FREE) return;
     node->partitions_wanted++;
     partition_move(node, partition, PAWL_PARTITION_ACQUIRING);

@@ -2,6 +2,7 @@
 
 #include "actors/partition.h"
 #include "actors/request.h"
+#include "base/cover.h"
 #include "base/fsm.h"
 #include "base/mutant.h"
 
@@ -164,7 +165,10 @@ static void ask_answer(struct pawl_node *node, struct pawl_ask *ask,
 {
     /* It must live as long as the step's effects. */
     struct pawl_answer *kept = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_answer);
-    if (!ask_was_done_before(ask, answer->err)) *kept = *answer;
+    if (!ask_was_done_before(ask, answer->err))
+        *kept = *answer;
+    else
+        PAWL_COVER(ASK_DONE_BEFORE);
     struct asker asker = ask->asker;
     pawl_router_on_answered *on_answer = ask->on_answer;
     void *context = ask->context;
@@ -181,6 +185,7 @@ static void ask_give_up(struct pawl_node *node, struct pawl_ask *ask)
 {
     struct pawl_arena *arena = &node->effects->arena;
     bool is_own = pawl_directory_is_own_app(node, ask->request.app);
+    PAWL_COVER(ASK_GAVE_UP);
     struct pawl_answer answer = {
         .err = ask->unsure ? PAWL_E_UNKNOWN : PAWL_E_UNAVAILABLE,
         .message = is_own
@@ -276,6 +281,7 @@ static void ask_route(struct pawl_node *node, struct pawl_ask *ask)
      * is done here; the owner, or the next one, finds it there. */
     bool is_own = pawl_directory_is_own_app(node, ask->request.app);
     bool is_unreachable = route.kind == PAWL_ROUTE_PEER && is_own && !ask_needs_ownership(ask);
+    if (is_unreachable) PAWL_COVER(ASK_WITHOUT_OWNER);
     if (is_unreachable || (route.kind == PAWL_ROUTE_HERE && ask_may_run_here(node, ask))) {
         ask_run_here(node, ask);
         return;
@@ -373,6 +379,7 @@ void pawl_router_on_gone(struct pawl_node *node, uint64_t from, uint64_t token)
         if (from == 0) pawl_request_on_gone(node, token);
         return;
     }
+    if (from && from != FROM_ENGINE) PAWL_COVER(CALL_GONE);
     if (ask->state == ASK_HERE) pawl_request_on_gone(node, ask->token);
     if (ask->state == ASK_SENT) {
         struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_GONE);
@@ -395,7 +402,10 @@ void pawl_router_on_call(struct pawl_node *node, struct pawl_host *host,
                          const struct pawl_peer_call *call)
 {
     struct asker asker = { host->number, call->token };
-    if (pawl_map_find(&node->asks_asker, asker_key(&asker))) return; /* a repetition */
+    if (pawl_map_find(&node->asks_asker, asker_key(&asker))) {
+        PAWL_COVER(CALL_REPEATED);
+        return;
+    }
     struct pawl_frame frame;
     struct pawl_answer answer = { .err = PAWL_E_PROTOCOL,
                                   .message = PAWL_BYTES_LITERAL("not a request") };
@@ -433,6 +443,7 @@ void pawl_router_on_return(struct pawl_node *node, struct pawl_host *host,
         return;
     }
     if (call->moved) {
+        PAWL_COVER(ASK_MOVED);
         ask_park(node, ask);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include "actors/activity.h"
 #include "actors/workflow.h"
+#include "base/cover.h"
 #include "base/fsm.h"
 #include "base/mutant.h"
 
@@ -185,6 +186,7 @@ void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct 
         return;
     }
     if (run->state == RUN_SENT) {
+        PAWL_COVER(RUN_CANCELLED);
         struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_CANCEL);
         frame->run_id = run->id;
         pawl_node_peer_send(node, run->host, frame);
@@ -254,6 +256,7 @@ void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host, struct 
 {
     struct pawl_run *run = run_find_id(node, id);
     if (!run || run->host != host) return;
+    PAWL_COVER(RUN_REFUSED);
     /* Until placement says that it has a worker again. */
     host->runs_activities = false;
     pawl_directory_on_runners_changed(node, host);
@@ -322,6 +325,7 @@ void pawl_runs_on_asked(struct pawl_node *node, struct pawl_host *host,
     for (uint32_t i = 0; i < runs->unknown_count; i++) {
         struct pawl_run *run = run_find_id(node, runs->unknown[i]);
         if (!run || run->host != host) continue;
+        PAWL_COVER(RUN_UNKNOWN);
         if (PAWL_MUTANT(LOST_RUN_STAYS))
             run->confirmed_ms = node->now_ms;
         else
@@ -359,8 +363,7 @@ static void runs_route_all(struct pawl_node *node, struct pawl_list *runs)
 void pawl_runs_on_host_gone(struct pawl_node *node, struct pawl_host *host)
 {
     pawl_alarm_clear(node, &host->ask_runs);
-    while (PAWL_MUTANT(GONE_HOST_RUNS) && !pawl_list_is_empty(&host->runs))
-        run_free(node, run_first(&host->runs));
+    if (!pawl_list_is_empty(&host->runs)) PAWL_COVER(RUN_HOST_GONE);
     runs_route_all(node, &host->runs);
 }
 

@@ -8,6 +8,7 @@
 #include "actors/request.h"
 #include "actors/request_list.h"
 #include "actors/workflow.h"
+#include "base/cover.h"
 
 /* All waiters of one instance. */
 struct pawl_waiters {
@@ -163,6 +164,7 @@ void pawl_waiters_on_partition_lost(struct pawl_node *node, const struct pawl_pa
          (waiter = pawl_map_next(&node->waiters_token, &cursor)) != NULL;) {
         if (pawl_node_partition(node, waiter->waiters->instance) != partition) continue;
         uint64_t token = waiter->token;
+        PAWL_COVER(WAITER_MOVED);
         waiter_free(node, waiter);
         pawl_node_answer_err(node, token, PAWL_E_FENCED, "%s", pawl_err_text(PAWL_E_FENCED));
     }

@@ -6,6 +6,7 @@
 #include "actors/run.h"
 #include "actors/worker.h"
 #include "actors/workflow_state.h"
+#include "base/cover.h"
 #include "base/fsm.h"
 #include "base/mutant.h"
 
@@ -97,6 +98,7 @@ struct pawl_workflow *pawl_workflow_activate(struct pawl_node *node, struct pawl
 static void workflow_reload(struct pawl_node *node, struct pawl_workflow *workflow)
 {
     PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_READY);
+    PAWL_COVER(INSTANCE_RELOADED);
     struct pawl_list *link = workflow->inputs.next;
     while (link != &workflow->inputs) {
         struct pawl_input *input = PAWL_CONTAINER_OF(link, struct pawl_input, link);
@@ -699,7 +701,6 @@ static struct pawl_workflow *workflow_of_turn(struct pawl_node *node, uint64_t w
     struct pawl_workflow *workflow = pawl_workflow_find(node, instance);
     if (!workflow || workflow->state != PAWL_WORKFLOW_RUNNING) return NULL;
     if (workflow->turn->worker != worker) return NULL;
-    if (PAWL_MUTANT(STALE_TURN_TAKEN)) return workflow;
     return pawl_id_is_equal(workflow->turn->id, turn) ? workflow : NULL;
 }
 

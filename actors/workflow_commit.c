@@ -7,6 +7,7 @@
 #include "actors/worker.h"
 #include "actors/workflow.h"
 #include "actors/workflow_state.h"
+#include "base/cover.h"
 #include "base/mutant.h"
 
 /* Deliver: a result that cannot be folded now becomes an inbox row --------------------------- */
@@ -204,6 +205,7 @@ static void child_on_loaded(struct pawl_node *node, struct pawl_call *call,
         if (pending->nonce != reminder->nonce || pending->state != PAWL_PENDING_OPEN) return;
         struct pawl_history_event created;
         if (pawl_history_event_decode(pending->event, &created) != PAWL_OK) return;
+        PAWL_COVER(CHILD_ASKED);
         struct pawl_workflow parent = { .id = call->instance, .metadata = snapshot->metadata };
         struct pawl_message_body body;
         pawl_turn_child_message(node, &parent, &call->arena, pending->op.id, pending->nonce,

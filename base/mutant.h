@@ -20,12 +20,10 @@
     X(NO_OUTBOX_ROW, "messages to other instances are not stored")                          \
     X(TIMER_EARLY, "a timer fires before it is due")                                        \
     X(CHILD_UNTOLD, "a child that ends tells its parent nothing")                           \
-    X(STALE_TURN_TAKEN, "the answer to an abandoned turn is taken for the present one's")   \
     X(FENCED_IGNORED, "a former owner goes on with what it held")                           \
     X(REMINDERS_STAY, "what a turn resolves keeps its reminder row")                        \
     /* Many sidecars */                                                                     \
     X(LOST_RUN_STAYS, "a peer that does not know a run is taken to be at it")               \
-    X(GONE_HOST_RUNS, "what ran on a lost sidecar is not run elsewhere")                    \
     X(NO_RUN_QUESTIONS, "an owner never asks for the runs it has sent")                     \
     X(RESULT_SENT_ONCE, "a result that was lost on its way is not sent again")              \
     X(MESSAGE_SENT_ONCE, "a message that was lost on its way is not sent again")            \
@@ -50,8 +48,7 @@
     X(OUTBOX_FORGOTTEN, "a message has no reminder row")                                    \
     X(POLL_FORGETS, "a reminder that was handed out is gone")                               \
     X(DELIVER_TO_ENDED, "an ended instance takes events")                                   \
-    X(ANSWER_BEFORE_REPLICA, "the store answers before a failover can no longer lose it")   \
-    X(NO_DELIVERY_CHECK, "a turn consumes a row that is not the one it read")
+    X(ANSWER_BEFORE_REPLICA, "the store answers before a failover can no longer lose it")
 
 enum pawl_mutant {
     PAWL_MUTANT_NONE,

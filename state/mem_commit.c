@@ -16,7 +16,7 @@ static pawl_err check(const struct pawl_mem_instance *instance, const struct paw
 
     uint32_t head = commit->inbox_consumed;
     if (head < metadata->inbox_head || head > metadata->inbox_tail) return PAWL_E_CONFLICT;
-    if (head != metadata->inbox_head && !PAWL_MUTANT(NO_DELIVERY_CHECK)
+    if (head != metadata->inbox_head
         && !pawl_id_is_equal(pawl_mem_inbox_at(instance, head - 1)->delivery,
                              commit->consumed_delivery))
         return PAWL_E_CONFLICT;

@@ -10,10 +10,8 @@ static uint32_t draw_rate(struct pawl_rng *rng, uint32_t max)
 }
 
 /* Swarm: each fault may be off; a storm seed takes one to the extreme. */
-void sim_faults_draw(struct sim *sim)
+static void faults_draw(struct pawl_rng *rng, struct sim_faults *faults)
 {
-    struct pawl_rng *rng = &sim->world;
-    struct sim_faults *faults = &sim->faults;
     *faults = (struct sim_faults){
         .node_crash = draw_rate(rng, 60),
         .node_pause = draw_rate(rng, 60),
@@ -48,6 +46,16 @@ void sim_faults_draw(struct sim *sim)
                           &faults->reply_lost,   &faults->request_late, &faults->cache_drop,
                           &faults->request_twice };
     *storm[pawl_rng_below(rng, sizeof storm / sizeof storm[0])] = 400;
+}
+
+struct sim_plan sim_plan_draw(uint64_t seed)
+{
+    struct sim_plan plan = { .seed = seed, .safety_ms = SIM_SAFETY_MS };
+    struct pawl_rng rng;
+    pawl_rng_init(&rng, seed ^ UINT64_C(0x706c616e));
+    faults_draw(&rng, &plan.faults);
+    plan.clients = 1 + (uint32_t)pawl_rng_below(&rng, SIM_ROOTS_MAX);
+    return plan;
 }
 
 static void node_faults(struct sim *sim, uint32_t target)

@@ -2,9 +2,6 @@
  * sidecars and replicas. */
 #include "tests/sim/world.h"
 
-#define LEASE_MS       2000
-#define LEASE_EVERY_MS 500
-
 static struct placement_link *link_of(struct sim *sim, uint64_t conn)
 {
     PAWL_ASSERT(conn > 0 && conn <= sim->placement_links_count);
@@ -194,34 +191,71 @@ static void placement_step(struct sim *sim, uint32_t target, struct pawl_members
                 wake_ms > sim->now_ms ? wake_ms : sim->now_ms);
 }
 
+/* Leader --------------------------------------------------------------------------------------- */
+
 static struct pawl_bytes placement_address(uint32_t target)
 {
     return target == 0 ? PAWL_BYTES_LITERAL("tcp://p0:1") : PAWL_BYTES_LITERAL("tcp://p1:1");
 }
 
-/* Take or renew the lease, or learn who has it. */
-static void placement_lease(struct sim *sim, uint32_t target)
+/* The question may get lost, and so may its answer. */
+static void lease_ask(struct sim *sim, uint32_t target, uint64_t token)
 {
-    struct placement *placement = &sim->placements[target];
-    bool is_mine = sim->lease.holder == target && sim->lease.life == placement->life;
-    struct pawl_membership_event event = { .type = PAWL_MEMBERSHIP_FOLLOW };
+    struct item *item = sim_item_new(ITEM_LEASE_APPLY, target, sim->placements[target].life);
+    item->link = token;
+    item->silent = !sim->calm && sim_chance(&sim->network, sim->faults.reply_lost);
+    if (!sim->calm && sim_chance(&sim->network, sim->faults.request_lost)) {
+        sim_item_free(item);
+        return;
+    }
+    sim_item_at(sim, item, sim->now_ms + sim_draw_ms(&sim->network, sim->faults.store_ms_max));
+}
+
+/* The lease in the store: taken, renewed, or somebody else's. */
+void sim_lease_apply(struct sim *sim, struct item *item)
+{
+    bool is_mine = sim->lease.holder == item->target && sim->lease.life == item->life;
     if (!is_mine && sim->now_ms >= sim->lease.until_ms) {
-        sim->lease.holder = target;
-        sim->lease.life = placement->life;
+        sim->lease.holder = item->target;
+        sim->lease.life = item->life;
         sim->lease.epoch++;
         is_mine = true;
     }
-    if (is_mine) {
-        sim->lease.until_ms = sim->now_ms + LEASE_MS;
-        event.type = PAWL_MEMBERSHIP_LEAD;
-        event.epoch = sim->lease.epoch;
-    } else {
-        event.leader = placement_address(sim->lease.holder);
+    if (is_mine) sim->lease.until_ms = sim->now_ms + PAWL_LEADER_LEASE_MS;
+    if (item->silent) return;
+    struct item *reply = sim_item_new(ITEM_LEASE_REPLY, item->target, item->life);
+    reply->lease =
+        (struct pawl_leader_event){ .type = PAWL_LEADER_ANSWER,
+                                    .token = item->link,
+                                    .err = is_mine ? PAWL_OK : PAWL_E_CONFLICT,
+                                    .epoch = sim->lease.epoch,
+                                    .address = is_mine ? PAWL_BYTES_ABSENT
+                                                       : placement_address(sim->lease.holder),
+                                    .remaining_ms = (uint32_t)(sim->lease.until_ms - sim->now_ms) };
+    sim_item_at(sim, reply, sim->now_ms + sim_draw_ms(&sim->network, sim->faults.store_ms_max));
+}
+
+static void leader_step(struct sim *sim, uint32_t target, struct pawl_leader_event event)
+{
+    struct placement *placement = &sim->placements[target];
+    event.now_ms = sim->now_ms;
+    struct pawl_leader_effects effects = pawl_leader_step(&placement->leader, &event);
+    for (uint32_t i = 0; i < effects.count; i++) {
+        const struct pawl_leader_effect *effect = &effects.items[i];
+        struct pawl_membership_event told = { .epoch = effect->epoch, .leader = effect->address };
+        switch (effect->type) {
+        case PAWL_LEADER_TAKE: lease_ask(sim, target, effect->token); continue;
+        case PAWL_LEADER_RELEASE: continue;
+        case PAWL_LEADER_LEAD: told.type = PAWL_MEMBERSHIP_LEAD; break;
+        case PAWL_LEADER_FOLLOW: told.type = PAWL_MEMBERSHIP_FOLLOW; break;
+        }
+        placement_step(sim, target, told);
     }
-    if (!is_mine || !placement->leads) placement_step(sim, target, event);
-    placement->leads = is_mine;
-    sim_item_at(sim, sim_item_new(ITEM_PLACEMENT_LEASE, target, placement->life),
-                sim->now_ms + LEASE_EVERY_MS);
+    int64_t wake_ms = pawl_leader_wake_at_ms(&placement->leader);
+    if (wake_ms == 0 || wake_ms == placement->leader_wake_ms) return;
+    placement->leader_wake_ms = wake_ms;
+    sim_item_at(sim, sim_item_new(ITEM_PLACEMENT_WAKE, target, placement->life),
+                wake_ms > sim->now_ms ? wake_ms : sim->now_ms);
 }
 
 void sim_placement_start(struct sim *sim, uint32_t target)
@@ -231,10 +265,11 @@ void sim_placement_start(struct sim *sim, uint32_t target)
     const struct pawl_membership_config config = { .seed = pawl_rng_next(&sim->world) };
     placement->life = ++sim->lives;
     placement->membership = pawl_membership_new(&config);
-    placement->leads = false;
     placement->wake_ms = 0;
+    placement->leader_wake_ms = 0;
     placement->paused_ms = 0;
-    placement_lease(sim, target);
+    pawl_leader_init(&placement->leader, pawl_rng_next(&sim->world));
+    leader_step(sim, target, (struct pawl_leader_event){ .type = PAWL_LEADER_TICK });
 }
 
 void sim_placement_crash(struct sim *sim, uint32_t target)
@@ -251,12 +286,14 @@ void sim_placement_crash(struct sim *sim, uint32_t target)
                 sim->now_ms + sim_draw_ms(&sim->world, 5000));
 }
 
+/* Whatever happens, the leader looks at its clock first. */
 void sim_placement_on_item(struct sim *sim, struct item *item)
 {
     struct placement *placement = &sim->placements[item->target];
     struct pawl_membership_event event = { .conn = item->link, .why = "cut" };
+    leader_step(sim, item->target, (struct pawl_leader_event){ .type = PAWL_LEADER_TICK });
     switch (item->kind) {
-    case ITEM_PLACEMENT_LEASE: placement_lease(sim, item->target); return;
+    case ITEM_LEASE_REPLY: leader_step(sim, item->target, item->lease); return;
     case ITEM_PLACEMENT_WAKE:
         if (placement->wake_ms <= sim->now_ms) placement->wake_ms = 0;
         event.type = PAWL_MEMBERSHIP_TICK;

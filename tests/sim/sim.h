@@ -41,33 +41,49 @@
 #define SIM_SAFETY_MS   60000
 #define SIM_LIVENESS_MS 400000
 
-/* Faults of one seed, in 1/1000 per target and second unless said otherwise. */
+/* What goes wrong, in 1/1000 per target and second unless said otherwise. */
+#define SIM_FAULT_MAP(X)                                                        \
+    X(node_crash)                                                               \
+    X(node_pause) /* it stands still for up to 6 s */                           \
+    X(node_leave) /* it stops in order, and starts again */                     \
+    X(app_crash)                                                                \
+    X(link_cut)     /* between app and sidecar */                               \
+    X(peer_cut)     /* between two sidecars: what was on it is lost */          \
+    X(peer_isolate) /* … and cannot be made again for up to 8 s */            \
+    X(peer_drop)    /* per frame: dropped at a full queue */                    \
+    X(placement_crash)                                                          \
+    X(placement_pause)                                                          \
+    X(placement_cut)                                                            \
+    X(failover)       /* per store: its replica takes over, the tail is lost */ \
+    X(store_refuse)   /* per request: UNAVAILABLE, not applied */               \
+    X(request_lost)   /* per request: UNKNOWN, not applied */                   \
+    X(reply_lost)     /* per request: UNKNOWN, applied */                       \
+    X(request_late)   /* per request: UNKNOWN, applied much later */            \
+    X(request_twice)  /* per request: applied again later */                    \
+    X(cache_drop)     /* per turn: the app has forgotten an instance */         \
+    X(answer_lost)    /* per answer: a client does not hear it */               \
+    X(replica_ms_max) /* how late the replica is; 0: there is none */           \
+    X(store_ms_max)                                                             \
+    X(link_ms_max)                                                              \
+    X(peer_ms_max)                                                              \
+    X(activity_ms_max)
+
 struct sim_faults {
-    uint32_t node_crash;
-    uint32_t node_pause; /* it stands still for up to 6 s */
-    uint32_t node_leave; /* it stops in order, and starts again */
-    uint32_t app_crash;
-    uint32_t link_cut;     /* between app and sidecar */
-    uint32_t peer_cut;     /* between two sidecars: what was on it is lost */
-    uint32_t peer_isolate; /* … and cannot be made again for up to 8 s */
-    uint32_t peer_drop;    /* per frame: dropped at a full queue */
-    uint32_t placement_crash;
-    uint32_t placement_pause;
-    uint32_t placement_cut;
-    uint32_t failover;       /* per store and second: its replica takes over, the tail is lost */
-    uint32_t replica_ms_max; /* how late the replica is; 0: there is none */
-    uint32_t store_refuse;   /* per request: UNAVAILABLE, not applied */
-    uint32_t request_lost;   /* per request: UNKNOWN, not applied */
-    uint32_t reply_lost;     /* per request: UNKNOWN, applied */
-    uint32_t request_late;   /* per request: UNKNOWN, applied much later */
-    uint32_t request_twice;  /* per request: applied again later */
-    uint32_t cache_drop;     /* per turn: the app has forgotten an instance */
-    uint32_t answer_lost;    /* per answer: a client does not hear it */
-    uint32_t store_ms_max;
-    uint32_t link_ms_max;
-    uint32_t peer_ms_max;
-    uint32_t activity_ms_max;
+#define X(name) uint32_t name;
+    SIM_FAULT_MAP(X)
+#undef X
 };
+
+/* A run, written down: what --shrink makes smaller and --plan repeats. */
+struct sim_plan {
+    uint64_t seed;
+    struct sim_faults faults;
+    uint32_t clients;
+    uint32_t safety_ms;
+};
+
+/* The plan of a seed. */
+struct sim_plan sim_plan_draw(uint64_t seed);
 
 /* What a seed has seen: a run that exercised nothing proves nothing. */
 #define SIM_COVERAGE_MAP(X)                   \
@@ -163,8 +179,8 @@ void sim_check_acknowledged(struct sim_check *check, struct pawl_bytes instance,
 bool sim_check_is_finished(struct sim_check *check, struct pawl_arena *arena,
                            struct pawl_bytes *ret_why);
 
-/* Run one seed; aborts by assertion when something is wrong. Returns a hash of the whole
- * run: equal seeds, equal hashes. */
-uint64_t sim_run(uint64_t seed, bool verbose, struct sim_coverage *coverage);
+/* Run a plan; aborts by assertion when something is wrong. Returns a hash of the whole
+ * run: equal plans, equal hashes. */
+uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage *coverage);
 
 #endif /* PAWL_TESTS_SIM_H */

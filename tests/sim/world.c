@@ -53,7 +53,7 @@ static enum target_kind item_target(enum item_kind kind)
     case ITEM_TO_FOLLOWER:
     case ITEM_FOLLOWER_CLOSED: return TARGET_NODE;
     case ITEM_PLACEMENT_WAKE:
-    case ITEM_PLACEMENT_LEASE:
+    case ITEM_LEASE_REPLY:
     case ITEM_PLACEMENT_OPEN:
     case ITEM_TO_PLACEMENT:
     case ITEM_PLACEMENT_CLOSED: return TARGET_PLACEMENT;
@@ -91,6 +91,7 @@ static void item_run_in_world(struct sim *sim, struct item *item)
     case ITEM_NODE_START:
         if (!sim->nodes[item->target].life) sim_node_start(sim, item->target);
         return;
+    case ITEM_LEASE_APPLY: sim_lease_apply(sim, item); return;
     case ITEM_PLACEMENT_START: sim_placement_start(sim, item->target); return;
     case ITEM_APP_CONNECT: sim_app_connect(sim, item->target); return;
     case ITEM_ACTIVITY_END: sim_activity_end(sim, item); return;
@@ -137,10 +138,10 @@ static void item_run(struct sim *sim, struct item *item)
     sim_item_free(item);
 }
 
-static void sim_init(struct sim *sim, uint64_t seed)
+static void sim_init(struct sim *sim, const struct sim_plan *plan)
 {
     struct pawl_rng seeds;
-    pawl_rng_init(&seeds, seed);
+    pawl_rng_init(&seeds, plan->seed);
     pawl_rng_init(&sim->world, pawl_rng_next(&seeds));
     pawl_rng_init(&sim->network, pawl_rng_next(&seeds));
     pawl_rng_init(&sim->workload, pawl_rng_next(&seeds));
@@ -152,7 +153,7 @@ static void sim_init(struct sim *sim, uint64_t seed)
         mems[i] = sim->shards[i].mem;
     }
     sim->check = sim_check_new(mems);
-    sim_faults_draw(sim);
+    sim->faults = plan->faults;
     sim->lease.holder = SIM_PLACEMENTS;
     for (uint32_t i = 0; i < SIM_PLACEMENTS; i++) sim_placement_start(sim, i);
     for (uint32_t i = 0; i < SIM_NODES; i++) {
@@ -161,7 +162,7 @@ static void sim_init(struct sim *sim, uint64_t seed)
         pawl_arena_init(&sim->nodes[i].app.past);
         sim_node_start(sim, i);
     }
-    sim->clients_count = 1 + (uint32_t)pawl_rng_below(&sim->workload, SIM_ROOTS_MAX);
+    sim->clients_count = plan->clients;
     for (uint32_t i = 0; i < sim->clients_count; i++) {
         struct client *client = &sim->clients[i];
         struct pawl_arena arena;
@@ -254,22 +255,22 @@ static void sim_deinit(struct sim *sim)
     for (uint32_t i = 0; i < SIM_APPS; i++) sim_store_deinit(sim, i);
 }
 
-uint64_t sim_run(uint64_t seed, bool verbose, struct sim_coverage *coverage)
+uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage *coverage)
 {
     struct sim *sim = PAWL_NEW(struct sim);
-    sim->seed = seed;
+    sim->seed = plan->seed;
     sim->verbose = verbose;
     sim->coverage = coverage;
-    sim_init(sim, seed);
-    sim_until(sim, SIM_START_MS + SIM_SAFETY_MS, false);
+    sim_init(sim, plan);
+    sim_until(sim, SIM_START_MS + plan->safety_ms, false);
 
     sim->calm = true;
-    sim_until(sim, SIM_START_MS + SIM_SAFETY_MS + SIM_LIVENESS_MS, true);
+    sim_until(sim, SIM_START_MS + plan->safety_ms + SIM_LIVENESS_MS, true);
     struct pawl_arena arena;
     struct pawl_bytes why;
     pawl_arena_init(&arena);
     if (!sim_check_is_finished(sim->check, &arena, &why)) {
-        fprintf(stderr, "seed %llu did not finish: %.*s\n", (unsigned long long)seed,
+        fprintf(stderr, "seed %llu did not finish: %.*s\n", (unsigned long long)plan->seed,
                 PAWL_BYTES_FMT(why));
         for (uint32_t i = 0; i < sim->clients_count; i++)
             if (sim->clients[i].state != CLIENT_DONE)

@@ -16,6 +16,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "placement/follower.h"
+#include "placement/leader.h"
 #include "placement/membership.h"
 #include "tests/sim/sim.h"
 
@@ -38,7 +39,8 @@ enum item_kind {
     ITEM_FOLLOWER_CLOSED,
     ITEM_PLACEMENT_START,
     ITEM_PLACEMENT_WAKE,
-    ITEM_PLACEMENT_LEASE,
+    ITEM_LEASE_APPLY,
+    ITEM_LEASE_REPLY,
     ITEM_PLACEMENT_OPEN,
     ITEM_TO_PLACEMENT,
     ITEM_PLACEMENT_CLOSED,
@@ -61,7 +63,8 @@ struct item {
     struct pawl_store_request request;
     struct pawl_store_reply reply;
     struct pawl_bytes frame;
-    struct pawl_bytes host; /* PEER_*: the sender's name */
+    struct pawl_bytes host;         /* PEER_*: the sender's name */
+    struct pawl_leader_event lease; /* LEASE_REPLY */
 };
 
 /* What an app's process remembers of an instance. */
@@ -133,9 +136,10 @@ struct shard {
 struct placement {
     uint64_t life; /* 0: dead */
     struct pawl_membership *membership;
+    struct pawl_leader leader;
     int64_t paused_ms;
     int64_t wake_ms;
-    bool leads;
+    int64_t leader_wake_ms;
 };
 
 /* A connection between a sidecar and a placement replica. */
@@ -253,11 +257,11 @@ void sim_follower_tell(struct sim *sim, uint32_t target);
 void sim_follower_on_item(struct sim *sim, struct item *item);
 void sim_placement_start(struct sim *sim, uint32_t target);
 void sim_placement_crash(struct sim *sim, uint32_t target);
+void sim_lease_apply(struct sim *sim, struct item *item);
 void sim_placement_on_item(struct sim *sim, struct item *item);
 void sim_placement_cut(struct sim *sim, uint32_t node);
 
 /* Faults (faults.c). */
-void sim_faults_draw(struct sim *sim);
 void sim_faults_happen(struct sim *sim);
 
 /* Clients (client.c). */

@@ -1,0 +1,49 @@
+/* Cover: marks on the rare paths of the protocol, so that the simulator can prove that its
+ * seeds go there. Counted only in the build that has the mutants (PAWL_MUTANTS);
+ * everywhere else a mark is nothing. */
+#ifndef PAWL_BASE_COVER_H
+#define PAWL_BASE_COVER_H
+
+#define PAWL_COVER_MAP(X)                                                             \
+    X(ASK_MOVED, "a call found that its instance had moved")                          \
+    X(ASK_DONE_BEFORE, "a repeated control found its work done")                      \
+    X(ASK_GAVE_UP, "a call found no owner in time")                                   \
+    X(ASK_WITHOUT_OWNER, "a call was done on the store because its owner was silent") \
+    X(CALL_REPEATED, "a peer repeated a call that was being answered")                \
+    X(CALL_GONE, "a peer's asker left")                                               \
+    X(WAITER_MOVED, "somebody waited for an instance whose partition moved")          \
+    X(RUN_REBOUND, "a new owner asked for an activity that was under way")            \
+    X(RUN_DONE_ALREADY, "an owner asked for an activity that had ended")              \
+    X(RUN_REFUSED, "an activity was refused for want of a worker")                    \
+    X(RUN_UNKNOWN, "a peer did not know an activity it was asked about")              \
+    X(RUN_HOST_GONE, "a sidecar left with activities of ours")                        \
+    X(RUN_GIVEN_BACK, "an activity waited in vain for a worker to come back")         \
+    X(RUN_CANCELLED, "an activity at a peer was called off")                          \
+    X(RESULT_REPEATED, "an activity result was sent again")                           \
+    X(RESULT_TO_STORE, "an activity result went to the store past a silent owner")    \
+    X(RESULT_OF_OWN, "the sidecar that ran an activity had become its owner")         \
+    X(MESSAGE_REPEATED, "a message was sent again")                                   \
+    X(MESSAGE_MOVED, "a message arrived where its receiver no longer was")            \
+    X(MESSAGE_PAST_SILENT, "a message went to the store past a silent owner")         \
+    X(MESSAGE_BEHIND_START, "a terminate waited for the start of the same child")     \
+    X(MESSAGE_ANSWERED, "the start of a child was answered with its end")             \
+    X(ACQUIRE_REFUSED, "a partition was refused for an old member list")              \
+    X(ACQUIRE_NEWS, "a newer member list came while a partition was wanted")          \
+    X(INSTANCE_RELOADED, "an instance was read again")                                \
+    X(CHILD_ASKED, "an owner asked for a child it had not heard of")
+
+enum pawl_cover {
+#define X(name, text) PAWL_COVER_##name,
+    PAWL_COVER_MAP(X)
+#undef X
+        PAWL_COVER_COUNT
+};
+
+#ifdef PAWL_MUTANTS
+extern unsigned long pawl_cover_counts[PAWL_COVER_COUNT];
+#define PAWL_COVER(name) (pawl_cover_counts[PAWL_COVER_##name]++)
+#else
+#define PAWL_COVER(name) ((void)0)
+#endif
+
+#endif /* PAWL_BASE_COVER_H */

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Every number of a plan but its seed. */
 struct knob {
@@ -26,16 +27,19 @@ static uint32_t *knob_of(struct sim_plan *plan, const struct knob *knob)
 
 static bool line_read(const char *line, struct sim_plan *plan)
 {
-    char name[32];
-    uint64_t value;
     if (line[0] == '#' || line[0] == '\n') return true;
-    if (sscanf(line, "%31s %" SCNu64, name, &value) != 2) return false;
-    if (strcmp(name, "seed") == 0) {
+    const char *space = strchr(line, ' ');
+    if (!space) return false;
+    char *end;
+    uint64_t value = strtoull(space, &end, 10);
+    if (end == space || *end != '\n') return false;
+    struct pawl_bytes name = pawl_bytes_make((const uint8_t *)line, (size_t)(space - line));
+    if (pawl_bytes_is_str(name, "seed")) {
         plan->seed = value;
         return true;
     }
     for (size_t i = 0; i < KNOBS_COUNT; i++) {
-        if (strcmp(name, knobs[i].name) != 0) continue;
+        if (!pawl_bytes_is_str(name, knobs[i].name)) continue;
         *knob_of(plan, &knobs[i]) = (uint32_t)value;
         return true;
     }

@@ -72,7 +72,51 @@ def scenario(*flags):
     return wrap
 
 
+# HTTP/2 by hand, for what no client library would send.
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+ENHANCE_YOUR_CALM = 11
+
+
+def frame(kind, flags, number, payload=b""):
+    return (len(payload).to_bytes(3, "big") + bytes([kind, flags]) + number.to_bytes(4, "big")
+            + payload)
+
+
+def request(number, path, body=None):
+    """A call; without a body its stream stays open."""
+    block = (b"\x83\x86\x01\x01h\x04" + bytes([len(path)]) + path.encode()
+             + b"\x0f\x10\x10application/grpc")
+    head = frame(HEADERS, 4, number, block)
+    return head if body is None else head + frame(DATA, 1, number,
+                                                  b"\0" + len(body).to_bytes(4, "big") + body)
+
+
+def frames_of(data):
+    while len(data) >= 9:
+        size = int.from_bytes(data[:3], "big")
+        yield data[3], data[9:9 + size]
+        data = data[9 + size:]
+
+
 class Grpc(unittest.TestCase):
+    def stranger(self, data, reads=True):
+        """A connection that sends this, and what it hears until it is closed."""
+        with socket.create_connection(("127.0.0.1", self.server.port), LONG) as conn:
+            heard = b""
+            with contextlib.suppress(ConnectionError):
+                conn.sendall(PREFACE + frame(SETTINGS, 0, 0) + data)
+            with contextlib.suppress(ConnectionError):
+                while reads and (piece := conn.recv(65536)):
+                    heard += piece
+            return heard
+
+    def assert_calmed(self, heard, text):
+        told = [payload for kind, payload in frames_of(heard) if kind == GOAWAY]
+        self.assertEqual(len(told), 1)
+        self.assertEqual(int.from_bytes(told[0][4:8], "big"), ENHANCE_YOUR_CALM)
+        self.assertEqual(told[0][8:], text)
+
     def fails(self, call, code, part=""):
         with self.assertRaises(grpc.RpcError) as caught:
             call()
@@ -230,6 +274,36 @@ class Grpc(unittest.TestCase):
         self.assertEqual(response.status, 400)
         self.assertIn(b"gRPC", response.read())
         connection.close()
+
+    @scenario()
+    def test_floods_end_their_own_connection(self):
+        opened = stream(self.channel, "Open")(b"")
+        pings = frame(PING, 0, 0, b"12345678") * 10000
+        self.assert_calmed(self.stranger(pings), b"too_many_pings")
+        self.assert_calmed(self.stranger(frame(SETTINGS, 0, 0) * 10000), b"too_many_pings")
+        resets = b"".join(request(number, "/test.Echo/Open", b"")
+                          + frame(RST_STREAM, 0, number, b"\0\0\0\x08")
+                          for number in range(1, 10001, 2))
+        self.assert_calmed(self.stranger(resets), b"too_many_resets")
+        self.assertEqual(unary(self.channel, "Echo")(b"x", timeout=LONG), b"x")
+        self.assertFalse(opened.done())
+        until(lambda: stats(self.channel)["connections"] == 1)
+        self.assertEqual(stats(self.channel)["open"], 1)
+        opened.cancel()
+
+    @scenario()
+    def test_claims_of_size_take_no_memory(self):
+        before = stats(self.channel)["rss_kb"]
+        claim = b"\0" + (17 << 20).to_bytes(4, "big")
+        calls = b"".join(request(number, "/test.Echo/Echo") + frame(DATA, 0, number, claim)
+                         for number in range(1, 2001, 2))
+        with socket.create_connection(("127.0.0.1", self.server.port), LONG) as conn:
+            conn.sendall(PREFACE + frame(SETTINGS, 0, 0) + calls + frame(PING, 0, 0, bytes(8)))
+            heard = b""
+            while all(kind != PING for kind, _ in frames_of(heard)):  # all was taken
+                heard += conn.recv(65536)
+            self.assertEqual(stats(self.channel)["connections"], 2)
+            self.assertLess(stats(self.channel)["rss_kb"] - before, 20 << 10)  # of 17 GB
 
     @scenario()
     def test_garbage_disturbs_nobody(self):

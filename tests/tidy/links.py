@@ -3,7 +3,8 @@
 
 - relative links, with their #headings
 - files named in `back quotes`, such as `actors/turn.c` or `sidecar/http_*.c`
-- code that says where it is from: <!-- from: sdk/examples/chain.c --> before a block
+- C code says where it is from: <!-- from: sdk/examples/chain.c --> before a block; it stands
+  there word for word, and the build compiles that file
 """
 import pathlib
 import re
@@ -16,6 +17,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 NAMED = re.compile(r"`((?:" + "|".join(FOLDERS) + r")/[\w./*-]*\.(?:c|h|S|py|sh|lua|md|cmake|txt|service))`")
 FENCE = re.compile(r"^```.*?^```[^\n]*$", re.DOTALL | re.MULTILINE)
 SNIPPET = re.compile(r"<!-- from: (\S+) -->\n```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+C_BLOCK = re.compile(r"(<!-- from: \S+ -->\n)?^```c\n(.*)$", re.MULTILINE)
 CODE = re.compile(r"`[^`\n]*`")
 
 
@@ -44,6 +46,16 @@ def link_problem(path, target):
     return None
 
 
+def is_compiled(root, file):
+    """True when the CMakeLists.txt of its folder, or the one of the SDK's tests, names it, as a
+    file or (the examples) without its ending."""
+    name = pathlib.Path(file).name
+    word = re.compile(r"(?<![\w.])" + re.escape(name.removesuffix(".c")) + r"(\.c)?(?![\w.])")
+    folders = [root / pathlib.Path(file).parent] + [root / "tests" / "unit" / "sdk"]
+    lists = [folder / "CMakeLists.txt" for folder in folders]
+    return any(path.is_file() and word.search(path.read_text()) for path in lists)
+
+
 def page_problems(root, path):
     text = path.read_text()
     name = name_of(root, path)
@@ -58,6 +70,11 @@ def page_problems(root, path):
         source = root / file
         if not source.is_file() or code not in source.read_text():
             yield f"{name}: the code from {file} is not in it any more"
+        elif not is_compiled(root, file):
+            yield f"{name}: no CMakeLists.txt compiles {file}"
+    for marker, line in C_BLOCK.findall(text):
+        if not marker:
+            yield f"{name}: this C code does not say which compiled file it is from: {line}"
 
 
 def problems(root):

@@ -141,6 +141,8 @@ class Links(unittest.TestCase):
             (root / "base").mkdir()
             (root / "docs").mkdir()
             (root / "base/x.c").write_text("int a;\nint b;\n")
+            (root / "base/y.c").write_text("int b;\n")
+            (root / "base/CMakeLists.txt").write_text("add_library(base x.c)\n")
             (root / "docs/B.md").write_text("# Beginning here: one\n\n```\n# not a heading\n```\n")
             (root / "A.md").write_text(page)
             return links.problems(root)
@@ -157,12 +159,17 @@ class Links(unittest.TestCase):
         self.assertEqual(len(self.found("[b](docs/B.md#not-a-heading)\n")), 1)
 
     def test_a_file_that_is_gone_is_found(self):
-        self.assertEqual(len(self.found("see `base/y.c` and `base/y_*.c`\n")), 2)
+        self.assertEqual(len(self.found("see `base/z.c` and `base/z_*.c`\n")), 2)
 
     def test_code_that_its_file_no_longer_has_is_found(self):
         page = "<!-- from: base/x.c -->\n```c\n%s\n```\n"
         self.assertEqual(self.found(page % "int b;"), [])
         self.assertEqual(len(self.found(page % "int c;")), 1)
+
+    def test_c_code_from_nowhere_is_found(self):
+        self.assertEqual(len(self.found("```c\nint b;\n```\n")), 1)
+        self.assertEqual(self.found("```\nint b;\n```\n"), [])
+        self.assertEqual(len(self.found("<!-- from: base/y.c -->\n```c\nint b;\n```\n")), 1)
 
 
 class Formatted(unittest.TestCase):

@@ -51,13 +51,20 @@ static void add_number(struct pawl_buf *url, const char *name, int64_t number, c
     add_param(url, name, text);
 }
 
-static void add_base(struct pawl_buf *url, const char *address)
+static void add_origin(struct pawl_buf *url, const char *address)
 {
     size_t size = strlen(address);
     while (size > 0 && address[size - 1] == '/') size--;
     if (!strstr(address, "://")) pawl_buf_append_str(url, "http://");
     pawl_buf_append(url, address, size);
-    pawl_buf_append_str(url, "/v1.0/workflows/dapr");
+}
+
+static void call_placement(struct pawl_buf *url, const struct pawl_cli_options *options)
+{
+    bool is_table = options->command == PAWL_CLI_PLACEMENT_TABLE;
+    pawl_buf_append_str(url, is_table ? "/v1.0/placement/table" : "/v1.0/placement/members");
+    add_param(url, "namespace", options->namespace_);
+    add_param(url, "app", options->app_only);
 }
 
 static void call_start(struct pawl_buf *url, const struct pawl_cli_options *options)
@@ -110,7 +117,10 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
     struct pawl_buf *url = &ret_call->url;
     pawl_buf_init(url, URL_SIZE_MAX);
     ret_call->method = "POST";
-    add_base(url, options->address);
+    add_origin(url, options->address);
+    bool is_placement = options->command == PAWL_CLI_PLACEMENT_MEMBERS
+                        || options->command == PAWL_CLI_PLACEMENT_TABLE;
+    if (!is_placement) pawl_buf_append_str(url, "/v1.0/workflows/dapr");
     if (options->id) add_segment(url, options->id);
 
     switch (options->command) {
@@ -148,6 +158,11 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
     case PAWL_CLI_RERUN:
         pawl_buf_append_str(url, "/rerun");
         add_param(url, "newInstanceID", options->new_instance_id);
+        break;
+    case PAWL_CLI_PLACEMENT_MEMBERS:
+    case PAWL_CLI_PLACEMENT_TABLE:
+        ret_call->method = "GET";
+        call_placement(url, options);
         break;
     default: PAWL_UNREACHABLE("a command that makes no call");
     }

@@ -63,7 +63,7 @@ static const struct pawl_cli_option options[] = {
       PAWL_CLI_TEXT, AT(http) },
     { 0, "placement", "URL", "HTTP address of a placement replica: it knows which apps are there",
       PAWL_CLI_TEXT, AT(placement) },
-    { 0, "json", NULL, "the same as JSON", PAWL_CLI_FLAG, AT(json) },
+    { 0, "json", NULL, "the same as JSON: everything, for programs", PAWL_CLI_FLAG, AT(json) },
     /* run */
     { 0, "app-id", "ID", "name of the app; its workflows are kept under this name", PAWL_CLI_TEXT,
       AT(app_id) },
@@ -87,6 +87,7 @@ static const struct pawl_cli_option options[] = {
       "port for Microsoft's Durable Task SDKs; off: none (default: any free one)", PAWL_CLI_PASS,
       NONE },
     { 0, "namespace", "NAME", "namespace of the app", PAWL_CLI_PASS, AT(namespace_) },
+    { 0, "app", "ID", "only sidecars of this app", PAWL_CLI_TEXT, AT(app_only) },
     { 0, "config", "FILE", "configuration file of the sidecar", PAWL_CLI_PASS, NONE },
     { 0, "log-level", "LEVEL", "of the sidecar: error, warn, info or debug", PAWL_CLI_PASS, NONE },
     { 0, "turns-max", "N", "workflow turns at the app at the same time", PAWL_CLI_PASS, NONE },
@@ -249,6 +250,32 @@ static const struct pawl_cli_spec specs[] = {
       "  pawl workflow rerun order-17 --new-instance-id order-17b\n" },
 };
 
+#define PLACEMENT "namespace app address token output json help"
+
+static const struct pawl_cli_spec placement_specs[] = {
+    { PAWL_CLI_PLACEMENT_MEMBERS,
+      "members",
+      "",
+      { NONE, NONE },
+      "list the sidecars that are there",
+      "As the placement service knows them. --address is the HTTP address of one of its\n"
+      "replicas (default: http://127.0.0.1:50006); only the one that leads has the list.",
+      PLACEMENT,
+      "  pawl placement members\n"
+      "  pawl placement members --namespace prod --app orders --json\n" },
+    { PAWL_CLI_PLACEMENT_TABLE,
+      "table",
+      "",
+      { NONE, NONE },
+      "show which sidecar owns which partitions",
+      "As every sidecar computes it from the list of members. --address is the HTTP address\n"
+      "of one replica of the placement service (default: http://127.0.0.1:50006); only the\n"
+      "one that leads has the list.",
+      PLACEMENT,
+      "  pawl placement table\n"
+      "  pawl placement table --namespace prod --app orders --json\n" },
+};
+
 const struct pawl_cli_option *pawl_cli_option_find(const char *name, size_t size)
 {
     for (size_t i = 0; i < COUNT(options); i++) {
@@ -282,6 +309,26 @@ const struct pawl_cli_spec *pawl_cli_spec_find(const char *word)
     return NULL;
 }
 
+const struct pawl_cli_spec *pawl_cli_spec_find_placement(const char *word)
+{
+    for (size_t i = 0; i < COUNT(placement_specs); i++) {
+        if (strcmp(placement_specs[i].word, word) == 0) return &placement_specs[i];
+    }
+    return NULL;
+}
+
+const char *pawl_cli_spec_group(const struct pawl_cli_spec *spec)
+{
+    switch (spec->command) {
+    case PAWL_CLI_RUN:
+    case PAWL_CLI_DOCTOR:
+    case PAWL_CLI_REPLAY: return "";
+    case PAWL_CLI_PLACEMENT_MEMBERS:
+    case PAWL_CLI_PLACEMENT_TABLE: return "placement ";
+    default: return "workflow ";
+    }
+}
+
 /* Help --------------------------------------------------------------------------------- */
 
 static const char exit_codes[] =
@@ -291,7 +338,7 @@ static const char exit_codes[] =
     "  2  wrong usage\n"
     "  3  no such instance\n"
     "  4  not possible now: the id is in use, or the instance is in another state\n"
-    "  5  the sidecar cannot be reached\n";
+    "  5  the sidecar cannot be reached, or the placement service\n";
 
 static const char doctor_exit_codes[] = "\nExit codes\n"
                                         "  0  healthy: no finding, nothing stuck\n"
@@ -317,6 +364,7 @@ const char *pawl_cli_help_main(struct pawl_arena *arena)
            "  pawl workflow <command> [options]                look at and steer workflows\n"
            "  pawl doctor --store <url> --app-id <id>          check what is stored\n"
            "  pawl replay <history>... -- <command>            try new code on recorded histories\n"
+           "  pawl placement <command> [options]               look at who is there and owns what\n"
            "  pawl --version\n"
            "\n"
            "Examples\n"
@@ -348,6 +396,20 @@ const char *pawl_cli_help_workflow(struct pawl_arena *arena)
     return text_keep(arena, &buf);
 }
 
+const char *pawl_cli_help_placement(struct pawl_arena *arena)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, 65536);
+    pawl_buf_append_str(&buf, "pawl placement: look at who is there and owns what\n\n"
+                              "Usage\n  pawl placement <command> [options]\n\nCommands\n");
+    for (size_t i = 0; i < COUNT(placement_specs); i++) {
+        pawl_buf_printf(&buf, "  %-12s %s\n", placement_specs[i].word, placement_specs[i].summary);
+    }
+    pawl_buf_append_str(&buf, "\nOptions of a command: pawl placement <command> --help\n");
+    pawl_buf_append_str(&buf, exit_codes);
+    return text_keep(arena, &buf);
+}
+
 static void help_option(struct pawl_buf *buf, const struct pawl_cli_option *option)
 {
     char left[64];
@@ -363,13 +425,11 @@ static void help_option(struct pawl_buf *buf, const struct pawl_cli_option *opti
 const char *pawl_cli_help_spec(struct pawl_arena *arena, const struct pawl_cli_spec *spec)
 {
     enum pawl_cli_command command = spec->command;
-    bool is_workflow =
-        command != PAWL_CLI_RUN && command != PAWL_CLI_DOCTOR && command != PAWL_CLI_REPLAY;
+    bool is_grouped = pawl_cli_spec_group(spec)[0] != 0;
     struct pawl_buf buf;
     pawl_buf_init(&buf, 65536);
-    const char *group = is_workflow ? "pawl workflow " : "pawl ";
-    const char *word = spec->word;
-    pawl_buf_printf(&buf, "%s%s: %s\n\nUsage\n  %s%s ", group, word, spec->summary, group, word);
+    pawl_buf_printf(&buf, "pawl %s%s: %s\n\nUsage\n  pawl %s%s ", pawl_cli_spec_group(spec),
+                    spec->word, spec->summary, pawl_cli_spec_group(spec), spec->word);
     if (command == PAWL_CLI_RUN)
         pawl_buf_printf(&buf, "--app-id <id> [options] %s\n", spec->arguments);
     else if (command == PAWL_CLI_DOCTOR)
@@ -388,6 +448,6 @@ const char *pawl_cli_help_spec(struct pawl_arena *arena, const struct pawl_cli_s
     }
     pawl_buf_printf(&buf, "\nExamples\n%s", spec->examples);
     if (command == PAWL_CLI_DOCTOR) pawl_buf_append_str(&buf, doctor_exit_codes);
-    if (is_workflow) pawl_buf_append_str(&buf, exit_codes);
+    if (is_grouped) pawl_buf_append_str(&buf, exit_codes);
     return text_keep(arena, &buf);
 }

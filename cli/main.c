@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "cli/io/doctor.h"
+#include "cli/io/placement.h"
 #include "cli/io/replay.h"
 #include "cli/io/run.h"
 #include "cli/io/workflow.h"
@@ -19,6 +20,8 @@ static int perform(const struct pawl_cli_options *options)
     case PAWL_CLI_RUN: return pawl_cli_run(options);
     case PAWL_CLI_DOCTOR: return pawl_cli_doctor(options);
     case PAWL_CLI_REPLAY: return pawl_cli_replay(options);
+    case PAWL_CLI_PLACEMENT_MEMBERS:
+    case PAWL_CLI_PLACEMENT_TABLE: return (int)pawl_cli_placement(options);
     default: return (int)pawl_cli_workflow(options);
     }
 }

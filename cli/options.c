@@ -20,10 +20,9 @@ static void parse_fail(struct parse *parse, const char *format, const char *what
 {
     if (parse->error) return;
     struct pawl_bytes text = pawl_arena_printf(parse->arena, format, what);
-    bool is_alone = parse->spec->command == PAWL_CLI_RUN || parse->spec->command == PAWL_CLI_DOCTOR;
-    parse->error = (const char *)pawl_arena_printf(parse->arena, "%.*s\nSee: pawl %s%s --help",
-                                                   PAWL_BYTES_FMT(text),
-                                                   is_alone ? "" : "workflow ", parse->spec->word)
+    parse->error = (const char *)pawl_arena_printf(
+                       parse->arena, "%.*s\nSee: pawl %s%s --help", PAWL_BYTES_FMT(text),
+                       pawl_cli_spec_group(parse->spec), parse->spec->word)
                        .data;
 }
 
@@ -79,7 +78,12 @@ static void parse_option(struct parse *parse, const struct pawl_cli_option *opti
     switch (option->kind) {
     case PAWL_CLI_TEXT: *(const char **)field(parse, option->offset) = value; return;
     case PAWL_CLI_FLAG: *(bool *)field(parse, option->offset) = true; return;
-    case PAWL_CLI_PASS: parse_pass(parse, option, value); return;
+    case PAWL_CLI_PASS: /* what `run` hands on, other commands may use themselves */
+        if (parse->spec->command == PAWL_CLI_RUN)
+            parse_pass(parse, option, value);
+        else
+            *(const char **)field(parse, option->offset) = value;
+        return;
     case PAWL_CLI_DURATION:
         if (!pawl_timetext_parse_duration(pawl_bytes_str(value), field(parse, option->offset))) {
             parse_fail(parse, "\"%s\" is not a duration: write one such as 500ms, 30s or 5m",
@@ -252,6 +256,29 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+static bool parse_placement(int argc, char **argv, struct pawl_arena *arena,
+                            struct pawl_cli_options *options, const char **ret_error)
+{
+    options->address = "http://127.0.0.1:50006"; /* PAWL_HTTP_ENDPOINT is the sidecar's */
+    if (argc >= 2 && is_help(argv[1])) {
+        options->command = PAWL_CLI_HELP;
+        options->help = pawl_cli_help_placement(arena);
+        return true;
+    }
+    if (argc < 2) {
+        *ret_error = "pawl placement needs a command: members or table\n"
+                     "See: pawl placement --help";
+        return false;
+    }
+    const struct pawl_cli_spec *spec = pawl_cli_spec_find_placement(argv[1]);
+    if (spec) return parse_spec(spec, argc - 1, argv + 1, arena, options, ret_error);
+    *ret_error =
+        (const char *)pawl_arena_printf(
+            arena, "there is no command \"pawl placement %s\"\nSee: pawl placement --help", argv[1])
+            .data;
+    return false;
+}
+
 static bool parse_workflow(int argc, char **argv, struct pawl_arena *arena,
                            struct pawl_cli_options *options, const char **ret_error)
 {
@@ -308,10 +335,14 @@ bool pawl_cli_parse(int argc, char **argv, const char *env_address, const char *
     if (argc >= 2 && (strcmp(argv[1], "workflow") == 0 || strcmp(argv[1], "wf") == 0)) {
         return parse_workflow(argc - 1, argv + 1, arena, ret_options, ret_error);
     }
+    if (argc >= 2 && strcmp(argv[1], "placement") == 0) {
+        return parse_placement(argc - 1, argv + 1, arena, ret_options, ret_error);
+    }
     const char *word = argc >= 2 ? argv[1] : NULL;
     *ret_error = word ? (const char *)pawl_arena_printf(
                             arena, "there is no command \"pawl %s\"\nSee: pawl --help", word)
                             .data
-                      : "pawl needs a command: run, workflow, replay or doctor\nSee: pawl --help";
+                      : "pawl needs a command: run, workflow, placement, replay or doctor\n"
+                        "See: pawl --help";
     return false;
 }

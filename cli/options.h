@@ -36,6 +36,8 @@ enum pawl_cli_command {
     PAWL_CLI_RERUN,
     PAWL_CLI_DOCTOR,
     PAWL_CLI_REPLAY,
+    PAWL_CLI_PLACEMENT_MEMBERS,
+    PAWL_CLI_PLACEMENT_TABLE,
 };
 
 #define PAWL_CLI_PASSED_MAX 32u
@@ -80,6 +82,7 @@ struct pawl_cli_options {
     const char *prefix;
     const char *created_from;
     const char *created_to;
+    const char *app_only; /* placement: only this one */
     bool wait;
     bool force;
     bool no_recursive;

@@ -190,3 +190,90 @@ void pawl_view_json(json_t *json, struct pawl_buf *buf)
     }
     pawl_buf_append(buf, "\n", 1);
 }
+
+/* Placement ------------------------------------------------------------------------------ */
+
+static const char *yes(json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key)) ? "yes" : "";
+}
+
+void pawl_view_members(json_t *answer, uint32_t width, struct pawl_buf *buf)
+{
+    static const char *const titles[] = { "NAMESPACE",  "APP",        "HOST",   "ADDRESS",
+                                          "PARTITIONS", "ACTIVITIES", "LEAVING" };
+    struct pawl_table table;
+    head(&table, titles, 7);
+    size_t index, inner;
+    json_t *home, *member;
+    json_array_foreach(json_object_get(answer, "namespaces"), index, home)
+    {
+        json_array_foreach(json_object_get(home, "members"), inner, member)
+        {
+            pawl_table_cell(&table, text_of(home, "namespace"));
+            pawl_table_cell(&table, text_of(member, "app"));
+            pawl_table_cell(&table, text_of(member, "host"));
+            pawl_table_cell(&table, text_of(member, "address"));
+            cell_int(&table, json_object_get(member, "partitions"), true);
+            pawl_table_text(&table, yes(member, "runsActivities"));
+            pawl_table_text(&table, yes(member, "leaving"));
+        }
+    }
+    pawl_table_write(&table, width, buf);
+    pawl_table_deinit(&table);
+}
+
+/* Partitions one after another as 3-7. */
+static void cell_ranges(struct pawl_table *table, json_t *numbers)
+{
+    struct pawl_buf text;
+    pawl_buf_init(&text, DETAILS_SIZE_MAX);
+    size_t count = json_array_size(numbers);
+    for (size_t from = 0; from < count;) {
+        json_int_t first = json_integer_value(json_array_get(numbers, from));
+        size_t end = from + 1;
+        while (end < count
+               && json_integer_value(json_array_get(numbers, end))
+                      == first + (json_int_t)(end - from))
+            end++;
+        pawl_buf_printf(&text, "%s%lld", from ? "," : "", (long long)first);
+        if (end - from > 1)
+            pawl_buf_printf(&text, "-%lld", (long long)(first + (json_int_t)(end - from) - 1));
+        from = end;
+    }
+    pawl_table_cell(table, pawl_buf_view(&text));
+    pawl_buf_deinit(&text);
+}
+
+static void owner_rows(struct pawl_table *table, json_t *home, json_t *app)
+{
+    size_t index;
+    json_t *host;
+    json_array_foreach(json_object_get(app, "hosts"), index, host)
+    {
+        pawl_table_cell(table, text_of(home, "namespace"));
+        pawl_table_cell(table, text_of(app, "app"));
+        pawl_table_cell(table, text_of(host, "host"));
+        cell_int(table, json_object_get(host, "count"), true);
+        cell_int(table, json_object_get(app, "partitions"), true);
+        cell_ranges(table, json_object_get(host, "partitions"));
+    }
+}
+
+void pawl_view_owners(json_t *answer, uint32_t width, struct pawl_buf *buf)
+{
+    static const char *const titles[] = { "NAMESPACE", "APP", "HOST", "OWNS", "OF", "PARTITIONS" };
+    struct pawl_table table;
+    head(&table, titles, 6);
+    size_t index, inner;
+    json_t *home, *app;
+    json_array_foreach(json_object_get(answer, "namespaces"), index, home)
+    {
+        json_array_foreach(json_object_get(home, "apps"), inner, app)
+        {
+            owner_rows(&table, home, app);
+        }
+    }
+    pawl_table_write(&table, width, buf);
+    pawl_table_deinit(&table);
+}

@@ -11,6 +11,10 @@ void pawl_view_list(json_t *workflows, uint32_t width, struct pawl_buf *buf);
 void pawl_view_state(json_t *state, uint32_t width, struct pawl_buf *buf);
 void pawl_view_history(json_t *events, uint32_t width, struct pawl_buf *buf);
 
+/* `answer`: of the placement service. */
+void pawl_view_members(json_t *answer, uint32_t width, struct pawl_buf *buf);
+void pawl_view_owners(json_t *answer, uint32_t width, struct pawl_buf *buf);
+
 /* As it came, indented, with a newline. */
 void pawl_view_json(json_t *json, struct pawl_buf *buf);
 

@@ -4,9 +4,11 @@ Sidecars are played by tests/e2e/placement_wire.py, which was written from the p
 page alone.
 """
 
+import json
 import os
 import signal
 import socket
+import subprocess
 import time
 import unittest
 
@@ -218,6 +220,52 @@ class OneReplica(Placement):
             self.assertEqual(replica.api.raw("GET", path)[0], expected)
         self.assertEqual(replica.api.raw("POST", "/metrics", body=b"x")[0], 405)
 
+    def pawl(self, *arguments):
+        """(exit status, output, errors) of the command line."""
+        done = subprocess.run([self.h.build / "cli/pawl", "placement", *arguments], text=True,
+                              capture_output=True, timeout=60,
+                              env={k: v for k, v in os.environ.items() if "PAWL" not in k})
+        return done.returncode, done.stdout, done.stderr
+
+    def test_the_command_line(self):
+        replica = self.placement(token="s3cret")
+        trio = [self.follower(replica, host=f"h{i}", token="s3cret", runs_activities=i == 1)
+                for i in range(3)]
+        trio[0].wait_for(lambda m: len(m.hosts) == 3)
+        address = f"--address=http://127.0.0.1:{replica.http_port}"
+        status, output, _ = self.pawl("members", address, "--token=s3cret")
+        self.assertEqual(status, 0)
+        rows = [line.split() for line in output.splitlines()]
+        self.assertEqual(rows[0][:4], ["NAMESPACE", "APP", "HOST", "ADDRESS"])
+        self.assertEqual(rows[2], ["default", "orders", "h1", "tcp://127.0.0.1:3502", "128",
+                                   "yes"])
+
+        status, output, _ = self.pawl("table", address, "--token=s3cret", "--app=orders")
+        self.assertEqual(status, 0)
+        owned = []
+        for line in output.splitlines()[1:]:
+            _, _, _, owns, of, ranges = line.split()
+            mine = []
+            for part in ranges.split(","):
+                first, _, last = part.partition("-")
+                mine += range(int(first), int(last or first) + 1)
+            self.assertEqual((len(mine), int(of)), (int(owns), 128))
+            owned += mine
+        self.assertEqual(sorted(owned), list(range(128)))
+
+        status, output, _ = self.pawl("members", address, "--token=s3cret", "--json")
+        self.assertEqual(len(json.loads(output)["namespaces"][0]["members"]), 3)
+        status, output, _ = self.pawl("members", address, "--token=s3cret", "--namespace=none")
+        self.assertEqual((status, len(output.splitlines())), (0, 1))
+
+        status, _, errors = self.pawl("members", address)
+        self.assertEqual(status, 1)
+        self.assertIn("--token", errors)
+        replica.kill()
+        status, _, errors = self.pawl("members", address)
+        self.assertEqual(status, 5)
+        self.assertIn("cannot reach the placement service", errors)
+
     def test_a_restart_moves_nothing(self):
         replica = self.placement()
         trio = self.trio(replica)
@@ -298,6 +346,10 @@ class TwoReplicas(Placement):
             other = next(r for r in replicas if r is not leader)
             until(lambda: other.api.call("GET", "/v1.0/placement/members")["leader"]
                   == leader.address, what="the follower to know its leader")
+            status, _, errors = OneReplica.pawl(
+                self, "table", f"--address=http://127.0.0.1:{other.http_port}")
+            self.assertEqual(status, 1)
+            self.assertIn(leader.address, errors)
             version = max(follower.members.version for follower in trio)
             leader.kill()
             for follower in trio:
@@ -331,6 +383,8 @@ class TwoReplicas(Placement):
         leader.resume()
         until(lambda: not leader.leads(), what="it to have stepped down")
         self.assertTrue(other.leads())
+        until(lambda: leader.api.call("GET", "/v1.0/placement/members")["leader"]
+              == other.address, what="it to learn who leads")
         conn = Conn(leader.address)
         conn.hello(host="h9")
         self.assertEqual(conn.next(REDIRECT)[1].decode(), other.address)

@@ -120,6 +120,36 @@ static void every_level_has_help_with_examples(void **state)
     }
 }
 
+static void placement_has_an_address_and_filters_of_its_own(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    parse(&parsed, "pawl placement table --namespace n/1 --app a --json", "http://env:2");
+    assert_true(parsed.good);
+    assert_int_equal(parsed.options.command, PAWL_CLI_PLACEMENT_TABLE);
+    assert_true(parsed.options.json);
+    struct pawl_call call;
+    pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call);
+    assert_string_equal(call.method, "GET");
+    assert_string_equal((const char *)call.url.data,
+                        "http://127.0.0.1:50006/v1.0/placement/table?namespace=n%2F1&app=a");
+    pawl_buf_deinit(&call.url);
+    parsed_deinit(&parsed);
+    parse(&parsed, "pawl placement members --address h:1/", NULL);
+    assert_true(parsed.good);
+    pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call);
+    assert_string_equal((const char *)call.url.data, "http://h:1/v1.0/placement/members");
+    pawl_buf_deinit(&call.url);
+    parsed_deinit(&parsed);
+
+    check_help("pawl placement --help", "members");
+    check_help("pawl placement table --help", "pawl placement table: show which");
+    check_error("pawl placement", "needs a command");
+    check_error("pawl placement move", "no command \"pawl placement move\"");
+    check_error("pawl placement members h1", "unexpected argument \"h1\"");
+    check_error("pawl placement members --prefix x", "unknown option --prefix");
+}
+
 static void options_may_stand_before_and_behind_the_arguments(void **state)
 {
     (void)state;
@@ -300,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_usage_names_the_word_and_the_help_that_explains_it),
         cmocka_unit_test(every_level_has_help_with_examples),
+        cmocka_unit_test(placement_has_an_address_and_filters_of_its_own),
         cmocka_unit_test(options_may_stand_before_and_behind_the_arguments),
         cmocka_unit_test(doctor_is_told_where_to_look),
         cmocka_unit_test(options_of_the_app_stay_with_the_app),

@@ -240,11 +240,13 @@ void pawl_grpc_on_close(struct pawl_grpc_conn *conn, const char *why, int64_t no
 
 /* Bytes in --------------------------------------------------------------------------------- */
 
+static const char broken_text[] = "the client broke the rules of HTTP/2";
+
 static void feed(struct pawl_grpc_conn *conn, struct pawl_bytes bytes)
 {
     if (bytes.size == 0 || conn->doom) return;
     if (!pawl_grpc_session_receive(conn, bytes))
-        pawl_grpc_conn_doom(conn, PAWL_H2_PROTOCOL_ERROR, "the client broke HTTP/2");
+        pawl_grpc_conn_doom(conn, PAWL_H2_PROTOCOL_ERROR, broken_text);
 }
 
 /* The first bytes of a connection; what is left of them. */
@@ -308,13 +310,19 @@ static void http1_answer(struct pawl_grpc_conn *conn, struct pawl_buf *out)
                     strlen(text), text);
 }
 
+static void note_cut(struct pawl_grpc_conn *conn, const char *why)
+{
+    if (conn->grpc->is_stopping) return; /* not the client's fault */
+    conn->grpc->counters.connections_cut_total++;
+    pawl_log(PAWL_LOG_INFO, "grpc", "%s: closed: %s", conn->name, why);
+}
+
 /* Something goes out with the end, so that the client knows why. */
 static void conn_end_doomed(struct pawl_grpc_conn *conn)
 {
     struct pawl_buf *out = &conn->grpc->scratch;
     const struct pawl_grpc_outside *outside = &conn->grpc->config.outside;
-    conn->grpc->counters.connections_cut_total++;
-    pawl_log(PAWL_LOG_INFO, "grpc", "%s: closed: %s", conn->name, conn->doom);
+    note_cut(conn, conn->doom);
     if (conn->session) {
         pawl_grpc_session_goaway(conn, conn->doom_code, conn->doom);
         (void)pawl_grpc_session_send(conn, out, WRITE_SIZE);
@@ -323,6 +331,18 @@ static void conn_end_doomed(struct pawl_grpc_conn *conn)
     }
     if (out->size > 0) (void)outside->send(outside->context, conn->peer, pawl_buf_view(out));
     conn_end(conn, conn->doom);
+}
+
+/* Both sides have said all, or nghttp2 has told the client what it did wrong. */
+static void conn_end_over(struct pawl_grpc_conn *conn)
+{
+    if (conn->is_broken) {
+        note_cut(conn, broken_text);
+        conn_end(conn, broken_text);
+    } else {
+        pawl_log(PAWL_LOG_DEBUG, "grpc", "%s: closed: there is nothing more to say", conn->name);
+        conn_end(conn, "the connection ended");
+    }
 }
 
 static void conn_flush(struct pawl_grpc_conn *conn)
@@ -337,10 +357,9 @@ static void conn_flush(struct pawl_grpc_conn *conn)
     if (out->size > 0)
         conn->is_blocked = !outside->send(outside->context, conn->peer, pawl_buf_view(out));
     if (!is_sound) {
-        pawl_grpc_conn_doom(conn, PAWL_H2_PROTOCOL_ERROR, "the client broke HTTP/2");
+        pawl_grpc_conn_doom(conn, PAWL_H2_PROTOCOL_ERROR, broken_text);
     } else if (pawl_grpc_session_is_over(conn)) {
-        pawl_log(PAWL_LOG_DEBUG, "grpc", "%s: closed: there is nothing more to say", conn->name);
-        conn_end(conn, "the connection ended");
+        conn_end_over(conn);
     } else if (out->size >= WRITE_SIZE) {
         pawl_grpc_conn_touch(conn); /* others first */
     }

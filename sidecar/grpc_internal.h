@@ -57,6 +57,7 @@ struct pawl_grpc_conn {
     uint8_t state;
     bool is_blocked; /* the transport holds enough */
     bool is_pinged;  /* our PING is not answered */
+    bool is_broken;  /* nghttp2 ends it for an error of the client */
     bool is_http1;   /* … speaks the client: it gets a word of it */
     uint8_t doom_code;
     const char *doom; /* why the next flush ends it; NULL: it does not */

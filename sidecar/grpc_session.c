@@ -109,8 +109,11 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 /* An answer that is complete before its request is: the client need not send the rest. */
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
+    struct pawl_grpc_conn *conn = context;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+        conn->is_broken = true;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
-    pawl_grpc_conn_credit_control(context);
+    pawl_grpc_conn_credit_control(conn);
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
     if (nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) != 0) return 0;
     return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,

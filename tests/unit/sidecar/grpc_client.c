@@ -148,10 +148,11 @@ static ssize_t on_read(nghttp2_session *session, int32_t stream, uint8_t *data, 
     (void)stream;
     (void)context;
     struct grpc_reply *reply = source->ptr;
-    if (size > reply->request.size) size = reply->request.size;
-    memcpy(data, reply->request.data, size);
-    pawl_buf_consume(&reply->request, size);
-    if (reply->request.size == 0 && reply->request_ends) {
+    size_t left = reply->request.size - reply->request_at;
+    if (size > left) size = left;
+    if (size > 0) memcpy(data, reply->request.data + reply->request_at, size);
+    reply->request_at += size;
+    if (size == left && reply->request_ends) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
     } else if (size == 0) {
         return NGHTTP2_ERR_DEFERRED;

@@ -20,7 +20,8 @@ struct grpc_reply {
     uint32_t reset_code;    /* how the stream closed */
     uint32_t headers_count; /* HEADERS frames */
     struct pawl_buf body;
-    struct pawl_buf request; /* what is still to be sent */
+    struct pawl_buf request;
+    size_t request_at; /* what of it was sent */
     bool request_ends;
     struct grpc_reply *next;
 };

@@ -619,11 +619,13 @@ static void strangers_are_closed(void **state)
         RAW(PREFACE "\0\0\0\4\0\0\0\0\0\0\0\1\1\4\0\0\0\2\x83"),   /* an even stream */
         RAW(PREFACE "\0\0\0\4\0\0\0\0\0\0\0\1\1\4\0\0\0\1\xff"),   /* broken HPACK */
     };
-    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+    const size_t count = sizeof strangers / sizeof strangers[0];
+    for (size_t i = 0; i < count; i++) {
         struct grpc_link *link = connect_raw(fixture);
         feed(link, strangers[i]);
         if (!link->is_ended) fail_msg("stranger %zu is still there", i);
     }
+    assert_int_equal(pawl_grpc_counters(fixture->world.grpc)->connections_cut_total, count);
     assert_int_equal(fixture->echo.calls_count, 0);
     assert_others_are_served(fixture);
 }

@@ -45,6 +45,7 @@ struct peer {
 
     struct pawl_list queue;
     size_t queue_size;
+    bool is_full; /* the log says that frames are dropped */
 };
 
 /* One connection. */

@@ -104,11 +104,23 @@ static void content_send(struct pawl_peer_stream *stream, struct link *link,
     stream->metrics.bytes_sent_total += frame.size;
 }
 
+/* Once, until it takes something in again. */
+static void queue_complain(struct pawl_peer_stream *stream, struct peer *peer)
+{
+    stream->metrics.frames_dropped_total++;
+    if (peer->is_full) return;
+    peer->is_full = true;
+    pawl_log(PAWL_LOG_WARN, "peers",
+             "host %.*s of app %.*s takes nothing in: %zu bytes wait for it, further frames are "
+             "dropped and asked again later",
+             PAWL_BYTES_FMT(peer->host), PAWL_BYTES_FMT(peer->app), peer->queue_size);
+}
+
 static void queue_push(struct pawl_peer_stream *stream, struct peer *peer, struct pawl_bytes frame)
 {
     if (peer->queue_size + frame.size > PAWL_PEER_QUEUE_SIZE_MAX
         || stream->metrics.bytes_queued + frame.size > PAWL_PEER_QUEUES_SIZE_MAX) {
-        stream->metrics.frames_dropped_total++;
+        queue_complain(stream, peer);
         return;
     }
     struct peer_waiting *waiting = pawl_mem_alloc(sizeof *waiting + frame.size);
@@ -160,6 +172,7 @@ bool pawl_peer_link_credit(struct pawl_peer_stream *stream, struct link *link, u
                            int64_t now_ms)
 {
     link->credit += (int64_t)bytes;
+    link->peer->is_full = false;
     if (link->credit > (int64_t)PAWL_PEER_WINDOW) return false;
     for (struct peer_waiting *w; link->credit > 0 && (w = queue_first(link->peer)) != NULL;) {
         content_send(stream, link, pawl_bytes_make(w + 1, w->size), now_ms);

@@ -380,6 +380,9 @@ static void silence_forgive(struct pawl_peer_stream *stream, int64_t now_ms)
 static void ready_on_tick(struct pawl_peer_stream *stream, struct link *link, int64_t now_ms)
 {
     if (now_ms >= link->heard_ms + PAWL_PEER_SILENCE_MS) {
+        pawl_log(PAWL_LOG_WARN, "peers", "host %.*s of app %.*s was silent for %u ms",
+                 PAWL_BYTES_FMT(link->peer->host), PAWL_BYTES_FMT(link->peer->app),
+                 PAWL_PEER_SILENCE_MS);
         pawl_peer_link_end(stream, link, false, "it was silent for too long", now_ms);
         return;
     }

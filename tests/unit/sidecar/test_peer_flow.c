@@ -42,6 +42,7 @@ static void a_silent_peer_is_given_up(void **state)
     pawl_peer_stream_on_tick(outside->stream, START + PAWL_PEER_SILENCE_MS);
     assert_ended(outside, 1);
     assert_down(outside, 0, "a");
+    assert_int_equal(outside->warned_count, 1);
 }
 
 /* This process was stopped, not the others: what they said is not read yet. */
@@ -140,7 +141,8 @@ static void what_waits_for_a_peer_that_does_not_read_is_bounded(void **state)
     assert_true(outside_metrics(outside)->bytes_queued <= PAWL_PEER_QUEUE_SIZE_MAX);
     assert_true(outside_metrics(outside)->bytes_queued > PAWL_PEER_QUEUE_SIZE_MAX - 2 * size);
     assert_true(outside_metrics(outside)->frames_dropped_total >= count / 2);
-    assert_int_equal(outside->ended_count, 0); /* it lives, and may read one day */
+    assert_int_equal(outside->ended_count, 0);  /* it lives, and may read one day */
+    assert_int_equal(outside->warned_count, 1); /* once is enough to know */
 
     outside_forget(outside);
     for (uint32_t ms = 1000; ms <= 60000; ms += 1000) { /* it goes on pinging */

@@ -44,6 +44,7 @@ void pawl_audit_find(const struct pawl_audit *audit, enum pawl_audit_rule rule,
     char text[TEXT_SIZE_MAX];
     va_list arguments;
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is started right above */
     int size = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     PAWL_ASSERT(size >= 0);

@@ -166,5 +166,6 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
         break;
     default: PAWL_UNREACHABLE("a command that makes no call");
     }
+    add_param(url, "appID", options->target_app);
     pawl_buf_append(url, "", 1); /* for libcurl */
 }

@@ -10,12 +10,14 @@
 #define AT(field) offsetof(struct pawl_cli_options, field)
 #define NONE      SIZE_MAX
 #define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
-#define COMMON    " address token output help"
+#define COMMON    " app address token output help"
 
 static const struct pawl_cli_option options[] = {
     { 'a', "address", "URL",
       "HTTP address of the sidecar (PAWL_HTTP_ENDPOINT, else http://127.0.0.1:3500)", PAWL_CLI_TEXT,
       AT(address) },
+    { 0, "app", "ID", "another app of the namespace (default: the sidecar's own)", PAWL_CLI_TEXT,
+      AT(target_app) },
     { 't', "token", "TEXT", "API token of the sidecar (PAWL_TOKEN)", PAWL_CLI_TEXT, AT(token) },
     { 'o', "output", "FORMAT", "table (for people) or json (everything, uncut)", PAWL_CLI_TEXT,
       AT(json) },

@@ -65,6 +65,7 @@ struct pawl_cli_options {
     /* workflow */
     const char *address;
     const char *token;
+    const char *target_app; /* NULL: the sidecar's own */
     bool json;
     const char *id;   /* instance */
     const char *name; /* of the workflow or the event; filter of list */

@@ -124,6 +124,8 @@ static void write_state(struct pawl_json *json, const struct pawl_instance_state
     pawl_json_key(json, "historyCount");
     pawl_json_uint(json, state->history_count);
     write_text(json, "parentInstanceID", state->parent_instance);
+    write_text(json, "parentAppID", state->parent_app);
+    write_text(json, "waitingFor", state->waiting_for);
     write_properties(json, state);
     pawl_json_object_end(json);
 }

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "base/timetext.h"
 
 /* What a build works on. The first problem stays. */
@@ -187,17 +188,20 @@ static void check_name(struct build *build, const char *code, const char *what)
                                  PAWL_NAME_SIZE_MAX));
 }
 
-/* Calls for other apps need their own sidecar; saying so beats starting the workflow
- * in the wrong app. */
-static void check_app(struct build *build)
+/* Another app of the namespace; the engine finds it. */
+static struct pawl_bytes param_app(struct build *build)
 {
-    struct pawl_bytes app = param_text(build, "appID");
-    if (pawl_bytes_is_absent(app) || pawl_bytes_is_equal(app, build->input->app)) return;
-    build_fail(build, 400, "ERR_WORKFLOW_APP_ID_INVALID",
-               pawl_arena_printf(build->arena,
-                                 "this is the sidecar of app \"%.*s\": send the request to a "
-                                 "sidecar of the app that appID names",
-                                 PAWL_BYTES_FMT(build->input->app)));
+    struct pawl_bytes app = param(build, "appID");
+    if (pawl_bytes_is_absent(app) || pawl_bytes_is_equal(app, build->input->app))
+        return PAWL_BYTES_ABSENT;
+    if (!pawl_app_id_is_valid(app))
+        build_fail(build, 400, "ERR_WORKFLOW_APP_ID_INVALID",
+                   pawl_arena_printf(build->arena,
+                                     "query parameter \"appID\" is no app id: 1 to %u letters, "
+                                     "digits, - _ and dots are allowed (an app of another "
+                                     "namespace cannot be named)",
+                                     PAWL_APP_ID_SIZE_MAX));
+    return app;
 }
 
 /* One function per route ------------------------------------------------------------ */
@@ -338,7 +342,7 @@ bool pawl_http_request_build(const struct pawl_http_input *input, struct pawl_ar
         request.instance = input->match->instance;
         check_instance(&build, request.instance);
     }
-    check_app(&build);
+    request.app = param_app(&build);
     build_route(&build);
     if (build.problem.status == 0) build_check(&build);
     if (build.problem.status != 0) {

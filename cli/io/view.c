@@ -106,6 +106,8 @@ void pawl_view_state(json_t *state, uint32_t width, struct pawl_buf *buf)
     row_time(&table, "Last updated", text_of(state, "lastUpdatedAt"));
     row_time(&table, "Completed", text_of(state, "completedAt"));
     row(&table, "Parent", text_of(state, "parentInstanceID"));
+    row(&table, "Parent's app", text_of(state, "parentAppID"));
+    row(&table, "Waits for", text_of(state, "waitingFor"));
     pawl_table_text(&table, "History");
     char count[48];
     long long events = (long long)json_integer_value(json_object_get(state, "historyCount"));

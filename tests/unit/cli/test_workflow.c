@@ -67,6 +67,9 @@ static void every_command_does_what_it_says(void **state)
     check(fake, "rerun a --new-instance-id b", 0, "order-1", "rerun instance=a new=b");
     check(fake, "history a --from 5 --limit 2", 0, "TaskScheduled",
           "history instance=a limit=2 from=5");
+    check(fake, "get a --app bank", 0, "Waits for        activity 'charge': nobody is there\n",
+          "get app=bank instance=a payloads=1");
+    check(fake, "list --app bank", 0, "INSTANCE", "list app=bank limit=50");
     check(fake, "get a -o json", 0, "\"dapr.workflow.outputBase64\": \"/wAB\"", NULL);
     check(fake, "start Order -o json", 0, "\"instanceID\": \"order-1\"", NULL);
 }

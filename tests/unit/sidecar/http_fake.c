@@ -38,6 +38,7 @@ static void append_int(struct http_fake *fake, const char *key, int64_t value)
 static void describe(struct http_fake *fake, const struct pawl_request *request)
 {
     snprintf(fake->last, sizeof fake->last, "%s", pawl_request_op_name((int)request->op));
+    append(fake, "app", request->app);
     append(fake, "instance", request->instance);
     append(fake, "new", request->new_instance);
     append(fake, "name", request->name);
@@ -200,6 +201,8 @@ static void sample_init(void)
     sample_state.custom_status = PAWL_BYTES_LITERAL("half done");
     sample_state.input = PAWL_BYTES_LITERAL("{\"item\":\"tea\"}");
     sample_state.output = PAWL_BYTES_LITERAL("\xff\x00\x01");
+    sample_state.parent_app = PAWL_BYTES_LITERAL("shop");
+    sample_state.waiting_for = PAWL_BYTES_LITERAL("activity 'charge': nobody is there");
 
     struct pawl_history_event started =
         pawl_history_event_make(PAWL_EVENT_EXECUTION_STARTED, 1787306400123);

@@ -103,6 +103,7 @@ static void every_route_reaches_the_engine_as_the_request_it_means(void **state)
         { "GET", "/v1.0-beta1/workflows/any/a", NULL, 200, "get instance=a payloads=1" },
         { "GET", "/v1.0-alpha1/workflows/any/a", NULL, 200, "get instance=a payloads=1" },
         { "GET", V "/a?appID=orders", NULL, 200, "get instance=a payloads=1" },
+        { "GET", V "/a?appID=other", NULL, 200, "get app=other instance=a payloads=1" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         check_call(fake, rows[i].method, rows[i].target, NULL, rows[i].body, rows[i].status,
@@ -271,7 +272,8 @@ static void bad_input_is_answered_400_and_never_reaches_the_engine(void **state)
         { "GET", V "/a/wait?timeout=5", "ERR_MALFORMED_REQUEST" },
         { "GET", V "/a/wait?timeout=2h", "ERR_MALFORMED_REQUEST" },
         { "GET", V "/a/wait?for=ever", "ERR_MALFORMED_REQUEST" },
-        { "GET", V "/a?appID=other", "ERR_WORKFLOW_APP_ID_INVALID" },
+        { "GET", V "/a?appID=", "ERR_WORKFLOW_APP_ID_INVALID" },
+        { "GET", V "/a?appID=x%2Fshop", "ERR_WORKFLOW_APP_ID_INVALID" },
         { "GET", V "?1&2&3&4&5&6&7&8&9&a&b&c&d&e&f&g&h", "ERR_MALFORMED_REQUEST" },
         { "GET", "/v1.0/metadata?x=1", "ERR_MALFORMED_REQUEST" },
     };

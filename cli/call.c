@@ -64,7 +64,7 @@ static void call_placement(struct pawl_buf *url, const struct pawl_cli_options *
     bool is_table = options->command == PAWL_CLI_PLACEMENT_TABLE;
     pawl_buf_append_str(url, is_table ? "/v1.0/placement/table" : "/v1.0/placement/members");
     add_param(url, "namespace", options->namespace_);
-    add_param(url, "app", options->app_only);
+    add_param(url, "app", options->only_app);
 }
 
 static void call_start(struct pawl_buf *url, const struct pawl_cli_options *options)
@@ -166,6 +166,6 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
         break;
     default: PAWL_UNREACHABLE("a command that makes no call");
     }
-    add_param(url, "appID", options->target_app);
+    if (!is_placement) add_param(url, "appID", options->only_app);
     pawl_buf_append(url, "", 1); /* for libcurl */
 }

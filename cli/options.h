@@ -65,7 +65,6 @@ struct pawl_cli_options {
     /* workflow */
     const char *address;
     const char *token;
-    const char *target_app; /* NULL: the sidecar's own */
     bool json;
     const char *id;   /* instance */
     const char *name; /* of the workflow or the event; filter of list */
@@ -83,7 +82,7 @@ struct pawl_cli_options {
     const char *prefix;
     const char *created_from;
     const char *created_to;
-    const char *app_only; /* placement: only this one */
+    const char *only_app; /* placement: only this one */
     bool wait;
     bool force;
     bool no_recursive;

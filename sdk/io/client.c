@@ -41,6 +41,7 @@ struct pawl_client {
     struct pawl_allocator allocator;
     struct pawl_settings settings;
     int64_t timeout_ms;
+    char target_app[PAWL_APP_ID_SIZE_MAX + 1]; /* "": the sidecar's own */
     struct pawl_hello hello;
     struct pawl_link *link;
     pthread_t thread;
@@ -208,6 +209,14 @@ static pawl_err start_thread(struct pawl_client *client)
     return result == 0 ? PAWL_OK : PAWL_E_NOMEM;
 }
 
+static pawl_err set_target_app(struct pawl_client *client, const char *app)
+{
+    if (!app) return PAWL_OK;
+    if (!pawl_app_id_is_valid(pawl_bytes_str(app))) return PAWL_E_INVALID;
+    (void)snprintf(client->target_app, sizeof client->target_app, "%s", app);
+    return PAWL_OK;
+}
+
 pawl_err pawl_client_new(const struct pawl_client_options *options, struct pawl_client **ret_client)
 {
     static const struct pawl_client_options defaults;
@@ -223,6 +232,7 @@ pawl_err pawl_client_new(const struct pawl_client_options *options, struct pawl_
     pthread_mutex_init(&client->lock, NULL);
     pawl_err err = pawl_settings_init(&client->settings, &client->allocator, options->endpoint,
                                       options->app_id, options->token);
+    if (err == PAWL_OK) err = set_target_app(client, options->target_app);
     if (err == PAWL_OK) {
         client->hello = (struct pawl_hello){ .protocol_version = PAWL_PROTOCOL_VERSION,
                                              .app_id = pawl_bytes_str(client->settings.app_id),
@@ -320,6 +330,7 @@ static void call_init(struct call *call, const struct pawl_request *request, boo
 
 static pawl_err call_run(struct pawl_client *client, struct call *call)
 {
+    if (client->target_app[0]) call->request.app = pawl_bytes_str(client->target_app);
     pawl_err err = check(client, call);
     if (err == PAWL_OK) {
         pthread_mutex_lock(&client->lock);

@@ -61,16 +61,28 @@ class Client(Api):
 
 
 class Cluster:
-    def __init__(self, harness, count, app_id="shop", store=None, placement=None):
+    def __init__(self, harness, count, app_id="shop", store=None, placements=None, replicas=1):
         self.harness, self.app_id = harness, app_id
         self.store = store or harness.redis()
-        self.placement = placement or harness.placement()
+        self.placements = placements or self.start_placement(replicas)
+        self.placement = self.placements[0]
         self.made = 0
         self.pairs = [self.make() for _ in range(count)]
         self.settle()
 
+    def start_placement(self, replicas):
+        if replicas == 1:
+            return [self.harness.placement()]
+        return [self.harness.placement(f"placement-{n}", store=self.store)
+                for n in range(replicas)]
+
+    def neighbour(self, count, app_id):
+        """Sidecars of another app beside these."""
+        return Cluster(self.harness, count, app_id, self.store, self.placements)
+
     def options(self):
-        return [f"--placement=127.0.0.1:{self.placement.port}", "--peer-listen=127.0.0.1:0"]
+        addresses = ",".join(placement.address for placement in self.placements)
+        return [f"--placement={addresses}", "--peer-listen=127.0.0.1:0"]
 
     def make(self, *app_options):
         self.made += 1

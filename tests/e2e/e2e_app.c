@@ -2,7 +2,7 @@
  * that a test knows it beforehand whatever was killed in between. Every run of an activity
  * first leaves a line in the file "ran.log" of the current folder:
  *
- *     <activity> <instance> <execution id> <input>
+ *     <activity> <instance> <execution id> <input> <process id>
  *
  *   --code 2     the workflow "drift" does something else than with --code 1
  *   --mended     the workflow "crasher" no longer ends this process
@@ -35,9 +35,9 @@ static struct {
 static bool note(const struct pawl_activity_ctx *ctx, struct pawl_bytes input)
 {
     char line[1024];
-    int size = snprintf(line, sizeof line, "%s %s %s %.64s\n", pawl_activity_name(ctx),
+    int size = snprintf(line, sizeof line, "%s %s %s %.64s %ld\n", pawl_activity_name(ctx),
                         pawl_activity_instance(ctx), pawl_activity_execution_text(ctx),
-                        pawl_as_text(input));
+                        pawl_as_text(input), (long)getpid());
     if (size < 0 || (size_t)size >= sizeof line) return false;
     int fd = open("ran.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) return false;
@@ -291,6 +291,19 @@ static pawl_err waiting(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
     return err ? err : pawl_return(ctx, output);
 }
 
+/* n activities at once that all wait for the gate "all" */
+static pawl_err waiting_many(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    long count = number_of(input), attempts;
+    if (count < 0 || count > FAN_MAX) return PAWL_E_INVALID;
+    struct pawl_task **tasks = pawl_alloc(ctx, ((size_t)count + 1) * sizeof *tasks);
+    for (long i = 0; i < count; i++) {
+        tasks[i] = pawl_schedule_activity(ctx, "gated", pawl_text("all"), NULL);
+    }
+    pawl_err err = sum_of(ctx, tasks, (size_t)count, &attempts);
+    return err ? err : pawl_return(ctx, input);
+}
+
 static pawl_err refused(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
 {
     return pawl_call_activity(ctx, "refuse", input, NULL, NULL);
@@ -325,6 +338,66 @@ static pawl_err crasher(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
     return pawl_return(ctx, input);
 }
 
+/* Workflows that reach into other apps ------------------------------------------------------ */
+
+/* "APP REST": the first word; *ret_rest is what follows its blank. */
+static const char *first_word(struct pawl_workflow_ctx *ctx, struct pawl_bytes input,
+                              const char **ret_rest)
+{
+    const char *text = pawl_as_text(input);
+    size_t size = strcspn(text, " ");
+    *ret_rest = text + size + (text[size] == ' ' ? 1 : 0);
+    return pawl_format(ctx, "%.*s", (int)size, text);
+}
+
+/* "APP n": n activities of that app at once -> the sum of the squares of 1 … n */
+static pawl_err remote_fan(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    const char *rest;
+    struct pawl_call_options options = { .app_id = first_word(ctx, input, &rest) };
+    long count = strtol(rest, NULL, 10), sum;
+    if (count < 0 || count > FAN_MAX) return PAWL_E_INVALID;
+    struct pawl_task **tasks = pawl_alloc(ctx, ((size_t)count + 1) * sizeof *tasks);
+    for (long i = 0; i < count; i++) {
+        tasks[i] = pawl_schedule_activity(ctx, "square", text_of(ctx, i + 1), &options);
+    }
+    pawl_err err = sum_of(ctx, tasks, (size_t)count, &sum);
+    return err ? err : pawl_return(ctx, text_of(ctx, sum));
+}
+
+/* "APP WORKFLOW INPUT": that child there, called <own id>-1 -> its output */
+static pawl_err remote_child(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    const char *rest;
+    struct pawl_call_options options = { .app_id = first_word(ctx, input, &rest),
+                                         .instance_id =
+                                             pawl_format(ctx, "%s-1", pawl_instance_id(ctx)) };
+    const char *name = first_word(ctx, pawl_text(rest), &rest);
+    struct pawl_bytes output;
+    pawl_err err = pawl_call_child_workflow(ctx, name, pawl_text(rest), &options, &output);
+    return err ? err : pawl_return(ctx, output);
+}
+
+/* "APP INSTANCE": the event "go" with the payload "told" to it */
+static pawl_err remote_tell(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    const char *instance;
+    const char *app = first_word(ctx, input, &instance);
+    pawl_err err = pawl_send_event_to_app(ctx, app, instance, "go", pawl_text("told"));
+    return err ? err : pawl_return(ctx, input);
+}
+
+/* "APP ms": an activity that must begin so soon -> the type of its failure */
+static pawl_err remote_hurry(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    const char *rest;
+    struct pawl_call_options options = { .app_id = first_word(ctx, input, &rest) };
+    options.schedule_to_start_ms = strtol(rest, NULL, 10);
+    pawl_err err = pawl_call_activity(ctx, "square", pawl_text("3"), &options, NULL);
+    if (err != PAWL_E_FAILED) return err ? err : pawl_return(ctx, pawl_text("begun"));
+    return pawl_return(ctx, pawl_text(pawl_last_failure(ctx)->type));
+}
+
 /* Main ------------------------------------------------------------------------------------ */
 
 static const struct pawl_workflow_def workflows[] = {
@@ -342,9 +415,14 @@ static const struct pawl_workflow_def workflows[] = {
     { .name = "mixed", .run = mixed },
     { .name = "parent", .run = parent },
     { .name = "refused", .run = refused },
+    { .name = "remote_child", .run = remote_child },
+    { .name = "remote_fan", .run = remote_fan },
+    { .name = "remote_hurry", .run = remote_hurry },
+    { .name = "remote_tell", .run = remote_tell },
     { .name = "stubborn", .run = stubborn },
     { .name = "ticks", .run = ticks },
     { .name = "waiting", .run = waiting },
+    { .name = "waiting_many", .run = waiting_many },
 };
 
 static const struct pawl_activity_def activities[] = {

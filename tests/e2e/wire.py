@@ -296,7 +296,7 @@ class Worker:
     def request(self, op, **fields):
         """Send a management call; its answer comes by answer()."""
         keys = {"instance": 1, "request_id": 3, "name": 4, "payload": 6, "reuse": 9,
-                "wait_for": 10, "with_payloads": 11, "limit": 15, "timeout_ms": 18}
+                "wait_for": 10, "with_payloads": 11, "limit": 15, "timeout_ms": 18, "app": 21}
         self.tokens += 1
         self.send(REQUEST, self.tokens, op, {keys[key]: value for key, value in fields.items()})
         return self.tokens

@@ -41,6 +41,8 @@ struct pawl_client_options {
     const char *endpoint;            /* PAWL_APP_ENDPOINT, else "tcp://127.0.0.1:3501" */
     const char *app_id;              /* PAWL_APP_ID, else "app" */
     const char *token;               /* PAWL_TOKEN, else none */
+    const char *target_app;          /* the app of the namespace whose instances are meant, through
+                                        this app's sidecar; NULL: app_id */
     int64_t timeout_ms;              /* of one call; 30000 */
     struct pawl_allocator allocator; /* both functions NULL: malloc and free */
 };

@@ -297,6 +297,26 @@ static void a_refused_client_reports_the_reason(void **state)
     assert_string_equal(pawl_result_message(fixture->result), "bad token");
 }
 
+static void a_client_of_another_app_names_it_in_every_call(void **state)
+{
+    (void)state;
+    pawl_client_free(fixture->client);
+    fixture->client = NULL;
+    struct pawl_client_options options = { .endpoint = fixture->fake.url,
+                                           .app_id = "shop",
+                                           .target_app = "other/shop" };
+    struct pawl_client *client;
+    assert_int_equal(pawl_client_new(&options, &client), PAWL_E_INVALID);
+    options.target_app = "bank";
+    assert_int_equal(pawl_client_new(&options, &fixture->client), PAWL_OK);
+    begin(start_order);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_START);
+    assert_true(pawl_bytes_is_str(frame->request.app, "bank"));
+    send_answer(frame->token, (struct pawl_answer){ .instance = frame->request.instance });
+    assert_int_equal(end(), PAWL_OK);
+}
+
 static void without_a_sidecar_a_call_is_unavailable_and_says_where(void **state)
 {
     (void)state;
@@ -323,6 +343,7 @@ int main(void)
         TEST(history_is_decoded_item_by_item),
         TEST(a_bad_argument_is_told_without_asking_anybody),
         TEST(a_refused_client_reports_the_reason),
+        TEST(a_client_of_another_app_names_it_in_every_call),
         TEST(without_a_sidecar_a_call_is_unavailable_and_says_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

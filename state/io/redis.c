@@ -237,7 +237,7 @@ static void node_refuse_overdue(struct pawl_redis_node *node, uint64_t now_ms)
     char why[400];
     (void)snprintf(why, sizeof why, "Redis at %s is away", node->address.text);
     for (const struct pawl_redis_request *first = pawl_redis_first(&node->waiting);
-         first && now_ms - first->submitted_ms >= PAWL_STORE_HELD_MS_MAX;
+         first && now_ms - first->submitted_ms >= node->store->held_ms;
          first = pawl_redis_first(&node->waiting))
         pawl_redis_fail(node->store, pawl_redis_node_unqueue(node), PAWL_E_UNAVAILABLE, why);
 }
@@ -447,6 +447,7 @@ pawl_err pawl_redis_store_open(const struct pawl_store_config *config,
     store->read_only = config->read_only;
     store->timeout_ms = options->timeout_ms;
     store->waiting_max = options->waiting_max;
+    store->held_ms = options->held_ms;
     (void)snprintf(store->namespace_, sizeof store->namespace_, "%s", config->namespace_);
     (void)snprintf(store->app, sizeof store->app, "%s", config->app);
     store->key_head_size = (size_t)snprintf(store->key_head, sizeof store->key_head, "{%s||%s||",
@@ -466,6 +467,7 @@ pawl_err pawl_store_redis_open(const struct pawl_store_config *config,
                                struct pawl_store **ret_store, const char **ret_message)
 {
     static const struct pawl_redis_options options = { .timeout_ms = PAWL_STORE_TIMEOUT_MS,
-                                                       .waiting_max = PAWL_STORE_WAITING_MAX };
+                                                       .waiting_max = PAWL_STORE_WAITING_MAX,
+                                                       .held_ms = PAWL_STORE_HELD_MS_MAX };
     return pawl_redis_store_open(config, &options, ret_store, ret_message);
 }

@@ -67,6 +67,16 @@ static void hello_name(struct pawl_redis_hello *hello, struct pawl_buf *out)
     hello_expect(hello, PAWL_REDIS_HELLO_NAME, 0);
 }
 
+void pawl_redis_wait(struct pawl_buf *out, const struct pawl_redis_url *url)
+{
+    char replicas[12], wait_ms[12];
+    (void)snprintf(replicas, sizeof replicas, "%u", (unsigned)url->replicas);
+    (void)snprintf(wait_ms, sizeof wait_ms, "%u", (unsigned)url->wait_ms);
+    struct pawl_bytes words[] = { PAWL_BYTES_LITERAL("WAIT"), pawl_bytes_str(replicas),
+                                  pawl_bytes_str(wait_ms) };
+    pawl_redis_command(out, 3, words);
+}
+
 static void hello_durability(struct pawl_redis_hello *hello, struct pawl_buf *out)
 {
     if (hello->url->durability == PAWL_REDIS_D0) return;
@@ -79,9 +89,7 @@ static void hello_durability(struct pawl_redis_hello *hello, struct pawl_buf *ou
     pawl_redis_command(out, 6, config);
     hello_expect(hello, PAWL_REDIS_HELLO_CONFIG, 0);
     if (hello->url->durability != PAWL_REDIS_D2) return;
-    struct pawl_bytes wait[] = { PAWL_BYTES_LITERAL("WAIT"), PAWL_BYTES_LITERAL("0"),
-                                 PAWL_BYTES_LITERAL("1") };
-    pawl_redis_command(out, 3, wait);
+    pawl_redis_wait(out, hello->url);
     hello_expect(hello, PAWL_REDIS_HELLO_WAIT, 0);
 }
 

@@ -65,6 +65,9 @@ PAWL_MUST_USE pawl_err pawl_redis_hello_on_value(struct pawl_redis_hello *hello,
 /* AUTH, unless `password` is empty. True: it was appended. */
 bool pawl_redis_login(struct pawl_buf *out, const char *user, const char *password);
 
+/* WAIT for as many replicas and as long as the URL says. */
+void pawl_redis_wait(struct pawl_buf *out, const struct pawl_redis_url *url);
+
 /* What an error reply to a greeting means for the person who set this up. */
 const char *pawl_redis_error_advice(struct pawl_bytes text);
 

@@ -217,13 +217,7 @@ static void request_send(struct pawl_redis_node *node, struct pawl_redis_request
 /* One for everything that was written with this flush. */
 static void wait_send(struct pawl_redis_node *node)
 {
-    const struct pawl_redis_url *url = &node->store->url;
-    char replicas[12], wait_ms[12];
-    (void)snprintf(replicas, sizeof replicas, "%u", (unsigned)url->replicas);
-    (void)snprintf(wait_ms, sizeof wait_ms, "%u", (unsigned)url->wait_ms);
-    struct pawl_bytes words[] = { PAWL_BYTES_LITERAL("WAIT"), pawl_bytes_str(replicas),
-                                  pawl_bytes_str(wait_ms) };
-    pawl_redis_command(pawl_redis_conn_out(node->conn), 3, words);
+    pawl_redis_wait(pawl_redis_conn_out(node->conn), &node->store->url);
     struct pawl_redis_request *wait = PAWL_NEW(struct pawl_redis_request);
     wait->is_wait = true;
     wait->written_ms = uv_now(node->store->loop);

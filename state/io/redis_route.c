@@ -167,10 +167,10 @@ void pawl_redis_route_submit(struct pawl_redis_store *store, struct pawl_redis_r
         pawl_redis_node_queue(route->node, request);
         return;
     }
-    bool was_open = route->state == PAWL_REDIS_ROUTE_OPEN;
-    route_close(store, route);
+    bool is_closed = route->state != PAWL_REDIS_ROUTE_OPEN;
+    if (!is_closed) route_close(store, route);
     held_insert(store, request);
-    if (was_open && route->in_flight == 0) route_drained(store, route);
+    if (!is_closed && route->in_flight == 0) route_drained(store, route);
 }
 
 /* A probe that comes back, or a late one of the first to come back. */
@@ -212,7 +212,7 @@ static bool route_is_overdue(const struct pawl_redis_store *store,
                              const struct pawl_redis_route *route, uint64_t now_ms)
 {
     return store->is_ready_reported && route->state == PAWL_REDIS_ROUTE_PAUSED
-           && now_ms - route->held_since_ms >= PAWL_STORE_HELD_MS_MAX;
+           && now_ms - route->held_since_ms >= store->held_ms;
 }
 
 static void route_tend(struct pawl_redis_store *store, struct pawl_redis_route *route,

@@ -112,6 +112,7 @@ struct pawl_redis_store {
     bool read_only;
     uint32_t timeout_ms;
     uint32_t waiting_max;
+    uint32_t held_ms; /* so long a request waits for a slot or a shard, then it is refused */
     struct pawl_redis_url url;
     char namespace_[65];
     char app[65];

@@ -23,9 +23,12 @@ foreach(kind cluster reshard sentinel tls d2)
                                                                  SKIP_RETURN_CODE 77)
 endforeach()
 
-foreach(test operations server fake lease)
+foreach(test operations server fake lease failover)
   add_executable(test_redis_${test} ${CMAKE_CURRENT_LIST_DIR}/test_redis_${test}.c)
   target_link_libraries(test_redis_${test} PRIVATE pawl_redis_tests PkgConfig::CMOCKA)
   add_test(NAME conformance/redis/${test} COMMAND test_redis_${test})
   set_tests_properties(conformance/redis/${test} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 endforeach()
+add_test(NAME conformance/redis/failover-long COMMAND test_redis_failover --slow)
+set_tests_properties(conformance/redis/failover-long PROPERTIES LABELS long TIMEOUT 600
+                                                                SKIP_RETURN_CODE 77)

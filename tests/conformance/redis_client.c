@@ -41,7 +41,8 @@ void redis_client_open(struct redis_client *client, const char *url, uint32_t pa
                        const struct pawl_redis_options *options)
 {
     static const struct pawl_redis_options usual = { .timeout_ms = PAWL_STORE_TIMEOUT_MS,
-                                                     .waiting_max = PAWL_STORE_WAITING_MAX };
+                                                     .waiting_max = PAWL_STORE_WAITING_MAX,
+                                                     .held_ms = PAWL_STORE_HELD_MS_MAX };
     memset(client, 0, sizeof *client);
     PAWL_ASSERT(uv_loop_init(&client->loop) == 0);
     struct pawl_store_config config = {

@@ -88,6 +88,16 @@ static void cluster_meet(const struct redis_group *group)
     for (uint32_t i = 0; i < group->count; i++) wait_for(&group->servers[i], "CLUSTER INFO", text);
 }
 
+/* How many nodes this one knows with such a flag. */
+static uint32_t nodes_count(const struct redis_server *server, const char *flag)
+{
+    char nodes[4096];
+    text_of(server, "CLUSTER NODES", nodes, sizeof nodes);
+    uint32_t count = 0;
+    for (const char *at = nodes; (at = strstr(at, flag)) != NULL; at++) count++;
+    return count;
+}
+
 static void cluster_replicate(const struct redis_group *group)
 {
     for (uint32_t i = REDIS_GROUP_SHARDS; i < group->count; i++) {
@@ -97,6 +107,12 @@ static void cluster_replicate(const struct redis_group *group)
     }
     for (uint32_t i = REDIS_GROUP_SHARDS; i < group->count; i++)
         wait_for(&group->servers[i], "INFO replication", "master_link_status:up");
+    for (uint32_t i = REDIS_GROUP_SHARDS; i < group->count; i++)
+        redis_server_do(&group->servers[i - REDIS_GROUP_SHARDS], "WAIT 1 0");
+    if (group->count == REDIS_GROUP_SHARDS) return;
+    /* All must know the replicas as such, or they would not vote for them. */
+    for (uint32_t i = 0; i < group->count; i++)
+        while (nodes_count(&group->servers[i], "slave") < REDIS_GROUP_SHARDS) (void)usleep(20000);
 }
 
 void redis_group_start_cluster(struct redis_group *group, enum redis_server_kind kind,
@@ -266,16 +282,23 @@ void redis_group_slot_end(const struct redis_group *group, uint16_t slot, uint32
 
 /* Sentinel --------------------------------------------------------------------- */
 
+static void sentinel_start_servers(struct redis_group *group, const char *const *args)
+{
+    group->count = 1 + REDIS_GROUP_REPLICAS;
+    for (uint32_t i = 0; i < group->count; i++) redis_server_start(&group->servers[i], args);
+    redis_server_do(&group->servers[0], "CONFIG SET repl-diskless-sync-delay 0");
+    for (uint32_t i = 1; i < group->count; i++)
+        redis_server_do(&group->servers[i], "REPLICAOF 127.0.0.1 %u",
+                        (unsigned)group->servers[0].port);
+    for (uint32_t i = 1; i < group->count; i++)
+        wait_for(&group->servers[i], "INFO replication", "master_link_status:up");
+    redis_server_do(&group->servers[0], "WAIT %u 0", REDIS_GROUP_REPLICAS);
+}
+
 void redis_group_start_sentinel(struct redis_group *group, const char *const *args)
 {
     memset(group, 0, sizeof *group);
-    group->count = 2;
-    redis_server_start(&group->servers[0], args);
-    redis_server_start(&group->servers[1], args);
-    redis_server_do(&group->servers[0], "CONFIG SET repl-diskless-sync-delay 0");
-    redis_server_do(&group->servers[1], "REPLICAOF 127.0.0.1 %u", (unsigned)group->servers[0].port);
-    wait_for(&group->servers[1], "INFO replication", "master_link_status:up");
-
+    sentinel_start_servers(group, args);
     (void)snprintf(group->lines[0], sizeof group->lines[0], "sentinel monitor pawl 127.0.0.1 %u 2",
                    (unsigned)group->servers[0].port);
     const char *lines[] = { group->lines[0], "sentinel down-after-milliseconds pawl 1000",
@@ -291,7 +314,16 @@ void redis_group_start_sentinel(struct redis_group *group, const char *const *ar
     (void)snprintf(group->url + strlen(group->url), sizeof group->url - strlen(group->url),
                    "/pawl");
     for (uint32_t i = 0; i < group->sentinels_count; i++)
-        wait_for(&group->sentinels[i], "INFO sentinel", "slaves=1,sentinels=3");
+        wait_for(&group->sentinels[i], "INFO sentinel", "slaves=2,sentinels=3");
+}
+
+bool redis_group_is_master(const struct redis_group *group, uint32_t index)
+{
+    if (group->servers[index].pid == 0) return false;
+    redisReply *reply = redis_server_command(&group->servers[index], NULL, "ROLE");
+    bool is_master = reply->elements > 0 && strcmp(reply->element[0]->str, "master") == 0;
+    freeReplyObject(reply);
+    return is_master;
 }
 
 void redis_group_stop(struct redis_group *group)

@@ -7,6 +7,7 @@
 
 #define REDIS_GROUP_SHARDS    3u
 #define REDIS_GROUP_SENTINELS 3u
+#define REDIS_GROUP_REPLICAS  2u /* of the master that sentinels watch */
 #define REDIS_GROUP_MAX       6u
 
 struct redis_group {
@@ -24,10 +25,13 @@ struct redis_group {
 void redis_group_start_cluster(struct redis_group *group, enum redis_server_kind kind,
                                bool replicas, const char *const *args);
 
-/* Server 0 is the master "pawl", server 1 its replica, and three sentinels watch. */
+/* Server 0 is the master "pawl", the others its replicas, and three sentinels watch. */
 void redis_group_start_sentinel(struct redis_group *group, const char *const *args);
 
 void redis_group_stop(struct redis_group *group);
+
+/* False for one that does not run. */
+bool redis_group_is_master(const struct redis_group *group, uint32_t index);
 
 /* The server that is the master of this slot, once all that run agree on it. */
 uint32_t redis_group_slot_owner(const struct redis_group *group, uint16_t slot);

@@ -154,6 +154,16 @@ void redis_server_restart(struct redis_server *server)
     check(server_spawn(server), "restarting redis-server");
 }
 
+void redis_server_print_log(const struct redis_server *server)
+{
+    if (server->pid == 0) return;
+    (void)fprintf(stderr, "--- redis at port %u:\n", (unsigned)server->port);
+    check(fcntl(server->log, F_SETFL, O_NONBLOCK) == 0, "fcntl");
+    char text[4096];
+    for (ssize_t got; (got = read(server->log, text, sizeof text)) > 0;)
+        (void)fwrite(text, 1, (size_t)got, stderr);
+}
+
 void redis_server_pause(const struct redis_server *server)
 {
     check(kill(server->pid, SIGSTOP) == 0, "SIGSTOP");

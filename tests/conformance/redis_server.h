@@ -52,6 +52,9 @@ void redis_server_continue(const struct redis_server *server);
 /* Kills it and removes the folder. */
 void redis_server_stop(struct redis_server *server);
 
+/* What it has logged since it was ready, to standard error. */
+void redis_server_print_log(const struct redis_server *server);
+
 /* One command over a connection of its own; fails the test when Redis answers an error.
  * The caller frees the reply. `login`: NULL or "AUTH …" sent first. */
 redisReply *redis_server_command(const struct redis_server *server, const char *login,

@@ -167,7 +167,9 @@ static void on_connection(uv_stream_t *listener, int status)
 /* A server as Redis is, in the client's own loop; the test changes what it says. */
 static void begin(void)
 {
-    static const struct pawl_redis_options options = { .timeout_ms = 1500, .waiting_max = 1000 };
+    static const struct pawl_redis_options options = { .timeout_ms = 1500,
+                                                       .waiting_max = 1000,
+                                                       .held_ms = PAWL_STORE_HELD_MS_MAX };
     fake = (struct fake){
         .folder = "/tmp/pawl-fake-XXXXXX",
         .role = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n",

@@ -19,7 +19,9 @@ static struct redis_server server;
 static struct redis_client client;
 
 /* Hasty enough for a test, patient enough for a busy machine. */
-static const struct pawl_redis_options hasty = { .timeout_ms = 1500, .waiting_max = 10000 };
+static const struct pawl_redis_options hasty = { .timeout_ms = 1500,
+                                                 .waiting_max = 10000,
+                                                 .held_ms = PAWL_STORE_HELD_MS_MAX };
 
 static const char *unix_url(const char *parameters)
 {
@@ -395,7 +397,9 @@ static void a_full_queue_without_a_server_is_given_back_in_order(void **state)
     (void)state;
     start(NULL);
     redis_server_kill(&server);
-    struct pawl_redis_options narrow = { .timeout_ms = 1500, .waiting_max = 10 };
+    struct pawl_redis_options narrow = { .timeout_ms = 1500,
+                                         .waiting_max = 10,
+                                         .held_ms = PAWL_STORE_HELD_MS_MAX };
     redis_client_open(&client, unix_url(""), PARTITIONS, &narrow);
     submit_many(create_request, 10);
     redis_client_wait_ready(&client, false);

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "placement/names.h"
 #include "sidecar/config.h"
 
 static void check_message(pawl_err err, const char *message)
@@ -47,6 +48,9 @@ static void check_whole(struct pawl_config *config)
     PAWL_ASSERT(config->app_urls_count >= 1);
     PAWL_ASSERT(config->app_urls_count <= PAWL_CONFIG_URLS_MAX);
     PAWL_ASSERT(pawl_config_synchronous(config) != NULL);
+    for (uint32_t i = 0; i < config->placement_urls_count; i++)
+        PAWL_ASSERT(pawl_placement_address_is_valid(config->placement_urls[i]));
+    PAWL_ASSERT(strncmp(config->peer_listen, "tcp://", 6) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

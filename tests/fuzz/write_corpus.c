@@ -340,6 +340,8 @@ static const char *const configs[] = {
     "app-id=shop\ntoken=a\ntoken-file=/b",
     "app-id=a b\nturns-max=1000001\nactivities-max=-1",
     "url=redis://user:pass@host:1/2\nurl=nonsense://@",
+    "app-id=shop\nstore=redis://h:1\nplacement=one,[::1]:2\npeer-listen=[::]:0\nhost-id=a-1\n"
+    "peer-advertise=[fd00::7]:9",
     NULL
 };
 

@@ -90,6 +90,10 @@
 #define PAWL_LEASE_OUTBOX_MS        10000u
 #define PAWL_LEASE_MS_MAX           60000u /* the longest of the four above */
 
+/* pawl replay ------------------------------------------------------------------ */
+#define PAWL_REPLAY_FILES_MAX     100000u      /* of one call: refused */
+#define PAWL_REPLAY_FILE_SIZE_MAX (512u << 20) /* of a history as JSON: not checked, says so */
+
 /* Testing kit ------------------------------------------------------------------ */
 #define PAWL_TEST_TURNS_MAX     100000u     /* of one run, unless set otherwise: PAWL_E_LIMIT */
 #define PAWL_TEST_HELD_MAX      65536u      /* instances in memory; code of others is run anew */

@@ -22,10 +22,8 @@
 #include "cli/io/history_file.h"
 #include "cli/replay_play.h"
 
-#define TIMEOUT_MS    30000 /* for the app to connect, and for each of its answers */
-#define STOP_MS       5000  /* then a stopped app is killed */
-#define FILES_MAX     100000u
-#define FILE_SIZE_MAX (512u << 20)
+#define TIMEOUT_MS 30000 /* for the app to connect, and for each of its answers */
+#define STOP_MS    5000  /* then a stopped app is killed */
 
 struct replay {
     const struct pawl_cli_options *options;
@@ -128,29 +126,34 @@ static bool files_collect(struct replay *replay)
             files_add(replay, file);
         else if (!folder_add(replay, file))
             return false;
-        if (replay->files_count > FILES_MAX) {
-            say("more than %u files: check them in several calls", FILES_MAX);
+        if (replay->files_count > PAWL_REPLAY_FILES_MAX) {
+            say("more than %u files: check them in several calls", PAWL_REPLAY_FILES_MAX);
             return false;
         }
     }
     return true;
 }
 
+/* The size is asked for first, so that a file that is none of ours costs nothing. */
 static bool file_read(const char *file, struct pawl_buf *buf)
 {
     uint8_t chunk[65536];
     size_t got;
+    struct stat found;
     FILE *stream = fopen(file, "re");
     if (!stream) {
         say("cannot open %s: %s", file, strerror(errno));
         return false;
     }
-    while ((got = fread(chunk, 1, sizeof chunk, stream)) > 0) pawl_buf_append(buf, chunk, got);
+    if (fstat(fileno(stream), &found) == 0 && found.st_size > (off_t)PAWL_REPLAY_FILE_SIZE_MAX)
+        buf->bad = PAWL_E_TOO_LARGE;
+    while (buf->bad == PAWL_OK && (got = fread(chunk, 1, sizeof chunk, stream)) > 0)
+        pawl_buf_append(buf, chunk, got);
     bool good = !ferror(stream) && buf->bad == PAWL_OK;
     if (ferror(stream))
         say("cannot read %s: %s", file, strerror(errno));
     else if (!good)
-        say("%s is larger than %u MB", file, FILE_SIZE_MAX >> 20);
+        say("%s is larger than %u MB", file, PAWL_REPLAY_FILE_SIZE_MAX >> 20);
     fclose(stream);
     return good;
 }
@@ -159,7 +162,7 @@ static bool history_load(struct replay *replay, const char *file)
 {
     struct pawl_buf buf;
     const char *why = NULL;
-    pawl_buf_init(&buf, FILE_SIZE_MAX);
+    pawl_buf_init(&buf, PAWL_REPLAY_FILE_SIZE_MAX);
     pawl_arena_reset(&replay->file_arena);
     bool good = file_read(file, &buf);
     if (good

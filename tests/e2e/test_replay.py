@@ -107,6 +107,11 @@ class Replay(unittest.TestCase):
         self.assertIn("1 could not be checked", said)
         self.assertRegex(self.said, r"bad.json: line \d: it is not JSON")
 
+        with bad.open("w") as file:
+            file.truncate((512 << 20) + 1)
+        self.replay(str(bad), code=UNCHECKED)
+        self.assertIn("larger than 512 MB", self.said)
+
         listing = json.loads(chain.read_text())["events"]
         bad.write_text(json.dumps(listing))
         self.replay(str(bad), code=UNCHECKED)

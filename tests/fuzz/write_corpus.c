@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "peer_samples.h"
+#include "placement/frames.h"
 #include "samples.h"
 #include "state/keys.h"
 
@@ -66,6 +67,83 @@ static void write_peer_frames(struct pawl_arena *arena)
         pawl_buf_init(&buf, 1u << 20);
         pawl_peer_frame_encode(&buf, &frame);
         write_seed("peer_frames", "frame", type, pawl_arena_copy(arena, pawl_buf_view(&buf)));
+        pawl_buf_deinit(&buf);
+    }
+}
+
+/* One of each type; what a sidecar sends, of host h<number>. */
+static struct pawl_placement_frame placement_frame(int type, struct pawl_arena *arena, int number)
+{
+    static struct pawl_member members[2];
+    const struct pawl_member self = { .host = pawl_arena_printf(arena, "h%d", number),
+                                      .app = PAWL_BYTES_LITERAL("orders"),
+                                      .address = PAWL_BYTES_LITERAL("tcp://h:3502"),
+                                      .partitions = 128 };
+    struct pawl_placement_frame frame = { .type = (enum pawl_placement_frame_type)type };
+    members[0] = members[1] = self;
+    members[1].app = PAWL_BYTES_LITERAL("shop");
+    switch (frame.type) {
+    case PAWL_PLACEMENT_HELLO:
+        frame.hello = (struct pawl_placement_hello){ .protocol_version = 1,
+                                                     .namespace_ = PAWL_BYTES_LITERAL("default"),
+                                                     .self = self,
+                                                     .process = { { (uint8_t)number } },
+                                                     .version = 7 };
+        break;
+    case PAWL_PLACEMENT_UPDATE: frame.update.leaving = true; break;
+    case PAWL_PLACEMENT_WELCOME:
+        frame.welcome = (struct pawl_placement_welcome){ 1, PAWL_BYTES_LITERAL("default"), 500 };
+        break;
+    case PAWL_PLACEMENT_REFUSED:
+        frame.refused =
+            (struct pawl_placement_refused){ PAWL_E_EXISTS, PAWL_BYTES_LITERAL("a twin") };
+        break;
+    case PAWL_PLACEMENT_REDIRECT: frame.redirect = self.address; break;
+    case PAWL_PLACEMENT_MEMBERS: frame.members = (struct pawl_members){ 9, 2, members }; break;
+    default: break;
+    }
+    return frame;
+}
+
+static struct pawl_bytes placement_bytes(int type, struct pawl_arena *arena, int number)
+{
+    const struct pawl_placement_frame frame = placement_frame(type, arena, number);
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, 1u << 20);
+    pawl_placement_frame_encode(&buf, &frame);
+    struct pawl_bytes bytes = pawl_arena_copy(arena, pawl_buf_view(&buf));
+    pawl_buf_deinit(&buf);
+    return bytes;
+}
+
+/* fuzz_placement_service.c says what the bytes mean: 3 after the connection is "open". */
+static void placement_step(struct pawl_buf *buf, int what, int conn, struct pawl_bytes frame)
+{
+    const uint8_t head[] = { (uint8_t)(what << 2 | conn), (uint8_t)(frame.size >> 8),
+                             (uint8_t)frame.size };
+    pawl_buf_append(buf, head, what == 0 ? 3 : 1);
+    if (what == 0) pawl_buf_append_bytes(buf, frame);
+}
+
+static void write_placement(struct pawl_arena *arena)
+{
+    for (int type = 1; type < PAWL_PLACEMENT_TYPES_END; type++)
+        write_seed("placement_frames", "frame", type, placement_bytes(type, arena, 1));
+    /* Two join, time passes, and then something else: 2 to 7 as in enum what. */
+    for (int what = 2; what <= 7; what++) {
+        struct pawl_buf buf;
+        pawl_buf_init(&buf, 1u << 20);
+        for (int conn = 0; conn < 2; conn++) {
+            placement_step(&buf, 1, conn, PAWL_BYTES_ABSENT);
+            placement_step(&buf, 0, conn, placement_bytes(PAWL_PLACEMENT_HELLO, arena, conn + 1));
+        }
+        placement_step(&buf, 4, 0, PAWL_BYTES_ABSENT);
+        placement_step(&buf, 0, 0, placement_bytes(PAWL_PLACEMENT_UPDATE, arena, 1));
+        placement_step(&buf, what, 0, PAWL_BYTES_ABSENT);
+        placement_step(&buf, 1, 2, PAWL_BYTES_ABSENT);
+        placement_step(&buf, 0, 2, placement_bytes(PAWL_PLACEMENT_HELLO, arena, 1));
+        placement_step(&buf, 3, 0, PAWL_BYTES_ABSENT);
+        write_seed("placement_service", "story", what, pawl_arena_copy(arena, pawl_buf_view(&buf)));
         pawl_buf_deinit(&buf);
     }
 }
@@ -356,6 +434,7 @@ int main(int argc, char **argv)
     pawl_arena_init(&arena);
     write_frames(&arena);
     write_peer_frames(&arena);
+    write_placement(&arena);
     write_events(&arena);
     write_codec(&arena);
     write_records(&arena);

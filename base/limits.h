@@ -129,6 +129,7 @@
 #define PAWL_PLACEMENT_SETTLE_QUIET_MS  500u  /* … and until nobody new came for this long */
 #define PAWL_PLACEMENT_SETTLE_MS_MAX    6000u /* … but no longer than this */
 #define PAWL_PLACEMENT_ANSWER_MS        1000u /* a dial or HELLO without answer: the next replica */
+#define PAWL_PLACEMENT_SHUN_MS          1500u /* a replica that did not answer is not asked so long */
 #define PAWL_PLACEMENT_RETRY_MS_MIN     100u
 #define PAWL_PLACEMENT_RETRY_MS_MAX     500u  /* with ANSWER_MS well under SETTLE_MS */
 #define PAWL_PLACEMENT_REFUSED_RETRY_MS 5000u /* after a refusal that only a person can mend */

@@ -45,6 +45,8 @@ struct pawl_follower {
     uint32_t redirects;    /* in a row */
     bool again;            /* the same address once more, before the others */
     struct pawl_buf target;
+    struct pawl_buf shunned; /* did not answer a moment ago: not asked until … */
+    int64_t shunned_until_ms;
 
     struct pawl_placement_update said; /* what placement knows of us */
     struct pawl_placement_update now;  /* what it should know */
@@ -99,6 +101,7 @@ struct pawl_follower *pawl_follower_new(const struct pawl_follower_config *confi
     pawl_rng_init(&follower->rng, config->seed);
     follower->state = WAITING;
     pawl_buf_init(&follower->target, PAWL_ADDRESS_SIZE_MAX);
+    pawl_buf_init(&follower->shunned, PAWL_ADDRESS_SIZE_MAX);
     pawl_buf_init(&follower->message, PAWL_MESSAGE_SIZE_MAX);
     pawl_buf_init(&follower->out, PAWL_PLACEMENT_FRAME_SIZE_MAX);
     pawl_arena_init(&follower->step);
@@ -116,6 +119,7 @@ void pawl_follower_free(struct pawl_follower *follower)
     if (!follower) return;
     pawl_arena_deinit(&follower->kept);
     pawl_buf_deinit(&follower->target);
+    pawl_buf_deinit(&follower->shunned);
     pawl_buf_deinit(&follower->message);
     pawl_buf_deinit(&follower->out);
     pawl_arena_deinit(&follower->step);
@@ -154,10 +158,30 @@ static void target_set(struct pawl_follower *follower, struct pawl_bytes address
     PAWL_ASSERT(follower->target.bad == PAWL_OK);
 }
 
+/* A dead machine answers nobody, and waiting for it takes long. Until the lease of a dead
+ * leader has ended the others send us there all the same; going there each time, we would
+ * come to the next leader when it has stopped listening for newcomers. */
+static void target_shun(struct pawl_follower *follower)
+{
+    pawl_buf_clear(&follower->shunned);
+    pawl_buf_append_bytes(&follower->shunned, pawl_buf_view(&follower->target));
+    follower->shunned_until_ms = follower->now_ms + PAWL_PLACEMENT_SHUN_MS;
+}
+
+static bool is_shunned(const struct pawl_follower *follower, struct pawl_bytes address)
+{
+    return follower->now_ms < follower->shunned_until_ms
+           && pawl_bytes_is_equal(pawl_buf_view(&follower->shunned), address);
+}
+
 static void target_next(struct pawl_follower *follower)
 {
-    target_set(follower, follower->config.addresses[follower->next_address]);
-    follower->next_address = (follower->next_address + 1) % follower->config.addresses_count;
+    uint32_t count = follower->config.addresses_count;
+    const struct pawl_bytes *addresses = follower->config.addresses;
+    if (count > 1 && is_shunned(follower, addresses[follower->next_address]))
+        follower->next_address = (follower->next_address + 1) % count;
+    target_set(follower, addresses[follower->next_address]);
+    follower->next_address = (follower->next_address + 1) % count;
 }
 
 /* Between half of it and all of it. */
@@ -273,6 +297,14 @@ static void on_redirect(struct pawl_follower *follower, struct pawl_bytes leader
     if (pawl_bytes_is_absent(leader)) {
         attempt_failed(follower, PAWL_E_UNAVAILABLE,
                        PAWL_BYTES_LITERAL("no placement replica leads at this moment"));
+        return;
+    }
+    if (is_shunned(follower, leader)) {
+        attempt_failed(follower, PAWL_E_UNAVAILABLE,
+                       pawl_arena_printf(&follower->step,
+                                         "%.*s is to lead the placement replicas and does not "
+                                         "answer",
+                                         PAWL_BYTES_FMT(leader)));
         return;
     }
     if (++follower->redirects > REDIRECTS_MAX) {
@@ -401,6 +433,7 @@ static void connected_on_tick(struct pawl_follower *follower)
 {
     if (follower->now_ms >= follower->heard_ms + PAWL_PLACEMENT_SILENCE_MS) {
         link_close(follower);
+        target_shun(follower);
         attempt_failed(follower, PAWL_E_TIMEOUT,
                        pawl_arena_printf(&follower->step, "%.*s was silent for %u ms",
                                          PAWL_BYTES_FMT(pawl_buf_view(&follower->target)),
@@ -416,6 +449,7 @@ static void connected_on_tick(struct pawl_follower *follower)
 static void answer_overdue(struct pawl_follower *follower)
 {
     link_close(follower);
+    target_shun(follower);
     attempt_failed(follower, PAWL_E_TIMEOUT,
                    pawl_arena_printf(&follower->step, "%.*s has not answered for %u ms",
                                      PAWL_BYTES_FMT(pawl_buf_view(&follower->target)),

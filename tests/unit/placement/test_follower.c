@@ -265,6 +265,31 @@ static void test_it_follows_to_the_leader(void **state)
     sidecar_free(sidecar);
 }
 
+/* The others send us to a dead leader until its lease has ended. Waiting for it each time
+ * would take longer than the next leader listens for newcomers. */
+static void test_a_leader_that_does_not_answer_is_not_asked_again_at_once(void **state)
+{
+    (void)state;
+    struct sidecar *sidecar = sidecar_new(2);
+    tick(sidecar);
+    struct pawl_bytes dead = sidecar->address;
+    char dead_text[32];
+    (void)snprintf(dead_text, sizeof dead_text, "%.*s", PAWL_BYTES_FMT(dead));
+    assert_int_equal(sleep_and_wake(sidecar), PAWL_PLACEMENT_ANSWER_MS);
+    int64_t until_ms = sidecar->now_ms + PAWL_PLACEMENT_SHUN_MS;
+    uint32_t attempts = 0;
+    while (!pawl_bytes_is_equal(sidecar->address, dead)) {
+        attempts++;
+        opened(sidecar);
+        redirected(sidecar, dead_text);
+        bool is_waiting = strcmp(pawl_follower_status(sidecar->follower).state, "waiting") == 0;
+        if (is_waiting) assert_true(sleep_and_wake(sidecar) <= PAWL_PLACEMENT_RETRY_MS_MAX);
+    }
+    assert_true(attempts >= 3);
+    assert_true(sidecar->now_ms >= until_ms);
+    sidecar_free(sidecar);
+}
+
 static void test_replicas_that_point_at_each_other_do_not_make_it_spin(void **state)
 {
     (void)state;
@@ -455,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_it_tries_all_replicas_at_once_and_then_waits_ever_longer),
         cmocka_unit_test(test_a_replica_that_does_not_answer_is_left),
         cmocka_unit_test(test_it_follows_to_the_leader),
+        cmocka_unit_test(test_a_leader_that_does_not_answer_is_not_asked_again_at_once),
         cmocka_unit_test(test_replicas_that_point_at_each_other_do_not_make_it_spin),
         cmocka_unit_test(test_without_a_leader_it_asks_again),
         cmocka_unit_test(test_a_refusal_is_told_and_tried_again_in_a_while),

@@ -46,6 +46,13 @@ struct call {
     struct pawl_test_call shown;
 };
 
+/* How often each name was called: a long test has many calls of few names. */
+struct counter {
+    struct counter *next;
+    struct pawl_bytes name;
+    uint32_t count;
+};
+
 /* An event for whoever waits for it. */
 struct waiting_event {
     struct waiting_event *next;
@@ -76,6 +83,7 @@ struct pawl_test {
     struct call *calls;
     struct call **calls_end;
     uint32_t calls_count;
+    struct counter *counters;
     struct waiting_event *waiting;
     struct view *views;
     uint32_t started_count;
@@ -117,12 +125,23 @@ static const char *keep_text(struct pawl_test *test, struct pawl_bytes bytes)
 
 /* Calls ---------------------------------------------------------------------------------- */
 
-static uint32_t count_calls(const struct pawl_test *test, struct pawl_bytes name)
+static struct counter *find_counter(const struct pawl_test *test, struct pawl_bytes name)
 {
-    uint32_t count = 0;
-    for (const struct call *call = test->calls; call; call = call->next)
-        if (pawl_bytes_is_str(name, call->shown.name)) count++;
-    return count;
+    struct counter *counter = test->counters;
+    while (counter && !pawl_bytes_is_equal(counter->name, name)) counter = counter->next;
+    return counter;
+}
+
+static uint32_t count_call(struct pawl_test *test, struct pawl_bytes name)
+{
+    struct counter *counter = find_counter(test, name);
+    if (!counter) {
+        counter = PAWL_ARENA_NEW(&test->arena, struct counter);
+        counter->name = keep(test, name);
+        counter->next = test->counters;
+        test->counters = counter;
+    }
+    return ++counter->count;
 }
 
 static struct pawl_test_call *record_call(struct pawl_test *test, bool is_child,
@@ -132,7 +151,7 @@ static struct pawl_test_call *record_call(struct pawl_test *test, bool is_child,
     struct call *call = PAWL_ARENA_NEW(&test->arena, struct call);
     call->shown = (struct pawl_test_call){ .name = keep_text(test, name),
                                            .instance_id = keep_text(test, instance),
-                                           .number = count_calls(test, name) + 1,
+                                           .number = count_call(test, name),
                                            .is_child = is_child,
                                            .at_ms = test->engine.now_ms,
                                            .input = keep(test, input) };
@@ -811,5 +830,6 @@ const struct pawl_test_call *pawl_test_call(struct pawl_test *test, const char *
 
 uint32_t pawl_test_calls_count(struct pawl_test *test, const char *name)
 {
-    return count_calls(test, pawl_bytes_str(name));
+    const struct counter *counter = find_counter(test, pawl_bytes_str(name));
+    return counter ? counter->count : 0;
 }

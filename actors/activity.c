@@ -471,6 +471,26 @@ void pawl_activity_on_ask(struct pawl_node *node, struct pawl_host *host,
     pawl_node_peer_send(node, host, frame);
 }
 
+void pawl_activities_tell_again(struct pawl_node *node)
+{
+    if (node->activities_done == 0) return;
+    uint32_t cursor = 0;
+    for (struct pawl_activity *activity;
+         (activity = pawl_map_next(&node->activities, &cursor)) != NULL;) {
+        if (activity->state != PAWL_ACTIVITY_DONE) continue;
+        struct pawl_route route = pawl_directory_owner(node, activity->app, activity->instance);
+        bool is_foreign = !pawl_directory_is_own_app(node, activity->app);
+        if (is_foreign && route.kind == PAWL_ROUTE_PEER && route.host->silent) continue;
+        activity->told = 0; /* to somebody else, perhaps */
+        activity_tell(node, activity);
+    }
+}
+
+void pawl_activities_on_peer_down(struct pawl_node *node, const struct pawl_host *host)
+{
+    if (pawl_directory_is_own_app(node, host->app->id)) pawl_activities_tell_again(node);
+}
+
 void pawl_activities_deinit(struct pawl_node *node)
 {
     uint32_t cursor = 0;

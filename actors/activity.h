@@ -76,6 +76,13 @@ void pawl_activity_on_ask(struct pawl_node *node, struct pawl_host *host,
                           const struct pawl_peer_runs *runs);
 void pawl_activity_on_cancel(struct pawl_node *node, struct pawl_id run);
 
+/* The owners may be others now: results that wait are told again at once. */
+void pawl_activities_tell_again(struct pawl_node *node);
+
+/* A sidecar cannot be reached: results for its app's instances go past it to the store, if
+ * that is the own app's. For others there is nothing but to try again later. */
+void pawl_activities_on_peer_down(struct pawl_node *node, const struct pawl_host *host);
+
 void pawl_activities_deinit(struct pawl_node *node);
 
 #endif /* PAWL_ACTORS_ACTIVITY_H */

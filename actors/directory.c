@@ -223,6 +223,7 @@ void pawl_directory_on_members(struct pawl_node *node, const struct pawl_members
     pawl_runs_route_waiting(node);
     pawl_outbox_route_waiting(node);
     pawl_router_route_parked(node);
+    pawl_activities_tell_again(node);
 }
 
 void pawl_directory_on_own_workers(struct pawl_node *node)
@@ -355,6 +356,7 @@ void pawl_directory_on_down(struct pawl_node *node, struct pawl_bytes name)
     pawl_runs_on_peer_down(node, host);
     pawl_router_on_peer_down(node, host);
     pawl_outbox_on_peer_down(node, host);
+    pawl_activities_on_peer_down(node, host);
 }
 
 void pawl_directory_deinit(struct pawl_node *node)

@@ -5,6 +5,7 @@
  *   sim --file F               the seeds that the lines of F begin with
  *   sim --shrink S [--out F]   make a failing seed smaller; the plan goes to F
  *   sim --plan F               run a plan
+ *   sim --plan F --seeds N     N seeds with the plan's faults
  *
  * The build with the planted mistakes in it (sim_mutants) has besides:
  *   sim --mutant NAME --seeds N [--file F]
@@ -35,9 +36,13 @@ static void on_abort(int signum)
     _exit(signum == SIGABRT ? 1 : 2);
 }
 
+/* With --plan and --seeds: every seed has the plan's faults. */
+static const struct sim_plan *profile;
+
 static uint64_t run_seed(uint64_t seed, bool verbose, struct sim_coverage *coverage)
 {
-    struct sim_plan plan = sim_plan_draw(seed);
+    struct sim_plan plan = profile ? *profile : sim_plan_draw(seed);
+    plan.seed = seed;
     current_seed = seed;
     return sim_run(&plan, verbose, coverage);
 }
@@ -239,7 +244,8 @@ int main(int argc, char **argv)
                                              { "shrink", required_argument, NULL, 'x' },
                                              { "out", required_argument, NULL, 'o' },
                                              { NULL, 0, NULL, 0 } };
-    uint64_t count = 200, from = 1, one = 0, failing = 0;
+    struct sim_plan faults;
+    uint64_t count = 0, from = 1, one = 0, failing = 0;
     const char *mutant = NULL, *path = NULL, *plan = NULL, *out = "sim.plan";
     bool list = false, marks = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -262,6 +268,12 @@ int main(int argc, char **argv)
         list_mutants();
         return 0;
     }
+    if (plan && count) {
+        if (!sim_plan_read(plan, &faults)) return 2;
+        profile = &faults;
+        plan = NULL;
+    }
+    if (count == 0) count = 200;
     if (mutant && failing) return shrink_mutant(mutant, failing, out);
     if (mutant) return run_mutant(mutant, path, from, count);
     if (marks) return run_marks(from, count);

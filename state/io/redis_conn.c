@@ -43,6 +43,7 @@ struct pawl_redis_conn {
     bool resolving;
     bool connected; /* with TLS: and its handshake is through */
     bool writing;
+    bool heard;         /* anything of Redis' protocol came */
     bool closed;        /* by the owner or by a failure: no more callbacks */
     int connect_status; /* of the last address that was tried */
     char why[512];
@@ -103,6 +104,19 @@ static void conn_fail(struct pawl_redis_conn *conn, const char *what, const char
     conn->handler.on_end(conn->handler.context, conn->why);
 }
 
+/* A server that hangs up before its first word often misses something. */
+static void conn_lost(struct pawl_redis_conn *conn, const char *what, int status)
+{
+    const char *hint = "";
+    if (!conn->heard && conn->url->is_tls && !conn->url->certfile[0])
+        hint = " (if it wants a client certificate: certfile and keyfile)";
+    else if (!conn->heard && !conn->url->is_tls && !conn_is_unix(conn))
+        hint = " (if it wants TLS, the URL must begin with rediss)";
+    char detail[200];
+    (void)snprintf(detail, sizeof detail, "%s%s", uv_strerror(status), hint);
+    conn_fail(conn, what, detail);
+}
+
 /* Reading ---------------------------------------------------------------------- */
 
 static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *ret_buf)
@@ -123,6 +137,7 @@ static bool conn_hand_over(struct pawl_redis_conn *conn)
             return false;
         }
         if (!value) return true;
+        conn->heard = true;
         conn->handler.on_value(conn->handler.context, value, arena);
         if (conn->closed) return false;
     }
@@ -184,7 +199,7 @@ static void on_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
         const char *what = conn->tls && !conn->connected
                                ? "connection lost during the TLS handshake"
                                : "connection lost";
-        conn_fail(conn, what, uv_strerror((int)size));
+        conn_lost(conn, what, (int)size);
         return;
     }
     if (!conn->tls && buf->base[0] == TLS_ALERT) {
@@ -357,7 +372,7 @@ static void on_rest_written(uv_write_t *request, int status)
     conn->writing = false;
     if (conn->closed) return;
     if (status < 0) {
-        conn_fail(conn, "connection lost while sending", uv_strerror(status));
+        conn_lost(conn, "connection lost while sending", status);
         return;
     }
     buf_empty(conn->tls ? &conn->wire : &conn->out);

@@ -1,5 +1,6 @@
 #include "redis_client.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ void redis_client_open(struct redis_client *client, const char *url, uint32_t pa
                                                      .waiting_max = PAWL_STORE_WAITING_MAX,
                                                      .held_ms = PAWL_STORE_HELD_MS_MAX };
     memset(client, 0, sizeof *client);
+    (void)signal(SIGPIPE, SIG_IGN); /* as in every program of ours: a write to a lost server */
     PAWL_ASSERT(uv_loop_init(&client->loop) == 0);
     struct pawl_store_config config = {
         .loop = &client->loop,

@@ -37,8 +37,9 @@ const struct pawl_config_option pawl_config_options[] = {
       .env = "PAWL_STORE",
       .argument = "URL",
       .help = "where state is kept: sqlite:///path/to/file.db (/./ begins in the current "
-              "folder), redis://host:6379, redis+unix:///path?db=1 or mem:// (default: "
-              "sqlite:///./pawl-<app id>.db)",
+              "folder), redis://host:6379, redis+unix:///path?db=1, "
+              "redis+sentinel://host,host/service, redis+cluster://host,host, over TLS with "
+              "rediss instead of redis, or mem:// (default: sqlite:///./pawl-<app id>.db)",
       .kind = PAWL_CONFIG_TEXT,
       .offset = FIELD(store) },
     { .name = "synchronous",
@@ -690,11 +691,27 @@ void pawl_config_help(struct pawl_buf *buf)
     }
 }
 
+/* The login before the host, then parameters whose name ends in password. */
 const char *pawl_config_url_redact(struct pawl_arena *arena, const char *url)
 {
     const char *start = strstr(url, "://");
-    const char *at = start ? strrchr(start, '@') : NULL;
-    const char *colon = at ? strchr(start + 3, ':') : NULL;
-    if (!colon || colon > at) return copy_str(arena, url);
-    return TEXT(pawl_arena_printf(arena, "%.*s***%s", (int)(colon + 1 - url), url, at));
+    if (!start) return copy_str(arena, url);
+    start += 3;
+    const char *query = strchr(start, '?');
+    const char *rest = query ? query : start + strlen(start);
+    const char *at = memrchr(start, '@', (size_t)(rest - start));
+    if (at) rest = at;
+    const char *colon = at ? memchr(start, ':', (size_t)(at - start)) : NULL;
+    const char *shown = colon ? colon + 1 : rest;
+    struct pawl_bytes text =
+        pawl_arena_printf(arena, "%.*s%s", (int)(shown - url), url, colon ? "***" : "");
+    static const char secret[] = "password=";
+    for (const char *found; (found = query ? strstr(query, secret) : NULL) != NULL;) {
+        found += sizeof secret - 1;
+        text = pawl_arena_printf(arena, "%.*s%.*s***", PAWL_BYTES_FMT(text), (int)(found - rest),
+                                 rest);
+        rest = found + strcspn(found, "&");
+        query = rest;
+    }
+    return TEXT(pawl_arena_printf(arena, "%.*s%s", PAWL_BYTES_FMT(text), rest));
 }

@@ -263,6 +263,13 @@ static void passwords_in_store_urls_are_hidden(void **state)
         { "redis://host:6379", "redis://host:6379" },
         { "redis://user@host:6379", "redis://user@host:6379" },
         { "sqlite:///a:b", "sqlite:///a:b" },
+        { "redis+unix:///s?db=1&user=u&password=geheim",
+          "redis+unix:///s?db=1&user=u&password=***" },
+        { "redis+sentinel://u:geheim@a,b/m?sentinel_password=geheim&durability=d2",
+          "redis+sentinel://u:***@a,b/m?sentinel_password=***&durability=d2" },
+        { "redis+sentinel://a/m?sentinel_password=ge@heim&password=geheim",
+          "redis+sentinel://a/m?sentinel_password=***&password=***" },
+        { "rediss://host?cafile=/a@b", "rediss://host?cafile=/a@b" },
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         assert_string_equal(pawl_config_url_redact(&f->arena, pairs[i][0]), pairs[i][1]);

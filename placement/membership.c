@@ -315,9 +315,12 @@ static void publish(struct pawl_membership *membership, struct namespace_ *home)
     }
 }
 
+/* Each list goes to each member, so large ones go out less often: 1,000 members that come
+ * and go would cost 100 MB for every list. */
 static int64_t publish_at_ms(const struct namespace_ *home)
 {
-    return home->published.version == 0 ? 0 : home->published_ms + PAWL_PLACEMENT_PUBLISH_MS;
+    if (home->published.version == 0) return 0;
+    return home->published_ms + PAWL_PLACEMENT_PUBLISH_MS + home->members.count / 8;
 }
 
 static void publish_due(struct pawl_membership *membership)

@@ -9,7 +9,8 @@
  * time. One that was leaving is removed with its connection: it owned nothing any more.
  *
  * Lists go out when something has changed, at most every PAWL_PLACEMENT_PUBLISH_MS per
- * namespace, so a hundred sidecars that start together cost a few lists and not a hundred.
+ * namespace (and 1 ms more for each 8 members), so a hundred sidecars that start together cost a
+ * few lists and not a hundred.
  *
  * Versions: the leader's epoch in the upper 32 bits, a count in the lower. Whoever leads
  * later has a higher epoch: seconds since 2020 when it was taken, or one more than the last.

@@ -8,7 +8,6 @@ struct pawl_placement_view {
     const struct pawl_membership_status *status;
     const char *address;          /* of this replica, as others reach it */
     const char *version;          /* of the program */
-    bool alone;                   /* no lease: it is the only replica */
     const char *store_error;      /* NULL: the store answers, or is not needed */
     struct pawl_bytes namespace_; /* absent: all */
     struct pawl_bytes app;        /* absent: all */

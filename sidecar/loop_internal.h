@@ -77,6 +77,7 @@ struct pawl_loop {
     struct pawl_map placement_links; /* by connection */
     bool runs_activities;            /* as placement was told */
     bool leaving;                    /* the same */
+    uint64_t version_told;           /* the newest table that the store knows: the same */
     int64_t leave_by_ms;
     char peer_endpoint[PAWL_ADDRESS_SIZE_MAX + 1];
 

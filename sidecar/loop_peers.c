@@ -165,12 +165,17 @@ static void placement_update(struct pawl_loop *loop)
 {
     bool runs_activities = pawl_node_runs_activities(loop->node);
     bool leaving = loop->state != LOOP_RUNNING;
-    if (runs_activities == loop->runs_activities && leaving == loop->leaving) return;
+    uint64_t version = pawl_node_table_version(loop->node);
+    bool is_news = runs_activities != loop->runs_activities || leaving != loop->leaving
+                   || version > loop->version_told;
+    if (!is_news) return;
     loop->runs_activities = runs_activities;
     loop->leaving = leaving;
+    loop->version_told = version;
     follower_step(loop, (struct pawl_follower_event){ .type = PAWL_FOLLOWER_UPDATE,
                                                       .runs_activities = runs_activities,
-                                                      .leaving = leaving });
+                                                      .leaving = leaving,
+                                                      .version = version });
 }
 
 void pawl_loop_peers_settle(struct pawl_loop *loop)

@@ -76,6 +76,12 @@ bool pawl_node_runs_activities(const struct pawl_node *self)
     return self->runs_activities;
 }
 
+uint64_t pawl_node_table_version(const struct pawl_node *self)
+{
+    (void)self;
+    return 0;
+}
+
 bool pawl_node_is_quiet(const struct pawl_node *self)
 {
     return self->quiet;

@@ -30,6 +30,7 @@ struct pawl_node {
     char last_from[32];
     uint32_t downs_count;
     bool runs_activities;
+    uint64_t table_version; /* that the store knows */
     bool ready;
     bool quiet;
     const char *send_to; /* in the next step; NULL: nothing */
@@ -86,6 +87,11 @@ bool pawl_node_is_quiet(const struct pawl_node *self)
 bool pawl_node_runs_activities(const struct pawl_node *self)
 {
     return self->runs_activities;
+}
+
+uint64_t pawl_node_table_version(const struct pawl_node *self)
+{
+    return self->table_version;
 }
 
 void pawl_node_step(struct pawl_node *self, const struct pawl_node_event *event,
@@ -150,6 +156,7 @@ struct told {
     char address[64];
     bool runs_activities;
     bool leaving;
+    uint64_t version;
 };
 
 struct world {
@@ -235,6 +242,7 @@ static void placement_on_frame(void *context, pawl_conn_id conn, struct pawl_byt
     case PAWL_PLACEMENT_UPDATE:
         told_find(world, conn)->runs_activities = frame.update.runs_activities;
         told_find(world, conn)->leaving = frame.update.leaving;
+        told_find(world, conn)->version = frame.update.version;
         break;
     default: placement_say(world, conn, &heartbeat); break;
     }
@@ -485,6 +493,23 @@ static void placement_is_told_when_an_app_that_runs_activities_comes(void **stat
     WAIT_FOR(world, told->runs_activities);
 }
 
+/* Placement was set up anew, and counts from below what the store has seen: it must hear of
+ * that, or no sidecar could acquire anything. */
+static void placement_is_told_when_the_store_knows_a_newer_table(void **state)
+{
+    struct world *world = *state;
+    struct sidecar *a = &world->sidecars[0];
+    meet(world);
+    a->node->table_version = UINT64_C(9) << 32;
+    node_sends(a, "b", 1); /* any turn */
+    struct told *told = NULL;
+    for (uint32_t i = 0; i < 2; i++) {
+        if (world->told[i].host[0] == 'a') told = &world->told[i];
+    }
+    assert_non_null(told);
+    WAIT_FOR(world, told->version == UINT64_C(9) << 32);
+}
+
 static void without_placement_a_sidecar_goes_on(void **state)
 {
     struct world *world = *state;
@@ -598,6 +623,7 @@ int main(void)
         TEST(what_one_node_sends_the_other_hears),
         TEST(both_may_begin_at_once),
         TEST(placement_is_told_when_an_app_that_runs_activities_comes),
+        TEST(placement_is_told_when_the_store_knows_a_newer_table),
         TEST(without_placement_a_sidecar_goes_on),
         TEST(a_host_that_dies_is_down),
         TEST(one_that_stops_serves_until_the_others_know),

@@ -23,7 +23,7 @@ foreach(kind cluster reshard sentinel tls d2)
                                                                  SKIP_RETURN_CODE 77)
 endforeach()
 
-foreach(test operations server fake lease tls failover)
+foreach(test operations server fake fake_cluster lease tls failover)
   add_executable(test_redis_${test} ${CMAKE_CURRENT_LIST_DIR}/test_redis_${test}.c)
   target_link_libraries(test_redis_${test} PRIVATE pawl_redis_tests PkgConfig::CMOCKA)
   add_test(NAME conformance/redis/${test} COMMAND test_redis_${test})

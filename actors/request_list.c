@@ -280,6 +280,7 @@ static void purge_on_elsewhere(struct pawl_node *node, void *context,
 static void purge_elsewhere(struct pawl_node *node, struct purge_job *job,
                             const struct purge_item *item)
 {
+    PAWL_ASSERT(item->parent != NULL); /* the root is this app's */
     struct pawl_parent parent = { .app = pawl_bytes_str(node->app),
                                   .instance = item->parent->instance,
                                   .inc = item->parent->inc };

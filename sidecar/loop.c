@@ -274,7 +274,7 @@ static void on_store_state(void *context, bool ready, const char *why)
     struct pawl_loop *loop = context;
     if (loop->state == LOOP_CLOSED) return;
     if (ready && loop->store_ready) {
-        pawl_log(PAWL_LOG_WARN, "store", "%s: %s", loop->config.store_url, why ? why : "");
+        if (why) pawl_log(PAWL_LOG_WARN, "store", "%s: %s", loop->config.store_url, why);
         return;
     }
     if (ready)

@@ -103,7 +103,9 @@ void pawl_redis_report(struct pawl_redis_store *store, bool is_up, const char *w
     if (!is_news) return;
     store->is_ready_reported = ready;
     (void)snprintf(store->why, sizeof store->why, "%s", why);
-    if (store->on_state) store->on_state(store->context, ready, store->why);
+    /* Being there is no news for an operator; what is to be mended on the server is. */
+    const char *told = ready && store->why[0] == 0 ? NULL : store->why;
+    if (store->on_state) store->on_state(store->context, ready, told);
 }
 
 /* Places ----------------------------------------------------------------------- */

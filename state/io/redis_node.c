@@ -383,8 +383,9 @@ static void on_hello_value(struct pawl_redis_node *node, const struct pawl_redis
     }
     const char *advice = node->hello.advice;
     char text[sizeof store->why];
-    (void)snprintf(text, sizeof text, "connected to Redis at %s%s%s", node->address.text,
-                   advice[0] ? ": " : "", advice);
+    text[0] = 0;
+    if (advice[0])
+        (void)snprintf(text, sizeof text, "Redis at %s: %s", node->address.text, advice);
     pawl_redis_report(store, true, text);
     pawl_redis_soon(store); /* all nodes may have waited for the schema */
 }

@@ -32,6 +32,7 @@ static void faults_draw(struct pawl_rng *rng, struct sim_faults *faults)
         .request_twice = draw_rate(rng, 50),
         .cache_drop = draw_rate(rng, 200),
         .answer_lost = draw_rate(rng, 300),
+        .skew_ms_max = draw_rate(rng, 3000),
         .store_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 40),
         .link_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 20),
         .peer_ms_max = 1 + (uint32_t)pawl_rng_below(rng, 40),

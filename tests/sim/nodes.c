@@ -50,8 +50,8 @@ static void node_carry_out(struct sim *sim, uint32_t target)
         }
     }
     if (node->effects.wake_at_ms && node->effects.wake_at_ms != node->wake_ms) {
-        int64_t at_ms = node->effects.wake_at_ms;
-        node->wake_ms = at_ms;
+        int64_t at_ms = node->effects.wake_at_ms - node->skew_ms;
+        node->wake_ms = node->effects.wake_at_ms;
         sim_item_at(sim, sim_item_new(ITEM_WAKE, target, node->life),
                     at_ms > sim->now_ms ? at_ms : sim->now_ms);
     }
@@ -60,7 +60,7 @@ static void node_carry_out(struct sim *sim, uint32_t target)
 void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event event)
 {
     struct node *node = &sim->nodes[target];
-    event.now_ms = sim->now_ms;
+    event.now_ms = sim->now_ms + node->skew_ms;
     pawl_node_step(node->node, &event, &node->effects);
     sim->coverage->steps++;
     node_carry_out(sim, target);
@@ -172,6 +172,8 @@ void sim_node_start(struct sim *sim, uint32_t target)
                                        .turn_attempts_max = UINT32_MAX,
                                        .activity_attempts_max = UINT32_MAX };
     node->node = pawl_node_new(&config);
+    node->skew_ms = sim_draw_ms(&sim->world, 2 * sim->faults.skew_ms_max + 1)
+                    - (int64_t)sim->faults.skew_ms_max - 1;
     node->wake_ms = 0;
     node->paused_ms = 0;
     node_start_follower(sim, target);

@@ -63,6 +63,7 @@
     X(cache_drop)     /* per turn: the app has forgotten an instance */         \
     X(answer_lost)    /* per answer: a client does not hear it */               \
     X(replica_ms_max) /* how late the replica is; 0: there is none */           \
+    X(skew_ms_max)    /* how far a sidecar's clock may be off */                \
     X(store_ms_max)                                                             \
     X(link_ms_max)                                                              \
     X(peer_ms_max)                                                              \

@@ -99,6 +99,7 @@ struct node {
     bool leaving;
     int64_t stop_by_ms; /* leaving: no longer than this */
     uint64_t version;   /* of the last list it got */
+    int64_t skew_ms;    /* of its clock */
     int64_t paused_ms;  /* stands still until then */
     int64_t wake_ms;    /* of the last WAKE put in the queue */
     int64_t follower_wake_ms;

@@ -189,7 +189,8 @@
 #define PAWL_GRPC_WORK_ITEMS_MAX                                     \
     1000u /* of each kind in one worker's hands, unless it says less \
            */
-#define PAWL_GRPC_WORK_CREDIT        32u           /* of them on the way to it at a time */
+#define PAWL_GRPC_WORK_ITEMS_MAX_JS  50u /* the same for Dapr's JavaScript SDK, which drops more */
+#define PAWL_GRPC_WORK_CREDIT        32u /* of them on the way to it at a time */
 #define PAWL_GRPC_WORK_ITEM_SIZE_MAX (4000u << 10) /* clients refuse 4 MiB: the instance stalls */
 #define PAWL_GRPC_HEALTH_PING_MS     30000u        /* Microsoft's workers leave a silent stream */
 #define PAWL_GRPC_ABANDON_MS         1000u         /* what a worker gives back waits so long */

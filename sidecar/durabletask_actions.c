@@ -208,10 +208,14 @@ static void read_timer(struct reader *in, const Pawl__CreateTimer *timer)
     in->action->kind = PAWL_ACTION_TIMER;
     in->action->fire_at_ms = pawl_durabletask_timestamp_ms(timer->fire_at);
     in->action->name = timer_name(timer);
-    if (timer->name.len == 0 && timer->origin_case == PAWL__CREATE_TIMER__ORIGIN__NOT_SET) return;
+    /* Some SDKs know one of their timers by its exact time. */
+    bool is_exact = !timer->fire_at || timer->fire_at->nanos % 1000000 == 0;
+    if (is_exact && timer->name.len == 0
+        && timer->origin_case == PAWL__CREATE_TIMER__ORIGIN__NOT_SET)
+        return;
     Pawl__CreateTimer kept = *timer;
     Pawl__Extra extra = PAWL__EXTRA__INIT;
-    kept.fire_at = NULL;
+    if (is_exact) kept.fire_at = NULL;
     kept.base.n_unknown_fields = 0;
     extra.timer = &kept;
     keep_extra(in, &extra);

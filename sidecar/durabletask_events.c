@@ -289,6 +289,7 @@ static void write_timer_created(struct pawl_durabletask *with,
     out->kind_case = PAWL__HISTORY_EVENT__KIND_TIMER_CREATED;
     out->timer_created = body;
     const Pawl__CreateTimer *asked = extra_of(with, event->extra)->timer;
+    if (asked && asked->fire_at) body->fire_at = asked->fire_at;
     if (!asked || with->dialect != PAWL_DIALECT_DAPR) return;
     body->name = asked->name;
     switch (asked->origin_case) {

@@ -213,10 +213,18 @@ static const char *stream_refusal(const struct pawl_grpc_workers *workers,
            "text without control characters";
 }
 
-static uint32_t quota_max(int32_t wanted)
+/* What a worker takes that does not say how much. Dapr's JavaScript worker drops what is
+ * above 110 items of both kinds, and does not say that either. */
+static uint32_t quota_usual(const struct pawl_grpc_call *call)
 {
-    if (wanted <= 0 || wanted > (int32_t)PAWL_GRPC_WORK_ITEMS_MAX) return PAWL_GRPC_WORK_ITEMS_MAX;
-    return (uint32_t)wanted;
+    struct pawl_bytes agent = pawl_grpc_metadata_find(call->metadata, "user-agent");
+    bool drops = pawl_bytes_starts_with(agent, PAWL_BYTES_LITERAL("dapr-js-sdk/"));
+    return drops ? PAWL_GRPC_WORK_ITEMS_MAX_JS : PAWL_GRPC_WORK_ITEMS_MAX;
+}
+
+static uint32_t quota_max(int32_t wanted, uint32_t usual)
+{
+    return wanted > 0 && (uint32_t)wanted < usual ? (uint32_t)wanted : usual;
 }
 
 void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc *grpc,
@@ -235,8 +243,8 @@ void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc 
     stream->grpc = grpc;
     stream->call = call->id;
     stream->dialect = dialect;
-    stream->turns.max = quota_max(request->max_workflows);
-    stream->tasks.max = quota_max(request->max_activities);
+    stream->turns.max = quota_max(request->max_workflows, quota_usual(call));
+    stream->tasks.max = quota_max(request->max_activities, quota_usual(call));
     stream->spoke_ms = now(workers);
     pawl_list_init(&stream->items);
     pawl_list_init(&stream->backlog);
@@ -727,7 +735,10 @@ void pawl_grpc_workers_end_all(struct pawl_grpc_workers *workers)
 {
     uint32_t cursor = 0;
     for (struct stream *stream; (stream = pawl_map_next(&workers->streams, &cursor)) != NULL;) {
-        pawl_grpc_finish(stream->grpc, stream->call, PAWL_GRPC_UNAVAILABLE,
+        /* Dapr's JavaScript worker dials again after a good end only. */
+        pawl_grpc_finish(stream->grpc, stream->call,
+                         stream->dialect == PAWL_DIALECT_DAPR ? PAWL_GRPC_OK
+                                                              : PAWL_GRPC_UNAVAILABLE,
                          PAWL_BYTES_LITERAL("this sidecar is stopping; connect again"));
         stream_close(workers, stream, "the sidecar is stopping");
     }

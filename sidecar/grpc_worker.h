@@ -78,7 +78,7 @@ int64_t pawl_grpc_workers_wake_at_ms(const struct pawl_grpc_workers *workers);
 /* The sidecar is stopping: workers get nothing new. */
 void pawl_grpc_workers_stop(struct pawl_grpc_workers *workers);
 
-/* End every stream: UNAVAILABLE, so that the worker dials again. */
+/* End every stream, in the way that makes its worker dial again. */
 void pawl_grpc_workers_end_all(struct pawl_grpc_workers *workers);
 
 uint32_t pawl_grpc_workers_count(const struct pawl_grpc_workers *workers);

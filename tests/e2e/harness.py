@@ -595,6 +595,7 @@ class Sidecar(Process):
     def _read_ready(self, fd, timeout):
         values = read_ready(self, fd, timeout)
         self.http_port, self.endpoint = values["http"], values["app"]
+        self.ready = values
 
 
 class Placement(Process):

@@ -372,6 +372,8 @@ static void a_timer_brings_its_origin_back(void **state)
     Pawl__TimerCreated *created = carried(&with, &event)->timer_created;
     assert_int_equal(created->origin_case, PAWL__TIMER_CREATED__ORIGIN_EXTERNAL_EVENT);
     assert_true(is_text(created->external_event->name, "approved"));
+    assert_int_equal(created->fire_at->seconds, 1700000000);
+    assert_int_equal(created->fire_at->nanos, 1); /* as it was asked for */
     struct pawl_durabletask other = microsoft(*state);
     created = carried(&other, &event)->timer_created;
     assert_int_equal(created->origin_case, PAWL__TIMER_CREATED__ORIGIN__NOT_SET);

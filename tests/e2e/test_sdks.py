@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Apps written with the workflow SDKs of Dapr and of Microsoft, unchanged, on the sidecar.
+
+    test_sdks.py NAME        one of sdk_packages.SDKS
+
+Each app (sdks/) is one program:
+
+    worker               serve the workflows and activities below until it is killed
+    client               run every pattern, and print a JSON line for each that ended:
+                         {"name", "status", "output", "custom", "failure"}
+    start PREFIX COUNT   start `chain` with 30 steps under the ids PREFIX-0, PREFIX-1, …
+    wait PREFIX COUNT    wait for those, and print a line for each
+"""
+
+import json
+import sys
+import unittest
+
+import sdk_packages
+from checks import check_history, scenario
+from harness import until
+
+NAME = sys.argv.pop(1) if __name__ == "__main__" else "durabletask-python"
+COMMAND, VARIABLES = sdk_packages.program(NAME)
+IS_DAPR = NAME.startswith("dapr")
+CHAINS = 20
+
+# name -> status, output (decoded), custom status, part of the failure. What an SDK has not
+# is not in its app, and then not in its answers.
+EXPECTED = {
+    "chain": ("COMPLETED", 5, None, None),
+    "fan_out": ("COMPLETED", 55, None, None),
+    "timer": ("COMPLETED", True, "slept", None),
+    "event_timeout": ("COMPLETED", "timed out", None, None),
+    "parent": ("COMPLETED", 40, None, None),
+    "fail": ("FAILED", None, None, "boom"),
+    "fail_child": ("FAILED", None, None, "boom"),
+    "retry": ("COMPLETED", 3, None, None),
+    "again": ("COMPLETED", 5, None, None),
+    "empty": ("COMPLETED", [None, None], None, None),
+    "suspended": ("SUSPENDED", None, None, None),
+    "events": ("COMPLETED", [1, {"x": 2}], None, None),
+    "terminated": ("TERMINATED", "bye", None, None),
+    "again started": ("COMPLETED", [None, None], None, None),
+}
+NEEDED = set(EXPECTED) - {"retry", "again started"}  # the others are not in every SDK
+
+
+class Sdk(unittest.TestCase):
+    def open(self):
+        self.sidecar = self.h.sidecar("sdk", self.h.sqlite(),
+                                      options=["--grpc-port=0", "--durabletask-port=0"])
+        # After a restart the same ports, as the app knows them.
+        ports = self.sidecar.ready
+        self.sidecar.options = [f"--grpc-port={ports['grpc']}",
+                                f"--durabletask-port={ports['durabletask']}"]
+        self.env = {"DAPR_GRPC_PORT": str(ports["grpc"]), "DAPR_HTTP_PORT": str(ports["http"]),
+                    "SDK_PORT": str(ports["grpc" if IS_DAPR else "durabletask"]), **VARIABLES}
+
+    def worker(self, name="worker"):
+        worker = self.h.process([*COMMAND, "worker"], name, self.env)
+
+        def is_connected():
+            worker.fail_if_dead()
+            return len(self.sidecar.api.metadata()["workflows"]["workers"]) > 0
+
+        until(is_connected, what=f"{name} connected")
+        return worker
+
+    def client(self, *args):
+        """Run it to its end; what it printed, by name or in order."""
+        client = self.h.process([*COMMAND, *args], f"client-{args[0]}", self.env)
+        self.assertEqual(client.wait(200), 0, client.log())
+        lines = [json.loads(line) for line in client.log().splitlines() if line.startswith("{")
+                 and '"status"' in line]
+        for line in lines:
+            line["status"] = line["status"].removeprefix("ORCHESTRATION_STATUS_")
+        return lines
+
+    def check(self, line):
+        status, output, custom, failure = EXPECTED[line["name"]]
+        self.assertEqual(line["status"], status, line)
+        self.assertEqual(line["output"] and json.loads(line["output"]), output, line)
+        if custom:
+            self.assertIn(custom, line["custom"], line)
+        else:
+            self.assertFalse(line["custom"], line)
+        if failure and NAME != "durabletask-go":  # its client does not read failures
+            self.assertIn(failure, line["failure"], line)
+        elif not failure:
+            self.assertFalse(line["failure"], line)
+
+    @scenario
+    def test_every_pattern(self):
+        self.open()
+        self.worker()
+        lines = self.client("client")
+        for line in lines:
+            self.check(line)
+        self.assertLessEqual(NEEDED, {line["name"] for line in lines})
+        # The same instances, seen by everybody else.
+        states = self.sidecar.api.list()
+        self.assertGreaterEqual(len(states), len(NEEDED) - 2)
+        for state in states:
+            if state["workflowName"] == "fail":
+                failed = self.sidecar.api.get(state["instanceID"])["properties"]
+                self.assertIn("boom", failed["dapr.workflow.failure.error_message"])
+            if state["workflowName"] == "retry" and NAME == "durabletask-python":
+                continue  # it schedules a failed activity again under the same id
+            check_history(state["instanceID"], self.sidecar.api.history(state["instanceID"]))
+        self.assertEqual(self.sidecar.stop(), 0)
+
+    def chains_begin(self):
+        """They are started over HTTP: whoever starts an instance, it is the same engine."""
+        self.open()
+        worker = self.worker()
+        for number in range(CHAINS):
+            self.sidecar.api.start("chain", 30, instance=f"chain-{number}")
+        return worker
+
+    def some_run(self, events):
+        """Wait until the last chain has so many events."""
+        last = f"chain-{CHAINS - 1}"
+        until(lambda: len(self.sidecar.api.history(last)) >= events, timeout=60,
+              what=f"{events} events of {last}")
+
+    def chains_end(self):
+        lines = self.client("wait", "chain", CHAINS)
+        self.assertEqual(len(lines), CHAINS)
+        for i, line in enumerate(lines):
+            self.assertEqual((line["status"], line["output"]), ("COMPLETED", "30"), line)
+            check_history(f"chain-{i}", self.sidecar.api.history(f"chain-{i}"))
+
+    @scenario
+    def test_a_killed_sidecar_loses_nothing(self):
+        worker = self.chains_begin()
+        for events in (5, 20, 40):
+            self.some_run(events)
+            self.sidecar.kill()
+            self.sidecar.start()
+            # The one gives up when its first stream breaks, the other waits longer each time.
+            if NAME in ("dapr-js", "durabletask-go"):
+                worker.kill()
+                worker = self.h.process([*COMMAND, "worker"], f"worker-{events}", self.env)
+        self.chains_end()
+
+    @scenario
+    def test_a_worker_comes_back_to_a_sidecar_that_was_restarted(self):
+        self.open()
+        self.worker()
+        self.assertEqual(self.sidecar.stop(), 0)
+        self.sidecar.start()
+        self.sidecar.api.start("chain", 3, instance="after")
+        state = self.sidecar.api.wait("after", timeout=90)
+        self.assertEqual(state["properties"]["dapr.workflow.output"], "3")
+
+    @scenario
+    def test_a_killed_worker_loses_nothing(self):
+        worker = self.chains_begin()
+        for events in (5, 20, 40):
+            self.some_run(events)
+            worker.kill()
+            worker = self.h.process([*COMMAND, "worker"], f"worker-{events}", self.env)
+        self.chains_end()
+
+    @scenario
+    def test_a_workflow_waits_for_its_worker(self):
+        self.open()
+        instance = self.sidecar.api.start("chain", 3)
+        worker = self.worker()
+        state = self.sidecar.api.wait(instance)
+        self.assertEqual(state["runtimeStatus"], "COMPLETED")
+        self.assertEqual(state["properties"]["dapr.workflow.output"], "3")
+        worker.kill()
+        until(lambda: not self.sidecar.api.metadata()["workflows"]["workers"], what="it is gone")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -92,13 +92,8 @@ static const struct pawl_redis_node *find_ready(const struct pawl_redis_store *s
     return NULL;
 }
 
-/* A cluster is there when the schema is known and any of its servers is: what the others
- * hold waits for them. */
-void pawl_redis_report(struct pawl_redis_store *store, bool is_up, const char *why)
+static void tell(struct pawl_redis_store *store, bool ready, const char *why)
 {
-    if (!find_ready(store)) store->is_schema_ok = false;
-    bool ready = store->is_schema_ok && !store->is_version_wrong;
-    if (is_up && !ready) return; /* a part of a cluster, and not all that is needed yet */
     bool is_news = ready != store->is_ready_reported || strcmp(why, store->why) != 0;
     if (!is_news) return;
     store->is_ready_reported = ready;
@@ -106,6 +101,33 @@ void pawl_redis_report(struct pawl_redis_store *store, bool is_up, const char *w
     /* Being there is no news for an operator; what is to be mended on the server is. */
     const char *told = ready && store->why[0] == 0 ? NULL : store->why;
     if (store->on_state) store->on_state(store->context, ready, told);
+}
+
+/* Of the servers that connected before the store was ready. */
+static void tell_advice(struct pawl_redis_store *store)
+{
+    if (!pawl_redis_is_cluster(store)) return; /* the one server was told just now */
+    for (const struct pawl_list *link = store->nodes.next; link != &store->nodes;
+         link = link->next) {
+        const struct pawl_redis_node *node = node_of(link);
+        if (node->state != PAWL_REDIS_NODE_READY || !node->hello.advice[0]) continue;
+        char text[sizeof store->why];
+        (void)snprintf(text, sizeof text, "Redis at %s: %s", node->address.text,
+                       node->hello.advice);
+        tell(store, true, text);
+    }
+}
+
+/* A cluster is there when the schema is known and any of its servers is: what the others
+ * hold waits for them. */
+void pawl_redis_report(struct pawl_redis_store *store, bool is_up, const char *why)
+{
+    if (!find_ready(store)) store->is_schema_ok = false;
+    bool ready = store->is_schema_ok && !store->is_version_wrong;
+    if (is_up && !ready) return; /* a part of a cluster, and not all that is needed yet */
+    bool was_ready = store->is_ready_reported;
+    tell(store, ready, why);
+    if (ready && !was_ready) tell_advice(store);
 }
 
 /* Places ----------------------------------------------------------------------- */

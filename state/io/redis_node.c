@@ -147,6 +147,7 @@ void pawl_redis_node_lose(struct pawl_redis_node *node, const char *why)
     pawl_redis_conn_close(node->conn);
     node->conn = NULL;
     node->state = PAWL_REDIS_NODE_AWAY;
+    node->was_lost = true;
     node->is_leaving = false;
     (void)uv_timer_stop(&node->tick);
     (void)uv_timer_start(&node->retry, on_retry, retry_delay_ms(node), 0);
@@ -386,7 +387,10 @@ static void on_hello_value(struct pawl_redis_node *node, const struct pawl_redis
     text[0] = 0;
     if (advice[0])
         (void)snprintf(text, sizeof text, "Redis at %s: %s", node->address.text, advice);
-    pawl_redis_report(store, true, text);
+    else if (store->is_ready_reported && node->was_lost)
+        (void)snprintf(text, sizeof text, "Redis at %s is back", node->address.text);
+    if (!store->is_ready_reported || text[0]) pawl_redis_report(store, true, text);
+    node->was_lost = false;
     pawl_redis_soon(store); /* all nodes may have waited for the schema */
 }
 

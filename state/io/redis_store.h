@@ -85,6 +85,7 @@ struct pawl_redis_node {
     struct pawl_redis_hello hello;
     uint64_t connect_started_ms;
     uint32_t failures;     /* attempts since the last success */
+    bool was_lost;         /* and that was told: so its return is news */
     uint32_t routes_count; /* that lead here */
 
     struct pawl_list waiting;   /* not sent yet */

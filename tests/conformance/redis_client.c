@@ -35,7 +35,7 @@ static void on_state(void *context, bool ready, const char *why)
     struct redis_client *client = context;
     client->ready = ready;
     client->state_changes++;
-    (void)snprintf(client->why, sizeof client->why, "%s", why);
+    (void)snprintf(client->why, sizeof client->why, "%s", why ? why : "");
 }
 
 void redis_client_open(struct redis_client *client, const char *url, uint32_t partitions,

@@ -89,6 +89,7 @@ struct pawl_node {
     struct pawl_partition *partitions;
     uint32_t partitions_wanted; /* OWN minus DISOWN */
     uint32_t partitions_owned;
+    bool table_version_adopted;  /* said once */
     uint64_t table_version_seen; /* the newest that an acquire was refused for */
     pawl_err acquire_err_logged; /* so that not every partition says the same */
 

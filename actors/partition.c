@@ -151,6 +151,22 @@ static void partition_poll(struct pawl_node *node, struct pawl_partition *partit
 
 /* Acquire -------------------------------------------------------------------------------------- */
 
+/* Without placement there is no newer list to wait for: the versions in the store are left
+ * from a time when there was. */
+static void partition_adopt_version(struct pawl_node *node, struct pawl_partition *partition,
+                                    uint64_t version)
+{
+    partition->table_version = version;
+    pawl_alarm_set(node, &partition->alarm, node->now_ms);
+    if (node->table_version_adopted) return;
+    node->table_version_adopted = true;
+    pawl_node_log(
+        node, PAWL_LOG_WARN,
+        "these workflows were last run under placement, and this sidecar runs without: it "
+        "takes all of them. If other sidecars of the app still run, stop them, or start "
+        "this one with --placement");
+}
+
 /* Once for all partitions: they share the store, and so its refusal. */
 static void partition_log_refused(struct pawl_node *node, const struct pawl_partition *partition,
                                   const struct pawl_store_reply *reply)
@@ -179,6 +195,10 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     if (reply->err == PAWL_E_CONFLICT && reply->acquire.table_version > node->table_version_seen)
         node->table_version_seen = reply->acquire.table_version;
     if (reply->err == PAWL_E_CONFLICT) PAWL_COVER(ACQUIRE_REFUSED);
+    if (reply->err == PAWL_E_CONFLICT && !node->config.placed) {
+        partition_adopt_version(node, partition, reply->acquire.table_version);
+        return;
+    }
     if (reply->err != PAWL_OK) {
         partition_log_refused(node, partition, reply);
         pawl_alarm_set(node, &partition->alarm, node->now_ms + ACQUIRE_AGAIN_MS);

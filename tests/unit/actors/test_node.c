@@ -557,6 +557,26 @@ static void what_a_person_can_mend_stalls_and_what_is_wrong_fails(void **state)
     }
 }
 
+/* Placement is a hint, and may be given up: versions that it has left in the store do not
+ * lock a sidecar out that runs without. */
+static void a_store_that_knew_placement_is_taken_without(void **state)
+{
+    (void)state;
+    struct fixture *fixture = new_fixture();
+    struct pawl_store_request request = { .op = PAWL_STORE_ACQUIRE };
+    struct pawl_store_reply reply;
+    request.acquire = (struct pawl_acquire){ .table_version = UINT64_C(7) << 32,
+                                             .nonce = { { 1 } },
+                                             .owner = PAWL_BYTES_LITERAL("placed") };
+    pawl_mem_store_apply(fixture->mem, &request, &fixture->arena, &reply);
+    assert_int_equal(reply.err, PAWL_OK);
+
+    fixture_pass(fixture, 5000); /* its poll is fenced, its next acquire refused for the version */
+    assert_true(pawl_node_is_ready(fixture->node));
+    assert_int_equal(pawl_node_metrics(fixture->node)->partitions_owned, 1);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -582,6 +602,7 @@ int main(void)
         cmocka_unit_test(an_answered_operation_may_be_scheduled_again_under_its_id),
         cmocka_unit_test(an_activity_that_is_given_back_is_dispatched_anew),
         cmocka_unit_test(what_a_person_can_mend_stalls_and_what_is_wrong_fails),
+        cmocka_unit_test(a_store_that_knew_placement_is_taken_without),
     };
     return cmocka_run_group_tests_name("node", tests, NULL, NULL);
 }

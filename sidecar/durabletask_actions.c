@@ -221,7 +221,8 @@ static void read_timer(struct reader *in, const Pawl__CreateTimer *timer)
     keep_extra(in, &extra);
 }
 
-static void read_send_event(struct reader *in, const Pawl__SendEvent *send)
+static void read_send_event(struct reader *in, const Pawl__SendEvent *send,
+                            ProtobufCBinaryData router)
 {
     struct pawl_bytes to =
         send->instance ? pawl_protobuf_bytes(send->instance->instance_id) : PAWL_BYTES_ABSENT;
@@ -231,6 +232,7 @@ static void read_send_event(struct reader *in, const Pawl__SendEvent *send)
     in->action->name =
         read_name(in, "an event's name", pawl_protobuf_bytes(send->name), PAWL_NAME_SIZE_MAX);
     in->action->payload = read_payload(in, "an event's payload", send->data);
+    in->action->target_app = read_target(in, router);
 }
 
 static void read_carried(struct reader *in, const Pawl__CompleteWorkflow *complete)
@@ -305,7 +307,9 @@ static void read_action(struct reader *in, const Pawl__Action *from)
         read_child(in, from->create_child, from->rewind_or_router);
         break;
     case PAWL__ACTION__KIND_CREATE_TIMER: read_timer(in, from->create_timer); break;
-    case PAWL__ACTION__KIND_SEND_EVENT: read_send_event(in, from->send_event); break;
+    case PAWL__ACTION__KIND_SEND_EVENT:
+        read_send_event(in, from->send_event, from->rewind_or_router);
+        break;
     case PAWL__ACTION__KIND_COMPLETE_WORKFLOW: read_complete(in, from->complete_workflow); return;
     case PAWL__ACTION__KIND_VERSION_NOT_AVAILABLE:
         refuse(in, PAWL_E_VERSION,

@@ -344,10 +344,10 @@ static const char *item_send(struct pawl_grpc_workers *workers, struct stream *s
                              Pawl__WorkItem *item, struct pawl_id id, struct pawl_bytes instance,
                              int32_t task, int64_t now_ms, pawl_err *ret_err)
 {
-    char token[PAWL_ID_TEXT_SIZE];
+    char *token = pawl_arena_alloc(&workers->out, PAWL_ID_TEXT_SIZE);
     pawl_id_format(id, token);
     item->completion_token.data = (uint8_t *)token;
-    item->completion_token.len = sizeof token - 1;
+    item->completion_token.len = PAWL_ID_TEXT_SIZE - 1;
     struct pawl_bytes message = pawl_protobuf_pack(&workers->out, &item->base);
     *ret_err = PAWL_E_LIMIT;
     if (message.size > PAWL_GRPC_WORK_ITEM_SIZE_MAX)

@@ -18,7 +18,8 @@ import unittest
 
 import sdk_packages
 from checks import check_history, scenario
-from harness import until
+from cluster import Cluster
+from harness import output_of, until
 
 NAME = sys.argv.pop(1) if __name__ == "__main__" else "durabletask-python"
 COMMAND, VARIABLES = sdk_packages.program(NAME)
@@ -47,12 +48,12 @@ NEEDED = set(EXPECTED) - {"retry", "again started"}  # the others are not in eve
 
 
 class Sdk(unittest.TestCase):
-    def open(self):
-        self.sidecar = self.h.sidecar("sdk", self.h.sqlite(),
-                                      options=["--grpc-port=0", "--durabletask-port=0"])
+    def open(self, store=None, options=()):
+        self.sidecar = self.h.sidecar("sdk", store or self.h.sqlite(),
+                                      options=["--grpc-port=0", "--durabletask-port=0", *options])
         # After a restart the same ports, as the app knows them.
         ports = self.sidecar.ready
-        self.sidecar.options = [f"--grpc-port={ports['grpc']}",
+        self.sidecar.options = [*options, f"--grpc-port={ports['grpc']}",
                                 f"--durabletask-port={ports['durabletask']}"]
         self.env = {"DAPR_GRPC_PORT": str(ports["grpc"]), "DAPR_HTTP_PORT": str(ports["http"]),
                     "SDK_PORT": str(ports["grpc" if IS_DAPR else "durabletask"]), **VARIABLES}
@@ -173,6 +174,22 @@ class Sdk(unittest.TestCase):
         self.assertEqual(state["properties"]["dapr.workflow.output"], "3")
         worker.kill()
         until(lambda: not self.sidecar.api.metadata()["workflows"]["workers"], what="it is gone")
+
+    @unittest.skipUnless(NAME == "dapr-python", "one SDK that names other apps is enough")
+    @scenario
+    def test_apps_in_c_and_of_an_sdk_call_each_other(self):
+        bank = Cluster(self.h, 1, "bank")
+        self.open(bank.store, bank.options())
+        self.worker()
+        here, there = self.sidecar.api, bank.pairs[0].api
+        here.start("abroad", '"bank"', "out")
+        self.assertEqual(output_of(here.wait("out")), [49, 3])
+        there.start("remote_fan", "sdk 4", "in")
+        self.assertEqual(output_of(there.wait("in")), 1 + 4 + 9 + 16)
+        there.start("remote_child", "sdk chain 5", "child")
+        self.assertEqual(output_of(there.wait("child")), 5)
+        for api, instance in ((here, "out"), (there, "in"), (there, "child"), (here, "child-1")):
+            check_history(instance, api.history(instance))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,19 @@ def nothing(_, __=None):
     return None
 
 
+@runtime.activity(name="square")
+def square(_, number):
+    return number * number
+
+
+@runtime.workflow(name="abroad")
+def abroad(ctx, app):
+    """An activity and a child of another app."""
+    number = yield ctx.call_activity("square", input=7, app_id=app)
+    child = yield ctx.call_child_workflow("chain", input=3, app_id=app)
+    return [number, child]
+
+
 @runtime.workflow(name="chain")
 def chain(ctx, steps):
     number = 0

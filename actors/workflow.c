@@ -129,10 +129,18 @@ static void workflow_unlink(struct pawl_workflow *workflow)
     if (pawl_list_is_linked(&workflow->lane_link)) pawl_list_remove(&workflow->lane_link);
 }
 
+/* A turn that was given to a worker and never reached it takes none of its credit. */
+static void workflow_unspend(struct pawl_node *node, const struct pawl_workflow *workflow)
+{
+    if (workflow->state != PAWL_WORKFLOW_FETCHING) return;
+    pawl_worker_on_credit(node, workflow->turn->worker, (struct pawl_credit){ .turns = 1 });
+}
+
 /* Ready again with all its inputs; the turn, if any, never happened. */
 static void workflow_abandon_turn(struct pawl_node *node, struct pawl_workflow *workflow)
 {
     PAWL_ASSERT(workflow->state != PAWL_WORKFLOW_COMMITTING);
+    workflow_unspend(node, workflow);
     workflow_unlink(workflow);
     if (workflow->turn) pawl_turn_drop(node, workflow->turn);
     workflow->turn = NULL;
@@ -161,6 +169,7 @@ static const char *workflow_forget_text(struct pawl_node *node,
 void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow, pawl_err err)
 {
     const char *text = workflow_forget_text(node, workflow, err);
+    workflow_unspend(node, workflow);
     workflow_unlink(workflow);
     pawl_alarm_clear(node, &workflow->alarm);
     node->workflows_in[workflow->state]--;

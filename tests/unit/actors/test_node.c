@@ -577,6 +577,35 @@ static void a_store_that_knew_placement_is_taken_without(void **state)
     fixture_free(fixture);
 }
 
+static void a_turn_that_never_reached_its_worker_takes_no_credit(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_connect(fixture, WORKER, 10, 0);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    struct pawl_action timer = fixture_action(PAWL_ACTION_TIMER, 0);
+    timer.fire_at_ms = fixture->now_ms + 1000;
+    fixture_turn_done(fixture, WORKER, &turn->turn, 1, &timer);
+    fixture_disconnect(fixture, WORKER);
+
+    /* The next worker needs the history, which the store does not give. */
+    fixture_connect(fixture, WORKER + 1, 1, 0);
+    fixture->store_away = true;
+    fixture_pass(fixture, 1500);
+    assert_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    struct pawl_request suspend = { .op = PAWL_REQUEST_SUSPEND,
+                                    .instance = PAWL_BYTES_LITERAL("i") };
+    fixture_call(fixture, &suspend);
+    fixture->store_away = false;
+    fixture_pass(fixture, 10000);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_SUSPENDED);
+    assert_int_equal(control(fixture, PAWL_REQUEST_RESUME), PAWL_OK);
+    fixture_pass(fixture, 1000);
+    assert_non_null(fixture_next(fixture, PAWL_FRAME_TURN)); /* with its only credit */
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -602,6 +631,7 @@ int main(void)
         cmocka_unit_test(an_answered_operation_may_be_scheduled_again_under_its_id),
         cmocka_unit_test(an_activity_that_is_given_back_is_dispatched_anew),
         cmocka_unit_test(what_a_person_can_mend_stalls_and_what_is_wrong_fails),
+        cmocka_unit_test(a_turn_that_never_reached_its_worker_takes_no_credit),
         cmocka_unit_test(a_store_that_knew_placement_is_taken_without),
     };
     return cmocka_run_group_tests_name("node", tests, NULL, NULL);

@@ -277,6 +277,13 @@ static void child_on_created(struct pawl_node *node, struct pawl_call *call,
                                         "a workflow instance with id '%.*s' already exists",
                                         PAWL_BYTES_FMT(call->instance)));
         return;
+    case PAWL_E_TERMINAL: /* unless the parent has its result, it would wait for ever */
+        child_refused(node, message, "WorkflowInstancePurged",
+                      pawl_arena_printf(&node->effects->arena,
+                                        "the child workflow '%.*s' was started, and purged or "
+                                        "replaced since",
+                                        PAWL_BYTES_FMT(call->instance)));
+        return;
     default: pawl_origin_release(node, message->origin);
     }
 }
@@ -310,6 +317,7 @@ static void message_start_child(struct pawl_node *node, struct pawl_message *mes
         .parent_key = pawl_parent_key(arena, &message->body.parent),
         .created_ms = node->now_ms,
         .replace_terminal = true,
+        .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
     };
     pawl_call_send(node, call);
 }

@@ -83,6 +83,13 @@ static void start_on_created(struct pawl_node *node, struct pawl_call *call,
             pawl_status_is_terminal(reply->create.metadata.status) ? "a" : "an active",
             PAWL_BYTES_FMT(call->instance), pawl_status_name((int)reply->create.metadata.status));
         return;
+    case PAWL_E_TERMINAL:
+        pawl_node_answer_err(node, call->request_token, PAWL_E_TERMINAL,
+                             "this request has started workflow '%.*s' before, and that instance "
+                             "was purged or replaced since; to start it again, use another "
+                             "request id",
+                             PAWL_BYTES_FMT(call->instance));
+        return;
     default: pawl_request_answer_store_err(node, call->request_token, call->instance, reply);
     }
 }
@@ -166,6 +173,7 @@ static void request_start(struct pawl_node *node, uint64_t token,
         .created_ms = node->now_ms,
         .start_at_ms = request->start_at_ms,
         .replace_terminal = request->reuse == PAWL_REUSE_TERMINAL,
+        .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
     };
     pawl_call_send(node, call);
 }

@@ -187,7 +187,7 @@ struct purge_item {
     struct pawl_bytes instance;
     struct pawl_id inc;
     uint32_t history_from;
-    bool expanded; /* its children are on the stack above it, or gone */
+    bool expanded; /* its incarnation is known; its children are on the stack above, or gone */
 };
 
 struct purge_job {
@@ -293,13 +293,20 @@ static void purge_elsewhere(struct pawl_node *node, struct purge_job *job,
     pawl_router_ask(node, &request, purge_on_elsewhere, job);
 }
 
-/* Walks the history for children; each is looked at before its parent is removed. */
-static void purge_on_history(struct pawl_node *node, struct pawl_call *call,
-                             const struct pawl_store_reply *reply)
+/* What is there now is meant: a repetition that comes late must not hit what was started
+ * under the same id since. Then the history is walked for children; each is looked at before
+ * its parent is removed. */
+static void purge_on_loaded(struct pawl_node *node, struct pawl_call *call,
+                            const struct pawl_store_reply *reply)
 {
     struct purge_job *job = call->context;
     struct purge_item *item = job->stack;
     bool is_root = item->parent == NULL;
+    if (reply->err == PAWL_E_CORRUPT && !job->recursive) {
+        item->expanded = true; /* whichever is there: it helps nobody as it is */
+        purge_next(node, job);
+        return;
+    }
     if (reply->err != PAWL_OK) {
         if (is_root || reply->err != PAWL_E_NOT_FOUND) {
             pawl_request_answer_store_err(node, job->token, call->instance, reply);
@@ -324,7 +331,7 @@ static void purge_on_history(struct pawl_node *node, struct pawl_call *call,
     }
     item->inc = snapshot->metadata.inc;
     item->history_from += snapshot->history_count;
-    item->expanded = item->history_from >= snapshot->metadata.history_count;
+    item->expanded = !job->recursive || item->history_from >= snapshot->metadata.history_count;
     for (uint32_t i = 0; i < snapshot->history_count; i++) {
         struct pawl_history_event event;
         if (pawl_history_event_decode(snapshot->history[i], &event) != PAWL_OK) continue;
@@ -347,23 +354,25 @@ static void purge_next(struct pawl_node *node, struct purge_job *job)
         return;
     }
     uint32_t partition = pawl_node_partition(node, item->instance)->index;
-    bool is_expanding = job->recursive && !item->expanded;
+    bool is_expanding = !item->expanded;
     struct pawl_call *call =
         pawl_call_new(node, is_expanding ? PAWL_STORE_LOAD : PAWL_STORE_PURGE, partition,
-                      is_expanding ? purge_on_history : purge_on_purged);
+                      is_expanding ? purge_on_loaded : purge_on_purged);
     call->attempts_max = 3;
     call->context = job;
     call->instance = pawl_arena_copy(&call->arena, item->instance);
     if (is_expanding)
         call->request.load = (struct pawl_load){ .instance = call->instance,
-                                                 .want = PAWL_LOAD_HISTORY,
+                                                 .want = job->recursive ? PAWL_LOAD_HISTORY : 0,
                                                  .history_from = item->history_from,
                                                  .history_max = PAWL_LOAD_HISTORY_MAX,
                                                  .history_size_max = PAWL_LOAD_HISTORY_SIZE_MAX };
     else
         call->request.purge = (struct pawl_purge){ .instance = call->instance,
                                                    .inc = item->inc,
-                                                   .force = job->force };
+                                                   .force = job->force,
+                                                   .now_ms = node->now_ms,
+                                                   .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX } };
     pawl_call_send(node, call);
 }
 

@@ -122,6 +122,19 @@ struct pawl_bytes pawl_reminder_format(struct pawl_arena *arena,
     return pawl_bytes_make(start, (size_t)(writer.next - start));
 }
 
+struct pawl_bytes pawl_tomb_format(struct pawl_arena *arena, struct pawl_bytes instance,
+                                   struct pawl_bytes request_id)
+{
+    PAWL_ASSERT(instance.size <= UINT32_MAX);
+    uint8_t *start = pawl_arena_alloc(arena, 11 + instance.size + request_id.size);
+    struct writer writer = { start };
+    put_decimal(&writer, (uint32_t)instance.size);
+    put_char(&writer, '|');
+    put_bytes(&writer, instance.data, instance.size);
+    put_bytes(&writer, request_id.data, request_id.size);
+    return pawl_bytes_make(start, (size_t)(writer.next - start));
+}
+
 /* Cut the last field off `rest`; false when there is no '|' left. */
 static bool field_take_last(struct pawl_bytes *rest, struct pawl_bytes *ret_field)
 {

@@ -7,6 +7,7 @@
  *   {ns||app||017}||reminders        zset    due ms -> member, see below
  *   {ns||app||017}||quarantine       zset    due ms -> member that cannot be read
  *   {ns||app||017}||instances        zset    created ms -> instance
+ *   {ns||app||017}||tombs            zset    forgotten at ms -> member, see below
  *   {ns||app||017}||outbox           hash    message id -> body
  *   {ns||app||017}||counts           hash    status number -> instances
  *   {ns||app||017}||<instance>||metadata               hash
@@ -21,7 +22,9 @@
  * hex (32 and 16 digits) and "-" for what a kind does not use, so a wake-up is
  * w|instance|inc|0|-|- and a timer t|instance|inc|2|t:7|00000000000000ff; an outbox
  * member is o|message id in hex. A reminder without op has "-" for op and nonce. Read
- * from both ends, so that an instance id may hold '|'. Namespace and app ids are
+ * from both ends, so that an instance id may hold '|'. A tomb's member is size|instance
+ * request: the instance id's size in bytes, then both ids without anything between.
+ * Namespace and app ids are
  * restricted (pawl_app_id_is_valid), so braces and "||" in them cannot occur.
  */
 #ifndef PAWL_STATE_KEYS_H
@@ -38,6 +41,10 @@ struct pawl_bytes pawl_reminder_format(struct pawl_arena *arena,
 /* Views point into `member`. due_ms is left 0. */
 PAWL_MUST_USE pawl_err pawl_reminder_parse(struct pawl_bytes member,
                                            struct pawl_reminder *ret_reminder);
+
+/* The member bytes of what is remembered of a removed instance. */
+struct pawl_bytes pawl_tomb_format(struct pawl_arena *arena, struct pawl_bytes instance,
+                                   struct pawl_bytes request_id);
 
 /* "a:3" */
 struct pawl_bytes pawl_op_format(struct pawl_arena *arena, struct pawl_op op);

@@ -69,21 +69,46 @@ static void instance_add(struct pawl_mem *mem, struct pawl_mem_partition *partit
     pawl_mem_reminder_put(mem, partition, instance, &wake);
 }
 
-/* What to do with an instance that is already there. */
-static pawl_err existing_decide(struct pawl_mem_instance *instance,
-                                const struct pawl_create *create)
+static void bury(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                 struct pawl_mem_instance *instance, int64_t now_ms,
+                 const struct pawl_tomb_limits *limits)
+{
+    struct pawl_bytes request_id = instance->metadata.request_id;
+    if (limits->tomb_ms > 0 && !pawl_bytes_is_absent(request_id) && !PAWL_MUTANT(NO_TOMB))
+        pawl_mem_tomb_add(partition, pawl_tomb_format(&mem->scratch, instance->id, request_id),
+                          now_ms, limits);
+    pawl_mem_instance_remove(partition, instance);
+}
+
+static bool was_purged(struct pawl_mem *mem, const struct pawl_mem_partition *partition,
+                       const struct pawl_create *create)
+{
+    if (pawl_bytes_is_absent(create->request_id)) return false;
+    struct pawl_bytes member =
+        pawl_tomb_format(&mem->scratch, create->instance, create->request_id);
+    return pawl_mem_tomb_holds(partition, member, create->created_ms);
+}
+
+/* Whether the instance that is there answers for this request. */
+static bool is_made_by(struct pawl_mem_instance *instance, const struct pawl_create *create)
 {
     if (!pawl_bytes_is_absent(create->parent_key)
         && pawl_bytes_is_equal(create->parent_key, instance->parent_key)) {
         pawl_mem_bytes_set(&instance->metadata.parent, create->parent);
-        return PAWL_E_DUPLICATE;
+        return true;
     }
-    if (pawl_bytes_is_equal(create->request_id, instance->metadata.request_id)
-        && !PAWL_MUTANT(CREATE_FORGETS))
-        return PAWL_E_DUPLICATE;
-    if (create->replace_terminal && pawl_store_status_is_terminal(instance->metadata.status))
-        return PAWL_OK;
-    return PAWL_E_EXISTS;
+    return pawl_bytes_is_equal(create->request_id, instance->metadata.request_id)
+           && !PAWL_MUTANT(CREATE_FORGETS);
+}
+
+static pawl_err create_decide(struct pawl_mem *mem, const struct pawl_mem_partition *partition,
+                              struct pawl_mem_instance *instance, const struct pawl_create *create)
+{
+    if (instance && is_made_by(instance, create)) return PAWL_E_DUPLICATE;
+    if (was_purged(mem, partition, create)) return PAWL_E_TERMINAL;
+    if (!instance) return PAWL_OK;
+    bool is_ended = pawl_store_status_is_terminal(instance->metadata.status);
+    return is_ended && create->replace_terminal ? PAWL_OK : PAWL_E_EXISTS;
 }
 
 static void create(struct pawl_mem *mem, struct pawl_mem_partition *partition,
@@ -91,11 +116,12 @@ static void create(struct pawl_mem *mem, struct pawl_mem_partition *partition,
                    struct pawl_store_reply *reply)
 {
     struct pawl_mem_instance *instance = pawl_mem_instance_find(partition, create->instance);
-    if (instance) reply->err = existing_decide(instance, create);
+    reply->err = create_decide(mem, partition, instance, create);
+    if (reply->err == PAWL_E_TERMINAL) return;
 
     if (reply->err == PAWL_OK) {
         uint32_t gen = instance ? instance->metadata.gen + 1 : 1;
-        if (instance) pawl_mem_instance_remove(partition, instance);
+        if (instance) bury(mem, partition, instance, create->created_ms, &create->tombs);
         instance_add(mem, partition, create, gen);
         instance = pawl_mem_instance_find(partition, create->instance);
     }
@@ -183,8 +209,8 @@ static void deliver(struct pawl_mem *mem, struct pawl_mem_partition *partition,
 
 /* Purge and outdone ------------------------------------------------------------ */
 
-static void purge(struct pawl_mem_partition *partition, const struct pawl_purge *purge,
-                  struct pawl_store_reply *reply)
+static void purge(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                  const struct pawl_purge *purge, struct pawl_store_reply *reply)
 {
     struct pawl_mem_instance *instance = pawl_mem_instance_find(partition, purge->instance);
     if (!instance)
@@ -194,7 +220,7 @@ static void purge(struct pawl_mem_partition *partition, const struct pawl_purge 
     else if (!purge->force && !pawl_store_status_is_terminal(instance->metadata.status))
         reply->err = PAWL_E_NOT_TERMINAL;
     else
-        pawl_mem_instance_remove(partition, instance);
+        bury(mem, partition, instance, purge->now_ms, &purge->tombs);
 }
 
 static void outdone(struct pawl_mem *mem, struct pawl_mem_partition *partition,
@@ -235,7 +261,7 @@ void pawl_mem_store_apply(struct pawl_mem *mem, const struct pawl_store_request 
     case PAWL_STORE_COMMIT: pawl_mem_commit(mem, partition, &request->commit, ret_reply); return;
     case PAWL_STORE_DELIVER: deliver(mem, partition, &request->deliver, ret_reply); return;
     case PAWL_STORE_POLL: pawl_mem_poll(partition, &request->poll, arena, ret_reply); return;
-    case PAWL_STORE_PURGE: purge(partition, &request->purge, ret_reply); return;
+    case PAWL_STORE_PURGE: purge(mem, partition, &request->purge, ret_reply); return;
     case PAWL_STORE_OUTDONE: outdone(mem, partition, &request->outdone); return;
     case PAWL_STORE_QUERY: pawl_mem_query(partition, &request->query, arena, ret_reply); return;
     case PAWL_STORE_INSPECT:

@@ -93,6 +93,20 @@ static int reminder_by_member(const struct pawl_tree_node *a, const struct pawl_
                               ITEM(b, pawl_mem_reminder, by_member)->member);
 }
 
+static int tomb_by_member(const struct pawl_tree_node *a, const struct pawl_tree_node *b)
+{
+    return pawl_bytes_compare(ITEM(a, pawl_mem_tomb, by_member)->member,
+                              ITEM(b, pawl_mem_tomb, by_member)->member);
+}
+
+static int tomb_by_time(const struct pawl_tree_node *a, const struct pawl_tree_node *b)
+{
+    const struct pawl_mem_tomb *x = ITEM(a, pawl_mem_tomb, by_time);
+    const struct pawl_mem_tomb *y = ITEM(b, pawl_mem_tomb, by_time);
+    int order = compare_int64(x->until_ms, y->until_ms);
+    return order ? order : pawl_bytes_compare(x->member, y->member);
+}
+
 /* Found nodes are ours to change, whatever the tree's interface says about probes. */
 #define FOUND(found, type, member) \
     ((found) ? PAWL_CONTAINER_OF((found), struct type, member) : (struct type *)NULL)
@@ -108,6 +122,8 @@ struct pawl_mem_partition *pawl_mem_partition_new(void)
     pawl_tree_init(&partition->members, reminder_by_member);
     pawl_tree_init(&partition->quarantine, reminder_by_member);
     pawl_tree_init(&partition->outbox, message_by_id);
+    pawl_tree_init(&partition->tombs, tomb_by_member);
+    pawl_tree_init(&partition->forgetting, tomb_by_time);
     return partition;
 }
 
@@ -117,6 +133,14 @@ static void quarantined_free(struct pawl_mem_partition *partition,
     pawl_tree_remove(&partition->quarantine, &reminder->by_member);
     pawl_mem_bytes_free(&reminder->member);
     pawl_mem_free(reminder);
+}
+
+static void tomb_free(struct pawl_mem_partition *partition, struct pawl_mem_tomb *tomb)
+{
+    pawl_tree_remove(&partition->tombs, &tomb->by_member);
+    pawl_tree_remove(&partition->forgetting, &tomb->by_time);
+    pawl_mem_bytes_free(&tomb->member);
+    pawl_mem_free(tomb);
 }
 
 void pawl_mem_partition_free(struct pawl_mem_partition *partition)
@@ -130,6 +154,8 @@ void pawl_mem_partition_free(struct pawl_mem_partition *partition)
         quarantined_free(partition, FOUND(node, pawl_mem_reminder, by_member));
     while ((node = partition->outbox.root) != NULL)
         pawl_mem_message_remove(partition, FOUND(node, pawl_mem_message, node)->row.id);
+    while ((node = partition->tombs.root) != NULL)
+        tomb_free(partition, FOUND(node, pawl_mem_tomb, by_member));
     pawl_mem_bytes_free(&partition->owner);
     pawl_mem_free(partition);
 }
@@ -522,4 +548,41 @@ void pawl_mem_message_remove(struct pawl_mem_partition *partition, struct pawl_i
     pawl_tree_remove(&partition->outbox, &found->node);
     pawl_mem_bytes_free(&found->row.body);
     pawl_mem_free(found);
+}
+
+/* Tombs ------------------------------------------------------------------------ */
+
+static struct pawl_mem_tomb *tomb_find(const struct pawl_mem_partition *partition,
+                                       struct pawl_bytes member)
+{
+    struct pawl_mem_tomb probe = { .member = member };
+    return FOUND(pawl_tree_find(&partition->tombs, &probe.by_member), pawl_mem_tomb, by_member);
+}
+
+static struct pawl_mem_tomb *tomb_oldest(const struct pawl_mem_partition *partition)
+{
+    return FOUND(pawl_tree_first(&partition->forgetting), pawl_mem_tomb, by_time);
+}
+
+bool pawl_mem_tomb_holds(const struct pawl_mem_partition *partition, struct pawl_bytes member,
+                         int64_t now_ms)
+{
+    const struct pawl_mem_tomb *tomb = tomb_find(partition, member);
+    return tomb && tomb->until_ms > now_ms;
+}
+
+void pawl_mem_tomb_add(struct pawl_mem_partition *partition, struct pawl_bytes member,
+                       int64_t now_ms, const struct pawl_tomb_limits *limits)
+{
+    struct pawl_mem_tomb *oldest = tomb_find(partition, member);
+    if (oldest) tomb_free(partition, oldest);
+    while ((oldest = tomb_oldest(partition)) != NULL && oldest->until_ms <= now_ms)
+        tomb_free(partition, oldest);
+
+    struct pawl_mem_tomb *tomb = PAWL_NEW(struct pawl_mem_tomb);
+    tomb->member = pawl_mem_bytes_copy(member);
+    tomb->until_ms = now_ms + limits->tomb_ms;
+    pawl_tree_insert(&partition->tombs, &tomb->by_member);
+    pawl_tree_insert(&partition->forgetting, &tomb->by_time);
+    while (partition->tombs.count > limits->tombs_max) tomb_free(partition, tomb_oldest(partition));
 }

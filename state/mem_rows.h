@@ -3,6 +3,7 @@
  * partition -> instances (by id, and newest first) -> history, inbox, pending, seen
  *           -> reminders (by due time and member, and by member)
  *           -> outbox (by message id)
+ *           -> tombs (by member, and by time)
  *
  * Every byte string in a row is owned by the row. */
 #ifndef PAWL_STATE_MEM_ROWS_H
@@ -57,6 +58,14 @@ struct pawl_mem_instance {
     struct pawl_list reminders;
 };
 
+/* What is remembered of a removed instance. */
+struct pawl_mem_tomb {
+    struct pawl_tree_node by_member;
+    struct pawl_tree_node by_time;
+    struct pawl_bytes member;
+    int64_t until_ms;
+};
+
 struct pawl_mem_partition {
     uint64_t epoch; /* 0: never acquired */
     struct pawl_id nonce;
@@ -69,6 +78,8 @@ struct pawl_mem_partition {
     struct pawl_tree members;    /* reminders by member */
     struct pawl_tree quarantine; /* reminders that cannot be read, by member */
     struct pawl_tree outbox;     /* by message id */
+    struct pawl_tree tombs;      /* by member */
+    struct pawl_tree forgetting; /* tombs by until_ms, then member */
     uint64_t counts[PAWL_STATUS_COUNT];
 };
 
@@ -151,6 +162,12 @@ struct pawl_mem_message *pawl_mem_message_find(const struct pawl_mem_partition *
 void pawl_mem_message_put(struct pawl_mem_partition *partition,
                           const struct pawl_message_row *message);
 void pawl_mem_message_remove(struct pawl_mem_partition *partition, struct pawl_id id);
+
+/* Tombs of removed instances. add: within the limits, see store.h. */
+bool pawl_mem_tomb_holds(const struct pawl_mem_partition *partition, struct pawl_bytes member,
+                         int64_t now_ms);
+void pawl_mem_tomb_add(struct pawl_mem_partition *partition, struct pawl_bytes member,
+                       int64_t now_ms, const struct pawl_tomb_limits *limits);
 
 /* Operations, one function each. */
 void pawl_mem_commit(struct pawl_mem *mem, struct pawl_mem_partition *partition,

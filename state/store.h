@@ -142,18 +142,31 @@ struct pawl_acquire {
     int64_t now_ms;
 };
 
+/* What stays of an instance that is removed: its id with the id of the request that made
+ * it, until now + tomb_ms, so that a late repetition of that request does not make it
+ * again. An instance without a request id leaves nothing. Each removal drops those whose
+ * time has come, then the oldest (equal times: by member bytes, see keys.h) beyond
+ * tombs_max. tomb_ms 0: nothing is left behind. */
+struct pawl_tomb_limits {
+    int64_t tomb_ms;
+    uint32_t tombs_max;
+};
+
 /* CREATE: a new instance with status PENDING, one inbox row and a WAKE reminder
  * due at max(created_ms, start_at_ms). Not fenced.
  *   OK          created; reply.metadata is as stored
  *   DUPLICATE   the same request id made the present instance; reply.metadata as stored
+ *   TERMINAL    the same request id made an instance that was purged or replaced less than
+ *               tomb_ms ago (by created_ms); final; no metadata
  *   EXISTS      another one is there and may not be replaced; reply.metadata as stored
  * An ended instance is replaced when reuse is PAWL_REUSE_TERMINAL: all its rows go,
- * the new incarnation has gen = old gen + 1 (a first one has gen 1).
+ * its request id is remembered as by PURGE, the new incarnation has gen = old gen + 1
+ * (a first one has gen 1).
  * With a parent (child workflow), an existing instance with the same parent and the
  * same parent operation whose nonce differs is rebound: its stored parent becomes
  * this one, and the answer is DUPLICATE. (`parent_key` identifies the operation,
  * `parent` carries the nonce as well.) This is looked at first and for an ended
- * instance too; then comes the request id, then the reuse policy.
+ * instance too; then comes the request id, then those of purged ones, then the reuse policy.
  * The new row: turn 0, updated_ms = created_ms, inbox index 0. */
 struct pawl_create {
     struct pawl_bytes instance;
@@ -169,6 +182,7 @@ struct pawl_create {
     int64_t created_ms;
     int64_t start_at_ms;
     bool replace_terminal;
+    struct pawl_tomb_limits tombs; /* for the instance that is replaced */
 };
 
 enum pawl_load_want {
@@ -306,7 +320,8 @@ struct pawl_poll {
     uint32_t max;
 };
 
-/* PURGE: remove every row of an instance.
+/* PURGE: remove every row of an instance; the request that made it is remembered, see
+ * pawl_tomb_limits.
  *   OK (all gone) | NOT_FOUND | NOT_TERMINAL (unless force)
  *   CONFLICT   inc is not zero and is another one (looked at before NOT_TERMINAL)
  * One call removes everything of the instance, including its reminders. */
@@ -314,6 +329,8 @@ struct pawl_purge {
     struct pawl_bytes instance;
     struct pawl_id inc; /* zero: whichever is there */
     bool force;
+    int64_t now_ms;
+    struct pawl_tomb_limits tombs;
 };
 
 /* OUTDONE: these messages were acknowledged; remove them and their reminders.
@@ -519,7 +536,7 @@ struct pawl_store_reply {
             uint64_t table_version;
         } acquire;
         struct {
-            struct pawl_metadata metadata; /* OK, DUPLICATE, EXISTS */
+            struct pawl_metadata metadata; /* OK, DUPLICATE, EXISTS; else zero */
         } create;
         struct {
             struct pawl_snapshot snapshot;

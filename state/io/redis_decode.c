@@ -494,6 +494,7 @@ static void parts_decode(struct source *source, const struct pawl_redis_value *v
             acquire_decode(source, value, reply);
         return;
     case PAWL_STORE_CREATE:
+        if (reply->err == PAWL_E_TERMINAL) return;
         reply->create.metadata = metadata_decode(source, list_at(source, value, 1));
         return;
     case PAWL_STORE_LOAD:

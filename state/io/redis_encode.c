@@ -111,6 +111,15 @@ static void acquire_encode(struct pawl_buf *buf, const struct pawl_acquire *acqu
     signed_write(buf, acquire->now_ms);
 }
 
+static void tomb_until_write(struct pawl_buf *buf, int64_t now_ms,
+                             const struct pawl_tomb_limits *limits)
+{
+    if (limits->tomb_ms > 0)
+        signed_write(buf, now_ms + limits->tomb_ms);
+    else
+        pawl_write_nil(buf);
+}
+
 static void create_metadata_write(struct pawl_buf *buf, const struct pawl_create *create)
 {
     uint32_t count = 2 * 13 + field_count(create->name) + field_count(create->version)
@@ -145,7 +154,7 @@ static void create_encode(struct pawl_buf *buf, struct pawl_arena *arena,
 {
     int64_t due_ms =
         create->created_ms > create->start_at_ms ? create->created_ms : create->start_at_ms;
-    pawl_write_array(buf, 10);
+    pawl_write_array(buf, 12);
     pawl_write_bytes(buf, create->instance);
     hex_write(buf, create->inc);
     pawl_write_bytes(buf, create->request_id);
@@ -156,6 +165,8 @@ static void create_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     signed_write(buf, create->created_ms);
     signed_write(buf, due_ms);
     create_metadata_write(buf, create);
+    tomb_until_write(buf, create->created_ms, &create->tombs);
+    pawl_write_uint(buf, create->tombs.tombs_max);
 }
 
 static void load_encode(struct pawl_buf *buf, const struct pawl_load *load)
@@ -377,13 +388,16 @@ static void poll_encode(struct pawl_buf *buf, const struct pawl_poll *poll)
 
 static void purge_encode(struct pawl_buf *buf, const struct pawl_purge *purge)
 {
-    pawl_write_array(buf, 3);
+    pawl_write_array(buf, 6);
     pawl_write_bytes(buf, purge->instance);
     if (pawl_id_is_zero(purge->inc))
         pawl_write_nil(buf);
     else
         hex_write(buf, purge->inc);
     pawl_write_bool(buf, purge->force);
+    tomb_until_write(buf, purge->now_ms, &purge->tombs);
+    signed_write(buf, purge->now_ms);
+    pawl_write_uint(buf, purge->tombs.tombs_max);
 }
 
 static void outdone_encode(struct pawl_buf *buf, const struct pawl_outdone *outdone)

@@ -92,6 +92,11 @@
     X(OUTBOX_GET, "SELECT body FROM outbox WHERE p = ?1 AND id = ?2")                              \
     X(OUTBOX_PUT, "INSERT OR REPLACE INTO outbox (p, id, body) VALUES (?1, ?2, ?3)")               \
     X(OUTBOX_REMOVE, "DELETE FROM outbox WHERE p = ?1 AND id = ?2")                                \
+    X(TOMB_GET, "SELECT ms FROM tomb WHERE p = ?1 AND member = ?2")                                \
+    X(TOMB_PUT, "INSERT OR REPLACE INTO tomb (p, member, ms) VALUES (?1, ?2, ?3)")                 \
+    X(TOMB_DROP, "DELETE FROM tomb WHERE p = ?1 AND ms <= ?2")                                     \
+    X(TOMB_TRIM, "DELETE FROM tomb WHERE p = ?1 AND member IN (SELECT member FROM tomb "           \
+                 "WHERE p = ?1 ORDER BY ms DESC, member DESC LIMIT -1 OFFSET ?2)")                 \
     X(INSPECT_OWNER, "SELECT epoch, owner, table_version, since_ms FROM owner WHERE p = ?1")       \
     X(INSPECT_TALLY, "SELECT status, count(*) FROM instance WHERE p = ?1 GROUP BY status")         \
     X(INSPECT_SIZES, "SELECT (SELECT count(*) FROM instance WHERE p = ?1), "                       \

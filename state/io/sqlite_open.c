@@ -259,11 +259,15 @@ static pawl_err check_text(struct opening *opening, const char *sql, const char 
 }
 
 /* Beside version 1 of the schema: programs that do not know it never look at it. */
-static pawl_err create_quarantine(struct opening *opening)
+static pawl_err create_younger_tables(struct opening *opening)
 {
     int code = run(opening, "CREATE TABLE IF NOT EXISTS quarantine (p INTEGER NOT NULL,"
                             "  member BLOB NOT NULL, due_ms NOT NULL, PRIMARY KEY (p, member))"
-                            "  WITHOUT ROWID");
+                            "  WITHOUT ROWID;"
+                            "CREATE TABLE IF NOT EXISTS tomb (p INTEGER NOT NULL,"
+                            "  member BLOB NOT NULL, ms INTEGER NOT NULL, PRIMARY KEY (p, member))"
+                            "  WITHOUT ROWID;"
+                            "CREATE INDEX IF NOT EXISTS tomb_ms ON tomb (p, ms, member)");
     return code == SQLITE_OK ? PAWL_OK : refuse_sqlite(opening, code);
 }
 
@@ -317,7 +321,7 @@ pawl_err pawl_sqlite_db_open(struct pawl_sqlite_db *db, const char *path, const 
     pawl_err err = connect_file(&opening);
     if (!err) err = take_alone(&opening, synchronous);
     if (!err) err = create_or_check(&opening);
-    if (!err) err = create_quarantine(&opening);
+    if (!err) err = create_younger_tables(&opening);
     if (!err) err = prepare_all(&opening);
     if (err) pawl_sqlite_db_close(db);
     return err;

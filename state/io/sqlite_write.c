@@ -112,6 +112,43 @@ static void instance_remove(struct pawl_sqlite_db *db, struct pawl_arena *arena,
     pawl_sqlite_counts_add(db, partition, row->metadata.status, -1);
 }
 
+static void remember(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_t partition,
+                     const struct pawl_sqlite_instance *row, int64_t now_ms,
+                     const struct pawl_tomb_limits *limits)
+{
+    struct pawl_bytes request_id = row->metadata.request_id;
+    if (limits->tomb_ms <= 0 || pawl_bytes_is_absent(request_id)) return;
+    sqlite3_stmt *drop = pawl_sqlite_use(db, PAWL_SQL_TOMB_DROP);
+    pawl_sqlite_bind_int(db, drop, 1, partition);
+    pawl_sqlite_bind_int(db, drop, 2, now_ms);
+    pawl_sqlite_run(db, drop);
+
+    sqlite3_stmt *put = pawl_sqlite_use(db, PAWL_SQL_TOMB_PUT);
+    pawl_sqlite_bind_int(db, put, 1, partition);
+    pawl_sqlite_bind_bytes(db, put, 2, pawl_tomb_format(arena, row->id, request_id));
+    pawl_sqlite_bind_int(db, put, 3, now_ms + limits->tomb_ms);
+    pawl_sqlite_run(db, put);
+
+    sqlite3_stmt *trim = pawl_sqlite_use(db, PAWL_SQL_TOMB_TRIM);
+    pawl_sqlite_bind_int(db, trim, 1, partition);
+    pawl_sqlite_bind_int(db, trim, 2, limits->tombs_max);
+    pawl_sqlite_run(db, trim);
+}
+
+static bool was_purged(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_t partition,
+                       const struct pawl_create *create)
+{
+    if (pawl_bytes_is_absent(create->request_id)) return false;
+    sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_TOMB_GET);
+    pawl_sqlite_bind_int(db, stmt, 1, partition);
+    pawl_sqlite_bind_bytes(db, stmt, 2,
+                           pawl_tomb_format(arena, create->instance, create->request_id));
+    if (!pawl_sqlite_row(db, stmt)) return false;
+    int64_t until_ms = sqlite3_column_int64(stmt, 0);
+    pawl_sqlite_end(stmt);
+    return until_ms > create->created_ms;
+}
+
 void pawl_sqlite_purge(struct pawl_sqlite_db *db, const struct pawl_store_request *request,
                        struct pawl_arena *arena, struct pawl_store_reply *reply)
 {
@@ -124,8 +161,9 @@ void pawl_sqlite_purge(struct pawl_sqlite_db *db, const struct pawl_store_reques
         reply->err = PAWL_E_CONFLICT;
     else if (!purge->force && !pawl_store_status_is_terminal(row.metadata.status))
         reply->err = PAWL_E_NOT_TERMINAL;
-    else
-        instance_remove(db, arena, request->partition, &row);
+    if (reply->err) return;
+    remember(db, arena, request->partition, &row, purge->now_ms, &purge->tombs);
+    instance_remove(db, arena, request->partition, &row);
 }
 
 /* Create ----------------------------------------------------------------------- */
@@ -169,8 +207,9 @@ static void create_rows(struct pawl_sqlite_db *db, struct pawl_arena *arena, uin
     pawl_sqlite_reminder_put(db, arena, partition, &wake);
 }
 
-static pawl_err existing_decide(struct pawl_sqlite_db *db, const struct pawl_sqlite_instance *row,
-                                const struct pawl_create *create)
+/* Whether the instance that is there answers for this request. */
+static bool is_made_by(struct pawl_sqlite_db *db, const struct pawl_sqlite_instance *row,
+                       const struct pawl_create *create)
 {
     if (!pawl_bytes_is_absent(create->parent_key)
         && pawl_bytes_is_equal(create->parent_key, row->parent_key)) {
@@ -178,12 +217,20 @@ static pawl_err existing_decide(struct pawl_sqlite_db *db, const struct pawl_sql
         pawl_sqlite_bind_int(db, stmt, 1, row->n);
         pawl_sqlite_bind_bytes(db, stmt, 2, create->parent);
         pawl_sqlite_run(db, stmt);
-        return PAWL_E_DUPLICATE;
+        return true;
     }
-    if (pawl_bytes_is_equal(create->request_id, row->metadata.request_id)) return PAWL_E_DUPLICATE;
-    if (create->replace_terminal && pawl_store_status_is_terminal(row->metadata.status))
-        return PAWL_OK;
-    return PAWL_E_EXISTS;
+    return pawl_bytes_is_equal(create->request_id, row->metadata.request_id);
+}
+
+static pawl_err create_decide(struct pawl_sqlite_db *db, struct pawl_arena *arena,
+                              uint32_t partition, const struct pawl_sqlite_instance *row,
+                              const struct pawl_create *create)
+{
+    if (row->n != 0 && is_made_by(db, row, create)) return PAWL_E_DUPLICATE;
+    if (was_purged(db, arena, partition, create)) return PAWL_E_TERMINAL;
+    if (row->n == 0) return PAWL_OK;
+    bool is_ended = pawl_store_status_is_terminal(row->metadata.status);
+    return is_ended && create->replace_terminal ? PAWL_OK : PAWL_E_EXISTS;
 }
 
 void pawl_sqlite_create(struct pawl_sqlite_db *db, const struct pawl_store_request *request,
@@ -192,10 +239,14 @@ void pawl_sqlite_create(struct pawl_sqlite_db *db, const struct pawl_store_reque
     const struct pawl_create *create = &request->create;
     struct pawl_sqlite_instance row =
         pawl_sqlite_instance_get(db, request->partition, create->instance, arena);
-    if (row.n != 0) reply->err = existing_decide(db, &row, create);
+    reply->err = create_decide(db, arena, request->partition, &row, create);
+    if (reply->err == PAWL_E_TERMINAL) return;
     if (reply->err == PAWL_OK) {
         uint32_t gen = row.n != 0 ? row.metadata.gen + 1 : 1;
-        if (row.n != 0) instance_remove(db, arena, request->partition, &row);
+        if (row.n != 0) {
+            remember(db, arena, request->partition, &row, create->created_ms, &create->tombs);
+            instance_remove(db, arena, request->partition, &row);
+        }
         create_rows(db, arena, request->partition, create, gen);
     }
     row = pawl_sqlite_instance_get(db, request->partition, create->instance, arena);

@@ -92,7 +92,8 @@ static void partition_take(const struct redis_server *server, uint32_t partition
         redis_server_command(server, NULL, "ZCARD " TAG "reminders", (unsigned)partition));
     expect(there == reminders, "instances count other reminders than there are", "reminders");
 
-    static const char *const names[] = { "owner", "reminders", "instances", "outbox", "counts" };
+    static const char *const names[] = { "owner",  "reminders", "instances",
+                                         "outbox", "counts",    "tombs" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         redis_server_do(server, "DEL " TAG "%s", (unsigned)partition, names[i]);
 }

@@ -112,6 +112,16 @@ static void make_acquire(struct suite_generator *generator, const struct suite_p
     if (acquire->table_version > 0 && percent(generator, 30)) acquire->table_version--;
 }
 
+/* Now and then so few and so short that some are forgotten while they are asked for. */
+static struct pawl_tomb_limits some_tomb_limits(struct suite_generator *generator)
+{
+    struct pawl_tomb_limits limits = { .tomb_ms = PAWL_TOMB_MS, .tombs_max = PAWL_TOMBS_MAX };
+    if (percent(generator, 30)) limits.tombs_max = below(generator, 6);
+    if (percent(generator, 60)) limits.tomb_ms = below(generator, 10000);
+    if (percent(generator, 10)) limits.tomb_ms = 0;
+    return limits;
+}
+
 static void make_create(struct suite_generator *generator, struct pawl_create *create)
 {
     create->instance = some_instance(generator);
@@ -125,6 +135,7 @@ static void make_create(struct suite_generator *generator, struct pawl_create *c
     create->created_ms = generator->now_ms / 4000 * 4000; /* equal times are common */
     if (percent(generator, 20)) create->start_at_ms = generator->now_ms + 5000;
     create->replace_terminal = percent(generator, 60);
+    create->tombs = some_tomb_limits(generator);
     if (!percent(generator, 40)) return;
     create->parent_key = numbered(generator, "parent-", 2);
     create->parent = pawl_arena_printf(&generator->arena, "%.*s#%u",
@@ -338,6 +349,8 @@ static void make_purge(struct suite_generator *generator, const struct suite_par
 {
     purge->instance = some_instance(generator);
     purge->force = percent(generator, 20);
+    purge->now_ms = generator->now_ms;
+    purge->tombs = some_tomb_limits(generator);
     const struct pawl_snapshot *present = peek(generator, partition->index, purge->instance);
     if (present && percent(generator, 60)) purge->inc = present->metadata.inc;
     if (percent(generator, 15)) purge->inc = pawl_rng_id(&generator->rng);

@@ -314,6 +314,12 @@ static void put_deliver(struct pawl_buf *buf, const struct pawl_deliver *deliver
                     deliver->seen_max, deliver->seen_ms_max);
 }
 
+static void put_tomb_limits(struct pawl_buf *buf, const struct pawl_tomb_limits *limits)
+{
+    pawl_buf_printf(buf, " tomb_ms=%" PRId64 " tombs_max=%" PRIu32, limits->tomb_ms,
+                    limits->tombs_max);
+}
+
 static void put_create(struct pawl_buf *buf, const struct pawl_create *create)
 {
     put_bytes(buf, "instance", create->instance);
@@ -322,6 +328,7 @@ static void put_create(struct pawl_buf *buf, const struct pawl_create *create)
     put_bytes(buf, "parent_key", create->parent_key);
     pawl_buf_printf(buf, " created=%" PRId64 " start_at=%" PRId64 " replace=%d", create->created_ms,
                     create->start_at_ms, create->replace_terminal);
+    put_tomb_limits(buf, &create->tombs);
 }
 
 static void put_request_query(struct pawl_buf *buf, const struct pawl_query *query)
@@ -363,7 +370,9 @@ struct pawl_bytes suite_request_text(struct pawl_arena *arena,
         break;
     case PAWL_STORE_PURGE:
         put_bytes(&buf, "instance", request->purge.instance);
-        pawl_buf_printf(&buf, " force=%d", request->purge.force);
+        pawl_buf_printf(&buf, " force=%d now=%" PRId64, request->purge.force,
+                        request->purge.now_ms);
+        put_tomb_limits(&buf, &request->purge.tombs);
         break;
     case PAWL_STORE_ACQUIRE:
         pawl_buf_printf(&buf, " table=%" PRIu64, request->acquire.table_version);

@@ -106,7 +106,8 @@ struct pawl_start {
     enum pawl_id_reuse reuse;
 };
 
-/* Durable when it returns; the workflow itself runs later. PAWL_E_EXISTS. */
+/* Durable when it returns; the workflow itself runs later. PAWL_E_EXISTS; PAWL_E_TERMINAL:
+ * `request_id` has started an instance that was purged or replaced since. */
 PAWL_API pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *start,
                                     struct pawl_result **ret_result);
 

@@ -3,7 +3,8 @@
 --@include fields.lua
 --@include remove.lua
 -- 1 instance, 2 inc, 3 request id or nil, 4 parent key or nil, 5 parent or nil, 6 replace an ended one,
--- 7 inbox row, 8 created, 9 due, 10 metadata as field, value, …
+-- 7 inbox row, 8 created, 9 due, 10 metadata as field, value, …, 11 what is replaced is
+-- remembered until or nil: not at all, 12 remembered at most
 local t=KEYS[1]
 local a=cmsgpack.unpack(ARGV[1])
 local id=a[1]
@@ -12,21 +13,27 @@ local meta=i..'metadata'
 local m=redis.call('HMGET',meta,'inc','gen','history_count','inbox_head','inbox_tail','status',
   'reminders','request_id','parent_key','parent')
 local gen=1
+local answer
 if m[1] then
-  local answer
   if a[4] and m[9]==a[4] then
     if not a[5] then redis.call('HDEL',meta,'parent')
     elseif m[10]~=a[5] then redis.call('HSET',meta,'parent',a[5]) end
     answer='DUPLICATE'
   elseif (m[8] or nil)==a[3] then
     answer='DUPLICATE'
-  else
-    local s=m[6]
-    local ended=s=='1' or s=='3' or s=='4' or s=='5'
-    if not (ended and a[6]) then answer='EXISTS' end
   end
+end
+if a[3] and not answer then
+  local till=redis.call('ZSCORE',t..'tombs',#id..'|'..id..a[3])
+  if till and tonumber(till)>tonumber(a[8]) then return {'TERMINAL'} end
+end
+if m[1] then
+  local s=m[6]
+  local ended=s=='1' or s=='3' or s=='4' or s=='5'
+  if not answer and not (ended and a[6]) then answer='EXISTS' end
   if answer then return {answer,redis.call('HMGET',meta,unpack(fields))} end
   gen=tonumber(m[2])+1
+  remember(t,id,m[8],a[11],a[8],a[12])
   remove(t,id,m)
 end
 redis.call('SET',i..'inbox-000000',a[7])

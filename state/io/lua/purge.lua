@@ -1,14 +1,16 @@
 #!lua flags=allow-oom
 --@include many.lua
 --@include remove.lua
--- 1 instance, 2 inc or nil: whichever is there, 3 force
+-- 1 instance, 2 inc or nil: whichever is there, 3 force, 4 remembered until or nil: not at
+-- all, 5 now, 6 remembered at most
 local t=KEYS[1]
 local a=cmsgpack.unpack(ARGV[1])
 local m=redis.call('HMGET',t..a[1]..'||metadata','inc','gen','history_count','inbox_head',
-  'inbox_tail','status','reminders')
+  'inbox_tail','status','reminders','request_id')
 if not m[1] then return {'NOT_FOUND'} end
 if a[2] and a[2]~=m[1] then return {'CONFLICT'} end
 local s=m[6]
 if not (a[3] or s=='1' or s=='3' or s=='4' or s=='5') then return {'NOT_TERMINAL'} end
+remember(t,a[1],m[8],a[4],a[5],a[6])
 remove(t,a[1],m)
 return {'OK'}

@@ -30,3 +30,13 @@ local function remove(t,id,m)
   redis.call('HINCRBY',t..'counts',m[6],-1)
   many('UNLINK',keys)
 end
+
+-- A late repetition of the request that made the instance must not make it again.
+-- `untilms` nil: nothing is left behind.
+local function remember(t,id,request,untilms,now,most)
+  if not (request and untilms) then return end
+  local tombs=t..'tombs'
+  redis.call('ZREMRANGEBYSCORE',tombs,'-inf',now)
+  redis.call('ZADD',tombs,untilms,#id..'|'..id..request)
+  redis.call('ZREMRANGEBYRANK',tombs,0,-most-1)
+end

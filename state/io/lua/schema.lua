@@ -25,6 +25,7 @@ redis.call('ZRANGE',k,0,0)
 redis.call('ZREVRANGE',k,0,0)
 redis.call('ZRANGEBYSCORE',k,0,1)
 redis.call('ZREMRANGEBYSCORE',k,5,6)
+redis.call('ZREMRANGEBYRANK',k,5,6)
 redis.call('ZREM',k,'a')
 if #KEYS==1 then return {} end
 redis.call('HSETNX',KEYS[1],'version',ARGV[1])

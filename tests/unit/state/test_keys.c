@@ -194,6 +194,16 @@ static void no_lease_is_longer_than_the_longest(void **state)
     }
 }
 
+static void tombs_of_different_instances_never_meet(void **state)
+{
+    (void)state;
+    struct pawl_bytes tomb =
+        pawl_tomb_format(&arena, PAWL_BYTES_LITERAL("a|b"), PAWL_BYTES_LITERAL("c"));
+    assert_true(pawl_bytes_is_equal(tomb, PAWL_BYTES_LITERAL("3|a|bc")));
+    tomb = pawl_tomb_format(&arena, PAWL_BYTES_LITERAL("a"), PAWL_BYTES_LITERAL("|bc"));
+    assert_true(pawl_bytes_is_equal(tomb, PAWL_BYTES_LITERAL("1|a|bc")));
+}
+
 static void every_operation_has_a_name(void **state)
 {
     (void)state;
@@ -214,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(operations_have_one_spelling, setup, teardown),
         cmocka_unit_test_setup_teardown(app_ids_cannot_break_a_key, setup, teardown),
         cmocka_unit_test_setup_teardown(no_lease_is_longer_than_the_longest, setup, teardown),
+        cmocka_unit_test_setup_teardown(tombs_of_different_instances_never_meet, setup, teardown),
         cmocka_unit_test_setup_teardown(every_operation_has_a_name, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

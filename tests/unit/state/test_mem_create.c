@@ -296,6 +296,84 @@ static void purge_of_one_leaves_ids_that_begin_alike(void **state)
 
 /* Dump ------------------------------------------------------------------------------- */
 
+static struct pawl_store_request tomb_create(struct world *world, const char *request_id,
+                                             int64_t now_ms)
+{
+    struct pawl_store_request create = world_create(world, "a");
+    create.create.request_id = pawl_bytes_str(request_id);
+    create.create.created_ms = now_ms;
+    create.create.tombs = (struct pawl_tomb_limits){ 1000, 2 };
+    return create;
+}
+
+/* Made by this request at this time, and purged at once. */
+static void tomb_make(struct world *world, const char *request_id, int64_t now_ms)
+{
+    struct pawl_store_request create = tomb_create(world, request_id, now_ms);
+    assert_int_equal(world_apply(world, &create).err, PAWL_OK);
+    struct pawl_store_request purge = world_purge("a");
+    purge.purge.force = true;
+    purge.purge.now_ms = now_ms;
+    purge.purge.tombs = (struct pawl_tomb_limits){ 1000, 2 };
+    assert_int_equal(world_apply(world, &purge).err, PAWL_OK);
+}
+
+static void a_start_that_is_repeated_after_the_purge_makes_nothing(void **state)
+{
+    struct world *world = *state;
+    tomb_make(world, "one", WORLD_NOW_MS);
+    struct pawl_store_request late = tomb_create(world, "one", WORLD_NOW_MS);
+    struct pawl_store_reply reply = world_apply(world, &late);
+    assert_int_equal(reply.err, PAWL_E_TERMINAL);
+    assert_true(pawl_bytes_is_absent(reply.create.metadata.request_id));
+    assert_null(world_load(world, "a"));
+
+    struct pawl_store_request other_id = tomb_create(world, "one", WORLD_NOW_MS);
+    other_id.create.instance = PAWL_BYTES_LITERAL("b");
+    assert_int_equal(world_apply(world, &other_id).err, PAWL_OK);
+    struct pawl_store_request other_request = tomb_create(world, "two", WORLD_NOW_MS);
+    assert_int_equal(world_apply(world, &other_request).err, PAWL_OK);
+    assert_int_equal(world_apply(world, &late).err, PAWL_E_TERMINAL); /* rather than EXISTS */
+}
+
+static void the_start_of_a_replaced_instance_is_remembered(void **state)
+{
+    struct world *world = *state;
+    struct pawl_store_request first = tomb_create(world, "one", WORLD_NOW_MS);
+    struct pawl_store_request second = tomb_create(world, "two", WORLD_NOW_MS + 1);
+    first.create.replace_terminal = second.create.replace_terminal = true;
+    assert_int_equal(world_apply(world, &first).err, PAWL_OK);
+    world_end(world, "a", PAWL_STATUS_COMPLETED);
+    assert_int_equal(world_apply(world, &second).err, PAWL_OK);
+    world_end(world, "a", PAWL_STATUS_COMPLETED);
+    assert_int_equal(world_apply(world, &first).err, PAWL_E_TERMINAL);
+    assert_int_equal(world_apply(world, &second).err, PAWL_E_DUPLICATE);
+}
+
+static void a_purged_start_is_forgotten_in_time(void **state)
+{
+    struct world *world = *state;
+    tomb_make(world, "one", WORLD_NOW_MS);
+    struct pawl_store_request late = tomb_create(world, "one", WORLD_NOW_MS + 999);
+    assert_int_equal(world_apply(world, &late).err, PAWL_E_TERMINAL);
+    late = tomb_create(world, "one", WORLD_NOW_MS + 1000);
+    assert_int_equal(world_apply(world, &late).err, PAWL_OK);
+}
+
+static void of_too_many_purged_starts_the_oldest_are_forgotten(void **state)
+{
+    struct world *world = *state;
+    tomb_make(world, "one", WORLD_NOW_MS);
+    tomb_make(world, "two", WORLD_NOW_MS + 1);
+    tomb_make(world, "three", WORLD_NOW_MS + 2);
+    struct pawl_store_request late = tomb_create(world, "two", WORLD_NOW_MS + 3);
+    assert_int_equal(world_apply(world, &late).err, PAWL_E_TERMINAL);
+    late = tomb_create(world, "three", WORLD_NOW_MS + 3);
+    assert_int_equal(world_apply(world, &late).err, PAWL_E_TERMINAL);
+    late = tomb_create(world, "one", WORLD_NOW_MS + 3);
+    assert_int_equal(world_apply(world, &late).err, PAWL_OK);
+}
+
 static void a_dump_depends_on_the_state_and_not_on_the_way_to_it(void **state)
 {
     struct world *world = *state;
@@ -351,6 +429,10 @@ int main(void)
         T(purge_spares_a_running_instance_unless_forced),
         T(purge_of_another_incarnation_is_refused_first),
         T(purge_of_one_leaves_ids_that_begin_alike),
+        T(a_start_that_is_repeated_after_the_purge_makes_nothing),
+        T(the_start_of_a_replaced_instance_is_remembered),
+        T(a_purged_start_is_forgotten_in_time),
+        T(of_too_many_purged_starts_the_oldest_are_forgotten),
         T(a_dump_depends_on_the_state_and_not_on_the_way_to_it),
         T(a_dump_tells_absent_from_empty_and_hides_no_byte),
     };

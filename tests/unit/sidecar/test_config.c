@@ -123,6 +123,8 @@ static void every_bad_value_is_named_with_what_is_allowed(void **state)
         const char *allowed;
     } cases[] = {
         { "http-port", "65536", "from 0 to 65535" },
+        { "grpc-port", "65536", "or off" },
+        { "durabletask-port", "on", "or off" },
         { "http-port", "", "whole number" },
         { "http-port", "-1", "whole number" },
         { "http-port", "80x", "whole number" },
@@ -229,6 +231,26 @@ static void more_addresses_than_fit_are_refused(void **state)
     for (uint32_t i = 0; i <= PAWL_CONFIG_URLS_MAX; i++) set_ok(f, "app-listen", "ipc:///a");
     assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_E_INVALID);
     assert_says(f, "at most 8");
+}
+
+static void grpc_ports_are_off_unless_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    set_ok(f, "app-id", "orders");
+    assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_OK);
+    assert_int_equal(f->config.grpc_port, PAWL_CONFIG_PORT_OFF);
+    assert_int_equal(f->config.durabletask_port, PAWL_CONFIG_PORT_OFF);
+    set_ok(f, "grpc-port", "50001");
+    set_ok(f, "durabletask-port", "0");
+    assert_int_equal(f->config.grpc_port, 50001);
+    assert_int_equal(f->config.durabletask_port, 0);
+    set_ok(f, "grpc-port", "off");
+    assert_int_equal(f->config.grpc_port, PAWL_CONFIG_PORT_OFF);
+    set_ok(f, "grpc-tls-cert", "/etc/cert.pem");
+    assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_E_INVALID);
+    assert_says(f, "--grpc-tls-key");
+    set_ok(f, "grpc-tls-key", "/etc/key.pem");
+    assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_OK);
 }
 
 static void tokens_are_checked_and_never_shown(void **state)
@@ -521,6 +543,7 @@ int main(void)
         TEST(addresses_add_up_within_a_source_and_a_stronger_source_replaces_them),
         TEST(what_is_no_address_is_refused),
         TEST(more_addresses_than_fit_are_refused),
+        TEST(grpc_ports_are_off_unless_asked_for),
         TEST(tokens_are_checked_and_never_shown),
         TEST(passwords_in_store_urls_are_hidden),
         TEST(help_names_every_option_and_its_variable),

@@ -91,6 +91,7 @@ static const char *print(struct run *run, const char *format, ...)
     char text[4096];
     va_list arguments;
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it has been started */
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     return (const char *)pawl_arena_printf(&run->arena, "%s", text).data;

@@ -64,6 +64,11 @@ bool pawl_activity_is_known(const struct pawl_node *node, struct pawl_bytes key)
 
 static void activity_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm);
 
+static int64_t activity_start_by_ms(const struct pawl_activity *activity)
+{
+    return pawl_limit_at_ms(activity->scheduled.timestamp_ms, activity->scheduled.start_within_ms);
+}
+
 /* Begun too late is not begun at all; and with no worker here, others may have one. */
 static void activity_watch_queue(struct pawl_node *node, struct pawl_activity *activity)
 {
@@ -71,7 +76,7 @@ static void activity_watch_queue(struct pawl_node *node, struct pawl_activity *a
     if (node->config.placed && node->task_workers == 0)
         watch_ms = node->now_ms + PAWL_WORKERLESS_MS;
     if (activity->scheduled.start_within_ms) {
-        int64_t late_ms = activity->scheduled.timestamp_ms + activity->scheduled.start_within_ms;
+        int64_t late_ms = activity_start_by_ms(activity);
         if (watch_ms == 0 || late_ms < watch_ms) watch_ms = late_ms;
     }
     if (watch_ms) pawl_alarm_set(node, &activity->alarm, watch_ms);
@@ -95,11 +100,14 @@ static struct pawl_activity *activity_new(struct pawl_bytes key, struct pawl_byt
     activity->instance = pawl_activity_key_instance(activity->key);
     activity->event = pawl_bytes_make(bytes + key.size, event.size);
     activity->alarm.fire = activity_on_alarm;
-    if (pawl_history_event_decode(activity->event, &activity->scheduled) == PAWL_OK
-        && activity->scheduled.kind == PAWL_EVENT_TASK_SCHEDULED)
-        return activity;
-    pawl_mem_free(activity);
-    return NULL;
+    if (pawl_history_event_decode(activity->event, &activity->scheduled) != PAWL_OK
+        || activity->scheduled.kind != PAWL_EVENT_TASK_SCHEDULED
+        || activity->scheduled.progress.size > PAWL_PROGRESS_SIZE_MAX) {
+        pawl_mem_free(activity);
+        return NULL;
+    }
+    activity->progress = pawl_bytes_dup(activity->scheduled.progress);
+    return activity;
 }
 
 static struct pawl_activity *activity_add(struct pawl_node *node, struct pawl_bytes key,
@@ -138,17 +146,91 @@ static void activity_free(struct pawl_node *node, struct pawl_activity *activity
     (void)pawl_map_remove(&node->activities, activity->key);
     pawl_bytes_free(activity->app);
     pawl_bytes_free(activity->result);
+    pawl_bytes_free(activity->progress);
     pawl_mem_free(activity);
+}
+
+/* Out of its worker's hands; its lane or its end is for the caller. */
+static void activity_take_back(struct pawl_node *node, struct pawl_activity *activity)
+{
+    (void)pawl_map_remove(&node->activities_token, activity_token_key(activity));
+    pawl_list_remove(&activity->link);
+    pawl_alarm_clear(node, &activity->alarm);
+    pawl_fsm_move(activity_states, &activity->state, PAWL_ACTIVITY_QUEUED);
+    activity->worker = 0;
+    node->metrics.activities_running--;
+}
+
+/* The same against its will: the worker is told that it works for nothing. */
+static void activity_call_off(struct pawl_node *node, struct pawl_activity *activity)
+{
+    const struct pawl_worker *worker = pawl_worker_find(node, activity->worker);
+    if (worker && worker->minor >= 1) {
+        struct pawl_frame *frame = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_frame);
+        frame->type = PAWL_FRAME_ACTIVITY_CANCEL;
+        frame->activity_cancel = activity->token;
+        pawl_node_send(node, worker->id, frame);
+    }
+    activity_take_back(node, activity);
 }
 
 void pawl_activity_forget(struct pawl_node *node, struct pawl_bytes key)
 {
     struct pawl_activity *activity = activity_find(node, key);
     if (!activity) return;
-    if (activity->state == PAWL_ACTIVITY_RUNNING)
-        activity->unwanted = true;
-    else
-        activity_free(node, activity);
+    if (activity->state == PAWL_ACTIVITY_RUNNING) {
+        PAWL_COVER(ACTIVITY_CALLED_OFF);
+        node->metrics.activities_cancelled_total++;
+        activity_call_off(node, activity);
+    }
+    activity_free(node, activity);
+}
+
+/* Limits of an attempt ------------------------------------------------------------------------- */
+
+static bool activity_has_limits(const struct pawl_activity *activity)
+{
+    return activity->scheduled.start_to_close_ms || activity->scheduled.heartbeat_ms;
+}
+
+static int64_t activity_close_by_ms(const struct pawl_activity *activity)
+{
+    int64_t limit_ms = activity->scheduled.start_to_close_ms;
+    return limit_ms ? pawl_limit_at_ms(activity->begun_ms, limit_ms) : INT64_MAX;
+}
+
+static int64_t activity_beat_by_ms(const struct pawl_activity *activity)
+{
+    int64_t limit_ms = activity->scheduled.heartbeat_ms;
+    return limit_ms ? pawl_limit_at_ms(activity->beat_ms, limit_ms) : INT64_MAX;
+}
+
+static void activity_watch_attempt(struct pawl_node *node, struct pawl_activity *activity)
+{
+    int64_t close_ms = activity_close_by_ms(activity);
+    int64_t beat_ms = activity_beat_by_ms(activity);
+    pawl_alarm_set(node, &activity->alarm, beat_ms < close_ms ? beat_ms : close_ms);
+}
+
+static void activity_begin(struct pawl_node *node, struct pawl_activity *activity)
+{
+    activity->begun_ms = node->now_ms;
+    activity->beat_ms = node->now_ms;
+    if (activity_has_limits(activity)) activity_watch_attempt(node, activity);
+}
+
+/* The alarm stays where it is: when it rings it looks again, so a heartbeat costs little. */
+void pawl_activity_on_heartbeat(struct pawl_node *node, uint64_t worker,
+                                const struct pawl_activity_beat *beat)
+{
+    struct pawl_activity *activity = pawl_map_find(
+        &node->activities_token, pawl_bytes_make(beat->token.bytes, sizeof beat->token.bytes));
+    if (!activity || activity->worker != worker) return; /* of an earlier dispatch */
+    if (activity->begun_ms == 0) activity_begin(node, activity);
+    activity->beat_ms = node->now_ms;
+    if (pawl_bytes_is_absent(beat->progress)) return;
+    pawl_bytes_free(activity->progress);
+    activity->progress = pawl_bytes_dup(beat->progress);
 }
 
 void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activity,
@@ -162,8 +244,11 @@ void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activi
     activity->token = pawl_rng_id(&node->rng);
     activity->attempts++;
     activity->dispatched_ms = node->now_ms;
+    activity->begun_ms = 0;
     pawl_map_insert(&node->activities_token, activity_token_key(activity), activity);
     node->metrics.activities_running++;
+    /* Such a worker says when a thread takes it up; of others nothing better is known. */
+    if (worker->minor == 0) activity_begin(node, activity);
 
     struct pawl_frame *frame = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_frame);
     frame->type = PAWL_FRAME_ACTIVITY;
@@ -176,7 +261,11 @@ void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activi
                                      .name = activity->scheduled.name,
                                      .version = activity->scheduled.version,
                                      .payload = activity->scheduled.payload,
-                                     .extra = activity->scheduled.extra };
+                                     .extra = activity->scheduled.extra,
+                                     .takes_heartbeats = worker->minor >= 1,
+                                     .start_to_close_ms = activity->scheduled.start_to_close_ms,
+                                     .heartbeat_ms = activity->scheduled.heartbeat_ms,
+                                     .progress = activity->progress };
     pawl_node_send(node, worker->id, frame);
 }
 
@@ -242,6 +331,7 @@ static struct pawl_bytes activity_result(struct pawl_node *node,
     event.ref = activity->scheduled.id;
     event.payload = payload;
     event.failure = *failure;
+    if (failure->present) event.progress = activity->progress;
     event.task_execution = activity->scheduled.task_execution;
     return pawl_history_event_pack(&node->effects->arena, &event);
 }
@@ -250,7 +340,7 @@ static void activity_finish(struct pawl_node *node, struct pawl_activity *activi
                             struct pawl_bytes payload, const struct pawl_failure_view *failure)
 {
     struct pawl_bytes result = activity_result(node, activity, payload, failure);
-    if (activity->unwanted || node->activities_done >= PAWL_RESULTS_MAX) {
+    if (node->activities_done >= PAWL_RESULTS_MAX) {
         /* At the bound: whoever waits for it finds it gone and runs it again. */
         activity_free(node, activity);
         return;
@@ -262,6 +352,7 @@ static void activity_finish(struct pawl_node *node, struct pawl_activity *activi
     if (pawl_list_is_linked(&activity->link)) pawl_list_remove(&activity->link);
     if (activity->state == PAWL_ACTIVITY_RUNNING)
         (void)pawl_map_remove(&node->activities_token, activity_token_key(activity));
+    pawl_alarm_clear(node, &activity->alarm);
     pawl_fsm_move(activity_states, &activity->state, PAWL_ACTIVITY_DONE);
     node->activities_done++;
     activity->result = pawl_bytes_dup(result);
@@ -290,14 +381,20 @@ static void activity_fail(struct pawl_node *node, struct pawl_activity *activity
     activity_finish(node, activity, PAWL_BYTES_ABSENT, &failure);
 }
 
-/* Out of its worker's hands; its lane or its end is for the caller. */
-static void activity_take_back(struct pawl_node *node, struct pawl_activity *activity)
+/* The attempt has failed; another try of the call may fare better. */
+static void activity_time_out(struct pawl_node *node, struct pawl_activity *activity,
+                              const char *type, struct pawl_bytes message)
 {
-    (void)pawl_map_remove(&node->activities_token, activity_token_key(activity));
-    pawl_list_remove(&activity->link);
-    pawl_fsm_move(activity_states, &activity->state, PAWL_ACTIVITY_QUEUED);
-    activity->worker = 0;
-    node->metrics.activities_running--;
+    struct pawl_failure_view failure = { .present = true,
+                                         .type = pawl_bytes_str(type),
+                                         .message = message };
+    PAWL_COVER(ACTIVITY_TIMED_OUT);
+    node->metrics.activities_total++;
+    node->metrics.activities_failed_total++;
+    node->metrics.activities_timed_out_total++;
+    pawl_histogram_add(&node->metrics.activity_seconds, node->now_ms - activity->dispatched_ms);
+    activity_call_off(node, activity);
+    activity_finish(node, activity, PAWL_BYTES_ABSENT, &failure);
 }
 
 void pawl_activity_on_returned(struct pawl_node *node, uint64_t worker, struct pawl_id token)
@@ -314,10 +411,6 @@ void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *
 {
     activity_take_back(node, activity);
     node->metrics.activities_lost_total++;
-    if (activity->unwanted) {
-        activity_free(node, activity);
-        return;
-    }
     if (activity->attempts >= node->config.activity_attempts_max) {
         activity_fail(node, activity, "WorkerLost",
                       pawl_arena_printf(&node->effects->arena,
@@ -361,7 +454,8 @@ static void activity_give_back(struct pawl_node *node, struct pawl_activity *act
         return;
     }
     struct pawl_bytes instance = pawl_arena_copy(arena, activity->instance);
-    struct pawl_bytes event = pawl_arena_copy(arena, activity->event);
+    activity->scheduled.progress = activity->progress; /* the next one may go on from there */
+    struct pawl_bytes event = pawl_history_event_pack(arena, &activity->scheduled);
     struct pawl_activity gone = *activity;
     activity_free(node, activity);
     pawl_run_spawn(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
@@ -370,7 +464,7 @@ static void activity_give_back(struct pawl_node *node, struct pawl_activity *act
 static void activity_on_queue_alarm(struct pawl_node *node, struct pawl_activity *activity)
 {
     int64_t within_ms = activity->scheduled.start_within_ms;
-    if (within_ms && activity->scheduled.timestamp_ms + within_ms <= node->now_ms) {
+    if (within_ms && activity_start_by_ms(activity) <= node->now_ms) {
         activity_fail(node, activity, "ScheduleToStartTimeout",
                       pawl_arena_printf(&node->effects->arena,
                                         "not begun within the %lld ms that it may wait: no worker "
@@ -385,11 +479,34 @@ static void activity_on_queue_alarm(struct pawl_node *node, struct pawl_activity
         activity_watch_queue(node, activity);
 }
 
+static void activity_on_attempt_alarm(struct pawl_node *node, struct pawl_activity *activity)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    const struct pawl_history_event *scheduled = &activity->scheduled;
+    if (activity_close_by_ms(activity) <= node->now_ms)
+        activity_time_out(node, activity, "StartToCloseTimeout",
+                          pawl_arena_printf(arena,
+                                            "attempt %u did not end within the %lld ms that it may "
+                                            "take (start_to_close_ms)",
+                                            activity->attempts,
+                                            (long long)scheduled->start_to_close_ms));
+    else if (activity_beat_by_ms(activity) <= node->now_ms)
+        activity_time_out(node, activity, "HeartbeatTimeout",
+                          pawl_arena_printf(arena,
+                                            "attempt %u sent no heartbeat for %lld ms "
+                                            "(heartbeat_ms)",
+                                            activity->attempts,
+                                            (long long)scheduled->heartbeat_ms));
+    else
+        activity_watch_attempt(node, activity);
+}
+
 static void activity_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
 {
     struct pawl_activity *activity = PAWL_CONTAINER_OF(alarm, struct pawl_activity, alarm);
     switch ((enum pawl_activity_state)activity->state) {
     case PAWL_ACTIVITY_QUEUED: activity_on_queue_alarm(node, activity); return;
+    case PAWL_ACTIVITY_RUNNING: activity_on_attempt_alarm(node, activity); return;
     case PAWL_ACTIVITY_DONE: activity_tell(node, activity); return;
     default: return;
     }
@@ -406,7 +523,6 @@ static void activity_bind_run(struct pawl_node *node, struct pawl_activity *acti
         (void)pawl_map_remove(&node->activities_run, activity_run_key(activity));
     }
     activity->run = run;
-    activity->unwanted = false;
     pawl_map_insert(&node->activities_run, activity_run_key(activity), activity);
     pawl_bytes_free(activity->app);
     activity->app = pawl_directory_is_own_app(node, host->app->id) ? PAWL_BYTES_ABSENT

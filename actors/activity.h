@@ -5,6 +5,9 @@
  *      ^                |    ------------> DONE: the result is sent to the owner's
  *      +----------------+ worker lost      sidecar until that says it is durable
  *
+ * An attempt that passes a limit (start to close, heartbeat) has failed, and one that is
+ * called off is gone: its worker is told, and whatever it still says is of no token here.
+ *
  * It holds no state in the store: the workflow keeps the operation pending, with a
  * lease reminder, until the result is committed. So an activity runs at least once.
  * Who asked for it, and where the owner is, may change while it runs: the key finds it.
@@ -36,12 +39,15 @@ struct pawl_activity {
     uint64_t worker;
     struct pawl_id token; /* of this dispatch; key of node.activities_token */
     int64_t dispatched_ms;
-    struct pawl_id run;       /* what the owner's sidecar calls it; zero: the owner is here */
-    struct pawl_bytes app;    /* the owner's, owned; absent: the own */
-    struct pawl_bytes result; /* DONE: owned */
-    uint32_t told;            /* DONE: how often it was sent */
-    bool unwanted;            /* RUNNING: nobody waits for it any more */
-    struct pawl_alarm alarm;  /* QUEUED: too late to begin, or no worker; DONE: tell again */
+    int64_t begun_ms;           /* RUNNING: from here its limits count; 0: it waits at its worker */
+    int64_t beat_ms;            /* RUNNING: its last heartbeat, or its beginning */
+    struct pawl_bytes progress; /* owned: what it said last, in any attempt; may be absent */
+    struct pawl_id run;         /* what the owner's sidecar calls it; zero: the owner is here */
+    struct pawl_bytes app;      /* the owner's, owned; absent: the own */
+    struct pawl_bytes result;   /* DONE: owned */
+    uint32_t told;              /* DONE: how often it was sent */
+    struct pawl_alarm alarm;    /* QUEUED: too late to begin, or no worker; RUNNING: a limit of
+                                   the attempt; DONE: tell again */
 };
 
 /* inc, gen, op id, then the instance. */
@@ -55,14 +61,17 @@ bool pawl_activity_is_known(const struct pawl_node *node, struct pawl_bytes key)
 void pawl_activity_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                          uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event);
 
-/* Forget a queued execution whose result nobody wants any more; a running one goes on
- * and its result is dropped. */
+/* Forget an execution whose result nobody wants any more. The worker of a running one is
+ * told; its result will be ignored. */
 void pawl_activity_forget(struct pawl_node *node, struct pawl_bytes key);
 
 void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activity,
                             struct pawl_worker *worker);
 void pawl_activity_on_done(struct pawl_node *node, uint64_t worker,
                            const struct pawl_activity_done *done);
+/* It has begun, or still runs; what it says of its progress is kept for the next attempt. */
+void pawl_activity_on_heartbeat(struct pawl_node *node, uint64_t worker,
+                                const struct pawl_activity_beat *beat);
 /* Queued again; it does not count as an attempt. */
 void pawl_activity_on_returned(struct pawl_node *node, uint64_t worker, struct pawl_id token);
 void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *activity);

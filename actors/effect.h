@@ -16,7 +16,7 @@
 
 enum pawl_effect_type {
     PAWL_EFFECT_STORE = 1, /* submit; its reply comes back as STORE_REPLY */
-    PAWL_EFFECT_SEND,      /* a frame to a worker: HISTORY TURN EVICT ACTIVITY */
+    PAWL_EFFECT_SEND,      /* a frame to a worker: HISTORY TURN EVICT ACTIVITY ACTIVITY_CANCEL */
     PAWL_EFFECT_ANSWER,    /* the answer to a management call */
     PAWL_EFFECT_PEER_SEND, /* content to a peer, at most once; a link is made when needed */
     PAWL_EFFECT_LOG,       /* something an operator should know */

@@ -26,12 +26,13 @@ enum pawl_node_event_type {
     PAWL_NODE_NEED_HISTORY,
     PAWL_NODE_ACTIVITY_DONE,
     PAWL_NODE_ACTIVITY_RETURNED, /* the worker gives it back: another may have it */
-    PAWL_NODE_REQUEST,           /* a management call; exactly one ANSWER effect follows */
-    PAWL_NODE_REQUEST_GONE,      /* its asker has left: no answer is wanted */
-    PAWL_NODE_MEMBERS,           /* placement's news; older versions than the last are ignored */
-    PAWL_NODE_PEER_FRAME,        /* content from a peer that said HELLO and was accepted */
-    PAWL_NODE_PEER_DOWN,         /* its link has ended or could not be made: what was sent may be
-                                    lost. Not repeated until something was sent again */
+    PAWL_NODE_ACTIVITY_HEARTBEAT,
+    PAWL_NODE_REQUEST,      /* a management call; exactly one ANSWER effect follows */
+    PAWL_NODE_REQUEST_GONE, /* its asker has left: no answer is wanted */
+    PAWL_NODE_MEMBERS,      /* placement's news; older versions than the last are ignored */
+    PAWL_NODE_PEER_FRAME,   /* content from a peer that said HELLO and was accepted */
+    PAWL_NODE_PEER_DOWN,    /* its link has ended or could not be made: what was sent may be
+                               lost. Not repeated until something was sent again */
 };
 
 struct pawl_node_event {
@@ -50,6 +51,7 @@ struct pawl_node_event {
         struct pawl_need_history need_history;
         const struct pawl_activity_done *activity_done;
         struct pawl_id activity_returned; /* the token of its dispatch */
+        const struct pawl_activity_beat *activity_beat;
         struct {
             uint64_t token;                     /* chosen by the asker, unique while in flight */
             const struct pawl_request *request; /* REQUEST; passed pawl_request_check */

@@ -233,6 +233,9 @@ static void node_dispatch(struct pawl_node *node, const struct pawl_node_event *
     case PAWL_NODE_ACTIVITY_RETURNED:
         pawl_activity_on_returned(node, event->worker, event->activity_returned);
         return;
+    case PAWL_NODE_ACTIVITY_HEARTBEAT:
+        pawl_activity_on_heartbeat(node, event->worker, event->activity_beat);
+        return;
     case PAWL_NODE_REQUEST:
         pawl_router_on_request(node, event->request.token, event->request.request);
         return;

@@ -53,7 +53,9 @@ struct pawl_node_metrics {
     uint64_t steps_total;         /* operations resolved: activities, timers, children */
     uint64_t activities_total;    /* activity executions that ended */
     uint64_t activities_failed_total;
-    uint64_t activities_lost_total; /* dispatched to a worker that went away */
+    uint64_t activities_lost_total;      /* dispatched to a worker that went away */
+    uint64_t activities_timed_out_total; /* of the failed: past a limit of the attempt */
+    uint64_t activities_cancelled_total; /* called off while a worker had them */
     uint64_t commits_total;
     uint64_t commits_conflict_total;
     uint64_t commits_unknown_total;

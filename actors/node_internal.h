@@ -161,6 +161,13 @@ void pawl_node_answer_err(struct pawl_node *node, uint64_t token, pawl_err err, 
 void pawl_alarm_set(struct pawl_node *node, struct pawl_alarm *alarm, int64_t due_ms);
 void pawl_alarm_clear(struct pawl_node *node, struct pawl_alarm *alarm);
 
+/* Limits come from anybody's code and may be huge, or from a peer and be anything. */
+static inline int64_t pawl_limit_at_ms(int64_t from_ms, int64_t limit_ms)
+{
+    if (limit_ms <= 0) return from_ms;
+    return from_ms > INT64_MAX - limit_ms ? INT64_MAX : from_ms + limit_ms;
+}
+
 void pawl_histogram_add(struct pawl_histogram *histogram, int64_t ms);
 
 struct pawl_partition *pawl_node_partition(struct pawl_node *node, struct pawl_bytes instance);

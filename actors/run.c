@@ -140,8 +140,9 @@ static void run_route(struct pawl_node *node, struct pawl_run *run)
     case PAWL_ROUTE_NOWHERE: break;
     }
     if (run->scheduled.start_within_ms && !pawl_heap_node_is_linked(&run->overdue.node))
-        pawl_alarm_set(node, &run->overdue,
-                       run->scheduled.timestamp_ms + run->scheduled.start_within_ms);
+        pawl_alarm_set(
+            node, &run->overdue,
+            pawl_limit_at_ms(run->scheduled.timestamp_ms, run->scheduled.start_within_ms));
 }
 
 static void run_wait(struct pawl_node *node, struct pawl_run *run)

@@ -205,6 +205,9 @@ static struct pawl_history_event turn_action_event(const struct pawl_turn_draft 
     event.fire_at_ms = action->fire_at_ms;
     event.extra = action->extra;
     event.start_within_ms = action->start_within_ms;
+    event.start_to_close_ms = action->start_to_close_ms;
+    event.heartbeat_ms = action->heartbeat_ms;
+    event.progress = action->progress;
     return event;
 }
 

@@ -78,6 +78,7 @@ void pawl_worker_on_opened(struct pawl_node *node, uint64_t id, const struct paw
     worker_join(&node->task_lanes, hello->activities, hello->activities_count, &worker->task_lanes,
                 &worker->task_lanes_count);
     worker->any_name = hello->any_name;
+    worker->minor = hello->minor;
     if (worker->turn_lanes_count || worker->any_name) node->turn_workers++;
     if (worker->task_lanes_count || worker->any_name) node->task_workers++;
     if (worker->any_name) node->any_workers++;

@@ -21,6 +21,7 @@ struct pawl_worker {
     uint64_t id;
     uint8_t key[8]; /* id, for the map */
     bool leaving;   /* said BYE: gets nothing new */
+    uint32_t minor; /* of its HELLO: which frames it knows */
     bool any_name;  /* takes from every lane that no other worker has registered */
     uint32_t turn_credit;
     uint32_t task_credit;

@@ -19,6 +19,8 @@
     X(RUN_HOST_GONE, "a sidecar left with activities of ours")                        \
     X(RUN_GIVEN_BACK, "an activity waited in vain for a worker to come back")         \
     X(RUN_CANCELLED, "an activity at a peer was called off")                          \
+    X(ACTIVITY_CALLED_OFF, "a running activity was called off")                       \
+    X(ACTIVITY_TIMED_OUT, "an attempt of an activity passed a limit")                 \
     X(RESULT_REPEATED, "an activity result was sent again")                           \
     X(RESULT_TO_STORE, "an activity result went to the store past a silent owner")    \
     X(RESULT_OF_OWN, "the sidecar that ran an activity had become its owner")         \

@@ -11,6 +11,7 @@
 #define PAWL_CURSOR_SIZE_MAX        1024u       /* of a list: as above */
 #define PAWL_PAYLOAD_SIZE_MAX       (4u << 20)  /* one input, output, event: PAWL_E_TOO_LARGE */
 #define PAWL_CUSTOM_STATUS_SIZE_MAX (64u << 10) /* PAWL_E_TOO_LARGE */
+#define PAWL_PROGRESS_SIZE_MAX      (64u << 10) /* of an activity's heartbeat: PAWL_E_TOO_LARGE */
 #define PAWL_MESSAGE_SIZE_MAX       1024u       /* reasons and error texts: cut at a character */
 
 /* One instance ---------------------------------------------------------------- */
@@ -26,6 +27,8 @@
 #define PAWL_TURN_SIZE_MAX         (16u << 20) /* new events of one turn: as above */
 #define PAWL_TURN_ATTEMPTS_MAX     10u         /* then STALLED, with the reason */
 #define PAWL_ACTIVITY_ATTEMPTS_MAX 10u         /* dispatches that lost their worker: TaskFailed */
+#define PAWL_BEATS_PER_TIMEOUT     4u          /* heartbeats told in heartbeat_ms; more are not */
+#define PAWL_BEAT_EVERY_MS         5000u       /* … nor in this, when that is less */
 #define PAWL_TURN_RETRY_MS_MIN     500u        /* doubles per attempt */
 #define PAWL_TURN_RETRY_MS_MAX     60000u
 

@@ -10,6 +10,7 @@
  *   TURN_DONE  its actions               HISTORY    older events of the next TURN
  *   NEED_HISTORY  I do not hold that     EVICT      forget this instance
  *   ACTIVITY_DONE                        ACTIVITY   run an activity
+ *   ACTIVITY_HEARTBEAT  it is alive      ACTIVITY_CANCEL  nobody waits for it any more
  *   REQUEST    management call           ANSWER
  *   PING / PONG either way, every 5 s; 15 s of silence end the connection
  *   BYE        app: no more work, please (in-flight items still get done)
@@ -23,6 +24,11 @@
 #include "sdk/request.h"
 
 #define PAWL_PROTOCOL_VERSION 1u
+
+/* What a HELLO may say besides: what the app knows beyond the first version. Frames that
+ * an app does not know are not sent to it.
+ *   1  ACTIVITY_HEARTBEAT, ACTIVITY_CANCEL */
+#define PAWL_PROTOCOL_MINOR 1u
 
 enum pawl_frame_type {
     PAWL_FRAME_HELLO = 1,
@@ -41,6 +47,8 @@ enum pawl_frame_type {
     PAWL_FRAME_REQUEST,
     PAWL_FRAME_ANSWER,
     PAWL_FRAME_BYE,
+    PAWL_FRAME_ACTIVITY_HEARTBEAT,
+    PAWL_FRAME_ACTIVITY_CANCEL,
     PAWL_FRAME_TYPES_END
 };
 
@@ -62,6 +70,7 @@ struct pawl_hello {
     struct pawl_registration *workflows;
     uint32_t activities_count;
     struct pawl_registration *activities;
+    uint32_t minor; /* see PAWL_PROTOCOL_MINOR; appended, 0 is not sent */
 };
 
 struct pawl_welcome {
@@ -109,7 +118,7 @@ struct pawl_history_chunk {
 
 enum pawl_action_kind {
     PAWL_ACTION_ACTIVITY = 1, /* id name version payload target_app task_execution
-                                 start_within_ms */
+                                 start_within_ms start_to_close_ms heartbeat_ms progress */
     PAWL_ACTION_TIMER,        /* id fire_at_ms name(origin) */
     PAWL_ACTION_CANCEL_TIMER, /* ref */
     PAWL_ACTION_CHILD,        /* id name version payload target_app instance
@@ -126,7 +135,10 @@ struct pawl_action {
     int32_t id;
     int32_t ref;
     int64_t fire_at_ms;
-    int64_t start_within_ms; /* 0: any time */
+    int64_t start_within_ms;    /* 0: any time */
+    int64_t start_to_close_ms;  /* of each attempt; 0: no limit */
+    int64_t heartbeat_ms;       /* longest silence of an attempt; 0: no limit */
+    struct pawl_bytes progress; /* what the try before this one said last; may be absent */
     enum pawl_status status;
     struct pawl_bytes name;
     struct pawl_bytes version;
@@ -175,12 +187,24 @@ struct pawl_activity_item {
     struct pawl_bytes version;
     struct pawl_bytes payload;
     struct pawl_bytes extra; /* of the TASK_SCHEDULED event; not sent over the app stream */
+    /* Appended. False: the sidecar knows no ACTIVITY_HEARTBEAT, the rest is absent. With a
+     * limit the app sends one when the function begins: the limits count from there. */
+    bool takes_heartbeats;
+    int64_t start_to_close_ms;  /* 0: no limit */
+    int64_t heartbeat_ms;       /* 0: no limit */
+    struct pawl_bytes progress; /* what the attempt before said last; may be absent */
 };
 
 struct pawl_activity_done {
     struct pawl_id token;
     struct pawl_bytes payload;
     struct pawl_failure_view failure; /* present: it failed */
+};
+
+/* It has begun, or still runs. */
+struct pawl_activity_beat {
+    struct pawl_id token;
+    struct pawl_bytes progress; /* absent: as before */
 };
 
 /* `token` is chosen by the asker and comes back with the answer. */
@@ -208,6 +232,8 @@ struct pawl_frame {
         struct pawl_evict evict;
         struct pawl_activity_item activity;
         struct pawl_activity_done activity_done;
+        struct pawl_activity_beat activity_beat; /* ACTIVITY_HEARTBEAT */
+        struct pawl_id activity_cancel;          /* ACTIVITY_CANCEL: the token */
         struct pawl_request_frame request;
         struct pawl_answer_frame answer;
     };

@@ -17,6 +17,7 @@ enum { FAILURE_DEPTH_MAX = 16 };
 struct decoder {
     struct pawl_reader reader;
     struct pawl_arena *arena;
+    uint32_t appended; /* elements of the frame behind those of the first version, unread */
 };
 
 /* Values: each read checks its range ------------------------------------------- */
@@ -91,6 +92,11 @@ static struct pawl_bytes read_payload(struct decoder *in)
     return read_bytes(in, PAWL_PAYLOAD_SIZE_MAX);
 }
 
+static struct pawl_bytes read_progress(struct decoder *in)
+{
+    return read_bytes(in, PAWL_PROGRESS_SIZE_MAX);
+}
+
 static struct pawl_bytes read_name(struct decoder *in, size_t size_max)
 {
     struct pawl_bytes name = pawl_read_bytes(&in->reader);
@@ -127,6 +133,14 @@ static uint32_t read_fields(struct decoder *in, uint32_t count_min)
 static void skip_appended(struct decoder *in, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) pawl_read_skip(&in->reader);
+}
+
+/* Whether the writer knew this later field, too. */
+static bool read_appended(struct decoder *in)
+{
+    if (in->appended == 0) return false;
+    in->appended--;
+    return true;
 }
 
 static struct pawl_bytes *read_events(struct decoder *in, uint32_t count_max, uint32_t *ret_count)
@@ -218,6 +232,7 @@ static void hello_decode(struct decoder *in, struct pawl_hello *hello)
     hello->worker = read_name_optional(in, PAWL_NAME_SIZE_MAX);
     hello->workflows = read_registrations(in, &hello->workflows_count);
     hello->activities = read_registrations(in, &hello->activities_count);
+    if (read_appended(in)) hello->minor = read_u32(in, UINT32_MAX);
 }
 
 static void welcome_decode(struct decoder *in, struct pawl_welcome *welcome)
@@ -302,6 +317,9 @@ static void action_read_field(struct decoder *in, struct pawl_action *action)
         break;
     case PAWL_ACTION_FIELD_FIRE_AT_MS: action->fire_at_ms = read_ms(in); break;
     case PAWL_ACTION_FIELD_START_WITHIN_MS: action->start_within_ms = read_ms(in); break;
+    case PAWL_ACTION_FIELD_START_TO_CLOSE_MS: action->start_to_close_ms = read_ms(in); break;
+    case PAWL_ACTION_FIELD_HEARTBEAT_MS: action->heartbeat_ms = read_ms(in); break;
+    case PAWL_ACTION_FIELD_PROGRESS: action->progress = read_progress(in); break;
     case PAWL_ACTION_FIELD_STATUS:
         action->status = (enum pawl_status)read_u32(in, PAWL_STATUS_COUNT - 1);
         break;
@@ -374,6 +392,10 @@ static void activity_decode(struct decoder *in, struct pawl_activity_item *item)
     item->name = read_name(in, PAWL_NAME_SIZE_MAX);
     item->version = read_name_optional(in, PAWL_NAME_SIZE_MAX);
     item->payload = read_payload(in);
+    item->takes_heartbeats = read_appended(in);
+    if (item->takes_heartbeats) item->start_to_close_ms = read_ms(in);
+    if (read_appended(in)) item->heartbeat_ms = read_ms(in);
+    if (read_appended(in)) item->progress = read_progress(in);
 }
 
 static void activity_done_decode(struct decoder *in, struct pawl_activity_done *done)
@@ -517,6 +539,11 @@ static void frame_read_fields(struct decoder *in, struct pawl_frame *frame)
     case PAWL_FRAME_EVICT: frame->evict.instance = read_name(in, PAWL_INSTANCE_ID_SIZE_MAX); break;
     case PAWL_FRAME_ACTIVITY: activity_decode(in, &frame->activity); break;
     case PAWL_FRAME_ACTIVITY_DONE: activity_done_decode(in, &frame->activity_done); break;
+    case PAWL_FRAME_ACTIVITY_HEARTBEAT:
+        frame->activity_beat.token = read_id_set(in);
+        frame->activity_beat.progress = read_progress(in);
+        break;
+    case PAWL_FRAME_ACTIVITY_CANCEL: frame->activity_cancel = read_id_set(in); break;
     case PAWL_FRAME_REQUEST: request_decode(in, &frame->request); break;
     case PAWL_FRAME_ANSWER: answer_decode(in, &frame->answer); break;
     case PAWL_FRAME_PING:
@@ -539,8 +566,9 @@ pawl_err pawl_frame_decode(struct pawl_bytes bytes, struct pawl_arena *arena,
     if (elements_count - 1 < fields_count) return PAWL_E_PROTOCOL;
 
     struct pawl_frame frame = { .type = (enum pawl_frame_type)type };
+    in.appended = elements_count - 1 - fields_count;
     frame_read_fields(&in, &frame);
-    if (!frame_is_foreign(&frame)) skip_appended(&in, elements_count - 1 - fields_count);
+    if (!frame_is_foreign(&frame)) skip_appended(&in, in.appended);
     if (pawl_reader_finish(&in.reader) != PAWL_OK) return PAWL_E_PROTOCOL;
     *ret_frame = frame;
     return PAWL_OK;

@@ -77,6 +77,7 @@ static void hello_encode(struct pawl_buf *buf, const struct pawl_hello *hello)
     pawl_write_bytes(buf, hello->worker);
     registrations_encode(buf, hello->workflows_count, hello->workflows);
     registrations_encode(buf, hello->activities_count, hello->activities);
+    if (hello->minor) pawl_write_uint(buf, hello->minor);
 }
 
 static void welcome_encode(struct pawl_buf *buf, const struct pawl_welcome *welcome)
@@ -138,6 +139,9 @@ static void action_fields(struct map_writer *map, const struct pawl_action *acti
     map_bytes(map, PAWL_ACTION_FIELD_INSTANCE, action->instance);
     map_int(map, PAWL_ACTION_FIELD_FIRE_AT_MS, action->fire_at_ms);
     map_int(map, PAWL_ACTION_FIELD_START_WITHIN_MS, action->start_within_ms);
+    map_int(map, PAWL_ACTION_FIELD_START_TO_CLOSE_MS, action->start_to_close_ms);
+    map_int(map, PAWL_ACTION_FIELD_HEARTBEAT_MS, action->heartbeat_ms);
+    map_bytes(map, PAWL_ACTION_FIELD_PROGRESS, action->progress);
     map_int(map, PAWL_ACTION_FIELD_STATUS, (int64_t)action->status);
     map_id(map, PAWL_ACTION_FIELD_TASK_EXECUTION, action->task_execution);
     map_failure(map, PAWL_ACTION_FIELD_FAILURE, &action->failure);
@@ -176,6 +180,10 @@ static void activity_encode(struct pawl_buf *buf, const struct pawl_activity_ite
     pawl_write_bytes(buf, item->name);
     pawl_write_bytes(buf, item->version);
     pawl_write_bytes(buf, item->payload);
+    if (!item->takes_heartbeats) return;
+    pawl_write_int(buf, item->start_to_close_ms);
+    pawl_write_int(buf, item->heartbeat_ms);
+    pawl_write_bytes(buf, item->progress);
 }
 
 static void activity_done_encode(struct pawl_buf *buf, const struct pawl_activity_done *done)
@@ -270,9 +278,17 @@ static void answer_encode(struct pawl_buf *buf, const struct pawl_answer_frame *
 
 /* Entry point ------------------------------------------------------------------ */
 
+/* Fields behind those of the first version, written when they say anything. */
+static uint32_t appended_count(const struct pawl_frame *frame)
+{
+    if (frame->type == PAWL_FRAME_HELLO) return frame->hello.minor ? 1 : 0;
+    if (frame->type == PAWL_FRAME_ACTIVITY) return frame->activity.takes_heartbeats ? 3 : 0;
+    return 0;
+}
+
 void pawl_frame_encode(struct pawl_buf *buf, const struct pawl_frame *frame)
 {
-    pawl_write_array(buf, 1 + pawl_frame_fields_count(frame->type));
+    pawl_write_array(buf, 1 + pawl_frame_fields_count(frame->type) + appended_count(frame));
     pawl_write_uint(buf, (uint64_t)frame->type);
 
     switch (frame->type) {
@@ -290,6 +306,11 @@ void pawl_frame_encode(struct pawl_buf *buf, const struct pawl_frame *frame)
     case PAWL_FRAME_EVICT: pawl_write_bytes(buf, frame->evict.instance); break;
     case PAWL_FRAME_ACTIVITY: activity_encode(buf, &frame->activity); break;
     case PAWL_FRAME_ACTIVITY_DONE: activity_done_encode(buf, &frame->activity_done); break;
+    case PAWL_FRAME_ACTIVITY_HEARTBEAT:
+        pawl_write_id(buf, frame->activity_beat.token);
+        pawl_write_bytes(buf, frame->activity_beat.progress);
+        break;
+    case PAWL_FRAME_ACTIVITY_CANCEL: pawl_write_id(buf, frame->activity_cancel); break;
     case PAWL_FRAME_REQUEST: request_encode(buf, &frame->request); break;
     case PAWL_FRAME_ANSWER: answer_encode(buf, &frame->answer); break;
     case PAWL_FRAME_PING:

@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "sdk/frames.h"
 
-/* The type itself is not counted. */
+/* Those of the first version, which are always there; the type itself is not counted. */
 static inline uint32_t pawl_frame_fields_count(enum pawl_frame_type type)
 {
     switch (type) {
@@ -27,6 +27,8 @@ static inline uint32_t pawl_frame_fields_count(enum pawl_frame_type type)
     case PAWL_FRAME_REQUEST: return 3;
     case PAWL_FRAME_ANSWER: return 9;
     case PAWL_FRAME_BYE: return 0;
+    case PAWL_FRAME_ACTIVITY_HEARTBEAT: return 2;
+    case PAWL_FRAME_ACTIVITY_CANCEL: return 1;
     case PAWL_FRAME_TYPES_END: break;
     }
     PAWL_UNREACHABLE("a frame type that does not exist");
@@ -47,6 +49,9 @@ enum pawl_action_field {
     PAWL_ACTION_FIELD_FAILURE = 12,
     PAWL_ACTION_FIELD_CARRY = 13,
     PAWL_ACTION_FIELD_START_WITHIN_MS = 14,
+    PAWL_ACTION_FIELD_START_TO_CLOSE_MS = 15,
+    PAWL_ACTION_FIELD_HEARTBEAT_MS = 16,
+    PAWL_ACTION_FIELD_PROGRESS = 17,
 };
 
 enum pawl_request_field {

@@ -33,6 +33,9 @@ enum event_field {
     FIELD_FAILURE = 15,
     FIELD_EXTRA = 16,
     FIELD_START_WITHIN_MS = 17,
+    FIELD_START_TO_CLOSE_MS = 18,
+    FIELD_HEARTBEAT_MS = 19,
+    FIELD_PROGRESS = 20,
 };
 
 enum failure_field {
@@ -229,6 +232,9 @@ static uint32_t event_fields_count(const struct pawl_history_event *event)
     count += event->parent.instance.data != NULL;
     count += event->failure.present;
     count += event->extra.data != NULL;
+    count += event->start_to_close_ms != 0;
+    count += event->heartbeat_ms != 0;
+    count += event->progress.data != NULL;
     return count;
 }
 
@@ -285,13 +291,18 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
         pawl_failure_encode(buf, &event->failure);
     }
     field_write_bytes(buf, FIELD_EXTRA, event->extra);
+    if (event->start_to_close_ms != 0)
+        field_write_int(buf, FIELD_START_TO_CLOSE_MS, event->start_to_close_ms);
+    if (event->heartbeat_ms != 0) field_write_int(buf, FIELD_HEARTBEAT_MS, event->heartbeat_ms);
+    field_write_bytes(buf, FIELD_PROGRESS, event->progress);
 }
 
 static size_t event_size_max(const struct pawl_history_event *event)
 {
-    size_t size = HEAD_SIZE_MAX + 7 * NUMBER_SIZE_MAX + 6 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
+    size_t size = HEAD_SIZE_MAX + 10 * NUMBER_SIZE_MAX + 7 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
     size += event->name.size + event->version.size + event->payload.size;
     size += event->instance.size + event->target_app.size + event->extra.size;
+    size += event->progress.size;
     if (event->parent.instance.data) size += 1 + parent_size_max(&event->parent);
     if (event->failure.present) size += 1 + failure_size_max(&event->failure);
     return size;
@@ -329,6 +340,9 @@ static void event_read_fields(struct pawl_reader *reader, struct pawl_history_ev
         case FIELD_PARENT: event->parent = parent_read(reader); break;
         case FIELD_FAILURE: event->failure = failure_read(reader); break;
         case FIELD_EXTRA: event->extra = pawl_read_bytes(reader); break;
+        case FIELD_START_TO_CLOSE_MS: event->start_to_close_ms = pawl_read_int(reader); break;
+        case FIELD_HEARTBEAT_MS: event->heartbeat_ms = pawl_read_int(reader); break;
+        case FIELD_PROGRESS: event->progress = pawl_read_bytes(reader); break;
         default: pawl_read_skip(reader); break;
         }
     }

@@ -69,9 +69,10 @@ struct pawl_parent {
  *   EXECUTION_COMPLETED    status payload(output) failure
  *   EXECUTION_TERMINATED   payload(reason/output) recursive
  *   TASK_SCHEDULED         id name version payload(input) target_app task_execution
- *                          start_within_ms
+ *                          start_within_ms start_to_close_ms heartbeat_ms
+ *                          progress(of the try before)
  *   TASK_COMPLETED         ref payload(output)
- *   TASK_FAILED            ref failure
+ *   TASK_FAILED            ref failure progress(said last)
  *   CHILD_CREATED          id name version payload(input) target_app instance
  *                          start_within_ms
  *   CHILD_COMPLETED        ref payload(output)
@@ -97,8 +98,10 @@ struct pawl_history_event {
     int32_t ref;
     int64_t timestamp_ms; /* Unix time */
     int64_t fire_at_ms;
-    int64_t start_at_ms;     /* 0: at once */
-    int64_t start_within_ms; /* of timestamp_ms, or it fails (schedule to start); 0: any time */
+    int64_t start_at_ms;       /* 0: at once */
+    int64_t start_within_ms;   /* of timestamp_ms, or it fails (schedule to start); 0: any time */
+    int64_t start_to_close_ms; /* of each attempt, or it fails; 0: no limit */
+    int64_t heartbeat_ms;      /* longest silence of an attempt, or it fails; 0: no limit */
     enum pawl_status status;
     bool recursive;
     struct pawl_bytes name;
@@ -110,7 +113,8 @@ struct pawl_history_event {
     struct pawl_id task_execution; /* stable over retries of one activity */
     struct pawl_parent parent;
     struct pawl_failure_view failure;
-    struct pawl_bytes extra; /* sidecar/proto/extra.proto; may be absent */
+    struct pawl_bytes extra;    /* sidecar/proto/extra.proto; may be absent */
+    struct pawl_bytes progress; /* of an activity's heartbeats; may be absent */
 };
 
 /* An event with id = ref = -1 and everything else absent. */

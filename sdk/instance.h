@@ -61,6 +61,9 @@ struct pawl_task {
     struct pawl_id task_execution;
     bool instance_chosen; /* by the user: the same for every try */
     int64_t start_within_ms;
+    int64_t start_to_close_ms;
+    int64_t heartbeat_ms;
+    struct pawl_bytes progress; /* with a retry policy: what the last try said last */
     const struct pawl_retry *retry;
     uint32_t attempts;
     int64_t first_ms;

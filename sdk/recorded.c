@@ -65,6 +65,10 @@ struct pawl_action pawl_recorded_action(const struct pawl_history_event *event)
                                  .instance = event->instance,
                                  .task_execution = event->task_execution,
                                  .extra = event->extra,
+                                 .start_within_ms = event->start_within_ms,
+                                 .start_to_close_ms = event->start_to_close_ms,
+                                 .heartbeat_ms = event->heartbeat_ms,
+                                 .progress = event->progress,
                                  .failure = event->failure };
 }
 
@@ -89,6 +93,10 @@ struct pawl_history_event pawl_recorded_event(const struct pawl_action *action, 
     event.task_execution = action->task_execution;
     event.extra = action->extra;
     event.fire_at_ms = action->fire_at_ms;
+    event.start_within_ms = action->start_within_ms;
+    event.start_to_close_ms = action->start_to_close_ms;
+    event.heartbeat_ms = action->heartbeat_ms;
+    event.progress = action->progress;
     return event;
 }
 

@@ -76,6 +76,9 @@ void pawl_task_try(struct pawl_workflow_ctx *ctx, struct pawl_task *task, struct
         .version = task->version,
         .target_app = task->app,
         .start_within_ms = task->start_within_ms,
+        .start_to_close_ms = task->start_to_close_ms,
+        .heartbeat_ms = task->heartbeat_ms,
+        .progress = task->progress,
         .payload = input,
         .instance = task->instance,
     };
@@ -115,9 +118,9 @@ static bool wants_retry(const struct pawl_workflow_ctx *ctx, const struct pawl_t
 }
 
 static void on_failed(struct pawl_workflow_ctx *ctx, struct pawl_task *task,
-                      const struct pawl_failure_view *view)
+                      const struct pawl_history_event *event)
 {
-    struct pawl_failure_view present = *view;
+    struct pawl_failure_view present = event->failure;
     present.present = true;
     task->failure = pawl_failure_from_view(&ctx->pool, &present);
     if (!task->failure) {
@@ -129,6 +132,7 @@ static void on_failed(struct pawl_workflow_ctx *ctx, struct pawl_task *task,
         pawl_task_end(ctx, task, PAWL_E_FAILED);
         return;
     }
+    task->progress = pawl_instance_copy(ctx, &ctx->pool, event->progress);
     task->pausing = true;
     pawl_instance_act(ctx,
                       (struct pawl_action){ .kind = PAWL_ACTION_TIMER,
@@ -164,7 +168,7 @@ void pawl_task_on_result(struct pawl_workflow_ctx *ctx, struct pawl_task *task,
     switch (event->kind) {
     case PAWL_EVENT_TIMER_FIRED: on_timer(ctx, task); break;
     case PAWL_EVENT_TASK_FAILED:
-    case PAWL_EVENT_CHILD_FAILED: on_failed(ctx, task, &event->failure); break;
+    case PAWL_EVENT_CHILD_FAILED: on_failed(ctx, task, event); break;
     case PAWL_EVENT_TASK_COMPLETED:
     case PAWL_EVENT_CHILD_COMPLETED:
         task->output = pawl_instance_copy(ctx, &ctx->pool, event->payload);

@@ -104,10 +104,18 @@ static pawl_err check_name(struct pawl_bytes name, size_t size_max)
     return pawl_name_is_valid(name, size_max) ? PAWL_OK : PAWL_E_INVALID;
 }
 
-static pawl_err check_call(struct pawl_bytes name, struct pawl_bytes input,
-                           const struct pawl_call_options *options)
+static bool limits_are_valid(enum pawl_task_kind kind, const struct pawl_call_options *options)
+{
+    if (options->schedule_to_start_ms < 0) return false;
+    if (options->start_to_close_ms < 0 || options->heartbeat_ms < 0) return false;
+    return kind == PAWL_TASK_ACTIVITY || !(options->start_to_close_ms || options->heartbeat_ms);
+}
+
+static pawl_err check_call(enum pawl_task_kind kind, struct pawl_bytes name,
+                           struct pawl_bytes input, const struct pawl_call_options *options)
 {
     if (check_name(name, PAWL_NAME_SIZE_MAX)) return PAWL_E_INVALID;
+    if (!limits_are_valid(kind, options)) return PAWL_E_INVALID;
     if (options->app_id && !pawl_app_id_is_valid(pawl_bytes_str(options->app_id))) {
         return PAWL_E_INVALID;
     }
@@ -136,7 +144,7 @@ static struct pawl_task *schedule_call(struct pawl_workflow_ctx *ctx, enum pawl_
     PAWL_ASSERT(ctx->inside);
     if (!options) options = &none;
     struct pawl_task *task = pawl_task_new(ctx, kind);
-    pawl_err err = check_call(pawl_bytes_str(name), input, options);
+    pawl_err err = check_call(kind, pawl_bytes_str(name), input, options);
     if (err) {
         pawl_task_end(ctx, task, err);
         return task;
@@ -145,6 +153,8 @@ static struct pawl_task *schedule_call(struct pawl_workflow_ctx *ctx, enum pawl_
     task->version = pawl_instance_copy(ctx, &ctx->pool, pawl_bytes_str(options->version));
     task->app = pawl_instance_copy(ctx, &ctx->pool, pawl_bytes_str(options->app_id));
     task->start_within_ms = options->schedule_to_start_ms;
+    task->start_to_close_ms = options->start_to_close_ms;
+    task->heartbeat_ms = options->heartbeat_ms;
     if (kind == PAWL_TASK_CHILD && options->instance_id) {
         task->instance_chosen = true;
         task->instance = pawl_instance_copy(ctx, &ctx->pool, pawl_bytes_str(options->instance_id));

@@ -382,6 +382,10 @@ static bool on_ready_frame(struct pawl_app_stream *stream, struct app_conn *conn
         event.type = PAWL_NODE_ACTIVITY_DONE;
         event.activity_done = &frame->activity_done;
         break;
+    case PAWL_FRAME_ACTIVITY_HEARTBEAT:
+        event.type = PAWL_NODE_ACTIVITY_HEARTBEAT;
+        event.activity_beat = &frame->activity_beat;
+        break;
     case PAWL_FRAME_REQUEST: on_request(stream, conn, &frame->request); return true;
     case PAWL_FRAME_HELLO:
     case PAWL_FRAME_WELCOME:
@@ -390,6 +394,7 @@ static bool on_ready_frame(struct pawl_app_stream *stream, struct app_conn *conn
     case PAWL_FRAME_TURN:
     case PAWL_FRAME_EVICT:
     case PAWL_FRAME_ACTIVITY:
+    case PAWL_FRAME_ACTIVITY_CANCEL:
     case PAWL_FRAME_ANSWER:
     case PAWL_FRAME_TYPES_END: return false;
     }

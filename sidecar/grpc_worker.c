@@ -481,7 +481,8 @@ void pawl_grpc_workers_send(struct pawl_grpc_workers *workers, uint64_t worker,
     case PAWL_FRAME_HISTORY: on_history(workers, &frame->history); return;
     case PAWL_FRAME_TURN: on_turn(workers, stream, &frame->turn, now_ms); break;
     case PAWL_FRAME_ACTIVITY: on_activity(workers, stream, &frame->activity, now_ms); break;
-    default: return; /* EVICT: nothing is cached */
+    default:
+        return; /* EVICT: nothing is cached. ACTIVITY_CANCEL: these workers know no such thing */
     }
     stream_unsettle(workers, stream);
 }

@@ -119,6 +119,14 @@ static void write_status(struct pawl_json *json, const struct pawl_history_event
     }
 }
 
+/* Limits of an activity or child; 0: none, and left out. */
+static void write_limit(struct pawl_json *json, const char *key, int64_t limit_ms)
+{
+    if (limit_ms == 0) return;
+    pawl_json_key(json, key);
+    pawl_json_int(json, limit_ms);
+}
+
 static void write_event(struct pawl_json *json, const struct pawl_history_event *event)
 {
     pawl_json_key(json, "kind");
@@ -145,6 +153,10 @@ static void write_event(struct pawl_json *json, const struct pawl_history_event 
     write_parent(json, &event->parent);
     write_id(json, "executionId", event->execution);
     write_id(json, "taskExecutionId", event->task_execution);
+    write_limit(json, "scheduleToStartMs", event->start_within_ms);
+    write_limit(json, "startToCloseMs", event->start_to_close_ms);
+    write_limit(json, "heartbeatMs", event->heartbeat_ms);
+    pawl_json_payload(json, "progress", event->progress);
     pawl_json_payload(json, "extra", event->extra);
 }
 

@@ -206,6 +206,10 @@ static struct pawl_bytes read_event(struct read *read, json_t *object)
     event.parent = read_parent(read, json_object_get(object, "parent"));
     event.execution = read_id(read, object, "executionId");
     event.task_execution = read_id(read, object, "taskExecutionId");
+    event.start_within_ms = read_number(read, object, "scheduleToStartMs", 0, 0, INT64_MAX);
+    event.start_to_close_ms = read_number(read, object, "startToCloseMs", 0, 0, INT64_MAX);
+    event.heartbeat_ms = read_number(read, object, "heartbeatMs", 0, 0, INT64_MAX);
+    event.progress = read_payload(read, object, "progress");
     event.extra = read_payload(read, object, "extra");
     return read->why ? PAWL_BYTES_ABSENT : pawl_history_event_pack(read->arena, &event);
 }

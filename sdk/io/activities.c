@@ -6,15 +6,18 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "sdk/io/link.h"
 
 struct pawl_activities {
     const struct pawl_allocator *allocator;
     void (*wake)(void *context);
     void *context;
-    pthread_mutex_t lock; /* guards the four below */
+    pthread_mutex_t lock; /* guards what follows, up to threads_count */
     pthread_cond_t work;
     struct pawl_list waiting;
+    struct pawl_list running;
     struct pawl_list finished;
+    struct pawl_list beating; /* beat_link of items with a heartbeat to send */
     bool ending;
     uint32_t threads_count;
     pthread_t threads[];
@@ -62,6 +65,23 @@ pawl_err pawl_activity_fail(struct pawl_activity_ctx *ctx, const char *type, con
         ctx, &(struct pawl_failure){ .type = type, .message = message ? message : "" });
 }
 
+pawl_err pawl_activity_heartbeat(struct pawl_activity_ctx *ctx, struct pawl_bytes progress)
+{
+    if (atomic_load(&ctx->cancelled)) return PAWL_E_CANCELLED;
+    if (progress.size > PAWL_PROGRESS_SIZE_MAX) return PAWL_E_TOO_LARGE;
+    return ctx->beat ? ctx->beat(ctx, progress) : PAWL_OK;
+}
+
+bool pawl_activity_is_cancelled(const struct pawl_activity_ctx *ctx)
+{
+    return atomic_load(&ctx->cancelled);
+}
+
+struct pawl_bytes pawl_activity_last_progress(const struct pawl_activity_ctx *ctx)
+{
+    return ctx->last_progress;
+}
+
 const char *pawl_activity_instance(const struct pawl_activity_ctx *ctx)
 {
     return (const char *)ctx->instance.data;
@@ -98,6 +118,7 @@ void pawl_activities_item_free(struct pawl_activity_ctx *item)
 {
     const struct pawl_allocator *allocator = item->pool.allocator;
     pawl_buf_deinit(&item->frame);
+    pawl_buf_deinit(&item->progress);
     pawl_pool_deinit(&item->pool);
     allocator->free(allocator->context, item);
 }
@@ -109,13 +130,18 @@ struct pawl_activity_ctx *pawl_activities_item_new(const struct pawl_allocator *
     if (!item) return NULL;
     *item = (struct pawl_activity_ctx){ .token = from->token,
                                         .execution = from->task_execution,
-                                        .attempt = from->attempt };
+                                        .attempt = from->attempt,
+                                        .heartbeat_ms = from->heartbeat_ms };
     pawl_pool_init(&item->pool, allocator);
     pawl_buf_init(&item->frame, PAWL_FRAME_SIZE_MAX);
+    pawl_buf_init(&item->progress, PAWL_PROGRESS_SIZE_MAX);
+    item->tells_beginning =
+        from->takes_heartbeats && (from->start_to_close_ms || from->heartbeat_ms);
     pawl_id_format(from->task_execution, item->execution_text);
     if (!pawl_pool_copy(&item->pool, from->instance, &item->instance)
         || !pawl_pool_copy(&item->pool, from->name, &item->name)
-        || !pawl_pool_copy(&item->pool, from->payload, &item->input)) {
+        || !pawl_pool_copy(&item->pool, from->payload, &item->input)
+        || !pawl_pool_copy(&item->pool, from->progress, &item->last_progress)) {
         pawl_activities_item_free(item);
         return NULL;
     }
@@ -142,6 +168,82 @@ void pawl_activities_item_run(struct pawl_activity_ctx *item)
     pawl_frame_encode(&item->frame, &frame);
 }
 
+/* Heartbeats ------------------------------------------------------------------------------ */
+
+static int64_t beat_every_ms(const struct pawl_activity_ctx *item)
+{
+    int64_t share_ms = item->heartbeat_ms / PAWL_BEATS_PER_TIMEOUT;
+    bool is_share = item->heartbeat_ms > 0 && share_ms < PAWL_BEAT_EVERY_MS;
+    return is_share ? share_ms : PAWL_BEAT_EVERY_MS;
+}
+
+/* Under the lock. True: the I/O thread must hear of it. */
+static bool beat_queue(struct pawl_activities *activities, struct pawl_activity_ctx *item)
+{
+    if (pawl_list_is_linked(&item->beat_link)) return false;
+    int64_t now_ms = pawl_link_now_ms();
+    if (now_ms < item->beat_at_ms) return false;
+    item->beat_at_ms = now_ms + beat_every_ms(item);
+    pawl_list_push_tail(&activities->beating, &item->beat_link);
+    return true;
+}
+
+/* pawl_activity_ctx.beat */
+static pawl_err pool_beat(struct pawl_activity_ctx *item, struct pawl_bytes progress)
+{
+    struct pawl_activities *activities = item->beat_context;
+    bool is_news = false;
+    pthread_mutex_lock(&activities->lock);
+    if (!pawl_bytes_is_absent(progress)) {
+        pawl_buf_clear(&item->progress);
+        pawl_buf_append_bytes(&item->progress, progress);
+        item->progress_unsent = item->progress.bad == PAWL_OK;
+    }
+    pawl_err err = item->progress.bad;
+    if (err == PAWL_OK) is_news = beat_queue(activities, item);
+    pthread_mutex_unlock(&activities->lock);
+    if (is_news) activities->wake(activities->context);
+    return err;
+}
+
+/* A limit counts from here and not from when the item began to wait for a thread. */
+static void tell_beginning(struct pawl_activity_ctx *item)
+{
+    if (item->tells_beginning) (void)pool_beat(item, PAWL_BYTES_ABSENT); /* needs no memory */
+}
+
+static void beat_encode(struct pawl_activity_ctx *item, struct pawl_buf *out)
+{
+    struct pawl_frame frame = { .type = PAWL_FRAME_ACTIVITY_HEARTBEAT };
+    frame.activity_beat.token = item->token;
+    if (item->progress_unsent) frame.activity_beat.progress = pawl_buf_view(&item->progress);
+    pawl_frame_encode(out, &frame);
+    item->progress_unsent = false;
+}
+
+bool pawl_activities_take_beat(struct pawl_activities *activities, struct pawl_buf *out,
+                               uint64_t *ret_epoch)
+{
+    pthread_mutex_lock(&activities->lock);
+    bool has_one = !pawl_list_is_empty(&activities->beating);
+    if (has_one) {
+        struct pawl_activity_ctx *item =
+            PAWL_CONTAINER_OF(activities->beating.next, struct pawl_activity_ctx, beat_link);
+        pawl_list_remove(&item->beat_link);
+        *ret_epoch = item->epoch;
+        beat_encode(item, out);
+    }
+    pthread_mutex_unlock(&activities->lock);
+    return has_one;
+}
+
+bool pawl_activities_last_beat(struct pawl_activity_ctx *item, struct pawl_buf *out)
+{
+    if (!item->failure.present || !item->progress_unsent) return false;
+    beat_encode(item, out);
+    return true;
+}
+
 /* Threads -------------------------------------------------------------------------------- */
 
 /* Under the lock. */
@@ -160,6 +262,7 @@ static struct pawl_activity_ctx *wait_for_item(struct pawl_activities *activitie
         pthread_cond_wait(&activities->work, &activities->lock);
     }
     struct pawl_activity_ctx *item = activities->ending ? NULL : pop(&activities->waiting);
+    if (item) pawl_list_push_tail(&activities->running, &item->link);
     pthread_mutex_unlock(&activities->lock);
     return item;
 }
@@ -169,8 +272,10 @@ static void *thread_main(void *argument)
     struct pawl_activities *activities = argument;
     struct pawl_activity_ctx *item;
     while ((item = wait_for_item(activities)) != NULL) {
+        tell_beginning(item);
         pawl_activities_item_run(item);
         pthread_mutex_lock(&activities->lock);
+        pawl_list_remove(&item->link);
         pawl_list_push_tail(&activities->finished, &item->link);
         pthread_mutex_unlock(&activities->lock);
         activities->wake(activities->context);
@@ -201,6 +306,8 @@ pawl_err pawl_activities_new(const struct pawl_allocator *allocator, uint32_t th
     pthread_mutex_init(&activities->lock, NULL);
     pthread_cond_init(&activities->work, NULL);
     pawl_list_init(&activities->waiting);
+    pawl_list_init(&activities->running);
+    pawl_list_init(&activities->beating);
     pawl_list_init(&activities->finished);
     while (activities->threads_count < threads_count) {
         if (start_thread(&activities->threads[activities->threads_count], activities) != 0) {
@@ -216,6 +323,7 @@ pawl_err pawl_activities_new(const struct pawl_allocator *allocator, uint32_t th
 void pawl_activities_free(struct pawl_activities *activities)
 {
     if (!activities) return;
+    pawl_activities_cancel_all(activities);
     pthread_mutex_lock(&activities->lock);
     activities->ending = true;
     pthread_cond_broadcast(&activities->work);
@@ -225,7 +333,7 @@ void pawl_activities_free(struct pawl_activities *activities)
     }
     (void)pawl_activities_drop(activities);
     struct pawl_activity_ctx *item;
-    while ((item = pop(&activities->finished)) != NULL) pawl_activities_item_free(item);
+    while ((item = pawl_activities_take(activities)) != NULL) pawl_activities_item_free(item);
     pthread_cond_destroy(&activities->work);
     pthread_mutex_destroy(&activities->lock);
     activities->allocator->free(activities->allocator->context, activities);
@@ -238,6 +346,8 @@ pawl_err pawl_activities_submit(struct pawl_activities *activities,
     struct pawl_activity_ctx *item = pawl_activities_item_new(activities->allocator, from);
     if (!item) return PAWL_E_NOMEM;
     item->epoch = epoch;
+    if (from->takes_heartbeats) item->beat = pool_beat;
+    item->beat_context = activities;
     item->run = run;
     item->user = user;
     pthread_mutex_lock(&activities->lock);
@@ -245,6 +355,50 @@ pawl_err pawl_activities_submit(struct pawl_activities *activities,
     pthread_cond_signal(&activities->work);
     pthread_mutex_unlock(&activities->lock);
     return PAWL_OK;
+}
+
+static struct pawl_activity_ctx *find_token(const struct pawl_list *list, struct pawl_id token,
+                                            uint64_t epoch)
+{
+    for (struct pawl_list *link = list->next; link != list; link = link->next) {
+        struct pawl_activity_ctx *item = PAWL_CONTAINER_OF(link, struct pawl_activity_ctx, link);
+        if (item->epoch == epoch && pawl_id_is_equal(item->token, token)) return item;
+    }
+    return NULL;
+}
+
+static void finish_unbegun(struct pawl_activities *activities, struct pawl_activity_ctx *item)
+{
+    struct pawl_frame frame = { .type = PAWL_FRAME_ACTIVITY_DONE };
+    frame.activity_done.token = item->token;
+    frame.activity_done.failure = (struct pawl_failure_view){
+        .present = true,
+        .type = pawl_bytes_str(pawl_err_name(PAWL_E_CANCELLED)),
+        .message = pawl_bytes_str(pawl_err_text(PAWL_E_CANCELLED)),
+    };
+    pawl_frame_encode(&item->frame, &frame);
+    pawl_list_remove(&item->link);
+    pawl_list_push_tail(&activities->finished, &item->link);
+}
+
+void pawl_activities_cancel(struct pawl_activities *activities, struct pawl_id token,
+                            uint64_t epoch)
+{
+    pthread_mutex_lock(&activities->lock);
+    struct pawl_activity_ctx *waiting = find_token(&activities->waiting, token, epoch);
+    if (waiting) finish_unbegun(activities, waiting);
+    struct pawl_activity_ctx *running = find_token(&activities->running, token, epoch);
+    if (running) atomic_store(&running->cancelled, true);
+    pthread_mutex_unlock(&activities->lock);
+}
+
+void pawl_activities_cancel_all(struct pawl_activities *activities)
+{
+    pthread_mutex_lock(&activities->lock);
+    const struct pawl_list *running = &activities->running;
+    for (struct pawl_list *link = running->next; link != running; link = link->next)
+        atomic_store(&PAWL_CONTAINER_OF(link, struct pawl_activity_ctx, link)->cancelled, true);
+    pthread_mutex_unlock(&activities->lock);
 }
 
 uint32_t pawl_activities_drop(struct pawl_activities *activities)
@@ -264,6 +418,7 @@ struct pawl_activity_ctx *pawl_activities_take(struct pawl_activities *activitie
 {
     pthread_mutex_lock(&activities->lock);
     struct pawl_activity_ctx *item = pop(&activities->finished);
+    if (item && pawl_list_is_linked(&item->beat_link)) pawl_list_remove(&item->beat_link);
     pthread_mutex_unlock(&activities->lock);
     return item;
 }

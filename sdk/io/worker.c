@@ -363,6 +363,10 @@ static void on_frame(void *context, const struct pawl_frame *frame)
     case PAWL_FRAME_TURN: on_turn(worker, &frame->turn); break;
     case PAWL_FRAME_EVICT: pawl_replay_on_evict(worker->replay, frame->evict.instance); break;
     case PAWL_FRAME_ACTIVITY: on_activity(worker, &frame->activity); break;
+    case PAWL_FRAME_ACTIVITY_CANCEL:
+        pawl_activities_cancel(worker->activities, frame->activity_cancel,
+                               pawl_link_epoch(worker->link));
+        break;
     default: break; /* a later minor version may say more */
     }
 }
@@ -387,6 +391,7 @@ static void on_down(void *context, bool was_up, pawl_err refused, const char *wh
     worker->turns_to_grant = 0;
     worker->activities_to_grant = 0;
     worker->activities_out -= pawl_activities_drop(worker->activities);
+    pawl_activities_cancel_all(worker->activities); /* others run them from now on */
     pawl_replay_clear(worker->replay);
     if (refused != PAWL_OK) {
         worker_log(worker, PAWL_LEVEL_ERROR, "the sidecar at %s refuses this worker: %s",
@@ -399,6 +404,27 @@ static void on_down(void *context, bool was_up, pawl_err refused, const char *wh
     }
 }
 
+static void take_beats(struct pawl_worker *worker)
+{
+    uint64_t epoch;
+    pawl_buf_clear(&worker->out);
+    while (pawl_activities_take_beat(worker->activities, &worker->out, &epoch)) {
+        if (epoch == pawl_link_epoch(worker->link)) send_out(worker);
+        pawl_buf_clear(&worker->out);
+    }
+}
+
+/* Its newest progress goes before it, for the next try. */
+static void send_finished(struct pawl_worker *worker, struct pawl_activity_ctx *item)
+{
+    pawl_buf_clear(&worker->out);
+    if (pawl_activities_last_beat(item, &worker->out)) send_out(worker);
+    if (item->frame.bad != PAWL_OK
+        || pawl_link_send_bytes(worker->link, pawl_buf_view(&item->frame)) != PAWL_OK) {
+        give_work_back(worker);
+    }
+}
+
 static void take_finished(struct pawl_worker *worker)
 {
     struct pawl_activity_ctx *item;
@@ -406,12 +432,7 @@ static void take_finished(struct pawl_worker *worker)
         PAWL_ASSERT(worker->activities_out > 0);
         worker->activities_out--;
         worker->activities_to_grant++;
-        bool is_current = item->epoch == pawl_link_epoch(worker->link);
-        if (is_current
-            && (item->frame.bad != PAWL_OK
-                || pawl_link_send_bytes(worker->link, pawl_buf_view(&item->frame)) != PAWL_OK)) {
-            give_work_back(worker);
-        }
+        if (item->epoch == pawl_link_epoch(worker->link)) send_finished(worker, item);
         pawl_activities_item_free(item);
     }
 }
@@ -470,6 +491,7 @@ static void worker_loop(struct pawl_worker *worker)
 {
     for (;;) {
         int64_t timeout_ms = pawl_link_step(worker->link);
+        take_beats(worker);
         take_finished(worker);
         notice_stop(worker);
         grant_credit(worker);
@@ -515,6 +537,7 @@ static pawl_err prepare(struct pawl_worker *worker)
     }
     struct pawl_hello *hello = &worker->hello;
     hello->protocol_version = PAWL_PROTOCOL_VERSION;
+    hello->minor = PAWL_PROTOCOL_MINOR;
     hello->app_id = pawl_bytes_str(worker->settings.app_id);
     hello->token = pawl_bytes_str(worker->settings.token);
     hello->worker = pawl_bytes_str(worker->settings.worker);

@@ -197,11 +197,17 @@ static void append_frame(struct pawl_buf *buf, struct pawl_arena *arena, int typ
 /* Conversations, see fuzz_app_stream.c. */
 static void write_app_stream(struct pawl_arena *arena)
 {
-    static const int second[] = { PAWL_FRAME_CREDIT,       PAWL_FRAME_TURN_DONE,
-                                  PAWL_FRAME_NEED_HISTORY, PAWL_FRAME_ACTIVITY_DONE,
-                                  PAWL_FRAME_REQUEST,      PAWL_FRAME_PING,
-                                  PAWL_FRAME_PONG,         PAWL_FRAME_BYE,
-                                  PAWL_FRAME_HELLO,        PAWL_FRAME_TURN };
+    static const int second[] = { PAWL_FRAME_CREDIT,
+                                  PAWL_FRAME_TURN_DONE,
+                                  PAWL_FRAME_NEED_HISTORY,
+                                  PAWL_FRAME_ACTIVITY_DONE,
+                                  PAWL_FRAME_REQUEST,
+                                  PAWL_FRAME_PING,
+                                  PAWL_FRAME_PONG,
+                                  PAWL_FRAME_BYE,
+                                  PAWL_FRAME_HELLO,
+                                  PAWL_FRAME_TURN,
+                                  PAWL_FRAME_ACTIVITY_HEARTBEAT };
     struct pawl_buf all;
     pawl_buf_init(&all, 1u << 20);
     append_frame(&all, arena, PAWL_FRAME_HELLO);

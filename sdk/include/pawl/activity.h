@@ -33,6 +33,32 @@ PAWL_API pawl_err pawl_activity_fail(struct pawl_activity_ctx *ctx, const char *
 PAWL_API pawl_err pawl_activity_fail_with(struct pawl_activity_ctx *ctx,
                                           const struct pawl_failure *failure);
 
+/* Heartbeats ------------------------------------------------------------------ */
+
+/* Say that the activity still runs, and how far it is. To be called often: what is more
+ * than four times in heartbeat_ms (or once in 5 s) is not sent, only remembered.
+ * `progress` is any payload, copied, at most 64 KB; absent: as before. The next attempt
+ * gets the last one that was sent, see pawl_activity_last_progress; before a failure that
+ * the function itself returns, the newest one is sent.
+ *
+ * PAWL_OK; PAWL_E_CANCELLED: nobody waits for the result any more (the workflow has ended
+ * or has given the call up, a time limit has passed, the connection is lost): clean up and
+ * return, what the function returns is ignored; PAWL_E_TOO_LARGE, PAWL_E_NOMEM: this
+ * progress is not kept, and the heartbeat was not sent. On the function's thread only. */
+PAWL_API pawl_err pawl_activity_heartbeat(struct pawl_activity_ctx *ctx,
+                                          struct pawl_bytes progress);
+
+/* Whether nobody waits for the result any more; no heartbeat. From any thread, until the
+ * function returns. */
+PAWL_API bool pawl_activity_is_cancelled(const struct pawl_activity_ctx *ctx);
+
+/* What the attempt before this one said last of its progress, also when that was an
+ * earlier try of a retry policy; absent: nothing, or it is not known: it is lost when the
+ * sidecar that ran the attempt dies. Lives until the function returns. */
+PAWL_API struct pawl_bytes pawl_activity_last_progress(const struct pawl_activity_ctx *ctx);
+
+/* Facts ------------------------------------------------------------------------- */
+
 /* These live until the function returns. */
 PAWL_API const char *pawl_activity_instance(const struct pawl_activity_ctx *ctx);
 PAWL_API const char *pawl_activity_name(const struct pawl_activity_ctx *ctx);

@@ -74,6 +74,11 @@ struct pawl_call_options {
     const char *instance_id;        /* child only; NULL: "<parent>.<generation>.<number>" */
     int64_t schedule_to_start_ms;   /* not begun so long after this: it fails with the type
                                        ScheduleToStartTimeout; 0: it waits as long as it takes */
+    /* Activity only. Each attempt on its own; a retry policy tries again after either. */
+    int64_t start_to_close_ms; /* not done so long after its function began: it fails with the
+                                  type StartToCloseTimeout; 0: no limit */
+    int64_t heartbeat_ms;      /* no pawl_activity_heartbeat for so long: it fails with the type
+                                  HeartbeatTimeout; 0: no limit */
 };
 
 /* Calls that wait ------------------------------------------------------------- */

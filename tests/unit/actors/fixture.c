@@ -138,9 +138,11 @@ void fixture_connect(struct fixture *fixture, uint64_t worker, uint32_t turns, u
 {
     struct pawl_registration workflow = { .name = PAWL_BYTES_LITERAL("W") };
     struct pawl_registration activity = { .name = PAWL_BYTES_LITERAL("A") };
-    struct pawl_hello hello = {
-        .workflows_count = 1, .workflows = &workflow, .activities_count = 1, .activities = &activity
-    };
+    struct pawl_hello hello = { .workflows_count = 1,
+                                .workflows = &workflow,
+                                .activities_count = 1,
+                                .activities = &activity,
+                                .minor = PAWL_PROTOCOL_MINOR };
     fixture_step(fixture, (struct pawl_node_event){
                               .type = PAWL_NODE_WORKER_OPENED, .worker = worker, .hello = &hello });
     fixture_credit(fixture, worker, turns, activities);

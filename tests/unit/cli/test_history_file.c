@@ -88,6 +88,10 @@ static void test_odd_values_come_back_as_they_were(void **state)
     struct pawl_bytes events[6];
     pawl_arena_init(&arena);
     struct pawl_history_event event = pawl_history_event_make(PAWL_EVENT_TASK_SCHEDULED, 1);
+    event.start_within_ms = INT64_MAX;
+    event.start_to_close_ms = 30000;
+    event.heartbeat_ms = 1;
+    event.progress = PAWL_BYTES_LITERAL("\xff\x00 7/9");
     event.id = INT32_MAX;
     event.payload = PAWL_BYTES_LITERAL(""); /* empty is not absent */
     events[0] = pawl_history_event_pack(&arena, &event);

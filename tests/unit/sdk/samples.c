@@ -341,6 +341,11 @@ struct pawl_frame pawl_sample_frame(int type, struct pawl_arena *arena)
                                                            .payload = TEXT("ok"),
                                                            .failure = pawl_sample_failure() };
         return frame;
+    case PAWL_FRAME_ACTIVITY_HEARTBEAT:
+        frame.activity_beat =
+            (struct pawl_activity_beat){ .token = pawl_sample_id(0x80), .progress = TEXT("7/9") };
+        return frame;
+    case PAWL_FRAME_ACTIVITY_CANCEL: frame.activity_cancel = pawl_sample_id(0x80); return frame;
     case PAWL_FRAME_REQUEST:
         frame.request.token = UINT64_MAX;
         frame.request.request = pawl_sample_request(PAWL_REQUEST_START);

@@ -137,6 +137,20 @@ static void assert_id_required(struct pawl_frame *frame, struct pawl_id *field)
     *field = before;
 }
 
+/* A frame with what was appended to it since the first version. */
+static struct pawl_frame sample_appended(enum pawl_frame_type type)
+{
+    struct pawl_frame frame = sample(type);
+    if (type == PAWL_FRAME_HELLO) frame.hello.minor = 1;
+    if (type == PAWL_FRAME_ACTIVITY) {
+        frame.activity.takes_heartbeats = true;
+        frame.activity.start_to_close_ms = 30000;
+        frame.activity.heartbeat_ms = 3000;
+        frame.activity.progress = PAWL_BYTES_LITERAL("7/9");
+    }
+    return frame;
+}
+
 /* Every type ------------------------------------------------------------------- */
 
 static void frames_of_every_type_have_their_golden_bytes(void **state)
@@ -147,6 +161,31 @@ static void frames_of_every_type_have_their_golden_bytes(void **state)
         struct pawl_frame frame = sample((enum pawl_frame_type)golden_frames[i].number);
         assert_string_equal(hex(encoded(&frame)), golden_frames[i].hex);
     }
+}
+
+static void appended_fields_have_their_golden_bytes_and_come_back(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(golden_appended); i++) {
+        struct pawl_frame frame = sample_appended((enum pawl_frame_type)golden_appended[i].number);
+        assert_string_equal(hex(encoded(&frame)), golden_appended[i].hex);
+        struct pawl_frame back = passed(&frame);
+        assert_string_equal(hex(encoded(&back)), golden_appended[i].hex);
+    }
+}
+
+/* A sidecar of between two versions may have appended some of them only. */
+static void appended_fields_may_end_early(void **state)
+{
+    (void)state;
+    struct pawl_frame frame = sample_appended(PAWL_FRAME_ACTIVITY), back;
+    (void)encoded(&frame);
+    buf.data[0]--; /* without its progress */
+    struct pawl_bytes shorter = pawl_bytes_make(buf.data, buf.size - 4);
+    assert_int_equal(pawl_frame_decode(shorter, &arena, &back), PAWL_OK);
+    assert_true(back.activity.takes_heartbeats);
+    assert_int_equal(back.activity.heartbeat_ms, 3000);
+    assert_true(pawl_bytes_is_absent(back.activity.progress));
 }
 
 static void requests_of_every_op_have_their_golden_bytes(void **state)
@@ -239,7 +278,7 @@ static void appended_fields_are_ignored(void **state)
 {
     (void)state;
     for (int type = 1; type < PAWL_FRAME_TYPES_END; type++) {
-        struct pawl_frame frame = sample((enum pawl_frame_type)type), back;
+        struct pawl_frame frame = sample_appended((enum pawl_frame_type)type), back;
         (void)encoded(&frame);
         assert_true((buf.data[0] & 0xf0) == 0x90 && buf.data[0] < 0x9e);
         buf.data[0] = (uint8_t)(buf.data[0] + 2);
@@ -504,6 +543,17 @@ static void actions_are_checked(void **state)
     actions[0].id = -1;
     assert_refused(&frame);
     actions[0].id = INT32_MAX;
+    actions[0].start_to_close_ms = -1;
+    assert_refused(&frame);
+    actions[0].start_to_close_ms = INT64_MAX;
+    actions[0].heartbeat_ms = -1;
+    assert_refused(&frame);
+    actions[0].heartbeat_ms = INT64_MAX;
+    assert_size_edge(&frame, &actions[0].progress, PAWL_PROGRESS_SIZE_MAX);
+    actions[0].progress = PAWL_BYTES_LITERAL("7/9");
+    assert_true(pawl_bytes_is_str(passed(&frame).turn_done.actions[0].progress, "7/9"));
+    assert_true(passed(&frame).turn_done.actions[0].heartbeat_ms == INT64_MAX);
+    assert_true(passed(&frame).turn_done.actions[0].start_to_close_ms == INT64_MAX);
     actions[2].ref = -1;
     assert_refused(&frame);
     actions[2].ref = INT32_MAX;
@@ -579,6 +629,23 @@ static void activities_are_checked(void **state)
     assert_false(pawl_bytes_is_absent(passed(&frame).activity.payload));
     item->id = -1;
     assert_refused(&frame);
+
+    frame = sample_appended(PAWL_FRAME_ACTIVITY);
+    assert_size_edge(&frame, &item->progress, PAWL_PROGRESS_SIZE_MAX);
+    item->start_to_close_ms = -1;
+    assert_refused(&frame);
+    item->start_to_close_ms = INT64_MAX;
+    assert_passes(&frame);
+    item->heartbeat_ms = -1;
+    assert_refused(&frame);
+
+    frame = sample(PAWL_FRAME_ACTIVITY_HEARTBEAT);
+    assert_id_required(&frame, &frame.activity_beat.token);
+    assert_size_edge(&frame, &frame.activity_beat.progress, PAWL_PROGRESS_SIZE_MAX);
+    frame.activity_beat.progress = PAWL_BYTES_ABSENT;
+    assert_true(pawl_bytes_is_absent(passed(&frame).activity_beat.progress));
+    frame = sample(PAWL_FRAME_ACTIVITY_CANCEL);
+    assert_id_required(&frame, &frame.activity_cancel);
 
     frame = sample(PAWL_FRAME_ACTIVITY_DONE);
     assert_id_required(&frame, &frame.activity_done.token);
@@ -748,6 +815,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(frames_of_every_type_have_their_golden_bytes),
         TEST(requests_of_every_op_have_their_golden_bytes),
+        TEST(appended_fields_have_their_golden_bytes_and_come_back),
+        TEST(appended_fields_may_end_early),
         TEST(every_field_of_every_frame_comes_back),
         TEST(a_frame_cut_at_any_byte_is_refused),
         TEST(changed_bytes_never_break_the_reader),

@@ -425,10 +425,27 @@ static void extra_fields_pass_through_and_time_only_moves_forward(void **state)
     assert_true(pawl_bytes_is_equal(back.extra, event.extra));
 }
 
+static void limits_and_progress_of_an_activity_come_back(void **state)
+{
+    struct pawl_arena *arena = *state;
+    struct pawl_history_event event = pawl_sample_event(PAWL_EVENT_TASK_SCHEDULED), back;
+    event.start_within_ms = INT64_MAX;
+    event.start_to_close_ms = INT64_MAX - 1;
+    event.heartbeat_ms = INT64_MAX - 2;
+    event.progress = PAWL_BYTES_LITERAL("7/9");
+    struct pawl_bytes bytes = pawl_history_event_pack(arena, &event);
+    assert_int_equal(pawl_history_event_decode(bytes, &back), PAWL_OK);
+    assert_true(back.start_within_ms == INT64_MAX);
+    assert_true(back.start_to_close_ms == INT64_MAX - 1);
+    assert_true(back.heartbeat_ms == INT64_MAX - 2);
+    assert_true(pawl_bytes_is_str(back.progress, "7/9"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_of_every_kind_have_their_golden_bytes),
+        cmocka_unit_test(limits_and_progress_of_an_activity_come_back),
         cmocka_unit_test(extra_fields_pass_through_and_time_only_moves_forward),
         cmocka_unit_test(every_field_of_every_kind_comes_back),
         cmocka_unit_test(pack_and_encode_give_the_same_bytes),

@@ -23,6 +23,7 @@ struct fixture {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int running; /* activities that are inside `held` */
+    int beats;   /* that `reporting` has made */
     bool released;
     atomic_bool no_memory; /* the worker's allocator has nothing left */
 };
@@ -78,6 +79,28 @@ static pawl_err held(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
     while (!fixture->released) pthread_cond_wait(&fixture->changed, &fixture->lock);
     pthread_mutex_unlock(&fixture->lock);
     return pawl_activity_return(ctx, input);
+}
+
+/* Reports its progress until it is told to stop; fails then, with one more to tell. */
+static pawl_err reporting(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
+{
+    char before[32], text[32];
+    (void)input;
+    (void)snprintf(before, sizeof before, "after '%.*s'",
+                   PAWL_BYTES_FMT(pawl_activity_last_progress(ctx)));
+    bool released = false;
+    while (!released) {
+        pthread_mutex_lock(&fixture->lock);
+        released = fixture->released;
+        (void)snprintf(text, sizeof text, "%d", ++fixture->beats);
+        pthread_mutex_unlock(&fixture->lock);
+        pawl_err err = pawl_activity_heartbeat(ctx, pawl_text(text));
+        if (err == PAWL_E_CANCELLED && pawl_activity_is_cancelled(ctx))
+            return pawl_activity_fail(ctx, "Stopped", "%s", before);
+        if (err != PAWL_OK) return err;
+    }
+    assert_int_equal(pawl_activity_heartbeat(ctx, pawl_text("the last")), PAWL_OK);
+    return pawl_activity_fail(ctx, "Tired", "%s", before);
 }
 
 /* The stream only moves while somebody serves it. */
@@ -149,6 +172,7 @@ static int setup(void **state)
     add_activity("fails", fails);
     add_activity("busy", returns_an_error);
     add_activity("held", held);
+    add_activity("reporting", reporting);
     *state = fixture;
     return 0;
 }
@@ -237,7 +261,165 @@ static void send_second_turn(const char *turn, const char *base)
     send_turn("wf", turn, base, events, 2);
 }
 
+static void send_limited(const char *name, const char *token, int64_t heartbeat_ms)
+{
+    struct pawl_frame frame = { .type = PAWL_FRAME_ACTIVITY };
+    frame.activity = (struct pawl_activity_item){ .token = make_id(token),
+                                                  .instance = PAWL_BYTES_LITERAL("i-1"),
+                                                  .task_execution = make_id("execution"),
+                                                  .attempt = 1,
+                                                  .name = pawl_bytes_str(name),
+                                                  .takes_heartbeats = true,
+                                                  .heartbeat_ms = heartbeat_ms,
+                                                  .progress = PAWL_BYTES_LITERAL("4/9") };
+    fake_send(&fixture->fake, &frame);
+}
+
+static void send_cancel(const char *token)
+{
+    struct pawl_frame frame = { .type = PAWL_FRAME_ACTIVITY_CANCEL };
+    frame.activity_cancel = make_id(token);
+    fake_send(&fixture->fake, &frame);
+}
+
+static const struct pawl_activity_beat *expect_beat(const char *token)
+{
+    const struct pawl_activity_beat *beat =
+        &fake_expect(&fixture->fake, PAWL_FRAME_ACTIVITY_HEARTBEAT)->activity_beat;
+    assert_true(pawl_id_is_equal(beat->token, make_id(token)));
+    return beat;
+}
+
+static const struct pawl_frame *next_frame(void)
+{
+    while (fixture->fake.frames_first == fixture->fake.frames_count) fake_serve(&fixture->fake, 10);
+    return &fixture->fake.frames[fixture->fake.frames_first++];
+}
+
+static void wait_for_beats(int count)
+{
+    int beats = 0;
+    while (beats < count) {
+        fake_serve(&fixture->fake, 1);
+        pthread_mutex_lock(&fixture->lock);
+        beats = fixture->beats;
+        pthread_mutex_unlock(&fixture->lock);
+    }
+}
+
 /* ------------------------------------------------------------------------------------- */
+
+static void an_activity_with_a_limit_says_when_a_thread_takes_it_up(void **state)
+{
+    (void)state;
+    (void)start();
+    send_limited("held", "a1", 60000);
+    send_limited("held", "a2", 60000);
+    send_limited("held", "a3", 60000); /* waits for one of two threads */
+    wait_for_running(2);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_ACTIVITY_HEARTBEAT);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_ACTIVITY_HEARTBEAT);
+    fake_expect_nothing(&fixture->fake);
+    release_held();
+    uint32_t beats_count = 0;
+    for (uint32_t done_count = 0; done_count < 3;) {
+        if (next_frame()->type == PAWL_FRAME_ACTIVITY_DONE)
+            done_count++;
+        else
+            beats_count++;
+    }
+    assert_true(beats_count <= 1); /* its end may come first */
+}
+
+static void heartbeats_are_sent_at_a_bounded_rate_and_the_newest_before_a_failure(void **state)
+{
+    (void)state;
+    (void)start();
+    send_limited("reporting", "a1", 60000);
+    wait_for_beats(1000);
+    release_held();
+    uint32_t count = 0;
+    const struct pawl_frame *frame;
+    struct pawl_bytes last = PAWL_BYTES_ABSENT;
+    while ((frame = next_frame())->type == PAWL_FRAME_ACTIVITY_HEARTBEAT) {
+        count++;
+        last = frame->activity_beat.progress;
+    }
+    assert_true(count >= 2 && count < 100); /* the beginning, the end, and few between */
+    assert_true(pawl_bytes_is_str(last, "the last"));
+    assert_int_equal(frame->type, PAWL_FRAME_ACTIVITY_DONE);
+    assert_true(pawl_bytes_is_str(frame->activity_done.failure.message, "after '4/9'"));
+}
+
+static void heartbeats_go_on_while_the_function_makes_them(void **state)
+{
+    (void)state;
+    (void)start();
+    send_limited("reporting", "a1", 40);
+    struct pawl_bytes before = PAWL_BYTES_ABSENT;
+    for (int i = 0; i < 5; i++) {
+        struct pawl_bytes progress = expect_beat("a1")->progress;
+        assert_true(i == 0 || !pawl_bytes_is_equal(progress, before));
+        before = progress;
+    }
+    release_held();
+    while (next_frame()->type != PAWL_FRAME_ACTIVITY_DONE) {
+    }
+}
+
+static void a_cancelled_activity_hears_of_it(void **state)
+{
+    (void)state;
+    (void)start();
+    send_limited("reporting", "a1", 400);
+    (void)expect_beat("a1");
+    send_cancel("nobody's");
+    send_cancel("a1");
+    const struct pawl_frame *frame;
+    while ((frame = next_frame())->type == PAWL_FRAME_ACTIVITY_HEARTBEAT) {
+    }
+    assert_true(pawl_bytes_is_str(frame->activity_done.failure.type, "Stopped"));
+}
+
+static void a_cancelled_activity_that_has_not_begun_never_does(void **state)
+{
+    (void)state;
+    (void)start();
+    send_activity("held", "a1");
+    send_activity("held", "a2");
+    wait_for_running(2);
+    send_activity("held", "a3");
+    send_cancel("a3");
+    assert_true(pawl_bytes_is_str(expect_done("a3")->failure.type, "CANCELLED"));
+    fake_until(&fixture->fake, &fixture->fake.activity_credit, 9); /* its place is free */
+    release_held();
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_ACTIVITY_DONE);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_ACTIVITY_DONE);
+    assert_int_equal(fixture->running, 2);
+}
+
+/* What it did is another's by now: it must not go on for hours. */
+static void an_activity_of_a_lost_connection_is_cancelled(void **state)
+{
+    (void)state;
+    (void)start();
+    send_limited("reporting", "a1", 400);
+    (void)expect_beat("a1");
+    fake_drop(&fixture->fake);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    fake_until(&fixture->fake, &fixture->fake.activity_credit, 8); /* it has come back */
+}
+
+/* Of an older sidecar: it would take a heartbeat for a mistake. */
+static void no_heartbeat_goes_to_a_sidecar_that_does_not_know_them(void **state)
+{
+    (void)state;
+    (void)start();
+    send_activity("reporting", "a1");
+    wait_for_beats(100);
+    release_held();
+    assert_true(pawl_bytes_is_str(expect_done("a1")->failure.type, "Tired"));
+}
 
 static void hello_names_the_app_and_all_functions(void **state)
 {
@@ -249,7 +431,8 @@ static void hello_names_the_app_and_all_functions(void **state)
     assert_int_equal(hello->workflows_count, 2);
     assert_true(pawl_bytes_is_str(hello->workflows[0].version, "v1"));
     assert_true(pawl_bytes_is_absent(hello->workflows[1].version));
-    assert_int_equal(hello->activities_count, 4);
+    assert_int_equal(hello->activities_count, 5);
+    assert_int_equal(hello->minor, PAWL_PROTOCOL_MINOR);
     struct pawl_workflow_def late = { .name = "late", .run = calls_echo };
     assert_int_equal(pawl_worker_add_workflow(fixture->worker, &late), PAWL_E_STATE);
 }
@@ -493,6 +676,13 @@ int main(void)
         TEST(after_a_lost_connection_old_results_stay_at_home),
         TEST(what_had_not_begun_is_dropped_with_its_connection),
         TEST(without_memory_all_work_goes_back_and_comes_again),
+        TEST(an_activity_with_a_limit_says_when_a_thread_takes_it_up),
+        TEST(heartbeats_are_sent_at_a_bounded_rate_and_the_newest_before_a_failure),
+        TEST(heartbeats_go_on_while_the_function_makes_them),
+        TEST(a_cancelled_activity_hears_of_it),
+        TEST(a_cancelled_activity_that_has_not_begun_never_does),
+        TEST(an_activity_of_a_lost_connection_is_cancelled),
+        TEST(no_heartbeat_goes_to_a_sidecar_that_does_not_know_them),
         TEST(stop_says_bye_and_finishes_what_is_under_way),
         TEST(a_refused_worker_ends_with_the_reason),
         TEST(a_worker_that_never_connected_stops_at_once),

@@ -75,16 +75,23 @@ static void list_insert(struct list_job *job, const struct list_row *row)
 }
 
 static struct pawl_instance_state list_copy_state(struct pawl_arena *arena,
-                                                  const struct pawl_query_row *row)
+                                                  struct pawl_instance_state state)
 {
-    struct pawl_instance_state state;
-    pawl_request_fill_state(row->instance, &row->metadata, row->custom_status, &state);
     state.instance = pawl_arena_copy(arena, state.instance);
     state.name = pawl_arena_copy(arena, state.name);
     state.version = pawl_arena_copy(arena, state.version);
     state.custom_status = pawl_arena_copy(arena, state.custom_status);
     state.parent_instance = pawl_arena_copy(arena, state.parent_instance);
+    state.parent_app = pawl_arena_copy(arena, state.parent_app);
     return state;
+}
+
+static struct pawl_instance_state list_read_state(struct pawl_arena *arena,
+                                                  const struct pawl_query_row *row)
+{
+    struct pawl_instance_state state;
+    pawl_request_fill_state(row->instance, &row->metadata, row->custom_status, &state);
+    return list_copy_state(arena, state);
 }
 
 static void list_answer(struct pawl_node *node, struct list_job *job)
@@ -94,15 +101,8 @@ static void list_answer(struct pawl_node *node, struct list_job *job)
     uint32_t count = job->rows_count < job->limit ? job->rows_count : job->limit;
     answer->states_count = count;
     answer->states = PAWL_ARENA_ARRAY(arena, struct pawl_instance_state, count);
-    for (uint32_t i = 0; i < count; i++) {
-        struct pawl_instance_state *state = &answer->states[i];
-        *state = job->rows[i].state;
-        state->instance = pawl_arena_copy(arena, state->instance);
-        state->name = pawl_arena_copy(arena, state->name);
-        state->version = pawl_arena_copy(arena, state->version);
-        state->custom_status = pawl_arena_copy(arena, state->custom_status);
-        state->parent_instance = pawl_arena_copy(arena, state->parent_instance);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        answer->states[i] = list_copy_state(arena, job->rows[i].state);
     if (job->rows_count > job->limit)
         answer->cursor = list_cursor_pack(arena, answer->states[count - 1].created_ms,
                                           answer->states[count - 1].instance);
@@ -122,7 +122,7 @@ static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
         job->failed = true;
     } else if (!job->failed) {
         for (uint32_t i = 0; i < reply->query.rows_count; i++) {
-            struct list_row row = { .state = list_copy_state(&job->arena, &reply->query.rows[i]) };
+            struct list_row row = { .state = list_read_state(&job->arena, &reply->query.rows[i]) };
             row.instance = row.state.instance;
             list_insert(job, &row);
         }

@@ -126,9 +126,10 @@ class OtherApps(Apps):
             self.assertEqual(output_of(shop.wait(f"fan-{n}")), 385)
             self.assertEqual(output_of(shop.wait(f"child-{n}")), 4)
             self.assertEqual(output_of(bank.wait(f"back-{n}")), 3)
-            child = bank.get(f"child-{n}-1")
+            child, = bank.list(prefix=f"child-{n}-1")
             self.assertEqual((child["parentInstanceID"], child["parentAppID"]),
                              (f"child-{n}", "shop"))
+            self.assertEqual(bank.get(f"child-{n}-1")["parentAppID"], "shop")
         self.check_all([f"fan-{n}" for n in range(5)])
         for line in (self.h.folder / "ran.log").read_text().splitlines():
             if line.startswith("square"):

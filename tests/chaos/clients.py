@@ -1,0 +1,264 @@
+"""Clients: they start programs, raise their events, meddle, and check what comes out."""
+
+import threading
+import time
+
+from checks import check_history
+from harness import TERMINAL, ApiError, output_of
+from programs import Program, hash_text, payload_of
+
+TRY_SECONDS = 8.0
+
+
+class Failure(AssertionError):
+    """Something that must not happen has happened."""
+
+
+class AppLog:
+    """chaos.log, which all workers write: read as it grows."""
+
+    def __init__(self, path):
+        self.path, self.lock = path, threading.Lock()
+        self.offset, self.rest = 0, b""
+        self.runs = {}  # execution id: {(hash of the input, output)}
+        self.ticks = {}  # instance: {number: Unix seconds of the first run}
+        self.executed = self.repeated = 0
+
+    def read(self):
+        with self.lock:
+            if not self.path.exists():
+                return
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+            self.offset += len(data)
+            *lines, self.rest = (self.rest + data).split(b"\n")
+            for line in lines:
+                self._take(line.decode().split(" "))
+
+    def _take(self, words):
+        if words[0] == "tick":
+            self.ticks.setdefault(words[1], {}).setdefault(int(words[2]), int(words[3]) / 1000)
+            return
+        _, _, execution, _, input_hash, output = words
+        known = self.runs.setdefault(execution, set())
+        self.executed += 1
+        self.repeated += (input_hash, output) in known
+        known.add((input_hash, output))
+
+
+class Client(threading.Thread):
+    """One instance after the other, until told to end. `record` keeps what was answered."""
+
+    def __init__(self, number, world, rng, app_log, record):
+        super().__init__(daemon=True)
+        self.number, self.world, self.rng = number, world, rng
+        self.app_log, self.record = app_log, record
+        self.ending, self.deadline = False, None
+        self.error, self.doing = None, "nothing yet"
+
+    def run(self):
+        try:
+            count = 0
+            while not self.ending:
+                self.one(f"p{self.number}-{count}")
+                count += 1
+            self.doing = "ended"
+        except BaseException as error:  # shown by the main thread
+            self.error = error
+
+    # Calls -------------------------------------------------------------------------------
+
+    def attempt(self, app, call, *args):
+        """At any sidecar, sometimes one of the other app. (True, value), or (False, why) when
+        nobody knows what happened."""
+        pairs = self.world.pairs if self.rng.random() < 0.2 else self.world.of(app)
+        pair = self.rng.choice(pairs)
+        try:
+            return True, call(pair.api, app if pair.app != app else None, TRY_SECONDS, *args)
+        except ApiError as error:
+            if error.status not in (429, 503, 504):
+                raise
+            return False, str(error)
+        except OSError as error:
+            return False, repr(error)
+
+    def insist(self, what, app, call, *args, done=None):
+        """Again until it is answered. `done` is the HTTP status by which a repetition finds
+        that an attempt before has done it."""
+        is_repeated = False
+        while True:
+            self.doing = what
+            try:
+                known, value = self.attempt(app, call, *args)
+            except ApiError as error:
+                if not is_repeated or error.status != done:
+                    raise
+                return None
+            if known:
+                return value
+            is_repeated = True
+            self.doing = f"{what}: {value}"
+            self.check_time()
+            time.sleep(0.1)
+
+    def check_time(self):
+        if self.deadline and time.monotonic() > self.deadline:
+            raise Failure(f"not answered in time after the last fault: {self.doing}")
+
+    def control(self, what, app, call, *args):
+        """A repeated one may find it done: 409. True if this call was answered with success."""
+        try:
+            self.insist(what, app, call, *args)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return False
+        return True
+
+    # One instance ------------------------------------------------------------------------
+
+    def one(self, instance):
+        rng, apps = self.rng, list({pair.app for pair in self.world.pairs})
+        app = rng.choice(sorted(apps))
+        program = Program(rng, app, sorted(apps))
+        plan = rng.choice(["plain"] * 16 + ["unknown", "terminate"])
+        if plan == "unknown":
+            return self.start_once(app, instance, program)
+        started = time.monotonic()
+        self.insist(f"start {instance}", app, start, instance, program)
+        self.record.note("started", app, instance, program.input)
+        for number in range(program.events):
+            time.sleep(rng.choice([0, 0, 0.05, 0.5]))
+            if rng.random() < 0.1:
+                self.suspend_awhile(app, instance)
+            if plan == "terminate" and number == program.events - 1:
+                return self.terminate(app, instance)
+            # The event may have let it end before the answer to it was lost.
+            self.insist(f"raise {number} in {instance}", app, raise_event, instance, number,
+                        done=409 if number == program.events - 1 else None)
+            self.record.note("raised", app, instance, number)
+        state = self.wait(app, instance)
+        if (state["runtimeStatus"], output_of(state, json_=False)) != ("COMPLETED",
+                                                                       program.output):
+            raise Failure(f"{instance} must give {program.output} for {program.input}: {state}")
+        self.record.took.append(time.monotonic() - started)
+        self.check(app, instance, program)
+        self.forget(app, instance, state["generation"])
+
+    def start_once(self, app, instance, program):
+        """A client that does not care: there may be one, or none."""
+        program.steps, program.events = ["a1"], 0
+        known, _ = self.attempt(app, start, instance, program)
+        self.record.note("started" if known else "unknown", app, instance, program.input)
+
+    def suspend_awhile(self, app, instance):
+        self.control(f"suspend {instance}", app, suspend, instance)
+        time.sleep(self.rng.choice([0, 0.1]))
+        self.control(f"resume {instance}", app, resume, instance)
+
+    def terminate(self, app, instance):
+        self.control(f"terminate {instance}", app, terminate, instance)
+        state = self.wait(app, instance)
+        if state["runtimeStatus"] != "TERMINATED":
+            raise Failure(f"{instance} was terminated: {state}")
+        self.record.note("terminated", app, instance)
+
+    def wait(self, app, instance):
+        """A suspension whose answer was lost may come late: it is lifted here."""
+        while True:
+            reached, state = self.insist(f"wait for {instance}", app, wait_once, instance)
+            if reached:
+                return state
+            if state["runtimeStatus"] == "SUSPENDED":
+                self.control(f"resume {instance}", app, resume, instance)
+            self.doing = f"wait for {instance}: {state}"
+            self.check_time()
+
+    def forget(self, app, instance, generation):
+        if self.rng.random() < 0.3:
+            return
+        self.insist(f"purge {instance}", app, purge, instance, done=404)
+        self.record.note("purged", app, instance, generation)
+
+    # What must be true -------------------------------------------------------------------
+
+    def check(self, app, instance, program):
+        events = self.insist(f"history of {instance}", app, history, instance)
+        try:
+            check_history(instance, events)
+        except AssertionError as error:
+            raise Failure(str(error)) from None
+        self.check_runs(instance, events)
+        self.check_events(instance, program, events)
+
+    def check_runs(self, instance, events):
+        """Every result is that of a real run with that input."""
+        self.app_log.read()
+        scheduled = {event["eventId"]: event for event in events
+                     if event["kind"] == "TaskScheduled"}
+        for event in events:
+            if event["kind"] != "TaskCompleted":
+                continue
+            task = scheduled[event["scheduledId"]]
+            execution = task["taskExecutionId"].replace("-", "")
+            pair = (str(hash_text(task["input"])), event["output"])
+            if pair not in self.app_log.runs.get(execution, set()):
+                raise Failure(f"{instance}: a result of no run: {task}, {event}")
+            self.record.results += 1
+
+    def check_events(self, instance, program, events):
+        """Of the last generation; the output proves the order and the ones before."""
+        payloads = [event["data"] for event in events
+                    if event["kind"] == "EventRaised" and event["name"] == "item"]
+        expected = [payload_of(number) for number in range(program.events)]
+        if payloads != expected[len(expected) - len(payloads):]:
+            raise Failure(f"{instance}: events {payloads}, raised {expected}")
+
+
+# Calls, with what makes them safe to repeat. `app` is None at a sidecar of that very app.
+
+
+def call(api, method, path, app, timeout, query=None, **options):
+    return api.call(method, f"/v1.0/workflows/chaos/{path}", {**(query or {}), "appID": app},
+                    timeout=timeout, **options)
+
+
+def start(api, app, timeout, instance, program):
+    call(api, "POST", "program/start", app, timeout, {"instanceID": instance},
+         payload=program.input, headers={"Idempotency-Key": f"start-{instance}"})
+
+
+def raise_event(api, app, timeout, instance, number):
+    call(api, "POST", f"{instance}/raiseEvent/item", app, timeout, payload=payload_of(number),
+         headers={"Idempotency-Key": f"{number}-{instance}"})
+
+
+def suspend(api, app, timeout, instance):
+    call(api, "POST", f"{instance}/pause", app, timeout)
+
+
+def resume(api, app, timeout, instance):
+    call(api, "POST", f"{instance}/resume", app, timeout)
+
+
+def terminate(api, app, timeout, instance):
+    call(api, "POST", f"{instance}/terminate", app, timeout)
+
+
+def purge(api, app, timeout, instance):
+    call(api, "POST", f"{instance}/purge", app, timeout)
+
+
+def wait_once(api, app, timeout, instance):
+    state = call(api, "GET", f"{instance}/wait", app, timeout, {"timeout": "3000ms"})
+    return state["runtimeStatus"] in TERMINAL, state
+
+
+def history(api, app, timeout, instance):
+    events, index = [], 0
+    while index is not None:
+        page = call(api, "GET", f"{instance}/history", app, timeout, {"from": index})
+        events += page["events"]
+        index = page.get("next")
+    return events

@@ -1,0 +1,183 @@
+"""The faults. Each has a begin and an end; `recovers` says from which of the two on the tickers
+must go on: from the begin where others can take over, else from the end."""
+
+import time
+
+from links import DOWN, UP
+
+BEGIN, END = "begin", "end"
+
+
+class Fault:
+    def __init__(self, kind, target, begin, end, recovers, hold):
+        self.kind, self.target, self.recovers, self.hold = kind, target, recovers, hold
+        self.do_begin, self.do_end = begin, end
+        self.begun = self.ended = None
+
+    def begin(self):
+        self.begun = time.time()
+        self.do_begin()
+
+    def end(self):
+        self.do_end()
+        self.ended = time.time()
+
+    def __str__(self):
+        return f"{self.kind} {self.target}"
+
+
+class Nemesis:
+    """Draws faults so that every kind has come once before one comes again."""
+
+    def __init__(self, world, rng):
+        self.world, self.rng, self.left = world, rng, []
+
+    KINDS = ["kill_sidecar", "kill_pair", "kill_worker", "kill_placement", "kill_all_placement",
+             "kill_redis", "freeze_sidecar", "freeze_worker", "freeze_placement", "freeze_redis",
+             "stop_sidecar", "cut_store", "stall_store", "cut_peers", "stall_peers",
+             "half_stall_peers", "slow_peers", "stall_worker", "cut_placement", "isolate",
+             "lose_scripts"]
+
+    def draw(self):
+        if not self.left:
+            self.left = list(self.KINDS)
+            self.rng.shuffle(self.left)
+        return getattr(self, self.left.pop())()
+
+    def hold(self, low, high):
+        return self.rng.uniform(low, high)
+
+    def pair(self):
+        return self.rng.choice(self.world.pairs)
+
+    # Processes ---------------------------------------------------------------------------
+
+    def restart(self, kind, target, processes, recovers, hold):
+        def begin():
+            for process in processes:
+                process.kill()
+
+        def end():
+            for process in processes:
+                process.start()
+
+        return Fault(kind, target, begin, end, recovers, hold)
+
+    def freeze(self, kind, process, recovers, hold):
+        return Fault(kind, process.name, process.pause, process.resume, recovers, hold)
+
+    def kill_sidecar(self):
+        pair = self.pair()
+        hold = self.rng.choice([self.hold(0, 1), self.hold(5, 7)])
+        return self.restart("kill_sidecar", pair.name, [pair.sidecar], BEGIN, hold)
+
+    def kill_pair(self):
+        pair = self.pair()
+        return self.restart("kill_pair", pair.name, [pair.sidecar, pair.worker], BEGIN,
+                            self.hold(5, 7))
+
+    def kill_worker(self):
+        pair = self.pair()
+        return self.restart("kill_worker", pair.worker.name, [pair.worker], END, self.hold(0, 5))
+
+    def kill_placement(self):
+        placement = self.rng.choice(self.world.placements)
+        return self.restart("kill_placement", placement.name, [placement], BEGIN, self.hold(0, 4))
+
+    def kill_all_placement(self):
+        return self.restart("kill_all_placement", "both", self.world.placements, BEGIN,
+                            self.hold(1, 6))
+
+    def kill_redis(self):
+        return self.restart("kill_redis", "redis", [self.world.redis], END, self.hold(0, 3))
+
+    def freeze_sidecar(self):
+        return self.freeze("freeze_sidecar", self.pair().sidecar, BEGIN, self.hold(1, 10))
+
+    def freeze_worker(self):
+        return self.freeze("freeze_worker", self.pair().worker, END, self.hold(1, 6))
+
+    def freeze_placement(self):
+        placement = self.rng.choice(self.world.placements)
+        return self.freeze("freeze_placement", placement, BEGIN, self.hold(1, 6))
+
+    def freeze_redis(self):
+        return self.freeze("freeze_redis", self.world.redis, END, self.hold(0.5, 7))
+
+    def stop_sidecar(self):
+        pair = self.pair()
+
+        def begin():
+            status = pair.sidecar.stop(30)
+            assert status == 0, f"{pair.name} ended with {status} after SIGTERM"
+
+        return Fault("stop_sidecar", pair.name, begin, pair.sidecar.start, BEGIN, self.hold(0, 5))
+
+    # Links -------------------------------------------------------------------------------
+
+    def on_link(self, kind, links, begin, recovers, hold):
+        def end():
+            for link in links:
+                link.heal()
+
+        def begin_all():
+            for link in links:
+                begin(link)
+
+        return Fault(kind, ", ".join(link.name for link in links), begin_all, end, recovers, hold)
+
+    def cut_store(self):
+        return self.on_link("cut_store", [self.pair().store], lambda link: link.cut(), END,
+                            self.hold(0, 6))
+
+    def stall_store(self):
+        side = self.rng.choice([(UP,), (DOWN,), (UP, DOWN)])
+        return self.on_link("stall_store", [self.pair().store], lambda link: link.stall(*side),
+                            END, self.hold(1, 8))
+
+    def cut_peers(self):
+        return self.on_link("cut_peers", [self.pair().peer], lambda link: link.cut(), END,
+                            self.hold(0, 6))
+
+    def stall_peers(self):
+        return self.on_link("stall_peers", [self.pair().peer],
+                            lambda link: link.stall(UP, DOWN), END, self.hold(1, 12))
+
+    def half_stall_peers(self):
+        side = self.rng.choice([UP, DOWN])
+        return self.on_link("half_stall_peers", [self.pair().peer],
+                            lambda link: link.stall(side), END, self.hold(1, 12))
+
+    def slow_peers(self):
+        links = [pair.peer for pair in self.world.pairs]
+        seconds = self.rng.choice([0.02, 0.1, 0.3])
+        return self.on_link("slow_peers", links, lambda link: link.slow(seconds), END,
+                            self.hold(1, 5))
+
+    def stall_worker(self):
+        side = self.rng.choice([(UP,), (DOWN,), (UP, DOWN)])
+        return self.on_link("stall_worker", [self.pair().to_worker],
+                            lambda link: link.stall(*side), END, self.hold(1, 6))
+
+    def cut_placement(self):
+        links = self.rng.choice([self.world.placement_links,
+                                 [self.rng.choice(self.world.placement_links)]])
+        return self.on_link("cut_placement", links, lambda link: link.cut(), BEGIN,
+                            self.hold(1, 6))
+
+    def isolate(self):
+        """A sidecar that nobody hears and that hears nobody, but for its own calls of others."""
+        pair = self.pair()
+        return self.on_link("isolate", pair.all_links, lambda link: link.stall(UP, DOWN), END,
+                            self.hold(2, 10))
+
+    # Redis -------------------------------------------------------------------------------
+
+    def lose_scripts(self):
+        redis = self.world.redis
+
+        def begin():
+            redis.command("SCRIPT", "FLUSH")
+            redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+        return Fault("lose_scripts", "redis", begin, lambda: None, END, 0)

@@ -1,0 +1,370 @@
+#!/usr/bin/env python3
+"""Real processes under random faults: nothing may be lost, done twice or left standing.
+See docs/CHAOS.md.
+
+    run.py [--seed N] [--minutes N | --faults N] [--clients N]
+
+The programs are looked for in PAWL_BUILD_DIR (else build/dev). A run that fails prints its
+seed and keeps its folder.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import random
+import re
+import secrets
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+
+from clients import AppLog, Client, Failure, call, history
+from harness import TERMINAL, ApiError, Harness, Timeout, output_of, until
+from nemesis import BEGIN, Nemesis
+from world import APPS, World
+
+TICKERS = 16  # of each app
+RECOVERED_TICKS = 2  # the first may be of a turn from before the fault
+RECOVERY_MAX = 30.0
+END_SECONDS = 60.0
+BAD = re.compile(r"assert|Sanitizer|runtime error|level=fatal|core dumped|internal error", re.I)
+
+
+class Record:
+    """What the clients were answered."""
+
+    def __init__(self, path):
+        self.path, self.lock = path, threading.Lock()
+        self.file = open(path, "a", buffering=1)
+        self.entries = collections.defaultdict(dict)  # kind: {(app, instance): last detail}
+        self.counts = collections.Counter()
+        self.took, self.results = [], 0
+
+    def note(self, kind, app, instance, detail=None):
+        with self.lock:
+            self.file.write(json.dumps([time.time(), kind, app, instance, detail]) + "\n")
+            self.entries[kind][app, instance] = detail
+            self.counts[kind] += 1
+
+
+class Run:
+    def __init__(self, harness, options):
+        self.h, self.options = harness, options
+        self.world = World(harness)
+        self.app_log = AppLog(harness.folder / "chaos.log")
+        self.record = Record(harness.folder / "clients.log")
+        self.nemesis = Nemesis(self.world, random.Random(f"{harness.seed} nemesis"))
+        self.clients = [Client(n, self.world, random.Random(f"{harness.seed} client {n}"),
+                               self.app_log, self.record) for n in range(options.clients)]
+        self.recoveries = collections.defaultdict(list)
+        self.faults = collections.Counter()
+        self.idle_faults = []  # nothing was done in their time
+        self.totals = collections.Counter()  # metrics of sidecars, over all their lives
+        self.seen = {}
+
+    # Tickers -----------------------------------------------------------------------------
+
+    def start_tickers(self):
+        self.tickers = [(app, f"ticker-{app}-{n}") for app in APPS for n in range(TICKERS)]
+        for app, instance in self.tickers:
+            call(self.world.of(app)[0].api, "POST", "ticker/start", None, 10,
+                 {"instanceID": instance}, payload="0")
+        self.wait_ticking(time.time(), RECOVERY_MAX, "at the start")
+
+    def standing(self, since):
+        """Tickers that have not gone on since then, and when the last of the others did."""
+        self.app_log.read()
+        standing, last = [], since
+        for _, instance in self.tickers:
+            times = [at for at in self.app_log.ticks.get(instance, {}).values() if at > since]
+            if len(times) < RECOVERED_TICKS:
+                standing.append(instance)
+            else:
+                last = max(last, sorted(times)[RECOVERED_TICKS - 1])
+        return standing, last
+
+    def wait_ticking(self, since, seconds, what):
+        """Seconds from then until all have gone on."""
+        while True:
+            standing, last = self.standing(since)
+            if not standing:
+                return last - since
+            if time.time() - since > seconds:
+                raise Failure(f"{what}: {len(standing)} of {len(self.tickers)} tickers stand "
+                              f"still after {seconds:g} s: {standing[:5]}")
+            self.check_clients()
+            time.sleep(0.05)
+
+    # Faults ------------------------------------------------------------------------------
+
+    def say(self, text):
+        print(f"{time.monotonic() - self.started:7.1f}  {text}", flush=True)
+
+    def go(self):
+        self.started = time.monotonic()
+        self.start_tickers()
+        for client in self.clients:
+            client.start()
+        rng = random.Random(f"{self.h.seed} run")
+        while not self.is_over():
+            count = rng.choice([1, 1, 1, 1, 2, 3])
+            self.inject([self.nemesis.draw() for _ in range(count)])
+            time.sleep(rng.uniform(0, 1))
+        self.finish()
+
+    def is_over(self):
+        done = sum(self.faults.values())
+        if self.options.faults:
+            return done >= self.options.faults
+        return time.monotonic() - self.started >= self.options.minutes * 60
+
+    def inject(self, faults):
+        faults = self.compatible(faults)
+        before = self.app_log.executed
+        self.collect()
+        for fault in faults:
+            fault.begin()
+        measured = faults[0] if len(faults) == 1 else None
+        took = None
+        if measured and measured.recovers == BEGIN:
+            took = self.hold_measuring(measured)
+        else:
+            self.hold(faults)
+        for fault in faults:
+            fault.end()
+        ended = max(fault.ended for fault in faults)
+        self.app_log.read()
+        worked = self.app_log.executed - before
+        names = " + ".join(map(str, faults))
+        if took is None:
+            took = self.wait_ticking(ended, RECOVERY_MAX, f"after {names}")
+        if measured:
+            self.recoveries[measured.kind].append(took)
+        self.wait_whole(names)
+        self.faults.update(fault.kind for fault in faults)
+        self.say(f"{names}: held {ended - faults[0].begun:.1f} s, {worked} activities meanwhile, "
+                 f"all went on after {took:.2f} s")
+
+    @staticmethod
+    def compatible(faults):
+        """At most one for each target, lest one undoes the other's begin."""
+        chosen, targets = [], set()
+        for fault in faults:
+            words = set(re.findall(r"(?:shop|bank|placement)-\d|redis|both", fault.target))
+            if "both" in words:
+                words |= {"placement-0", "placement-1"}
+            if not words & targets:
+                targets |= words
+                chosen.append(fault)
+        return chosen
+
+    def hold(self, faults):
+        end = time.time() + max(fault.hold for fault in faults)
+        while time.time() < end:
+            self.check_clients()
+            time.sleep(0.05)
+
+    def hold_measuring(self, fault):
+        """Others take over while it lasts, if it lasts; None: it ended before they had."""
+        took = None
+        while took is None or time.time() - fault.begun < fault.hold:
+            if took is None:
+                standing, last = self.standing(fault.begun)
+                took = None if standing else last - fault.begun
+            if time.time() - fault.begun > max(fault.hold, RECOVERY_MAX):
+                raise Failure(f"{fault}: {standing} stand still, nobody took over")
+            self.check_clients()
+            time.sleep(0.05)
+        return took
+
+    def wait_whole(self, names):
+        try:
+            self.world.settle()
+        except Timeout as error:
+            raise Failure(f"after {names}: {error}") from None
+
+    def check_clients(self):
+        for client in self.clients:
+            if client.error:
+                raise client.error
+
+    def collect(self):
+        """Counters of the sidecars, which begin anew with each life."""
+        for pair in self.world.pairs:
+            try:
+                metrics = pair.api.metrics()
+            except OSError:
+                continue
+            seen = self.seen.setdefault((pair.name, pair.sidecar.pid), {})
+            for key, value in metrics.items():
+                if "_total{" in key:
+                    name = key.split("{")[0]
+                    self.totals[name] += value - seen.get(key, 0)
+                    seen[key] = value
+
+    # The end -----------------------------------------------------------------------------
+
+    def finish(self):
+        healed = time.monotonic()
+        for client in self.clients:
+            client.deadline, client.ending = healed + END_SECONDS, True
+        for client in self.clients:
+            while client.is_alive():
+                self.check_clients()
+                if time.monotonic() > healed + END_SECONDS + 10:
+                    raise Failure(f"a client is still at: {client.doing}")
+                client.join(0.2)
+        self.check_clients()
+        for app, instance in self.tickers:
+            call(self.world.of(app)[0].api, "POST", f"{instance}/raiseEvent/stop", None, 10)
+        states = self.wait_all_ended(healed)
+        self.say(f"everything has ended {time.monotonic() - healed:.1f} s after the last fault")
+        self.check_states(states)
+        self.check_tickers()
+        self.collect()
+        self.check_vacuity()
+        self.check_doctor()
+        self.world.stop()
+        self.check_logs()
+        self.report()
+
+    def all_states(self):
+        return {(app, state["instanceID"]): state
+                for app in APPS for state in self.world.of(app)[0].api.list(limit=1000)}
+
+    def wait_all_ended(self, healed):
+        def have_ended():
+            states = self.all_states()
+            self.open = [key for key, state in states.items()
+                         if state["runtimeStatus"] not in TERMINAL]
+            self.open += [key for key in states if self.is_purged(key)]
+            return None if self.open else states
+
+        try:
+            return until(have_ended, END_SECONDS, "every instance ended, and all purged gone")
+        except Timeout:
+            shown = [self.world.of(app)[0].api.get(instance) for app, instance in self.open[:3]]
+            raise Failure(f"{len(self.open)} not ended or not gone "
+                          f"{time.monotonic() - healed:.0f} s after the last fault: "
+                          f"{self.open[:10]} {shown}") from None
+
+    def is_purged(self, key):
+        """It, or the root that it is a descendant of, was purged with success. Children of
+        generations before the last one are not purged with their parent."""
+        root, *path = key[1].split(".")
+        generations = [self.record.entries["purged"].get((app, root)) for app in APPS]
+        return any(last is not None and (not path or int(path[0]) == last)
+                   for last in generations)
+
+    def check_states(self, states):
+        """What was answered is there; what is there was asked for."""
+        started, unknown = self.record.entries["started"], self.record.entries["unknown"]
+        gone, ended = self.record.entries["purged"], self.record.entries["terminated"]
+        for key in started:
+            if key not in states and key not in gone:
+                raise Failure(f"{key} was started with success and is not there")
+        for key, state in states.items():
+            root = key[1].split(".")[0]
+            owners = [app for app in APPS if (app, root) in started or (app, root) in unknown]
+            if not owners and not root.startswith("ticker-"):
+                raise Failure(f"{key} was never asked for: {state}")
+            was_ended = any((app, root) in ended for app in APPS)
+            if state["runtimeStatus"] != "COMPLETED" and not was_ended:
+                raise Failure(f"{key} should have completed: {state}")
+
+    def check_tickers(self):
+        """Each tick that was counted has been run, and no other but perhaps the last."""
+        self.app_log.read()
+        for app, instance in self.tickers:
+            count = int(output_of(self.world.of(app)[0].api.get(instance), json_=False))
+            numbers = set(self.app_log.ticks[instance])
+            if not set(range(count)) <= numbers or max(numbers) > count:
+                raise Failure(f"{instance}: output {count}, ticks {sorted(numbers)[-5:]}")
+
+    def check_vacuity(self):
+        """A run that exercised nothing proves nothing."""
+        wanted = {"pawl_fenced_total": "no stale owner was turned away",
+                  "pawl_activities_lost_total": "no activity was lost with its worker",
+                  "pawl_peer_links_lost_total": "no link between sidecars broke"}
+        missing = [text for name, text in wanted.items() if not self.totals[name]]
+        if not self.app_log.repeated:
+            missing.append("no activity ran again")
+        if not self.record.took:
+            missing.append("no program was completed")
+        if sum(self.faults.values()) >= 2 * len(Nemesis.KINDS):
+            missing += [f"no {kind}" for kind in set(Nemesis.KINDS) - set(self.faults)]
+        if missing:
+            raise Failure(f"this run proves nothing: {'; '.join(missing)}")
+
+    def check_doctor(self):
+        for app in APPS:
+            done = subprocess.run(
+                [self.h.build / "cli/pawl", "doctor", f"--store={self.world.redis.url}",
+                 f"--app-id={app}", "--stuck=10s"], capture_output=True, text=True, timeout=120)
+            if done.returncode != 0:
+                raise Failure(f"pawl doctor, app {app}: {done.stdout}{done.stderr}")
+
+    def check_logs(self):
+        for process in self.h.processes:
+            if process is self.world.redis:
+                continue
+            for line in process.log().splitlines():
+                if BAD.search(line):
+                    raise Failure(f"in the log of {process.name}: {line}")
+        cores = list(self.h.folder.glob("core*"))
+        if cores:
+            raise Failure(f"core files: {cores}")
+
+    def report(self):
+        took = sorted(self.record.took)
+        every = sorted(value for values in self.recoveries.values() for value in values)
+        print(f"\n{sum(self.faults.values())} faults, {len(took)} programs completed, "
+              f"{self.record.counts['terminated']} terminated, {self.record.counts['purged']} "
+              f"purged, {self.record.counts['raised']} events, {self.app_log.executed} "
+              f"activities ({self.app_log.repeated} ran again), {self.record.results} results "
+              f"checked")
+        print(f"recovery p50 {at(every, 0.5):.2f} s, p99 {at(every, 0.99):.2f} s, "
+              f"max {at(every, 1):.2f} s")
+        for kind in Nemesis.KINDS:
+            values = sorted(self.recoveries[kind])
+            if values:
+                print(f"  {kind:20} {self.faults[kind]:4} times, p50 {at(values, 0.5):6.2f} s, "
+                      f"max {at(values, 1):6.2f} s")
+        for name in ("pawl_fenced_total", "pawl_commits_conflict_total",
+                     "pawl_commits_unknown_total", "pawl_activities_lost_total",
+                     "pawl_peer_links_lost_total", "pawl_peer_frames_dropped_total"):
+            print(f"  {name:34} {self.totals[name]:.0f}")
+
+
+def at(values, share):
+    return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, help="of all random choices (default: a new one)")
+    parser.add_argument("--minutes", type=float, default=1.0, help="how long faults go on")
+    parser.add_argument("--faults", type=int, help="so many faults, instead of minutes")
+    parser.add_argument("--clients", type=int, default=16)
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else secrets.randbits(32)
+    print(f"seed {seed}", flush=True)
+    try:
+        with Harness(seed) as harness:
+            try:
+                Run(harness, options).go()
+            except BaseException:
+                os.environ["PAWL_E2E_KEEP"] = "1"
+                raise
+    except (Failure, AssertionError, ApiError) as error:
+        print(f"\nFAILED: {error}\nrepeat with --seed {seed}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

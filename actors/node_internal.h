@@ -53,7 +53,7 @@ struct pawl_partition {
     uint32_t index;
     uint8_t state;
     bool polling;    /* a POLL is in flight */
-    bool recovering; /* the first polls also return what an earlier owner has leased */
+    bool recovering; /* the next polls also return what is leased */
     uint32_t recovery_skip;
     int64_t polled_ms;
     uint32_t poll_max; /* reminders per poll */

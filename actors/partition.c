@@ -43,6 +43,13 @@ static bool fence_is_equal(const struct pawl_fence *a, const struct pawl_fence *
     return a->epoch == b->epoch && pawl_id_is_equal(a->nonce, b->nonce);
 }
 
+/* The next polls take what is leased for due. */
+static void partition_recover(struct pawl_partition *partition)
+{
+    partition->recovering = true;
+    partition->recovery_skip = 0;
+}
+
 /* Poll ----------------------------------------------------------------------------------------- */
 
 static void partition_poll(struct pawl_node *node, struct pawl_partition *partition);
@@ -88,6 +95,7 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
         return;
     }
     if (reply->err != PAWL_OK) {
+        partition_recover(partition); /* it may have leased what nobody has seen */
         pawl_alarm_set(node, &partition->alarm, node->now_ms + PAWL_POLL_EVERY_MS);
         return;
     }
@@ -118,8 +126,9 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
     if (pawl_partition_is_owned(partition)) pawl_alarm_set(node, &partition->alarm, next_ms);
 }
 
-/* Right after acquiring, what an earlier owner has leased is due at once: that owner
- * is fenced and will not do it. Timers keep their time. */
+/* Right after acquiring, what an earlier owner has leased is due at once: that owner is
+ * fenced and will not do it. So is what a poll leased whose answer was lost. Timers keep
+ * their time: which of them are leased cannot be told, so their lease is short. */
 static void partition_poll(struct pawl_node *node, struct pawl_partition *partition)
 {
     if (partition->polling) return;
@@ -206,8 +215,7 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     }
     node->acquire_err_logged = PAWL_OK;
     partition->fence.epoch = reply->acquire.epoch;
-    partition->recovering = true;
-    partition->recovery_skip = 0;
+    partition_recover(partition);
     partition->poll_max = POLL_ITEMS_MIN;
     partition->expected = 0;
     partition->polling = false;

@@ -88,12 +88,13 @@
 #define PAWL_REDIS_FIND_MS          1000u        /* for one sentinel or node; then the next one */
 #define PAWL_REDIS_NODES_MAX        1024u        /* of a cluster; further ones are not seen */
 #define PAWL_LEASE_WAKE_MS          20000u
+#define PAWL_LEASE_TIMER_MS         2000u /* short: no recovery takes a leased timer for due */
 #define PAWL_LEASE_ACTIVITY_MS      30000u
 #define PAWL_LEASE_CHILD_MS         60000u
 #define PAWL_LEASE_OUTBOX_MS        10000u
 #define PAWL_TOMB_MS                600000 /* how long the start of what was purged is remembered */
 #define PAWL_TOMBS_MAX              10000u /* per partition; then the oldest are forgotten */
-#define PAWL_LEASE_MS_MAX           60000u /* the longest of the four above */
+#define PAWL_LEASE_MS_MAX           60000u /* the longest of the five leases */
 
 /* pawl replay ------------------------------------------------------------------ */
 #define PAWL_REPLAY_FILES_MAX     100000u      /* of one call: refused */

@@ -241,7 +241,7 @@ int64_t pawl_reminder_lease_ms(enum pawl_reminder_kind kind)
     switch (kind) {
     case PAWL_REMINDER_WAKE: return PAWL_LEASE_WAKE_MS;
     case PAWL_REMINDER_ACTIVITY: return PAWL_LEASE_ACTIVITY_MS;
-    case PAWL_REMINDER_TIMER: return PAWL_LEASE_WAKE_MS;
+    case PAWL_REMINDER_TIMER: return PAWL_LEASE_TIMER_MS;
     case PAWL_REMINDER_CHILD: return PAWL_LEASE_CHILD_MS;
     case PAWL_REMINDER_OUTBOX: return PAWL_LEASE_OUTBOX_MS;
     }

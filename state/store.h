@@ -299,7 +299,7 @@ struct pawl_deliver {
 
 /* POLL: due reminders, oldest first (equal times: by member bytes, see keys.h).
  * Each one returned is pushed forward in the same step to now_ms + the lease of its
- * kind (PAWL_LEASE_…_MS; a timer: PAWL_LEASE_WAKE_MS). OUTBOX reminders come with
+ * kind (PAWL_LEASE_…_MS). OUTBOX reminders come with
  * their message; one whose message is gone is removed instead.
  * until_ms >= now_ms: reminders due by until_ms count as due, except timers, which
  * stay untouched until now_ms. `skip`: how many of the first due ones to pass over;

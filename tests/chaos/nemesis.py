@@ -6,6 +6,7 @@ import time
 from links import DOWN, UP
 
 BEGIN, END = "begin", "end"
+SIDECAR_STARTS = {"kill_sidecar", "kill_pair", "stop_sidecar"}
 
 
 class Fault:
@@ -29,8 +30,8 @@ class Fault:
 class Nemesis:
     """Draws faults so that every kind has come once before one comes again."""
 
-    def __init__(self, world, rng):
-        self.world, self.rng, self.left = world, rng, []
+    def __init__(self, world, rng, kinds):
+        self.world, self.rng, self.kinds, self.left = world, rng, kinds, []
 
     KINDS = ["kill_sidecar", "kill_pair", "kill_worker", "kill_placement", "kill_all_placement",
              "kill_redis", "freeze_sidecar", "freeze_worker", "freeze_placement", "freeze_redis",
@@ -40,7 +41,7 @@ class Nemesis:
 
     def draw(self):
         if not self.left:
-            self.left = list(self.KINDS)
+            self.left = list(self.kinds)
             self.rng.shuffle(self.left)
         return getattr(self, self.left.pop())()
 

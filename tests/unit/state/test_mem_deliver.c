@@ -179,7 +179,7 @@ static void a_look_ahead_takes_leases_over_but_fires_no_timer_early(void **state
     poll = world_poll(world, WORLD_NOW_MS + 500);
     assert_int_equal(world_apply(world, &poll).poll.items_count, 1);
     assert_int_equal(world_due(world, PAWL_REMINDER_TIMER),
-                     WORLD_NOW_MS + 500 + PAWL_LEASE_WAKE_MS);
+                     WORLD_NOW_MS + 500 + PAWL_LEASE_TIMER_MS);
 }
 
 static void an_acknowledged_message_is_gone_with_its_reminder(void **state)

@@ -327,6 +327,7 @@ static struct pawl_worker *running_worker;
 static void on_signal(int signal_number)
 {
     (void)signal_number;
+    /* NOLINTNEXTLINE(bugprone-signal-handler): worker.h promises that a handler may call it */
     pawl_worker_stop(running_worker);
 }
 

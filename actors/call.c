@@ -160,6 +160,7 @@ void pawl_call_on_store_reply(struct pawl_node *node, const struct pawl_store_re
     if (reply->op == PAWL_STORE_COMMIT && reply->err == PAWL_E_UNKNOWN)
         node->metrics.commits_unknown_total++;
     if (!call_is_final(call, reply->err)) {
+        if (reply->err != PAWL_E_UNAVAILABLE) call->unsure = true;
         pawl_alarm_set(node, &call->retry, node->now_ms + call_retry_ms(node, call));
         return;
     }

@@ -22,6 +22,7 @@ struct pawl_call {
     uint32_t attempts;
     uint32_t attempts_max; /* 0: as often as it takes */
     bool sent;
+    bool unsure;     /* sent again after an attempt that may have been applied */
     int64_t sent_ms; /* first time */
     struct pawl_alarm retry;
     /* What the maker wants to find again. */

@@ -214,8 +214,10 @@ static void purge_on_purged(struct pawl_node *node, struct pawl_call *call,
     struct purge_job *job = call->context;
     struct purge_item *item = job->stack;
     bool is_root = item->parent == NULL;
+    /* An attempt before this one, whose answer was lost, may have done it. */
+    bool was_before = call->unsure && reply->err == PAWL_E_NOT_FOUND;
     bool is_gone =
-        reply->err == PAWL_OK
+        reply->err == PAWL_OK || was_before
         || (!is_root && (reply->err == PAWL_E_NOT_FOUND || reply->err == PAWL_E_CONFLICT));
     if (!is_gone) {
         pawl_request_answer_store_err(node, job->token, call->instance, reply);
@@ -223,7 +225,8 @@ static void purge_on_purged(struct pawl_node *node, struct pawl_call *call,
         return;
     }
     struct pawl_workflow *active = pawl_workflow_find(node, call->instance);
-    if (active && reply->err == PAWL_OK) pawl_workflow_forget(node, active, PAWL_E_NOT_FOUND);
+    if (active && (reply->err == PAWL_OK || was_before))
+        pawl_workflow_forget(node, active, PAWL_E_NOT_FOUND);
     pawl_request_on_forgotten(node, call->instance);
     job->stack = item->next;
     purge_next(node, job);

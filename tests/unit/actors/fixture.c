@@ -53,6 +53,10 @@ static void ask_store(struct fixture *fixture, const struct pawl_store_request *
                                              .err = PAWL_E_UNAVAILABLE };
     if (!fixture->store_away)
         pawl_mem_store_apply(fixture->mem, request, &todo->arena, &todo->reply);
+    if (request->op == fixture->reply_lost) {
+        fixture->reply_lost = 0;
+        todo->reply.err = PAWL_E_UNKNOWN;
+    }
     struct todo **last = &fixture->todo;
     while (*last) last = &(*last)->next;
     *last = todo;

@@ -28,7 +28,8 @@ struct fixture {
     struct pawl_bytes answer_texts[FIXTURE_ANSWERS_MAX];
     enum pawl_status answer_status; /* of the last answer with a state */
     struct pawl_failure_view answer_failure;
-    bool store_away; /* requests are refused */
+    bool store_away;               /* requests are refused */
+    enum pawl_store_op reply_lost; /* the next of this kind is applied, and nobody hears of it */
     uint64_t last_token;
     struct todo *todo;
 };

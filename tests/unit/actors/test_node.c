@@ -606,6 +606,24 @@ static void a_turn_that_never_reached_its_worker_takes_no_credit(void **state)
     fixture_free(fixture);
 }
 
+/* Its first attempt has done it: that the second finds nothing is no news for the client. */
+static void a_purge_whose_answer_is_lost_is_answered_well(void **state)
+{
+    (void)state;
+    struct fixture *fixture = new_fixture();
+    fixture_start(fixture, "i");
+    struct pawl_request purge = { .op = PAWL_REQUEST_PURGE,
+                                  .instance = PAWL_BYTES_LITERAL("i"),
+                                  .force = true };
+    fixture->reply_lost = PAWL_STORE_PURGE;
+    fixture_call(fixture, &purge);
+    fixture_pass(fixture, 2000);
+    assert_int_equal(last_err(fixture), PAWL_OK);
+    fixture_call(fixture, &purge);
+    assert_int_equal(last_err(fixture), PAWL_E_NOT_FOUND);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -633,6 +651,7 @@ int main(void)
         cmocka_unit_test(what_a_person_can_mend_stalls_and_what_is_wrong_fails),
         cmocka_unit_test(a_turn_that_never_reached_its_worker_takes_no_credit),
         cmocka_unit_test(a_store_that_knew_placement_is_taken_without),
+        cmocka_unit_test(a_purge_whose_answer_is_lost_is_answered_well),
     };
     return cmocka_run_group_tests_name("node", tests, NULL, NULL);
 }

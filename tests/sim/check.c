@@ -15,6 +15,8 @@ struct shadow {
     uint32_t count;
     uint64_t *hashes; /* of each event */
     uint32_t capacity;
+    bool was_removed;          /* purged or replaced, once at least */
+    struct pawl_bytes removed; /* owned: request id that starts nothing any more */
 };
 
 struct sim_check {
@@ -50,6 +52,7 @@ void sim_check_free(struct sim_check *check)
     uint32_t cursor = 0;
     for (struct shadow *shadow; (shadow = pawl_map_next(&check->shadows, &cursor)) != NULL;) {
         pawl_mem_free((void *)(uintptr_t)shadow->instance.data);
+        pawl_mem_free((void *)(uintptr_t)shadow->removed.data);
         pawl_mem_free(shadow->hashes);
         pawl_mem_free(shadow);
     }
@@ -174,6 +177,29 @@ static void check_failure(const struct pawl_commit *commit)
     PAWL_ASSERT(!failure.present);
 }
 
+static void check_removal(struct sim_check *check, const struct pawl_store_request *request,
+                          const struct pawl_store_reply *reply)
+{
+    if (reply->err != PAWL_OK) return;
+    if (request->op == PAWL_STORE_PURGE)
+        shadow_of(check, request->purge.instance)->was_removed = true;
+    if (request->op != PAWL_STORE_CREATE) return;
+    struct shadow *shadow = shadow_of(check, request->create.instance);
+    if (reply->create.metadata.gen > 1) shadow->was_removed = true;
+    PAWL_ASSERT(shadow->removed.size == 0
+                || !pawl_bytes_is_equal(request->create.request_id, shadow->removed));
+}
+
+void sim_check_removed(struct sim_check *check, struct pawl_bytes instance,
+                       struct pawl_bytes request_id)
+{
+    struct shadow *shadow = shadow_of(check, instance);
+    if (shadow->removed.size) return;
+    uint8_t *copy = pawl_mem_alloc(request_id.size);
+    memcpy(copy, request_id.data, request_id.size);
+    shadow->removed = pawl_bytes_make(copy, request_id.size);
+}
+
 void sim_check_applied(struct sim_check *check, uint32_t app,
                        const struct pawl_store_request *request,
                        const struct pawl_store_reply *reply)
@@ -185,6 +211,7 @@ void sim_check_applied(struct sim_check *check, uint32_t app,
         PAWL_ASSERT(is_again || request->acquire.table_version >= owner->table_version);
         *owner = (struct owner){ request->acquire.nonce, request->acquire.table_version };
     }
+    check_removal(check, request, reply);
     if (request->op != PAWL_STORE_COMMIT || reply->err != PAWL_OK) return;
     /* After an acquire no commit of an earlier owner is accepted. */
     PAWL_ASSERT(pawl_id_is_equal(request->commit.fence.nonce, owner->nonce));
@@ -223,6 +250,7 @@ void sim_check_activity(struct sim_check *check, const struct pawl_activity_item
 {
     struct pawl_arena arena;
     struct pawl_snapshot snapshot;
+    if (shadow_of(check, item->instance)->was_removed) return; /* nobody waits for it any more */
     pawl_arena_init(&arena);
     pawl_err err = check_load(check, item->instance, PAWL_LOAD_HISTORY, &arena, &snapshot);
     PAWL_ASSERT(err == PAWL_OK);

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
+
 /* Clients
  * ------------------------------------------------------------------------------------------ */
 
@@ -15,17 +17,36 @@ void sim_client_again(struct sim *sim, uint32_t index, int64_t in_ms)
     sim_item_at(sim, item, sim->now_ms + in_ms);
 }
 
+static struct pawl_bytes first_request_id(struct pawl_arena *arena, uint32_t index)
+{
+    return pawl_arena_printf(arena, "start-%u", index);
+}
+
 static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *arena,
                            struct pawl_request *ret_request)
 {
     struct client *client = &sim->clients[index];
-    struct pawl_request request = { .instance = pawl_bytes_str(client->instance) };
+    struct pawl_request request = { .instance = pawl_bytes_str(client->instance),
+                                    .reuse = PAWL_REUSE_TERMINAL };
     switch (client->state) {
+    case CLIENT_AGAIN:
+        client->asked_again = true;
+        request.op = PAWL_REQUEST_START;
+        request.name = PAWL_BYTES_LITERAL("Program");
+        request.payload = sim_program_again_input(arena, client->seed);
+        request.request_id = pawl_arena_printf(arena, "again-%u", index);
+        break;
+    case CLIENT_PURGE:
+        client->asked_purge = true;
+        request.op = PAWL_REQUEST_PURGE;
+        request.recursive = client->recursively;
+        break;
     case CLIENT_START:
+    case CLIENT_LATE:
         request.op = PAWL_REQUEST_START;
         request.name = PAWL_BYTES_LITERAL("Program");
         request.payload = sim_program_input(arena, client->seed);
-        request.request_id = pawl_arena_printf(arena, "start-%u", index);
+        request.request_id = first_request_id(arena, index);
         break;
     case CLIENT_RAISE:
         request.op = PAWL_REQUEST_RAISE;
@@ -92,6 +113,17 @@ void sim_client_step(struct sim *sim, uint32_t index)
     pawl_arena_deinit(&arena);
 }
 
+static void client_first_is_gone(struct sim *sim, struct client *client)
+{
+    struct pawl_arena arena;
+    uint32_t index = (uint32_t)(client - sim->clients);
+    pawl_arena_init(&arena);
+    client->first_is_gone = true;
+    sim_check_removed(sim->check, pawl_bytes_str(client->instance),
+                      first_request_id(&arena, index));
+    pawl_arena_deinit(&arena);
+}
+
 static void client_next(struct sim *sim, struct client *client)
 {
     switch (client->state) {
@@ -114,10 +146,26 @@ static void client_next(struct sim *sim, struct client *client)
         sim->coverage->terminated++;
         break;
     case CLIENT_WAIT:
-        client->state = CLIENT_DONE;
+        client->state = client->will_purge   ? CLIENT_PURGE
+                        : client->will_again ? CLIENT_AGAIN
+                                             : CLIENT_DONE;
         sim->coverage->waited++;
         return;
-    case CLIENT_DONE: break;
+    case CLIENT_PURGE:
+        client_first_is_gone(sim, client);
+        client->state = client->will_again ? CLIENT_AGAIN : CLIENT_LATE;
+        sim->coverage->purged++;
+        return;
+    case CLIENT_AGAIN:
+        client_first_is_gone(sim, client);
+        client->state = CLIENT_LATE;
+        sim->coverage->again++;
+        return;
+    case CLIENT_LATE:
+        client->state = CLIENT_DONE;
+        sim->coverage->refused++;
+        return;
+    case CLIENT_DONE: return;
     }
     if (client->state == CLIENT_RAISE && client->will_terminate
         && client->events_raised * 2 >= client->events_wanted)
@@ -145,6 +193,28 @@ static void client_check_end(struct client *client, const struct pawl_answer *an
     pawl_arena_deinit(&arena);
 }
 
+/* True: it may go on. */
+static bool client_end_on_answer(struct client *client, pawl_err err)
+{
+    switch (client->state) {
+    case CLIENT_PURGE:
+        if (err != PAWL_E_NOT_FOUND) return err == PAWL_OK;
+        /* By an attempt that was given up. It is not known to last: a read may have shown what
+         * the store then lost. */
+        client->state = CLIENT_DONE;
+        return true;
+    case CLIENT_AGAIN:
+        /* An attempt that was given up has done it, and one to purge has come late. */
+        PAWL_ASSERT(err != PAWL_E_TERMINAL || client->asked_purge);
+        return err == PAWL_OK || err == PAWL_E_TERMINAL;
+    case CLIENT_LATE:
+        PAWL_ASSERT(err != PAWL_OK); /* it started something that was purged or replaced */
+        PAWL_ASSERT(err != PAWL_E_EXISTS);
+        return err == PAWL_E_TERMINAL;
+    default: PAWL_UNREACHABLE("the workflow has not ended");
+    }
+}
+
 void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_answer *answer)
 {
     pawl_err err = answer->err;
@@ -164,7 +234,11 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
                          && answer->states[0].status == PAWL_STATUS_SUSPENDED;
         if (is_asleep && client->will_suspend) client->state = CLIENT_RESUME;
     }
-    if (client->state != CLIENT_START && err == PAWL_E_TERMINAL) {
+    bool is_after_end = client->state == CLIENT_PURGE || client->state == CLIENT_AGAIN
+                        || client->state == CLIENT_LATE;
+    if (is_after_end) {
+        is_settled = client_end_on_answer(client, err);
+    } else if (client->state != CLIENT_START && err == PAWL_E_TERMINAL) {
         /* A workflow that waits for an event has not ended; but the last one may have been
          * taken by an attempt whose answer was lost. */
         bool is_last = client->events_raised + 1 == client->events_wanted;
@@ -172,10 +246,73 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
         is_settled = true;
         client->state = CLIENT_TERMINATE;
     }
-    PAWL_ASSERT(err != PAWL_E_NOT_FOUND || !client->started); /* acknowledged means there */
-    PAWL_ASSERT(err != PAWL_E_EXISTS);
+    if (!is_after_end) {
+        PAWL_ASSERT(err != PAWL_E_NOT_FOUND || !client->started); /* acknowledged means there */
+        PAWL_ASSERT(err != PAWL_E_EXISTS);
+    }
     PAWL_ASSERT(err != PAWL_E_INVALID);
     client->attempt = (client->attempt / SIM_ROOTS_MAX + 1) * SIM_ROOTS_MAX + index;
     if (is_settled) client_next(sim, client);
     sim_client_again(sim, index, sim_draw_ms(&sim->workload, is_settled ? 3000 : 500));
+}
+
+/* The end -------------------------------------------------------------------------------- */
+
+void sim_client_draw_end(struct client *client, uint64_t seed, uint32_t index)
+{
+    struct pawl_rng rng;
+    pawl_rng_init(&rng, seed * SIM_ROOTS_MAX + index + UINT64_C(0x656e64));
+    if (!client->will_wait || pawl_rng_below(&rng, 2) == 0) return;
+    /* An attempt at anything else that was given up must not meet the second one. */
+    bool is_simple = !client->will_suspend && !client->will_terminate && client->events_wanted == 0;
+    client->will_purge = pawl_rng_below(&rng, 3) != 0;
+    client->recursively = pawl_rng_below(&rng, 2) == 0;
+    client->will_again = is_simple && pawl_rng_below(&rng, 3) != 0;
+}
+
+static void stored_is_first(const struct client *client, const struct pawl_snapshot *snapshot,
+                            struct pawl_arena *arena)
+{
+    uint32_t events = 0;
+    PAWL_ASSERT(!client->first_is_gone); /* never again */
+    if (client->will_terminate && snapshot->metadata.status == PAWL_STATUS_TERMINATED) return;
+    PAWL_ASSERT(snapshot->metadata.status == PAWL_STATUS_COMPLETED);
+    PAWL_ASSERT(pawl_bytes_is_equal(snapshot->payloads.output,
+                                    sim_program_expected(arena, client->seed, &events)));
+}
+
+static void stored_is_second(const struct client *client, const struct pawl_snapshot *snapshot,
+                             struct pawl_arena *arena)
+{
+    PAWL_ASSERT(client->asked_again);
+    PAWL_ASSERT(snapshot->metadata.status == PAWL_STATUS_COMPLETED);
+    PAWL_ASSERT(pawl_bytes_is_equal(snapshot->payloads.output,
+                                    sim_program_again_expected(arena, client->seed)));
+}
+
+void sim_client_check_stored(const struct sim *sim, uint32_t index)
+{
+    const struct client *client = &sim->clients[index];
+    struct pawl_arena arena;
+    if (client->state != CLIENT_DONE)
+        fprintf(stderr, "client %u of %s never got what it asked for: state %d, %u of %u events\n",
+                index, client->instance, (int)client->state, client->events_raised,
+                client->events_wanted);
+    PAWL_ASSERT(client->state == CLIENT_DONE);
+    pawl_arena_init(&arena);
+    struct pawl_bytes instance = pawl_bytes_str(client->instance);
+    struct pawl_store_request request = { .op = PAWL_STORE_LOAD,
+                                          .partition =
+                                              pawl_hash_partition(instance, SIM_PARTITIONS) };
+    struct pawl_store_reply reply;
+    request.load = (struct pawl_load){ .instance = instance, .want = PAWL_LOAD_PAYLOADS };
+    pawl_mem_store_apply(sim->shards[sim_app_of(instance)].mem, &request, &arena, &reply);
+    const struct pawl_snapshot *snapshot = &reply.load.snapshot;
+    if (reply.err != PAWL_OK)
+        PAWL_ASSERT(reply.err == PAWL_E_NOT_FOUND && client->asked_purge);
+    else if (pawl_bytes_is_equal(snapshot->metadata.request_id, first_request_id(&arena, index)))
+        stored_is_first(client, snapshot, &arena);
+    else
+        stored_is_second(client, snapshot, &arena);
+    pawl_arena_deinit(&arena);
 }

@@ -178,6 +178,19 @@ struct pawl_bytes sim_program_expected(struct pawl_arena *arena, uint64_t seed,
     return pawl_arena_printf(arena, "%llu", (unsigned long long)value);
 }
 
+struct pawl_bytes sim_program_again_input(struct pawl_arena *arena, uint64_t seed)
+{
+    struct input input = { .seed = seed, .depth = DEPTH_MAX };
+    return input_format(arena, &input);
+}
+
+struct pawl_bytes sim_program_again_expected(struct pawl_arena *arena, uint64_t seed)
+{
+    struct input input = { .seed = seed, .depth = DEPTH_MAX };
+    uint32_t events;
+    return pawl_arena_printf(arena, "%llu", (unsigned long long)reference(arena, input, &events));
+}
+
 /* Interpreter ------------------------------------------------------------------------------ */
 
 struct fact {

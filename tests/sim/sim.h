@@ -110,7 +110,10 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(need_history, "cache misses")           \
     X(suspended, "suspended")                 \
     X(terminated, "terminated")               \
-    X(waited, "waited for")
+    X(waited, "waited for")                   \
+    X(purged, "purged")                       \
+    X(again, "started again")                 \
+    X(refused, "late starts refused")
 
 struct sim_coverage {
 #define X(name, text) uint64_t name;
@@ -144,6 +147,11 @@ struct pawl_bytes sim_program_input(struct pawl_arena *arena, uint64_t seed);
 struct pawl_bytes sim_program_expected(struct pawl_arena *arena, uint64_t seed,
                                        uint32_t *ret_events);
 
+/* The same for a root that is started again under its id. It has no children, whose ids those
+ * of the first may still have, and waits for no events. */
+struct pawl_bytes sim_program_again_input(struct pawl_arena *arena, uint64_t seed);
+struct pawl_bytes sim_program_again_expected(struct pawl_arena *arena, uint64_t seed);
+
 /* Check: what must hold at every moment and at the end (check.c) ------------------------- */
 
 struct sim_check;
@@ -175,6 +183,11 @@ void sim_check_wake(struct sim_check *check);
 /* A client was told that an instance exists, or that an event was taken. */
 void sim_check_acknowledged(struct sim_check *check, struct pawl_bytes instance,
                             uint32_t events_acknowledged);
+
+/* A client was told that what this request had started is purged or replaced: it never
+ * starts anything again. */
+void sim_check_removed(struct sim_check *check, struct pawl_bytes instance,
+                       struct pawl_bytes request_id);
 
 /* The end: everything terminal, nothing left over. False with a text if not. */
 bool sim_check_is_finished(struct sim_check *check, struct pawl_arena *arena,

@@ -176,6 +176,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
         client->through_other_app = pawl_rng_below(&sim->workload, 4) == 0;
         client->attempt = i;
         (void)sim_program_expected(&arena, client->seed, &client->events_wanted);
+        sim_client_draw_end(client, plan->seed, i);
         pawl_arena_deinit(&arena);
         sim_client_again(sim, i, sim_draw_ms(&sim->workload, SIM_SAFETY_MS / 2));
     }
@@ -206,32 +207,6 @@ static void sim_until(struct sim *sim, int64_t end_ms, bool stop_when_finished)
         if (is_finished) return;
     }
     sim->now_ms = end_ms;
-}
-
-static void sim_check_outputs(struct sim *sim)
-{
-    for (uint32_t i = 0; i < sim->clients_count; i++) {
-        const struct client *client = &sim->clients[i];
-        struct pawl_arena arena;
-        uint32_t events = 0;
-        pawl_arena_init(&arena);
-        struct pawl_bytes instance = pawl_bytes_str(client->instance);
-        struct pawl_store_request request = { .op = PAWL_STORE_LOAD,
-                                              .partition =
-                                                  pawl_hash_partition(instance, SIM_PARTITIONS) };
-        struct pawl_store_reply reply;
-        request.load = (struct pawl_load){ .instance = instance, .want = PAWL_LOAD_PAYLOADS };
-        pawl_mem_store_apply(sim->shards[sim_app_of(instance)].mem, &request, &arena, &reply);
-        PAWL_ASSERT(reply.err == PAWL_OK);
-        enum pawl_status status = reply.load.snapshot.metadata.status;
-        bool may_be_terminated = client->will_terminate && status == PAWL_STATUS_TERMINATED;
-        if (!may_be_terminated) {
-            PAWL_ASSERT(status == PAWL_STATUS_COMPLETED);
-            PAWL_ASSERT(pawl_bytes_is_equal(reply.load.snapshot.payloads.output,
-                                            sim_program_expected(&arena, client->seed, &events)));
-        }
-        pawl_arena_deinit(&arena);
-    }
 }
 
 static void sim_deinit(struct sim *sim)
@@ -280,7 +255,7 @@ uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage 
         PAWL_ASSERT(!"everything ends when faults have stopped");
     }
     pawl_arena_deinit(&arena);
-    sim_check_outputs(sim);
+    for (uint32_t i = 0; i < sim->clients_count; i++) sim_client_check_stored(sim, i);
     uint64_t trace = sim->trace;
     sim_deinit(sim);
     pawl_mem_free(sim);

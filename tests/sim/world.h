@@ -161,11 +161,14 @@ enum client_state {
     CLIENT_RESUME,
     CLIENT_TERMINATE,
     CLIENT_WAIT,
+    CLIENT_PURGE,
+    CLIENT_AGAIN, /* starts another one under the same id */
+    CLIENT_LATE,  /* repeats its first start, long after */
     CLIENT_DONE
 };
 
 /* A client that starts one root and raises its events, each until it is answered, at
- * whichever sidecar. */
+ * whichever sidecar. Some purge what has ended, or start again under its id, or both. */
 struct client {
     char instance[32];
     uint64_t seed;
@@ -180,6 +183,12 @@ struct client {
     bool will_wait;
     bool through_other_app; /* asks sidecars of the other app, naming its own */
     bool started;
+    bool will_purge; /* … when it has ended, and been waited for */
+    bool recursively;
+    bool will_again;
+    bool asked_purge;   /* at least once */
+    bool asked_again;   /* at least once */
+    bool first_is_gone; /* it was told so */
 };
 
 struct sim {
@@ -268,6 +277,11 @@ void sim_faults_happen(struct sim *sim);
 /* Clients (client.c). */
 void sim_client_step(struct sim *sim, uint32_t index);
 void sim_client_again(struct sim *sim, uint32_t index, int64_t in_ms);
+/* What a client does after the end, apart from all other draws. */
+void sim_client_draw_end(struct client *client, uint64_t seed, uint32_t index);
+
+/* At the end of a run: what is stored of its root is what the client was told. */
+void sim_client_check_stored(const struct sim *sim, uint32_t index);
 void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_answer *answer);
 
 #endif /* PAWL_TESTS_SIM_WORLD_H */

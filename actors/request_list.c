@@ -214,18 +214,17 @@ static void purge_on_purged(struct pawl_node *node, struct pawl_call *call,
     struct purge_job *job = call->context;
     struct purge_item *item = job->stack;
     bool is_root = item->parent == NULL;
+    bool is_there_no_more = reply->err == PAWL_E_NOT_FOUND || reply->err == PAWL_E_CONFLICT;
     /* An attempt before this one, whose answer was lost, may have done it. */
-    bool was_before = call->unsure && reply->err == PAWL_E_NOT_FOUND;
-    bool is_gone =
-        reply->err == PAWL_OK || was_before
-        || (!is_root && (reply->err == PAWL_E_NOT_FOUND || reply->err == PAWL_E_CONFLICT));
+    bool was_before = call->unsure && is_there_no_more;
+    bool is_gone = reply->err == PAWL_OK || was_before || (!is_root && is_there_no_more);
     if (!is_gone) {
         pawl_request_answer_store_err(node, job->token, call->instance, reply);
         purge_free(job);
         return;
     }
     struct pawl_workflow *active = pawl_workflow_find(node, call->instance);
-    if (active && (reply->err == PAWL_OK || was_before))
+    if (active && reply->err != PAWL_E_CONFLICT)
         pawl_workflow_forget(node, active, PAWL_E_NOT_FOUND);
     pawl_request_on_forgotten(node, call->instance);
     job->stack = item->next;

@@ -192,6 +192,7 @@ static void history_event(struct pawl_instance_audit *self, const struct page *p
     case PAWL_EVENT_CHILD_CREATED: scheduled(self, page, 'c', index, event); return;
     case PAWL_EVENT_EVENT_SENT: scheduled(self, page, 's', index, event); return;
     case PAWL_EVENT_TASK_COMPLETED:
+    case PAWL_EVENT_TASK_CANCELLED:
     case PAWL_EVENT_TASK_FAILED: resolved(self, page, 'a', event); return;
     case PAWL_EVENT_TIMER_FIRED:
     case PAWL_EVENT_TIMER_CANCELLED: resolved(self, page, 't', event); return;

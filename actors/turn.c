@@ -228,24 +228,27 @@ static void turn_create_timer(struct pawl_turn_draft *turn, const struct pawl_ac
     pawl_turn_add_event(turn, &event);
 }
 
-/* A timer that fired in this very turn has its event already; giving it up is then
- * too late and means nothing. */
-static void turn_cancel_timer(struct pawl_workflow *workflow, struct pawl_turn_draft *turn,
-                              const struct pawl_action *action)
+/* A timer or activity that is answered in this very turn has its event already; giving it
+ * up is then too late and means nothing. */
+static void turn_cancel(struct pawl_workflow *workflow, struct pawl_turn_draft *turn,
+                        const struct pawl_action *action)
 {
-    struct pawl_op key = { 't', (uint32_t)action->ref };
+    bool is_timer = action->kind == PAWL_ACTION_CANCEL_TIMER;
+    struct pawl_op key = { is_timer ? 't' : 'a', (uint32_t)action->ref };
     struct pawl_pending_op *op = pawl_workflow_op_find(workflow, key);
-    struct pawl_history_event event =
-        pawl_history_event_make(PAWL_EVENT_TIMER_CANCELLED, turn->now_ms);
+    struct pawl_history_event event = pawl_history_event_make(
+        is_timer ? PAWL_EVENT_TIMER_CANCELLED : PAWL_EVENT_TASK_CANCELLED, turn->now_ms);
     event.ref = action->ref;
     if (op && !op->taken) {
         turn_resolve(turn, op);
+        if (!is_timer) *TURN_PUSH(turn, cancelled) = key;
         pawl_turn_add_event(turn, &event);
         return;
     }
     for (uint32_t i = 0; i < turn->ops_count; i++) {
-        if (turn->ops[i].op.kind != 't' || turn->ops[i].op.id != key.id) continue;
-        turn->ops[i].fire_at_ms = PAWL_TIMER_CANCELLED;
+        struct pawl_turn_op *added = &turn->ops[i];
+        if (added->op.kind != key.kind || added->op.id != key.id || added->given_up) continue;
+        added->given_up = true;
         pawl_turn_add_event(turn, &event);
         return;
     }
@@ -463,6 +466,7 @@ static const char *turn_check(struct pawl_workflow *workflow, const struct pawl_
         case PAWL_ACTION_CONTINUE:
             if (!is_last) return "the worker sent actions after the end of the workflow";
             break;
+        case PAWL_ACTION_CANCEL_ACTIVITY:
         case PAWL_ACTION_CANCEL_TIMER: break;
         case PAWL_ACTION_ACTIVITY:
         case PAWL_ACTION_TIMER:
@@ -494,7 +498,8 @@ static void turn_apply_action(struct pawl_node *node, struct pawl_workflow *work
     switch (action->kind) {
     case PAWL_ACTION_ACTIVITY: turn_schedule_activity(node, turn, action); break;
     case PAWL_ACTION_TIMER: turn_create_timer(turn, action); break;
-    case PAWL_ACTION_CANCEL_TIMER: turn_cancel_timer(workflow, turn, action); break;
+    case PAWL_ACTION_CANCEL_ACTIVITY:
+    case PAWL_ACTION_CANCEL_TIMER: turn_cancel(workflow, turn, action); break;
     case PAWL_ACTION_CHILD: turn_start_child(node, workflow, turn, action); break;
     case PAWL_ACTION_SEND_EVENT: turn_send_event(turn, action); break;
     case PAWL_ACTION_COMPLETE:
@@ -574,7 +579,7 @@ static void turn_seal_added(const struct pawl_workflow *workflow, struct pawl_tu
     commit->reminders_added = PAWL_ARENA_ARRAY(arena, struct pawl_reminder, turn->ops_count);
     for (uint32_t i = 0; i < turn->ops_count; i++) {
         const struct pawl_turn_op *op = &turn->ops[i];
-        if (op->fire_at_ms == PAWL_TIMER_CANCELLED) continue;
+        if (op->given_up) continue;
         commit->pending_added[commit->pending_added_count++] =
             (struct pawl_pending){ .op = op->op,
                                    .nonce = op->nonce,
@@ -594,7 +599,7 @@ static bool turn_leaves_activities(const struct pawl_workflow *workflow,
                                    const struct pawl_turn_draft *turn)
 {
     for (uint32_t i = 0; i < turn->ops_count; i++)
-        if (turn->ops[i].op.kind == 'a') return true;
+        if (turn->ops[i].op.kind == 'a' && !turn->ops[i].given_up) return true;
     uint32_t open = workflow->activities_open;
     for (uint32_t i = 0; i < turn->resolved_count; i++)
         if (turn->resolved[i].kind == 'a') open--;

@@ -10,9 +10,6 @@
 #include "actors/call.h"
 #include "actors/envelope.h"
 
-/* pawl_turn_op.fire_at_ms of a timer that the same turn has given up again. */
-#define PAWL_TIMER_CANCELLED INT64_MIN
-
 struct pawl_workflow;
 
 /* A history read from the store, packed: many instances may hold one at a time. */
@@ -34,7 +31,8 @@ struct pawl_turn_op {
     int64_t fire_at_ms;
     struct pawl_bytes child;
     struct pawl_bytes child_app;
-    bool refused; /* this sidecar knows no other apps: fails at once */
+    bool refused;  /* this sidecar knows no other apps: fails at once */
+    bool given_up; /* a timer or activity that the same turn has cancelled again */
 };
 
 struct pawl_turn_draft {
@@ -56,6 +54,10 @@ struct pawl_turn_draft {
     uint32_t resolved_count;
     uint32_t resolved_capacity;
     struct pawl_op *resolved;
+
+    uint32_t cancelled_count; /* of the resolved: activities that the workflow gave up */
+    uint32_t cancelled_capacity;
+    struct pawl_op *cancelled;
 
     uint32_t ops_count;
     uint32_t ops_capacity;

@@ -279,6 +279,9 @@ static void committed_ops(struct pawl_node *node, struct pawl_workflow *workflow
     node->metrics.steps_total += turn->resolved_count;
     for (uint32_t i = 0; i < turn->resolved_count; i++)
         pawl_workflow_resolve_op(workflow, turn->resolved[i]);
+    for (uint32_t i = 0; i < turn->cancelled_count; i++)
+        pawl_run_forget(node, workflow->id, workflow->metadata.inc, turn->call->request.commit.gen,
+                        turn->cancelled[i]);
     if (ends) {
         for (uint32_t i = 0; i < workflow->ops_count; i++)
             if (workflow->ops[i].op.kind == 'a')
@@ -289,7 +292,7 @@ static void committed_ops(struct pawl_node *node, struct pawl_workflow *workflow
     }
     for (uint32_t i = 0; i < turn->ops_count; i++) {
         const struct pawl_turn_op *op = &turn->ops[i];
-        if (op->fire_at_ms == PAWL_TIMER_CANCELLED) continue;
+        if (op->given_up) continue;
         pawl_workflow_add_op(workflow, op->op, op->nonce, false, op->fire_at_ms, op->child,
                              op->child_app);
     }
@@ -321,7 +324,7 @@ static void committed_release(struct pawl_node *node, struct pawl_workflow *work
     uint32_t gen = turn->call->request.commit.gen;
     for (uint32_t i = 0; i < turn->ops_count; i++) {
         const struct pawl_turn_op *op = &turn->ops[i];
-        if (op->op.kind == 'a' && !op->refused)
+        if (op->op.kind == 'a' && !op->refused && !op->given_up)
             pawl_run_spawn(node, turn->call->instance, workflow->metadata.inc, gen, op->op,
                            op->nonce, turn->events[op->event_index]);
     }

@@ -117,15 +117,16 @@ struct pawl_history_chunk {
 };
 
 enum pawl_action_kind {
-    PAWL_ACTION_ACTIVITY = 1, /* id name version payload target_app task_execution
-                                 start_within_ms start_to_close_ms heartbeat_ms progress */
-    PAWL_ACTION_TIMER,        /* id fire_at_ms name(origin) */
-    PAWL_ACTION_CANCEL_TIMER, /* ref */
-    PAWL_ACTION_CHILD,        /* id name version payload target_app instance
-                                 start_within_ms */
-    PAWL_ACTION_SEND_EVENT,   /* id name payload instance target_app */
-    PAWL_ACTION_COMPLETE,     /* status (COMPLETED or FAILED) payload failure */
-    PAWL_ACTION_CONTINUE,     /* payload(new input) version carry: continue as new */
+    PAWL_ACTION_ACTIVITY = 1,    /* id name version payload target_app task_execution
+                                    start_within_ms start_to_close_ms heartbeat_ms progress */
+    PAWL_ACTION_TIMER,           /* id fire_at_ms name(origin) */
+    PAWL_ACTION_CANCEL_TIMER,    /* ref */
+    PAWL_ACTION_CHILD,           /* id name version payload target_app instance
+                                    start_within_ms */
+    PAWL_ACTION_SEND_EVENT,      /* id name payload instance target_app */
+    PAWL_ACTION_COMPLETE,        /* status (COMPLETED or FAILED) payload failure */
+    PAWL_ACTION_CONTINUE,        /* payload(new input) version carry: continue as new */
+    PAWL_ACTION_CANCEL_ACTIVITY, /* ref */
 };
 
 /* Ids count up from 0 in each generation over all actions that have one. COMPLETE

@@ -302,7 +302,7 @@ static void action_read_field(struct decoder *in, struct pawl_action *action)
 {
     switch (read_u32(in, UINT32_MAX)) {
     case PAWL_ACTION_FIELD_KIND:
-        action->kind = (enum pawl_action_kind)read_u32(in, PAWL_ACTION_CONTINUE);
+        action->kind = (enum pawl_action_kind)read_u32(in, PAWL_ACTION_CANCEL_ACTIVITY);
         break;
     case PAWL_ACTION_FIELD_ID: action->id = read_sequence(in); break;
     case PAWL_ACTION_FIELD_REF: action->ref = read_sequence(in); break;
@@ -341,6 +341,7 @@ static bool action_is_whole(const struct pawl_action *action)
         return action->status == PAWL_STATUS_COMPLETED || action->status == PAWL_STATUS_FAILED;
     case PAWL_ACTION_TIMER:
     case PAWL_ACTION_CANCEL_TIMER:
+    case PAWL_ACTION_CANCEL_ACTIVITY:
     case PAWL_ACTION_CONTINUE: return true;
     }
     return false; /* no kind was given */

@@ -131,7 +131,8 @@ static void action_fields(struct map_writer *map, const struct pawl_action *acti
 {
     map_int(map, PAWL_ACTION_FIELD_KIND, (int64_t)action->kind);
     if (action_has_id(action->kind)) map_int(map, PAWL_ACTION_FIELD_ID, action->id);
-    if (action->kind == PAWL_ACTION_CANCEL_TIMER) map_int(map, PAWL_ACTION_FIELD_REF, action->ref);
+    if (action->kind == PAWL_ACTION_CANCEL_TIMER || action->kind == PAWL_ACTION_CANCEL_ACTIVITY)
+        map_int(map, PAWL_ACTION_FIELD_REF, action->ref);
     map_bytes(map, PAWL_ACTION_FIELD_NAME, action->name);
     map_bytes(map, PAWL_ACTION_FIELD_VERSION, action->version);
     map_bytes(map, PAWL_ACTION_FIELD_PAYLOAD, action->payload);

@@ -33,7 +33,8 @@
     X(EXECUTION_SUSPENDED, 21, "ExecutionSuspended")  \
     X(EXECUTION_RESUMED, 22, "ExecutionResumed")      \
     X(EXECUTION_STALLED, 31, "ExecutionStalled")      \
-    X(TIMER_CANCELLED, 100, "TimerCancelled")
+    X(TIMER_CANCELLED, 100, "TimerCancelled")         \
+    X(TASK_CANCELLED, 101, "TaskCancelled")
 
 enum pawl_event_kind {
 #define X(name, value, text) PAWL_EVENT_##name = (value),
@@ -80,6 +81,7 @@ struct pawl_parent {
  *   TIMER_CREATED          id fire_at_ms name(origin, for a person; may be absent)
  *   TIMER_FIRED            ref fire_at_ms
  *   TIMER_CANCELLED        ref                 (own: the workflow gave the timer up)
+ *   TASK_CANCELLED         ref                 (own: the workflow gave the activity up)
  *   WORKFLOW_STARTED       (first of each turn; timestamp_ms is the turn's "now")
  *   EVENT_SENT             id name payload instance target_app
  *   EVENT_RAISED           name payload

@@ -242,6 +242,7 @@ void pawl_instance_apply(struct pawl_workflow_ctx *ctx, const struct pawl_histor
     case PAWL_EVENT_CHILD_CREATED:
     case PAWL_EVENT_TIMER_CREATED:
     case PAWL_EVENT_EVENT_SENT:
+    case PAWL_EVENT_TASK_CANCELLED:
     case PAWL_EVENT_TIMER_CANCELLED: PAWL_UNREACHABLE("a recorded action is compared, not applied");
     }
 }

@@ -18,6 +18,7 @@ bool pawl_recorded_is_call(enum pawl_event_kind kind)
     case PAWL_EVENT_CHILD_CREATED:
     case PAWL_EVENT_TIMER_CREATED:
     case PAWL_EVENT_EVENT_SENT:
+    case PAWL_EVENT_TASK_CANCELLED:
     case PAWL_EVENT_TIMER_CANCELLED: return true;
     default: return false;
     }
@@ -29,6 +30,7 @@ static enum pawl_action_kind action_kind(enum pawl_event_kind kind)
     case PAWL_EVENT_TASK_SCHEDULED: return PAWL_ACTION_ACTIVITY;
     case PAWL_EVENT_TIMER_CREATED: return PAWL_ACTION_TIMER;
     case PAWL_EVENT_TIMER_CANCELLED: return PAWL_ACTION_CANCEL_TIMER;
+    case PAWL_EVENT_TASK_CANCELLED: return PAWL_ACTION_CANCEL_ACTIVITY;
     case PAWL_EVENT_CHILD_CREATED: return PAWL_ACTION_CHILD;
     case PAWL_EVENT_EVENT_SENT: return PAWL_ACTION_SEND_EVENT;
     case PAWL_EVENT_EXECUTION_COMPLETED: return PAWL_ACTION_COMPLETE;
@@ -43,6 +45,7 @@ static enum pawl_event_kind event_kind(enum pawl_action_kind kind)
     case PAWL_ACTION_ACTIVITY: return PAWL_EVENT_TASK_SCHEDULED;
     case PAWL_ACTION_TIMER: return PAWL_EVENT_TIMER_CREATED;
     case PAWL_ACTION_CANCEL_TIMER: return PAWL_EVENT_TIMER_CANCELLED;
+    case PAWL_ACTION_CANCEL_ACTIVITY: return PAWL_EVENT_TASK_CANCELLED;
     case PAWL_ACTION_CHILD: return PAWL_EVENT_CHILD_CREATED;
     case PAWL_ACTION_SEND_EVENT: return PAWL_EVENT_EVENT_SENT;
     case PAWL_ACTION_COMPLETE: return PAWL_EVENT_EXECUTION_COMPLETED;
@@ -76,6 +79,7 @@ struct pawl_history_event pawl_recorded_event(const struct pawl_action *action, 
 {
     struct pawl_history_event event = pawl_history_event_make(event_kind(action->kind), now_ms);
     switch (action->kind) {
+    case PAWL_ACTION_CANCEL_ACTIVITY:
     case PAWL_ACTION_CANCEL_TIMER: event.ref = action->ref; return event;
     case PAWL_ACTION_COMPLETE:
         event.status = action->status;
@@ -106,6 +110,7 @@ bool pawl_recorded_is_same(const struct pawl_action *recorded, const struct pawl
 {
     if (recorded->kind != made->kind) return false;
     switch (recorded->kind) {
+    case PAWL_ACTION_CANCEL_ACTIVITY:
     case PAWL_ACTION_CANCEL_TIMER: return recorded->ref == made->ref;
     case PAWL_ACTION_COMPLETE: return recorded->status == made->status;
     case PAWL_ACTION_CONTINUE: return true;
@@ -137,7 +142,8 @@ const char *pawl_recorded_difference(const struct pawl_action *recorded,
 {
     bool is_end = recorded->kind == PAWL_ACTION_COMPLETE;
     bool is_call = recorded->kind == PAWL_ACTION_ACTIVITY || recorded->kind == PAWL_ACTION_CHILD;
-    if (recorded->kind == PAWL_ACTION_CANCEL_TIMER) return NULL;
+    if (recorded->kind == PAWL_ACTION_CANCEL_TIMER || recorded->kind == PAWL_ACTION_CANCEL_ACTIVITY)
+        return NULL;
     if (!pawl_bytes_is_equal(recorded->payload, made->payload))
         return is_end    ? "the output is another one"
                : is_call ? "the input is another one"
@@ -178,6 +184,9 @@ void pawl_recorded_describe(const struct pawl_action *action,
         return;
     case PAWL_ACTION_CANCEL_TIMER:
         (void)snprintf(text, size, "the cancelling of timer %d", action->ref);
+        return;
+    case PAWL_ACTION_CANCEL_ACTIVITY:
+        (void)snprintf(text, size, "the cancelling of activity %d", action->ref);
         return;
     case PAWL_ACTION_COMPLETE:
         (void)snprintf(text, size, "%s",

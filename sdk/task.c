@@ -275,19 +275,21 @@ void pawl_task_expect(struct pawl_workflow_ctx *ctx, struct pawl_task *task, str
                       task);
 }
 
-static void cancel_timer(struct pawl_workflow_ctx *ctx, struct pawl_task *task)
+/* Whatever is under way for the task is not waited for any more. */
+static void cancel_op(struct pawl_workflow_ctx *ctx, struct pawl_task *task)
 {
+    bool is_try = task->kind == PAWL_TASK_ACTIVITY && !task->pausing;
+    enum pawl_action_kind kind = is_try ? PAWL_ACTION_CANCEL_ACTIVITY : PAWL_ACTION_CANCEL_TIMER;
     int32_t id = task->op_id;
     ctx->ops[id] = NULL;
     task->op_id = -1;
-    pawl_instance_act(ctx, (struct pawl_action){ .kind = PAWL_ACTION_CANCEL_TIMER, .ref = id },
-                      NULL);
+    pawl_instance_act(ctx, (struct pawl_action){ .kind = kind, .ref = id }, NULL);
 }
 
 void pawl_task_flush_cancels(struct pawl_workflow_ctx *ctx)
 {
     for (struct pawl_task *task = ctx->cancels; task; task = task->cancel_next) {
-        if (task->op_id >= 0) cancel_timer(ctx, task);
+        if (task->op_id >= 0) cancel_op(ctx, task);
     }
     ctx->cancels = NULL;
     ctx->cancels_end = &ctx->cancels;
@@ -298,12 +300,12 @@ pawl_err pawl_task_cancel(struct pawl_workflow_ctx *ctx, struct pawl_task *task)
     PAWL_ASSERT(ctx->inside);
     if (task->done) return PAWL_OK;
     switch (task->kind) {
-    case PAWL_TASK_ACTIVITY:
     case PAWL_TASK_CHILD: return PAWL_E_STATE;
     case PAWL_TASK_EVENT: pawl_list_remove(&task->waiter); break;
+    case PAWL_TASK_ACTIVITY:
     case PAWL_TASK_TIMER: break;
     }
-    if (task->op_id >= 0) cancel_timer(ctx, task);
+    if (task->op_id >= 0) cancel_op(ctx, task);
     pawl_task_end(ctx, task, PAWL_E_CANCELLED);
     return PAWL_OK;
 }

@@ -23,8 +23,9 @@ struct due_result {
     struct pawl_parent to; /* the instance's id is owned */
     struct pawl_id task_execution;
     bool is_child;
-    struct pawl_bytes payload; /* owned */
-    struct pawl_bytes failure; /* owned, encoded; absent: it went well */
+    struct pawl_bytes payload;  /* owned */
+    struct pawl_bytes failure;  /* owned, encoded; absent: it went well */
+    struct pawl_bytes progress; /* owned; of an activity that failed */
 };
 
 static void instance_advance(struct pawl_test_engine *engine, struct pawl_test_instance *instance);
@@ -66,6 +67,7 @@ static void result_free(struct due_result *result)
     bytes_free(result->to.instance);
     bytes_free(result->payload);
     bytes_free(result->failure);
+    bytes_free(result->progress);
     pawl_mem_free(result);
 }
 
@@ -232,6 +234,7 @@ static void plan_result(struct pawl_test_engine *engine, const struct pawl_paren
         pawl_arena_init(&arena);
         result->failure = bytes_dup(pawl_failure_pack(&arena, &outcome->failure));
         pawl_arena_deinit(&arena);
+        if (!is_child) result->progress = bytes_dup(outcome->progress);
     } else {
         result->payload = bytes_dup(outcome->output);
     }
@@ -251,6 +254,7 @@ static void fire_result(struct pawl_test_engine *engine, struct due_result *resu
     event.ref = (int32_t)result->to.op_id;
     event.task_execution = result->task_execution;
     event.payload = result->payload;
+    event.progress = result->progress;
     pawl_err err = pawl_failure_decode(result->failure, &event.failure);
     PAWL_ASSERT(err == PAWL_OK); /* encoded in plan_result */
     deliver_result(engine, &result->to, &event);
@@ -457,6 +461,32 @@ static void commit_continued(struct pawl_test_engine *engine, struct pawl_test_i
     }
 }
 
+/* The attempt has failed at that time, whatever it did after it. */
+static void time_out(struct pawl_test_outcome *outcome, int64_t at_ms, struct pawl_bytes type,
+                     struct pawl_bytes message)
+{
+    outcome->takes_ms = at_ms;
+    outcome->failure =
+        (struct pawl_failure_view){ .present = true, .type = type, .message = message };
+}
+
+/* As the sidecar that runs it does, in actors/activity.c. */
+static void keep_limits(struct pawl_arena *arena, const struct pawl_history_event *scheduled,
+                        struct pawl_test_outcome *outcome)
+{
+    int64_t close_ms = scheduled->start_to_close_ms, silent_ms = outcome->silent_ms;
+    if (silent_ms && silent_ms < outcome->takes_ms)
+        time_out(outcome, silent_ms, PAWL_BYTES_LITERAL("HeartbeatTimeout"),
+                 pawl_arena_printf(arena, "attempt 1 sent no heartbeat for %lld ms (heartbeat_ms)",
+                                   (long long)scheduled->heartbeat_ms));
+    if (close_ms && close_ms < outcome->takes_ms)
+        time_out(outcome, close_ms, PAWL_BYTES_LITERAL("StartToCloseTimeout"),
+                 pawl_arena_printf(arena,
+                                   "attempt 1 did not end within the %lld ms that it may take "
+                                   "(start_to_close_ms)",
+                                   (long long)close_ms));
+}
+
 static void release_activity(struct pawl_test_engine *engine, const struct pawl_parent *from,
                              struct pawl_bytes encoded)
 {
@@ -469,10 +499,18 @@ static void release_activity(struct pawl_test_engine *engine, const struct pawl_
                                        .attempt = 1,
                                        .name = event.name,
                                        .version = event.version,
-                                       .payload = event.payload };
-    struct pawl_test_outcome outcome = { .takes_ms = 0 };
+                                       .payload = event.payload,
+                                       .takes_heartbeats = true,
+                                       .start_to_close_ms = event.start_to_close_ms,
+                                       .heartbeat_ms = event.heartbeat_ms,
+                                       .progress = event.progress };
+    struct pawl_test_outcome outcome = { .progress = event.progress };
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
     engine->calls.activity(engine->calls.context, &item, &outcome);
+    keep_limits(&arena, &event, &outcome);
     plan_result(engine, from, false, event.task_execution, &outcome);
+    pawl_arena_deinit(&arena);
 }
 
 /* A result folds into its parent at once; what goes through the store comes after it. */
@@ -494,7 +532,7 @@ static void release(struct pawl_test_engine *engine, struct pawl_parent self,
                     struct pawl_test_draft *draft)
 {
     for (uint32_t i = 0; i < draft->ops_count; i++) {
-        if (draft->ops[i].kind != 'a') continue;
+        if (draft->ops[i].kind != 'a' || draft->ops[i].taken) continue;
         self.op_id = draft->ops[i].id;
         self.nonce = draft->ops[i].nonce;
         release_activity(engine, &self, draft->events[draft->op_events[i]]);

@@ -29,6 +29,8 @@ struct pawl_test_outcome {
     int64_t takes_ms; /* of the test's time */
     struct pawl_bytes output;
     struct pawl_failure_view failure; /* present: it failed */
+    int64_t silent_ms;          /* after so long its heartbeats had failed to come; 0: never */
+    struct pawl_bytes progress; /* that its heartbeats told last, or were told by then */
 };
 
 /* Who answers calls. Views in *ret_outcome live until the next call. */

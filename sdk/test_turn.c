@@ -155,20 +155,21 @@ static struct pawl_test_op *draft_add_op(struct pawl_test_engine *engine,
     return op;
 }
 
-/* A timer that fired in this very turn has its event already; giving it up is then too
- * late and means nothing. */
-static void cancel_timer(struct pawl_test_instance *instance, struct pawl_test_draft *draft,
-                         const struct pawl_history_event *cancelled)
+/* A timer or activity that is answered in this very turn has its event already; giving it
+ * up is then too late and means nothing. */
+static void cancel_op(struct pawl_test_instance *instance, struct pawl_test_draft *draft, char kind,
+                      const struct pawl_history_event *cancelled)
 {
-    struct pawl_test_op *op = pawl_test_op_find(instance, 't', (uint32_t)cancelled->ref);
+    struct pawl_test_op *op = pawl_test_op_find(instance, kind, (uint32_t)cancelled->ref);
     if (op && !op->taken) {
         op_take(draft, op);
         pawl_test_draft_add(draft, cancelled);
         return;
     }
     for (uint32_t i = 0; i < draft->ops_count; i++) {
-        if (draft->ops[i].kind != 't' || draft->ops[i].id != (uint32_t)cancelled->ref) continue;
-        draft->ops[i].taken = true; /* never added */
+        op = &draft->ops[i];
+        if (op->kind != kind || op->id != (uint32_t)cancelled->ref || op->taken) continue;
+        op->taken = true; /* never added, never run */
         pawl_test_draft_add(draft, cancelled);
         return;
     }
@@ -331,7 +332,8 @@ static void apply_action(struct pawl_test_engine *engine, struct pawl_test_insta
         draft_add_op(engine, draft, 't', action);
         pawl_test_draft_add(draft, &event);
         return;
-    case PAWL_ACTION_CANCEL_TIMER: cancel_timer(instance, draft, &event); return;
+    case PAWL_ACTION_CANCEL_TIMER: cancel_op(instance, draft, 't', &event); return;
+    case PAWL_ACTION_CANCEL_ACTIVITY: cancel_op(instance, draft, 'a', &event); return;
     case PAWL_ACTION_CHILD: start_child(engine, instance, draft, action, &event); return;
     case PAWL_ACTION_SEND_EVENT: send_event(engine, draft, action, &event); return;
     case PAWL_ACTION_COMPLETE:

@@ -38,6 +38,7 @@ struct mock {
     bool is_child;
     struct pawl_bytes name;
     uint32_t call;
+    bool silent;
     struct pawl_test_outcome outcome;
 };
 
@@ -88,7 +89,9 @@ struct pawl_test {
     struct view *views;
     uint32_t started_count;
     bool running;
-    int64_t taking_ms; /* what the running activity says it takes */
+    int64_t taking_ms;          /* what the running activity says it takes */
+    int64_t closes_ms;          /* its start_to_close_ms */
+    struct pawl_bytes progress; /* what its heartbeats told last */
     char message[MESSAGE_TEXT_MAX];
 };
 
@@ -197,6 +200,22 @@ static bool find_workflow(void *context, struct pawl_bytes name, struct pawl_byt
     return true;
 }
 
+/* pawl_activity_ctx.beat. Once it was silent for too long, later ones mean nothing. */
+static pawl_err test_beat(struct pawl_activity_ctx *ctx, struct pawl_bytes progress)
+{
+    struct pawl_test *test = ctx->beat_context;
+    int64_t limit_ms = ctx->heartbeat_ms, at_ms = test->taking_ms > 0 ? test->taking_ms : 0;
+    bool is_silent = limit_ms && at_ms - ctx->beat_at_ms > limit_ms;
+    bool is_late = test->closes_ms && at_ms > test->closes_ms;
+    if (is_silent || is_late) {
+        atomic_store(&ctx->cancelled, true);
+        return PAWL_E_CANCELLED;
+    }
+    ctx->beat_at_ms = at_ms;
+    if (!pawl_bytes_is_absent(progress)) test->progress = keep(test, progress);
+    return PAWL_OK;
+}
+
 static void run_function(struct pawl_test *test, const struct definition *definition,
                          const struct pawl_activity_item *item,
                          struct pawl_test_outcome *ret_outcome)
@@ -205,7 +224,11 @@ static void run_function(struct pawl_test *test, const struct definition *defini
     PAWL_ASSERT(ctx != NULL); /* tests have memory */
     ctx->run = definition->activity;
     ctx->user = definition->user;
+    ctx->beat = test_beat;
+    ctx->beat_context = test;
     test->taking_ms = 0;
+    test->closes_ms = item->start_to_close_ms;
+    test->progress = item->progress;
     pawl_activities_item_run(ctx);
     struct pawl_failure_view failure = ctx->failure;
     struct pawl_failure_view kept = { .present = failure.present,
@@ -213,7 +236,11 @@ static void run_function(struct pawl_test *test, const struct definition *defini
                                       .type = keep(test, failure.type),
                                       .message = keep(test, failure.message),
                                       .details = keep(test, failure.details) };
-    *ret_outcome = (struct pawl_test_outcome){ .takes_ms = test->taking_ms, .failure = kept };
+    *ret_outcome = (struct pawl_test_outcome){ .takes_ms = test->taking_ms,
+                                               .failure = kept,
+                                               .progress = test->progress };
+    if (item->heartbeat_ms && item->heartbeat_ms < INT64_MAX - ctx->beat_at_ms)
+        ret_outcome->silent_ms = ctx->beat_at_ms + item->heartbeat_ms;
     if (!failure.present) ret_outcome->output = keep(test, ctx->output);
     pawl_activities_item_free(ctx);
 }
@@ -228,6 +255,8 @@ static void answer_activity(void *context, const struct pawl_activity_item *item
     if (mock) {
         call->mocked = true;
         *ret_outcome = mock->outcome;
+        ret_outcome->progress = item->progress;
+        if (mock->silent) ret_outcome->silent_ms = item->heartbeat_ms;
         return;
     }
     const struct definition *definition = find_definition(test, false, item->name, item->version);
@@ -427,6 +456,7 @@ pawl_err pawl_test_mock(struct pawl_test *test, const struct pawl_test_mock *moc
                             .is_child = is_child,
                             .name = keep(test, name),
                             .call = mock->call,
+                            .silent = mock->silent,
                             .outcome = { .takes_ms = mock->takes_ms,
                                          .output = keep(test, mock->output) } };
     if (mock->failure) added->outcome.failure = keep_failure(test, mock->failure);

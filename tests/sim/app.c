@@ -100,6 +100,7 @@ static void held_add_actions(struct held *held, const struct pawl_turn_done *don
         case PAWL_ACTION_TIMER: event.kind = PAWL_EVENT_TIMER_CREATED; break;
         case PAWL_ACTION_CHILD: event.kind = PAWL_EVENT_CHILD_CREATED; break;
         case PAWL_ACTION_CANCEL_TIMER: event.kind = PAWL_EVENT_TIMER_CANCELLED; break;
+        case PAWL_ACTION_CANCEL_ACTIVITY: event.kind = PAWL_EVENT_TASK_CANCELLED; break;
         default: continue;
         }
         held_add(held, pawl_history_event_pack(&arena, &event));
@@ -152,9 +153,21 @@ static void app_on_history(struct app *app, const struct pawl_history_chunk *chu
         app->past_events[app->past_count++] = pawl_arena_copy(&app->past, chunk->events[i]);
 }
 
+/* It begins, and says how far the attempt before had come. */
+static void app_beat(struct sim *sim, uint32_t target, const struct pawl_activity_item *activity)
+{
+    struct pawl_frame frame = { .type = PAWL_FRAME_ACTIVITY_HEARTBEAT };
+    frame.activity_beat.token = activity->token;
+    frame.activity_beat.progress =
+        activity->progress.size ? activity->progress : PAWL_BYTES_LITERAL("begun");
+    app_reply(sim, target, &frame);
+}
+
 static void app_on_activity(struct sim *sim, uint32_t target, struct item *item,
                             const struct pawl_activity_item *activity)
 {
+    PAWL_ASSERT(activity->takes_heartbeats);
+    if (activity->start_to_close_ms || activity->heartbeat_ms) app_beat(sim, target, activity);
     struct item *end = sim_item_new(ITEM_ACTIVITY_END, target, item->life);
     struct pawl_frame done = { .type = PAWL_FRAME_ACTIVITY_DONE };
     done.activity_done.token = activity->token;
@@ -188,6 +201,7 @@ void sim_app_on_frame(struct sim *sim, struct item *item)
         if (held) held_free(held);
         break;
     }
+    case PAWL_FRAME_ACTIVITY_CANCEL: break; /* it goes on, and what it says is ignored */
     default: PAWL_UNREACHABLE("the engine sends no other frame to a worker");
     }
 }
@@ -202,9 +216,11 @@ void sim_app_connect(struct sim *sim, uint32_t target)
     }
     struct pawl_registration program = { .name = PAWL_BYTES_LITERAL("Program") };
     struct pawl_registration work = { .name = PAWL_BYTES_LITERAL("Work") };
-    struct pawl_hello hello = {
-        .workflows_count = 1, .workflows = &program, .activities_count = 1, .activities = &work
-    };
+    struct pawl_hello hello = { .workflows_count = 1,
+                                .workflows = &program,
+                                .activities_count = 1,
+                                .activities = &work,
+                                .minor = PAWL_PROTOCOL_MINOR };
     node->app.life = ++sim->lives;
     sim_node_step(sim, target,
                   (struct pawl_node_event){
@@ -236,6 +252,10 @@ void sim_node_on_frame(struct sim *sim, struct item *item)
     case PAWL_FRAME_ACTIVITY_DONE:
         event.type = PAWL_NODE_ACTIVITY_DONE;
         event.activity_done = &frame.activity_done;
+        break;
+    case PAWL_FRAME_ACTIVITY_HEARTBEAT:
+        event.type = PAWL_NODE_ACTIVITY_HEARTBEAT;
+        event.activity_beat = &frame.activity_beat;
         break;
     default: PAWL_UNREACHABLE("the model's app sends no other frame");
     }

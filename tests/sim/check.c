@@ -117,6 +117,7 @@ static void check_history(const struct pawl_snapshot *snapshot)
         case PAWL_EVENT_TASK_FAILED:
         case PAWL_EVENT_CHILD_COMPLETED:
         case PAWL_EVENT_CHILD_FAILED:
+        case PAWL_EVENT_TASK_CANCELLED:
         case PAWL_EVENT_TIMER_CANCELLED:
         case PAWL_EVENT_TIMER_FIRED:
             PAWL_ASSERT(event.ref >= 0 && event.ref < IDS_MAX);

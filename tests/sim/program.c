@@ -243,6 +243,7 @@ static void run_read(struct run *run, uint32_t position, struct pawl_bytes bytes
     case PAWL_EVENT_TASK_SCHEDULED:
     case PAWL_EVENT_TIMER_CREATED:
     case PAWL_EVENT_CHILD_CREATED: fact_of(run, event.id)->scheduled = (uint8_t)event.kind; break;
+    case PAWL_EVENT_TASK_CANCELLED:
     case PAWL_EVENT_TIMER_CANCELLED: fact_of(run, event.ref)->cancelled = true; break;
     case PAWL_EVENT_TASK_COMPLETED:
     case PAWL_EVENT_TASK_FAILED:
@@ -328,10 +329,17 @@ static bool run_activities(struct run *run, uint32_t step, uint32_t count)
     return all;
 }
 
-/* Whoever comes first; a timer that lost is given up. */
+/* Whoever comes first; what lost is given up. Some of the activities may not take long,
+ * nor be silent for long: the race does not mind how they end. */
 static bool run_race(struct run *run, uint32_t step)
 {
+    uint32_t actions_count = run->done->actions_count;
     int32_t activity = run_activity(run, step, 0);
+    if (run->done->actions_count > actions_count) {
+        struct pawl_action *action = &run->done->actions[actions_count];
+        action->start_to_close_ms = step % 2 ? 30 : 0;
+        action->heartbeat_ms = step % 3 ? 20 : 0;
+    }
     int32_t timer = run_timer(run, 50);
     const struct fact *work = fact_of(run, activity);
     const struct fact *time = fact_of(run, timer);
@@ -339,6 +347,8 @@ static bool run_race(struct run *run, uint32_t step)
     bool work_won = work->resolved && (!time->resolved || work->position < time->position);
     if (work_won && !time->resolved && !time->cancelled)
         run_act(run, PAWL_ACTION_CANCEL_TIMER)->ref = timer;
+    if (!work_won && !work->resolved && !work->cancelled)
+        run_act(run, PAWL_ACTION_CANCEL_ACTIVITY)->ref = activity;
     run->input.accumulator = mix(run->input.accumulator, STEP_RACE);
     return true;
 }

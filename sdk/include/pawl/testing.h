@@ -88,12 +88,17 @@ struct pawl_test_mock {
     struct pawl_bytes output;           /* what it returns */
     const struct pawl_failure *failure; /* it fails with this instead */
     int64_t takes_ms;                   /* of the test's time */
+    bool silent; /* an activity that sends no heartbeat: with a heartbeat_ms shorter than
+                    takes_ms it fails with HeartbeatTimeout; else it sends all it should */
 };
 
 PAWL_API PAWL_MUST_USE pawl_err pawl_test_mock(struct pawl_test *test,
                                                const struct pawl_test_mock *mock);
 
-/* From an activity function: its result comes so much later. */
+/* From an activity function: its result comes so much later, counted from its beginning.
+ * Between two heartbeats of the function this says when the next one is made. The limits
+ * of the call hold: an attempt that takes longer than start_to_close_ms, or makes no
+ * heartbeat for heartbeat_ms, fails at that time, and what it returns is ignored. */
 PAWL_API void pawl_test_take_time(struct pawl_test *test, int64_t ms);
 
 /* Running -------------------------------------------------------------------------- */

@@ -161,8 +161,10 @@ PAWL_API const struct pawl_failure *pawl_task_failure(const struct pawl_task *ta
 /* The instance id of a child that was started; "" for any other task. */
 PAWL_API const char *pawl_task_child_id(const struct pawl_task *task);
 
-/* Give up a timer or an event wait: it ends with PAWL_E_CANCELLED. No effect on a
- * task that has ended. Activities and children cannot be given up: PAWL_E_STATE. */
+/* Give up a timer, an event wait or an activity: it ends with PAWL_E_CANCELLED at once. An
+ * activity that is running is told (see pawl_activity_heartbeat), and may go on all the
+ * same; what it returns is ignored, and no retry follows. No effect on a task that has
+ * ended. Children cannot be given up: PAWL_E_STATE. */
 PAWL_API pawl_err pawl_task_cancel(struct pawl_workflow_ctx *ctx, struct pawl_task *task);
 
 /* Ending --------------------------------------------------------------------- */

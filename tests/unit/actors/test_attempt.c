@@ -263,6 +263,70 @@ static void a_running_activity_is_called_off_when_its_instance_ends_or_continues
     }
 }
 
+/* Raise an event, so that there is a turn, and answer it with these actions. */
+static void next_turn(struct fixture *fixture, uint32_t count, struct pawl_action *actions)
+{
+    struct pawl_request raise = { .op = PAWL_REQUEST_RAISE,
+                                  .instance = PAWL_BYTES_LITERAL("i"),
+                                  .name = PAWL_BYTES_LITERAL("e") };
+    fixture_call(fixture, &raise);
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_non_null(turn);
+    fixture_turn_done(fixture, WORKER, &turn->turn, count, actions);
+}
+
+static struct pawl_action cancel_of(int32_t ref)
+{
+    struct pawl_action cancel = fixture_action(PAWL_ACTION_CANCEL_ACTIVITY, -1);
+    cancel.ref = ref;
+    return cancel;
+}
+
+static void an_activity_that_its_workflow_gives_up_is_called_off(void **state)
+{
+    const struct pawl_activity_item *item;
+    struct fixture *fixture = new_running(limited(0, 0), &item);
+    struct pawl_action cancels[] = { cancel_of(0), cancel_of(0), cancel_of(77) };
+    (void)state;
+    next_turn(fixture, 3, cancels); /* the second and third mean nothing */
+    assert_called_off(fixture, item);
+    fixture_activity_done(fixture, WORKER, item);
+    fixture_pass(fixture, 60000);
+    assert_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    assert_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY));
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_RUNNING);
+    fixture_free(fixture);
+}
+
+static void an_activity_given_up_in_the_turn_that_made_it_never_runs(void **state)
+{
+    const struct pawl_activity_item *item;
+    struct fixture *fixture = new_running(limited(0, 0), &item);
+    struct pawl_action actions[] = { fixture_action(PAWL_ACTION_ACTIVITY, 1), cancel_of(1) };
+    (void)state;
+    next_turn(fixture, 2, actions);
+    fixture_pass(fixture, 120000);
+    assert_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY));
+    assert_int_equal(pawl_node_metrics(fixture->node)->activities_queued, 0);
+    fixture_free(fixture);
+}
+
+static void an_activity_given_up_before_it_began_never_does(void **state)
+{
+    const struct pawl_activity_item *item;
+    struct fixture *fixture = new_running(limited(0, 0), &item);
+    (void)state;
+    struct pawl_action more[10]; /* with the first one more than the worker has credit for */
+    for (int32_t id = 1; id <= 10; id++) more[id - 1] = fixture_action(PAWL_ACTION_ACTIVITY, id);
+    next_turn(fixture, 10, more);
+    assert_int_equal(pawl_node_metrics(fixture->node)->activities_queued, 1);
+    struct pawl_action cancel = cancel_of(10);
+    next_turn(fixture, 1, &cancel);
+    assert_int_equal(pawl_node_metrics(fixture->node)->activities_queued, 0);
+    assert_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY_CANCEL));
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +339,9 @@ int main(void)
         cmocka_unit_test(huge_limits_are_as_good_as_none),
         cmocka_unit_test(a_running_activity_is_called_off_when_its_instance_is_terminated),
         cmocka_unit_test(a_running_activity_is_called_off_when_its_instance_ends_or_continues),
+        cmocka_unit_test(an_activity_that_its_workflow_gives_up_is_called_off),
+        cmocka_unit_test(an_activity_given_up_in_the_turn_that_made_it_never_runs),
+        cmocka_unit_test(an_activity_given_up_before_it_began_never_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

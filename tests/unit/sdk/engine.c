@@ -210,12 +210,14 @@ static struct pawl_bytes record(struct engine *engine, const struct pawl_action 
     case PAWL_ACTION_ACTIVITY: event.kind = PAWL_EVENT_TASK_SCHEDULED; break;
     case PAWL_ACTION_TIMER: event.kind = PAWL_EVENT_TIMER_CREATED; break;
     case PAWL_ACTION_CANCEL_TIMER: event.kind = PAWL_EVENT_TIMER_CANCELLED; break;
+    case PAWL_ACTION_CANCEL_ACTIVITY: event.kind = PAWL_EVENT_TASK_CANCELLED; break;
     case PAWL_ACTION_CHILD: event.kind = PAWL_EVENT_CHILD_CREATED; break;
     case PAWL_ACTION_SEND_EVENT: event.kind = PAWL_EVENT_EVENT_SENT; break;
     case PAWL_ACTION_COMPLETE: event.kind = PAWL_EVENT_EXECUTION_COMPLETED; break;
     case PAWL_ACTION_CONTINUE: event.kind = PAWL_EVENT_CONTINUE_AS_NEW; break;
     }
-    bool is_cancel = action->kind == PAWL_ACTION_CANCEL_TIMER;
+    bool is_cancel =
+        action->kind == PAWL_ACTION_CANCEL_TIMER || action->kind == PAWL_ACTION_CANCEL_ACTIVITY;
     event.id = is_cancel ? -1 : action->id;
     event.ref = is_cancel ? action->ref : -1;
     event.name = action->name;

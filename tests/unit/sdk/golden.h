@@ -47,6 +47,7 @@ static const struct golden golden_events[] = {
       "94011fcf0000018bcfe5687b8203ae4e4f4e44455445524d494e49534d05b36576656e7420332077"
       "617320612074696d6572" },
     { PAWL_EVENT_TIMER_CANCELLED, "940164cf0000018bcfe5687b8102ce7fffffff" },
+    { PAWL_EVENT_TASK_CANCELLED, "940165cf0000018bcfe5687b8102ce7fffffff" },
 };
 
 static const struct golden golden_frames[] = {

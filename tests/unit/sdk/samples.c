@@ -101,6 +101,7 @@ struct pawl_history_event pawl_sample_event(int kind)
         event.name = TEXT("retry");
         return event_timer(event);
     case PAWL_EVENT_TIMER_FIRED: event.ref = 0; return event_timer(event);
+    case PAWL_EVENT_TASK_CANCELLED:
     case PAWL_EVENT_TIMER_CANCELLED: event.ref = INT32_MAX; return event;
     case PAWL_EVENT_WORKFLOW_STARTED: return event;
     case PAWL_EVENT_EVENT_SENT:

@@ -77,9 +77,18 @@ static struct pawl_call_options random_options(struct pawl_rng *rng)
     return (struct pawl_call_options){ .retry = pawl_rng_below(rng, 2) ? &retry_twice : NULL };
 }
 
-static pawl_err do_activity(struct pawl_workflow_ctx *ctx, struct pawl_rng *rng)
+/* Nothing takes exactly as long as a limit. No activity here makes a heartbeat. */
+static struct pawl_call_options random_limits(struct pawl_rng *rng)
 {
     struct pawl_call_options options = random_options(rng);
+    if (pawl_rng_below(rng, 3) == 0) options.start_to_close_ms = 350;
+    if (pawl_rng_below(rng, 6) == 0) options.heartbeat_ms = 290;
+    return options;
+}
+
+static pawl_err do_activity(struct pawl_workflow_ctx *ctx, struct pawl_rng *rng)
+{
+    struct pawl_call_options options = random_limits(rng);
     pawl_err err = pawl_call_activity(ctx, "work", random_text(ctx, rng), &options, NULL);
     return err == PAWL_E_FAILED && pawl_rng_below(rng, 8) ? PAWL_OK : err;
 }
@@ -89,7 +98,7 @@ static pawl_err do_fan(struct pawl_workflow_ctx *ctx, struct pawl_rng *rng)
     struct pawl_task *tasks[3];
     size_t count = 1 + pawl_rng_below(rng, 3), first;
     for (size_t i = 0; i < count; i++) {
-        struct pawl_call_options options = random_options(rng);
+        struct pawl_call_options options = random_limits(rng);
         tasks[i] = pawl_schedule_activity(ctx, "work", random_text(ctx, rng), &options);
     }
     if (pawl_rng_below(rng, 2)) {
@@ -122,6 +131,7 @@ static pawl_err do_race(struct pawl_workflow_ctx *ctx, struct pawl_rng *rng)
     pawl_err err = pawl_when_any(ctx, tasks, 2, &first);
     if (err) return err;
     if (first == 0) return pawl_task_cancel(ctx, tasks[1]);
+    if (pawl_rng_below(rng, 2)) return pawl_task_cancel(ctx, tasks[0]);
     err = pawl_await(ctx, tasks[0], NULL);
     return err == PAWL_E_FAILED ? PAWL_OK : err;
 }
@@ -131,7 +141,9 @@ static pawl_err do_cancel(struct pawl_workflow_ctx *ctx, struct pawl_rng *rng)
 {
     struct pawl_task *timer = pawl_create_timer(ctx, (int64_t)pawl_rng_below(rng, 1000));
     struct pawl_task *event = pawl_expect_event(ctx, "e0", (int64_t)pawl_rng_below(rng, 1000));
+    struct pawl_task *activity = pawl_schedule_activity(ctx, "work", random_text(ctx, rng), NULL);
     pawl_err err = pawl_task_cancel(ctx, timer);
+    if (!err) err = pawl_task_cancel(ctx, activity);
     return err ? err : pawl_task_cancel(ctx, event);
 }
 
@@ -228,6 +240,9 @@ static const char *const wanted[] = {
     "ChildWorkflowFailed",
     "TimerFired",
     "TimerCancelled",
+    "TaskCancelled",
+    "StartToCloseTimeout",
+    "HeartbeatTimeout",
     "EventSent",
     "EventRaised",
     "ExecutionTerminated",

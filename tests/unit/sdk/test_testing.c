@@ -225,6 +225,73 @@ static void test_functions_take_time(void **state)
     pawl_test_free(test);
 }
 
+/* Copies 9 rows, one in a minute; the first attempt hangs after the fifth. */
+static pawl_err copies(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
+{
+    struct pawl_test *test = pawl_activity_user(ctx);
+    struct pawl_bytes before = pawl_activity_last_progress(ctx);
+    int row = before.size ? pawl_as_text(before)[0] - '0' : 0, first = row;
+    char text[2] = { 0 };
+    (void)input;
+    for (int64_t minutes = 1; row < 9; minutes++) {
+        if (first == 0 && row == 5) minutes += 60;
+        pawl_test_take_time(test, minutes * 60000);
+        text[0] = (char)('0' + row + 1);
+        if (pawl_activity_heartbeat(ctx, pawl_text(text)) == PAWL_E_CANCELLED) {
+            assert_true(pawl_activity_is_cancelled(ctx));
+            return pawl_activity_return(ctx, pawl_text("ignored"));
+        }
+        row++;
+    }
+    return pawl_activity_return(ctx, pawl_text(first == 5 ? "went on from 5" : "all at once"));
+}
+
+static pawl_err imports(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    static const struct pawl_retry twice = { .attempts_max = 2 };
+    struct pawl_call_options options = { .retry = &twice, .heartbeat_ms = 10 * 60000 };
+    struct pawl_bytes output;
+    pawl_err err = pawl_call_activity(ctx, "copies", input, &options, &output);
+    if (err) return err;
+    options = (struct pawl_call_options){ .start_to_close_ms = HOUR };
+    err = pawl_call_activity(ctx, "hangs", input, &options, NULL);
+    assert_int_equal(err, PAWL_E_FAILED);
+    assert_string_equal(pawl_last_failure(ctx)->type, "StartToCloseTimeout");
+    options = (struct pawl_call_options){ .heartbeat_ms = HOUR };
+    err = pawl_call_activity(ctx, "hangs", input, &options, NULL);
+    if (err) return err;
+    err = pawl_call_activity(ctx, "dies", input, &options, NULL);
+    assert_int_equal(err, PAWL_E_FAILED);
+    assert_string_equal(pawl_last_failure(ctx)->type, "HeartbeatTimeout");
+    struct pawl_task *given_up = pawl_schedule_activity(ctx, "hangs", input, NULL);
+    err = pawl_sleep(ctx, HOUR);
+    if (!err) err = pawl_task_cancel(ctx, given_up);
+    return err ? err : pawl_return(ctx, output);
+}
+
+static void test_limits_of_activities_hold_and_progress_goes_on(void **state)
+{
+    (void)state;
+    struct pawl_test *test = test_new(NULL);
+    add(test, "imports", imports, NULL);
+    OK(test, pawl_test_add_activity(test, &(struct pawl_activity_def){
+                                              .name = "copies", .run = copies, .user = test }));
+    OK(test,
+       pawl_test_mock(test, &(struct pawl_test_mock){ .activity = "hangs", .takes_ms = 2 * DAY }));
+    OK(test, pawl_test_mock(test, &(struct pawl_test_mock){
+                                      .activity = "dies", .takes_ms = 2 * DAY, .silent = true }));
+    start(test, "imports", NULL, NULL);
+    int64_t begin_ms = pawl_test_now_ms(test);
+    OK(test, pawl_test_run_to_end(test, "imports-1"));
+    expect_output(test, "imports-1", "went on from 5");
+    /* 5 rows and 10 minutes of silence, a pause, 4 rows; one hour, two days, one hour, and
+     * the hour after which nobody waits any more */
+    assert_int_equal(pawl_test_now_ms(test) - begin_ms,
+                     15 * 60000 + 1000 + 4 * 60000 + 3 * HOUR + 2 * DAY);
+    assert_non_null(strstr(pawl_test_history_text(test, "imports-1"), "TaskCancelled"));
+    pawl_test_free(test);
+}
+
 /* Events --------------------------------------------------------------------------------- */
 
 static pawl_err approval(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
@@ -699,6 +766,7 @@ int main(void)
         cmocka_unit_test(test_a_month_passes_at_once),
         cmocka_unit_test(test_the_nth_call_fails),
         cmocka_unit_test(test_functions_take_time),
+        cmocka_unit_test(test_limits_of_activities_hold_and_progress_goes_on),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_planned_calls),
         cmocka_unit_test(test_says_what_it_waits_for),

@@ -312,9 +312,83 @@ static pawl_err race(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
         if (err) return err;
         assert_int_equal(pawl_task_error(tasks[2]), PAWL_E_CANCELLED);
     }
-    assert_int_equal(pawl_task_cancel(ctx, tasks[0]),
-                     pawl_task_is_done(tasks[0]) ? PAWL_OK : PAWL_E_STATE);
     return pawl_return(ctx, pawl_text(pawl_format(ctx, "%zu", index)));
+}
+
+static pawl_err gives_up(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    (void)input;
+    static const struct pawl_retry retry = { .attempts_max = 3, .first_interval_ms = 60000 };
+    struct pawl_call_options options = { .retry = &retry,
+                                         .start_to_close_ms = 30000,
+                                         .heartbeat_ms = 3000 };
+    struct pawl_task *child = pawl_schedule_child_workflow(ctx, "c", pawl_none(), NULL);
+    struct pawl_task *task = pawl_schedule_activity(ctx, "a", pawl_none(), &options);
+    pawl_err err = pawl_sleep(ctx, 5000);
+    if (err) return err;
+    assert_int_equal(pawl_task_cancel(ctx, child), PAWL_E_STATE);
+    assert_int_equal(pawl_task_cancel(ctx, task), PAWL_OK);
+    assert_int_equal(pawl_task_cancel(ctx, task), PAWL_OK); /* no effect */
+    assert_int_equal(pawl_await(ctx, task, NULL), PAWL_E_CANCELLED);
+    err = pawl_sleep(ctx, 5000);
+    return err ? err : pawl_return(ctx, pawl_text("without it"));
+}
+
+static void an_activity_that_is_given_up_ends_at_once_and_its_result_is_ignored(void **state)
+{
+    struct engine *engine = *state;
+    start(engine, gives_up, "");
+    assert_int_equal(engine_action(engine, 1)->kind, PAWL_ACTION_ACTIVITY);
+    assert_int_equal(engine_action(engine, 1)->start_to_close_ms, 30000);
+    assert_int_equal(engine_action(engine, 1)->heartbeat_ms, 3000);
+    engine_fire(engine, 2);
+    turn(engine);
+    assert_int_equal(engine_action(engine, 0)->kind, PAWL_ACTION_CANCEL_ACTIVITY);
+    assert_int_equal(engine_action(engine, 0)->ref, 1);
+    engine_complete(engine, 1, pawl_text("late"));
+    engine_fire(engine, 3);
+    turn(engine);
+    assert_completed(engine, "without it");
+}
+
+static void a_try_that_waits_for_its_turn_is_given_up_too(void **state)
+{
+    struct engine *engine = *state;
+    start(engine, gives_up, "");
+    engine_fail(engine, 1, "Early", false);
+    turn(engine);
+    assert_int_equal(engine_action(engine, 0)->kind, PAWL_ACTION_TIMER); /* the pause */
+    engine_fire(engine, 2);
+    turn(engine);
+    assert_int_equal(engine_action(engine, 0)->kind, PAWL_ACTION_CANCEL_TIMER);
+    assert_int_equal(engine_action(engine, 0)->ref, 3);
+    engine_fire(engine, 4);
+    turn(engine);
+    assert_completed(engine, "without it");
+}
+
+static pawl_err wrong_limits(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    (void)input;
+    static const struct pawl_call_options wrong[] = { { .schedule_to_start_ms = -1 },
+                                                      { .start_to_close_ms = -1 },
+                                                      { .heartbeat_ms = -1 } };
+    static const struct pawl_call_options of_activities[] = { { .start_to_close_ms = 1 },
+                                                              { .heartbeat_ms = 1 } };
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pawl_call_activity(ctx, "a", pawl_none(), &wrong[i], NULL),
+                         PAWL_E_INVALID);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pawl_call_child_workflow(ctx, "c", pawl_none(), &of_activities[i], NULL),
+                         PAWL_E_INVALID);
+    return pawl_return(ctx, pawl_text("refused"));
+}
+
+static void limits_that_cannot_be_are_refused(void **state)
+{
+    struct engine *engine = *state;
+    start(engine, wrong_limits, "");
+    assert_completed(engine, "refused");
 }
 
 static void when_any_says_which_ended_first_within_a_turn(void **state)
@@ -760,6 +834,9 @@ int main(void)
         TEST(when_all_reports_the_first_that_failed_after_all_ended),
         TEST(when_any_says_which_ended_first_within_a_turn),
         TEST(a_timer_that_fired_in_the_same_turn_is_not_cancelled),
+        TEST(an_activity_that_is_given_up_ends_at_once_and_its_result_is_ignored),
+        TEST(a_try_that_waits_for_its_turn_is_given_up_too),
+        TEST(limits_that_cannot_be_are_refused),
         TEST(a_retry_waits_longer_each_time_and_keeps_the_execution_id),
         TEST(a_later_try_may_succeed),
         TEST(a_non_retriable_failure_is_not_tried_again),

@@ -49,6 +49,7 @@
     X(OUTBOX_FORGOTTEN, "a message has no reminder row")                                    \
     X(POLL_FORGETS, "a reminder that was handed out is gone")                               \
     X(DELIVER_TO_ENDED, "an ended instance takes events")                                   \
+    X(END_FORGETS_SEEN, "an ended instance does not know the events it has taken")          \
     X(ANSWER_BEFORE_REPLICA, "the store answers before a failover can no longer lose it")
 
 enum pawl_mutant {

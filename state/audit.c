@@ -129,10 +129,6 @@ static void check_ended(const struct pawl_audit *audit, struct pawl_bytes id,
     if (stored->has_wake)
         pawl_audit_find(audit, PAWL_AUDIT_TERMINAL, WARNING, id, PAWL_BYTES_LITERAL("wake"),
                         "it has ended, and a reminder still wakes it");
-    if (stored->seen_count)
-        pawl_audit_find(audit, PAWL_AUDIT_TERMINAL, WARNING, id, PAWL_BYTES_LITERAL("seen"),
-                        "it has ended, and %" PRIu32 " request ids are still remembered",
-                        stored->seen_count);
 }
 
 /* All open activities of an instance share its wake-up; the others have one each. */

@@ -130,9 +130,16 @@ static void create(struct pawl_mem *mem, struct pawl_mem_partition *partition,
 
 /* Deliver ---------------------------------------------------------------------- */
 
+static bool has_ended(const struct pawl_mem_instance *instance)
+{
+    return pawl_store_status_is_terminal(instance->metadata.status)
+           && !PAWL_MUTANT(DELIVER_TO_ENDED);
+}
+
 static pawl_err deliver_check_result(const struct pawl_mem_instance *instance,
                                      const struct pawl_deliver *deliver)
 {
+    if (has_ended(instance)) return PAWL_E_TERMINAL;
     if (!pawl_id_is_equal(instance->metadata.inc, deliver->inc)) return PAWL_E_CONFLICT;
     if (instance->metadata.gen != deliver->gen) return PAWL_E_CONFLICT;
     const struct pawl_mem_pending *pending = pawl_mem_pending_find(instance, deliver->op);
@@ -148,6 +155,7 @@ static pawl_err deliver_check_input(const struct pawl_mem_instance *instance,
     const struct pawl_mem_seen *seen = pawl_mem_seen_find(instance, deliver->request_id);
     if (seen && seen->seen_ms >= since_ms && !PAWL_MUTANT(NO_REQUEST_DEDUPLICATION))
         return PAWL_E_DUPLICATE;
+    if (has_ended(instance)) return PAWL_E_TERMINAL;
     if (pawl_mem_seen_count_since(instance, since_ms) >= deliver->seen_max) return PAWL_E_BUSY;
     return PAWL_OK;
 }
@@ -156,12 +164,10 @@ static pawl_err deliver_check(const struct pawl_mem_instance *instance,
                               const struct pawl_deliver *deliver)
 {
     if (!instance) return PAWL_E_NOT_FOUND;
-    const struct pawl_metadata *metadata = &instance->metadata;
-    if (pawl_store_status_is_terminal(metadata->status) && !PAWL_MUTANT(DELIVER_TO_ENDED))
-        return PAWL_E_TERMINAL;
     pawl_err err = deliver->op.kind ? deliver_check_result(instance, deliver)
                                     : deliver_check_input(instance, deliver);
     if (err) return err;
+    const struct pawl_metadata *metadata = &instance->metadata;
     bool is_full = metadata->inbox_tail - metadata->inbox_head >= deliver->inbox_max;
     return is_full ? PAWL_E_BUSY : PAWL_OK;
 }

@@ -117,7 +117,7 @@ static void end(struct pawl_mem_instance *instance)
 {
     pawl_mem_inbox_consume(instance, instance->metadata.inbox_tail);
     pawl_mem_pending_clear(instance);
-    pawl_mem_seen_clear(instance);
+    if (PAWL_MUTANT(END_FORGETS_SEEN)) pawl_mem_seen_clear(instance);
 }
 
 static bool wake_is_there(struct pawl_mem *mem, struct pawl_mem_partition *partition,

@@ -225,9 +225,11 @@ struct pawl_load {
  * (then it is set to that, rows or not); else, with wake_keep and a status that is not
  * terminal, it is set to now_ms + PAWL_LEASE_WAKE_MS as well, but left as it is when it
  * is there and this commit consumed no inbox row; else it is removed.
- * A terminal status also removes: all inbox rows, all pending operations, seen.
- * The new inbox head is then the tail; pending_added of a terminal commit is dropped
- * too. Every pending operation added starts OPEN; one with the same op is replaced.
+ * A terminal status also removes: all inbox rows, all pending operations. The new inbox
+ * head is then the tail; pending_added of a terminal commit is dropped too. The request
+ * ids seen stay until the instance is purged or replaced: the event that ended it may be
+ * repeated afterwards. Every pending operation added starts OPEN; one with the same op is
+ * replaced.
  * Continue as new (carry_count > 0): gen + 1, history of the old generation removed,
  * `events` must be empty, all pending operations removed, carry rows appended at the
  * tail, then the unconsumed rows moved behind them (their order and delivery kept);
@@ -275,13 +277,15 @@ struct pawl_commit {
  *   NOT_FOUND  TERMINAL   (final)
  *   CONFLICT   op given and inc, gen or the pending nonce differ or it is not pending
  *              (final: nobody waits for this result any more)
- *   DUPLICATE  op already delivered, or request_id seen before (final)
+ *   DUPLICATE  op already delivered, or request_id seen before, also when the instance
+ *              has ended since (final)
  *   BUSY       inbox_max rows wait, or seen_max request ids younger than seen_ms_max
  * With op: the pending state becomes DELIVERED; for a timer its reminder goes.
  * Without op: request_id is remembered; ids older than seen_ms_max are dropped first.
- * The checks come in this order: NOT_FOUND, TERMINAL, CONFLICT, DUPLICATE, BUSY. An id
- * is older when its time < now_ms - seen_ms_max: it is no duplicate and is not counted
- * (rows go only when the answer is OK). */
+ * The checks come in this order, with op: NOT_FOUND, TERMINAL, CONFLICT, DUPLICATE, BUSY;
+ * without: NOT_FOUND, DUPLICATE, TERMINAL, BUSY. An id is older when its time <
+ * now_ms - seen_ms_max: it is no duplicate and is not counted (rows go only when the
+ * answer is OK). */
 struct pawl_deliver {
     struct pawl_bytes instance;
     struct pawl_id inc; /* op only */

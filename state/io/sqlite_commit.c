@@ -204,7 +204,6 @@ static void end(struct turn *turn)
 {
     consume_inbox(turn, turn->row->metadata.inbox_tail);
     pawl_sqlite_clear(turn->db, PAWL_SQL_PENDING_CLEAR, turn->row->n);
-    pawl_sqlite_clear(turn->db, PAWL_SQL_SEEN_CLEAR, turn->row->n);
 }
 
 /* `rows_went`: this commit has consumed inbox rows. */

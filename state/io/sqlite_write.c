@@ -258,6 +258,7 @@ void pawl_sqlite_create(struct pawl_sqlite_db *db, const struct pawl_store_reque
 static pawl_err check_result(struct pawl_sqlite_db *db, const struct pawl_sqlite_instance *row,
                              const struct pawl_deliver *deliver)
 {
+    if (pawl_store_status_is_terminal(row->metadata.status)) return PAWL_E_TERMINAL;
     if (!pawl_id_is_equal(row->metadata.inc, deliver->inc)) return PAWL_E_CONFLICT;
     if (row->metadata.gen != deliver->gen) return PAWL_E_CONFLICT;
     sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_PENDING_GET);
@@ -297,6 +298,7 @@ static pawl_err check_input(struct pawl_sqlite_db *db, const struct pawl_sqlite_
         pawl_sqlite_end(stmt);
         if (seen_ms >= since_ms) return PAWL_E_DUPLICATE;
     }
+    if (pawl_store_status_is_terminal(row->metadata.status)) return PAWL_E_TERMINAL;
     return seen_is_full(db, row->n, since_ms, deliver->seen_max) ? PAWL_E_BUSY : PAWL_OK;
 }
 
@@ -304,11 +306,10 @@ static pawl_err deliver_check(struct pawl_sqlite_db *db, const struct pawl_sqlit
                               const struct pawl_deliver *deliver)
 {
     if (row->n == 0) return PAWL_E_NOT_FOUND;
-    const struct pawl_metadata *metadata = &row->metadata;
-    if (pawl_store_status_is_terminal(metadata->status)) return PAWL_E_TERMINAL;
     pawl_err err =
         deliver->op.kind ? check_result(db, row, deliver) : check_input(db, row, deliver);
     if (err) return err;
+    const struct pawl_metadata *metadata = &row->metadata;
     bool is_full = metadata->inbox_tail - metadata->inbox_head >= deliver->inbox_max;
     return is_full ? PAWL_E_BUSY : PAWL_OK;
 }

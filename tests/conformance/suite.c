@@ -287,6 +287,8 @@ static int check_marks(const struct run *run)
         [SUITE_COMMIT_TERMINAL] = "commit ends an instance",
         [SUITE_COMMIT_WAKE_AT] = "commit sets a wake-up",
         [SUITE_DELIVER_TIMER] = "a timer is delivered",
+        [SUITE_DELIVER_SEEN_BY_ENDED] = "an ended instance knows an event that is repeated",
+        [SUITE_DELIVER_FORGOTTEN_BY_ENDED] = "an ended instance has forgotten an old event",
         [SUITE_LOAD_OTHER_GEN] = "history of another generation is asked for",
         [SUITE_LOAD_PART_OF_HISTORY] = "history comes in pages",
         [SUITE_POLL_FUTURE_TIMERS] = "poll passes over future timers",

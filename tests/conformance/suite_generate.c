@@ -8,10 +8,12 @@
 #include "base/limits.h"
 #include "state/copy.h"
 #include "state/keys.h"
+#include "state/mem_rows.h"
 #include "suite.h"
 
-#define MESSAGE_IDS 12u
-#define SEEN_MS_MAX 20000
+#define MESSAGE_IDS   12u
+#define SEEN_MS_SHORT 20000
+#define SEEN_MS_LONG  200000 /* until after the end, often */
 
 static const char *const instances[] = { "a",   "a|b", "a|b|c",        "x||y",
                                          "w|a", "{*}", "\xc3\xbc [?]", "long" };
@@ -316,6 +318,18 @@ static void make_result(struct suite_generator *generator, const struct pawl_sna
     if (percent(generator, 3)) deliver->nonce++;
 }
 
+/* Often one that the instance has seen, perhaps before it ended. */
+static struct pawl_bytes some_request_id(struct suite_generator *generator, uint32_t partition,
+                                         struct pawl_bytes id)
+{
+    const struct pawl_mem_partition *rows = generator->mem->partitions[partition];
+    const struct pawl_mem_instance *instance = rows ? pawl_mem_instance_find(rows, id) : NULL;
+    const struct pawl_tree_node *newest = instance ? pawl_tree_last(&instance->seen_by_time) : NULL;
+    if (!newest || percent(generator, 70)) return numbered(generator, "event-", 10);
+    struct pawl_bytes seen = PAWL_CONTAINER_OF(newest, struct pawl_mem_seen, by_time)->request_id;
+    return pawl_arena_copy(&generator->arena, seen);
+}
+
 static void make_deliver(struct suite_generator *generator, const struct suite_partition *partition,
                          struct pawl_deliver *deliver)
 {
@@ -325,12 +339,12 @@ static void make_deliver(struct suite_generator *generator, const struct suite_p
     deliver->now_ms = generator->now_ms;
     deliver->inbox_max = percent(generator, 80) ? 8 : 2;
     deliver->seen_max = percent(generator, 80) ? 7 : 2;
-    deliver->seen_ms_max = SEEN_MS_MAX;
+    deliver->seen_ms_max = percent(generator, 40) ? SEEN_MS_SHORT : SEEN_MS_LONG;
     const struct pawl_snapshot *present = peek(generator, partition->index, deliver->instance);
     if (percent(generator, 50))
         make_result(generator, present, deliver);
     else
-        deliver->request_id = numbered(generator, "event-", 10);
+        deliver->request_id = some_request_id(generator, partition->index, deliver->instance);
 }
 
 static void make_poll(struct suite_generator *generator, const struct suite_partition *partition,
@@ -518,6 +532,18 @@ static void learn_commit(struct suite_generator *generator, const struct pawl_co
     mark(generator, SUITE_COMMIT_WAKE_AT, commit->wake_at_ms != 0);
 }
 
+/* What was raised at an ended instance: known, or too old to be. */
+static void learn_raise(struct suite_generator *generator, uint32_t partition,
+                        const struct pawl_deliver *deliver, pawl_err err)
+{
+    const struct pawl_mem_instance *instance =
+        pawl_mem_instance_find(generator->mem->partitions[partition], deliver->instance);
+    if (!instance || !pawl_store_status_is_terminal(instance->metadata.status)) return;
+    mark(generator, SUITE_DELIVER_SEEN_BY_ENDED, err == PAWL_E_DUPLICATE);
+    mark(generator, SUITE_DELIVER_FORGOTTEN_BY_ENDED,
+         err == PAWL_E_TERMINAL && pawl_mem_seen_find(instance, deliver->request_id));
+}
+
 static void learn_load(struct suite_generator *generator, const struct pawl_load *load,
                        const struct pawl_store_reply *reply)
 {
@@ -544,6 +570,8 @@ void suite_learn(struct suite_generator *generator, const struct pawl_store_requ
 {
     if (request->op == PAWL_STORE_ACQUIRE) learn_acquire(generator, request, reply);
     if (request->op == PAWL_STORE_CREATE) learn_create(generator, &request->create, reply);
+    if (request->op == PAWL_STORE_DELIVER && !request->deliver.op.kind)
+        learn_raise(generator, request->partition, &request->deliver, reply->err);
     if (reply->err) return;
     switch (request->op) {
     case PAWL_STORE_COMMIT: learn_commit(generator, &request->commit, reply); return;

@@ -77,7 +77,6 @@ if consumed>head or carry or terminal then
   if terminal then
     for k=consumed,tail-1 do gone[#gone+1]=i..format('inbox-%06d',k) end
     gone[#gone+1]=i..'pending'
-    gone[#gone+1]=i..'seen'
     consumed=tail
     set[n+1],set[n+2]='completed_ms',a[8]
     n=n+2

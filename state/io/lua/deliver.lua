@@ -9,9 +9,10 @@ local meta=i..'metadata'
 local m=redis.call('HMGET',meta,'inc','gen','status','inbox_head','inbox_tail','wake','reminders')
 if not m[1] then return {'NOT_FOUND'} end
 local s=m[3]
-if s=='1' or s=='3' or s=='4' or s=='5' then return {'TERMINAL'} end
+local ended=s=='1' or s=='3' or s=='4' or s=='5'
 local index
 if a[2] then
+  if ended then return {'TERMINAL'} end
   if m[1]~=a[3] or m[2]~=a[4] then return {'CONFLICT'} end
   local p=redis.call('HGET',i..'pending',a[2])
   if not p or string.sub(p,3,18)~=a[5] then return {'CONFLICT'} end
@@ -20,6 +21,7 @@ if a[2] then
 else
   local at=redis.call('ZSCORE',i..'seen',a[7])
   if at and tonumber(at)>=tonumber(a[12]) then return {'DUPLICATE'} end
+  if ended then return {'TERMINAL'} end
 end
 local tail=tonumber(m[5])
 if tail-tonumber(m[4])>=a[10] then return {'BUSY'} end

@@ -110,6 +110,23 @@ static void a_repeated_event_is_delivered_once(void **state)
     fixture_free(fixture);
 }
 
+static void a_repeated_event_counts_also_when_it_has_ended_the_workflow(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_start(fixture, "i");
+    assert_int_equal(raise(fixture, "last"), PAWL_OK);
+    fixture_connect(fixture, WORKER, 10, 10);
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    struct pawl_action complete = fixture_action(PAWL_ACTION_COMPLETE, -1);
+    fixture_turn_done(fixture, WORKER, &turn->turn, 1, &complete);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_COMPLETED);
+    assert_int_equal(raise(fixture, "last"), PAWL_OK);
+    assert_int_equal(raise(fixture, "another"), PAWL_E_TERMINAL);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_COMPLETED);
+    fixture_free(fixture);
+}
+
 static void nothing_leaves_before_the_commit_is_known(void **state)
 {
     struct fixture *fixture = new_fixture();
@@ -631,6 +648,7 @@ int main(void)
         cmocka_unit_test(wrong_states_are_told_and_change_nothing),
         cmocka_unit_test(a_suspended_instance_gets_no_turn_until_it_is_resumed),
         cmocka_unit_test(a_repeated_event_is_delivered_once),
+        cmocka_unit_test(a_repeated_event_counts_also_when_it_has_ended_the_workflow),
         cmocka_unit_test(nothing_leaves_before_the_commit_is_known),
         cmocka_unit_test(work_in_flight_goes_back_when_its_worker_is_lost),
         cmocka_unit_test(a_long_activity_keeps_its_instance_and_what_the_worker_holds),

@@ -123,6 +123,42 @@ static void request_ids_are_bounded_and_forgotten_with_age(void **state)
     assert_int_equal(world_apply(world, &first).err, PAWL_OK);
 }
 
+static void an_ended_instance_knows_the_events_it_has_taken(void **state)
+{
+    struct world *world = with_instance(state);
+    struct pawl_store_request first = world_input(world, "a", "e-1");
+    assert_int_equal(world_apply(world, &first).err, PAWL_OK);
+    struct pawl_store_request end = world_commit(world, "a");
+    end.commit.status = PAWL_STATUS_COMPLETED; /* by that very event */
+    assert_int_equal(world_apply(world, &end).err, PAWL_OK);
+
+    assert_int_equal(world_apply(world, &first).err, PAWL_E_DUPLICATE);
+    struct pawl_store_request other = world_input(world, "a", "e-2");
+    other.deliver.seen_max = 1; /* final comes before busy */
+    assert_int_equal(world_apply(world, &other).err, PAWL_E_TERMINAL);
+    first.deliver.now_ms += first.deliver.seen_ms_max; /* just young */
+    assert_int_equal(world_apply(world, &first).err, PAWL_E_DUPLICATE);
+    first.deliver.now_ms++; /* old */
+    assert_int_equal(world_apply(world, &first).err, PAWL_E_TERMINAL);
+    assert_int_equal(world_load(world, "a")->inbox_count, 0);
+}
+
+static void the_next_instance_knows_no_event_of_the_one_it_replaced(void **state)
+{
+    struct world *world = with_instance(state);
+    struct pawl_store_request input = world_input(world, "a", "e-1");
+    assert_int_equal(world_apply(world, &input).err, PAWL_OK);
+    struct pawl_store_request end = world_commit(world, "a");
+    end.commit.status = PAWL_STATUS_COMPLETED;
+    assert_int_equal(world_apply(world, &end).err, PAWL_OK);
+
+    struct pawl_store_request create = world_create(world, "a");
+    create.create.replace_terminal = true;
+    create.create.request_id = PAWL_BYTES_LITERAL("another");
+    assert_int_equal(world_apply(world, &create).err, PAWL_OK);
+    assert_int_equal(world_apply(world, &input).err, PAWL_OK);
+}
+
 /* Poll ------------------------------------------------------------------------------ */
 
 static void due_reminders_come_oldest_first_each_under_a_lease(void **state)
@@ -313,6 +349,8 @@ int main(void)
         T(a_former_owner_may_hand_in_a_result),
         T(a_full_inbox_is_busy_but_knows_duplicates),
         T(request_ids_are_bounded_and_forgotten_with_age),
+        T(an_ended_instance_knows_the_events_it_has_taken),
+        T(the_next_instance_knows_no_event_of_the_one_it_replaced),
         T(due_reminders_come_oldest_first_each_under_a_lease),
         T(poll_looks_at_no_more_than_max_behind_skip),
         T(a_look_ahead_takes_leases_over_but_fires_no_timer_early),

@@ -87,14 +87,14 @@ static void every_kind_of_event_has_its_number_or_is_left_out(void **state)
     struct pawl_durabletask with[2] = { dapr(*state), microsoft(*state) };
     for (int i = 0; i < 2; i++) {
         bool is_dapr = i == 0;
-#define X(kind, number, text)                                           \
-    {                                                                   \
-        struct pawl_history_event event = event_of(PAWL_EVENT_##kind);  \
-        Pawl__HistoryEvent *out = carried(&with[i], &event);            \
+#define X(kind, number, text)                                          \
+    {                                                                  \
+        struct pawl_history_event event = event_of(PAWL_EVENT_##kind); \
+        Pawl__HistoryEvent *out = carried(&with[i], &event);           \
         bool is_known = (number) < 100 && ((number) != 31 || is_dapr); \
-        assert_int_equal(out != NULL, is_known);                        \
-        if (out) assert_int_equal(out->kind_case, (number));            \
-        if (out) assert_int_equal(out->router != NULL, is_dapr);        \
+        assert_int_equal(out != NULL, is_known);                       \
+        if (out) assert_int_equal(out->kind_case, (number));           \
+        if (out) assert_int_equal(out->router != NULL, is_dapr);       \
     }
         PAWL_EVENT_KIND_MAP(X)
 #undef X

@@ -8,6 +8,7 @@
 #include "actors/directory.h"
 #include "actors/node_internal.h"
 #include "actors/outbox.h"
+#include "actors/pace.h"
 #include "actors/partition.h"
 #include "actors/request.h"
 #include "actors/router.h"
@@ -158,6 +159,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     node->config.host = node->host;
     if (node->config.instance_idle_ms == 0) node->config.instance_idle_ms = PAWL_INSTANCE_IDLE_MS;
     if (node->config.instances_max == 0) node->config.instances_max = PAWL_INSTANCES_MAX;
+    if (node->config.wakes_max == 0) node->config.wakes_max = PAWL_WAKES_MAX;
     if (node->config.turn_attempts_max == 0)
         node->config.turn_attempts_max = PAWL_TURN_ATTEMPTS_MAX;
     if (node->config.activity_attempts_max == 0)
@@ -179,6 +181,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_outbox_init(node);
     pawl_directory_init(node);
     pawl_partitions_init(node);
+    pawl_pace_init(node);
     return node;
 }
 
@@ -197,6 +200,7 @@ void pawl_node_free(struct pawl_node *node)
     pawl_directory_deinit(node);
     pawl_workers_deinit(node);
     pawl_partitions_deinit(node);
+    pawl_pace_deinit(node);
     pawl_calls_deinit(node);
     pawl_heap_deinit(&node->alarms);
     pawl_effects_deinit(&effects);

@@ -25,6 +25,7 @@ struct pawl_node_config {
     uint32_t activities_in_flight_max; /* 0: no limit besides credit */
     int64_t instance_idle_ms;          /* 0: PAWL_INSTANCE_IDLE_MS */
     uint32_t instances_max;            /* 0: PAWL_INSTANCES_MAX */
+    uint32_t wakes_max;                /* 0: PAWL_WAKES_MAX */
     uint32_t turn_attempts_max;        /* 0: PAWL_TURN_ATTEMPTS_MAX */
     uint32_t activity_attempts_max;    /* 0: PAWL_ACTIVITY_ATTEMPTS_MAX */
 };

@@ -57,13 +57,24 @@ struct pawl_partition {
     uint32_t recovery_skip;
     int64_t polled_ms;
     uint32_t poll_max; /* reminders per poll */
-    uint32_t expected; /* what the last poll has brought */
+    bool was_full;     /* the last poll: more are due */
     uint64_t table_version;
     struct pawl_fence fence;
     struct pawl_alarm alarm;    /* next poll, or next attempt to acquire */
     struct pawl_call *acks;     /* OUTDONE being filled in this step; NULL: none */
     struct pawl_list acks_link; /* on node.acks */
     uint64_t counts[PAWL_STATUS_COUNT];
+};
+
+/* See actors/pace.h. */
+struct pawl_pace {
+    uint32_t taken;                                /* places of instances at work */
+    uint32_t resting;                              /* given back, and not free yet */
+    uint32_t rest_over[PAWL_WAKE_REST_MS_MAX + 1]; /* how many, by the ms (modulo) it ends */
+    int64_t rested_ms;                             /* those up to then are free again */
+    int64_t released_ms;                           /* the last that was given back */
+    struct pawl_list waiting;                      /* pawl_workflow.pace_link: the line */
+    struct pawl_alarm alarm;                       /* when there may be a place for them */
 };
 
 /* See actors/directory.h. */
@@ -105,6 +116,7 @@ struct pawl_node {
 
     struct pawl_map workflows;                       /* instance id -> struct pawl_workflow */
     uint32_t workflows_in[PAWL_WORKFLOW_STATES_MAX]; /* by enum pawl_workflow_state */
+    struct pawl_pace pace;
     uint32_t polls_expected; /* reminders that polls in flight will probably bring */
     size_t pasts_size;       /* histories kept for workers that keep none */
 

@@ -2,6 +2,7 @@
 
 #include "actors/call.h"
 #include "actors/outbox.h"
+#include "actors/pace.h"
 #include "actors/run.h"
 #include "actors/waiter.h"
 #include "actors/workflow.h"
@@ -11,10 +12,11 @@
 
 #define ACQUIRE_AGAIN_MS 1000
 
-/* Polls start small and double while they come back full, and none is sent while more
- * instances than this are being loaded or wait for a worker: an hour's worth of due
- * timers enters memory in pieces, not at once. */
-#define POLL_ITEMS_MIN 32u
+/* Polls start small and double while they come back full, but bring no more than there
+ * are places for (actors/pace.h): an hour's worth of due timers enters memory in pieces,
+ * not at once. A partition whose reminders wait is not kept from them by others for longer
+ * than PAWL_POLL_EVERY_MS. */
+#define POLL_ITEMS_MIN 8u
 #define POLL_AGAIN_MS  10
 
 #define ALLOW(state) PAWL_FSM_BIT(PAWL_PARTITION_##state)
@@ -63,18 +65,16 @@ static void partition_poll_item(struct pawl_node *node, const struct pawl_partit
         pawl_workflow_on_reminder(node, &item->reminder);
 }
 
-static bool poll_was_full(const struct pawl_partition *partition,
-                          const struct pawl_store_reply *reply)
+static bool poll_was_full(uint32_t polled_max, const struct pawl_store_reply *reply)
 {
-    return reply->poll.items_count + reply->poll.skipped + reply->poll.unreadable
-           >= partition->poll_max;
+    return reply->poll.items_count + reply->poll.skipped + reply->poll.unreadable >= polled_max;
 }
 
 static int64_t partition_next_poll_ms(const struct pawl_node *node,
                                       const struct pawl_partition *partition,
-                                      const struct pawl_store_reply *reply)
+                                      const struct pawl_store_reply *reply, bool was_full)
 {
-    if (poll_was_full(partition, reply) || partition->recovering) return node->now_ms;
+    if (was_full || partition->recovering) return node->now_ms;
     int64_t next_ms = node->now_ms + PAWL_POLL_EVERY_MS;
     int64_t due_ms = reply->poll.next_due_ms;
     if (due_ms == 0 || due_ms > next_ms) return next_ms;
@@ -114,11 +114,11 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
         pawl_alarm_set(node, &partition->alarm, node->now_ms + POLL_AGAIN_MS);
         return;
     }
-    bool was_full = poll_was_full(partition, reply);
-    int64_t next_ms = partition_next_poll_ms(node, partition, reply);
+    bool was_full = poll_was_full(call->request.poll.max, reply);
+    int64_t next_ms = partition_next_poll_ms(node, partition, reply, was_full);
     partition->recovery_skip += reply->poll.skipped;
     if (!was_full) partition->recovering = false;
-    partition->expected = reply->poll.items_count;
+    partition->was_full = was_full;
     uint32_t grown = was_full ? partition->poll_max * 2 : POLL_ITEMS_MIN;
     partition->poll_max = grown < PAWL_POLL_ITEMS_MAX ? grown : PAWL_POLL_ITEMS_MAX;
     for (uint32_t i = 0; i < reply->poll.items_count; i++)
@@ -134,12 +134,16 @@ static void partition_poll(struct pawl_node *node, struct pawl_partition *partit
     if (partition->polling) return;
     uint32_t backlog = node->workflows_in[PAWL_WORKFLOW_LOADING]
                        + node->workflows_in[PAWL_WORKFLOW_QUEUED] + node->polls_expected;
+    uint32_t room = pawl_pace_room(node);
     bool is_full = backlog >= PAWL_BACKLOG_MAX;
-    if (is_full && node->now_ms < partition->polled_ms + PAWL_POLL_EVERY_MS) {
+    bool must_wait = is_full || (partition->was_full && room < POLL_ITEMS_MIN);
+    if (must_wait && node->now_ms < partition->polled_ms + PAWL_POLL_EVERY_MS) {
         pawl_alarm_set(node, &partition->alarm, node->now_ms + POLL_AGAIN_MS);
         return;
     }
     partition->polled_ms = node->now_ms;
+    if (room < POLL_ITEMS_MIN) room = POLL_ITEMS_MIN;
+    uint32_t max = partition->poll_max < room ? partition->poll_max : room;
     struct pawl_call *call =
         pawl_call_new(node, PAWL_STORE_POLL, partition->index, partition_on_polled);
     call->attempts_max = 1;
@@ -148,10 +152,10 @@ static void partition_poll(struct pawl_node *node, struct pawl_partition *partit
         .now_ms = node->now_ms,
         .until_ms = node->now_ms + (partition->recovering ? PAWL_LEASE_MS_MAX : 0),
         .skip = partition->recovering ? partition->recovery_skip : 0,
-        .max = is_full ? 0 : partition->poll_max, /* 0: only asks whether we still own it */
+        .max = is_full ? 0 : max, /* 0: only asks whether we still own it */
     };
     uint32_t *expected = PAWL_ARENA_NEW(&call->arena, uint32_t);
-    *expected = is_full ? 0 : partition->expected;
+    *expected = partition->was_full && !is_full ? max : 0;
     call->context = expected;
     node->polls_expected += *expected;
     partition->polling = true;
@@ -217,7 +221,7 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     partition->fence.epoch = reply->acquire.epoch;
     partition_recover(partition);
     partition->poll_max = POLL_ITEMS_MIN;
-    partition->expected = 0;
+    partition->was_full = false;
     partition->polling = false;
     partition_move(node, partition, PAWL_PARTITION_OWNED);
     partition_poll(node, partition);

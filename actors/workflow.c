@@ -1,6 +1,7 @@
 #include "actors/workflow.h"
 
 #include "actors/outbox.h"
+#include "actors/pace.h"
 #include "actors/partition.h"
 #include "actors/request.h"
 #include "actors/run.h"
@@ -26,6 +27,8 @@ static const struct pawl_fsm_state workflow_states[PAWL_WORKFLOW_STATES_COUNT] =
 static void workflow_move(struct pawl_node *node, struct pawl_workflow *workflow,
                           enum pawl_workflow_state state)
 {
+    bool is_turn_over = state == PAWL_WORKFLOW_READY && workflow->state != PAWL_WORKFLOW_LOADING;
+    if (is_turn_over) pawl_pace_release(node, workflow);
     node->workflows_in[workflow->state]--;
     pawl_fsm_move(workflow_states, &workflow->state, (uint8_t)state);
     node->workflows_in[workflow->state]++;
@@ -99,6 +102,7 @@ static void workflow_reload(struct pawl_node *node, struct pawl_workflow *workfl
 {
     PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_READY);
     PAWL_COVER(INSTANCE_RELOADED);
+    pawl_pace_release(node, workflow);
     struct pawl_list *link = workflow->inputs.next;
     while (link != &workflow->inputs) {
         struct pawl_input *input = PAWL_CONTAINER_OF(link, struct pawl_input, link);
@@ -172,6 +176,7 @@ void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow
     workflow_unspend(node, workflow);
     workflow_unlink(workflow);
     pawl_alarm_clear(node, &workflow->alarm);
+    pawl_pace_release(node, workflow);
     node->workflows_in[workflow->state]--;
     if (workflow->turn && workflow->state == PAWL_WORKFLOW_COMMITTING) {
         /* The commit is on its way and belongs to its call. */
@@ -451,6 +456,7 @@ static void workflow_stall(struct pawl_node *node, struct pawl_workflow *workflo
 /* Nothing to do: sleep until the next timer, or leave memory when idle. */
 static void workflow_rest(struct pawl_node *node, struct pawl_workflow *workflow)
 {
+    pawl_pace_release(node, workflow);
     int64_t idle_ms = workflow->active_ms + node->config.instance_idle_ms;
     bool is_runnable = workflow_is_runnable(workflow);
     int64_t timer_ms = is_runnable ? pawl_workflow_next_timer_ms(workflow) : INT64_MAX;
@@ -545,9 +551,16 @@ static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow 
     if (is_ahead && workflow->metadata.start_at_ms > wait_ms)
         wait_ms = workflow->metadata.start_at_ms;
     if (wait_ms > node->now_ms) {
+        pawl_pace_release(node, workflow);
         pawl_alarm_set(node, &workflow->alarm, wait_ms);
         return;
     }
+    bool is_woken = workflow->inputs_count == 0; /* by a timer, and by nobody else */
+    if (is_woken && !pawl_pace_take_or_wait(node, workflow)) {
+        pawl_alarm_clear(node, &workflow->alarm);
+        return;
+    }
+    if (!is_woken) pawl_pace_leave_line(workflow);
     workflow_queue(node, workflow);
 }
 

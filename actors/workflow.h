@@ -97,10 +97,13 @@ struct pawl_workflow {
     uint64_t sticky_worker;       /* holds the instance at metadata.last; 0: none */
     struct pawl_past *past;       /* whole history, right after a load; NULL: not at hand */
     struct pawl_list lane_link;   /* on a lane, worker.sticky or worker.turns */
-    uint32_t attempts;            /* turns lost in a row */
-    int64_t not_before_ms;        /* retry */
-    int64_t coalesce_ms;          /* first input of a wide fan-out arrived then; 0: none */
-    int64_t active_ms;            /* last time it had something to do */
+    struct pawl_list pace_link;   /* in line for a place, see actors/pace.h */
+    bool has_place;
+    int64_t place_ms;      /* since when */
+    uint32_t attempts;     /* turns lost in a row */
+    int64_t not_before_ms; /* retry */
+    int64_t coalesce_ms;   /* first input of a wide fan-out arrived then; 0: none */
+    int64_t active_ms;     /* last time it had something to do */
     struct pawl_alarm alarm;
 };
 

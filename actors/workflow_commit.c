@@ -1,6 +1,7 @@
 /* What follows from a commit, and results on their way in. Part of the workflow
  * machine (workflow.h). */
 #include "actors/outbox.h"
+#include "actors/pace.h"
 #include "actors/partition.h"
 #include "actors/request.h"
 #include "actors/run.h"
@@ -179,6 +180,7 @@ void pawl_workflow_on_reminder(struct pawl_node *node, const struct pawl_reminde
     }
     if (!workflow) {
         workflow = pawl_workflow_activate(node, reminder->instance);
+        if (workflow) pawl_pace_take(node, workflow);
         if (workflow && reminder->kind == PAWL_REMINDER_WAKE) workflow->clear_wake = true;
         return;
     }

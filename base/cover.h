@@ -32,7 +32,8 @@
     X(ACQUIRE_REFUSED, "a partition was refused for an old member list")              \
     X(ACQUIRE_NEWS, "a newer member list came while a partition was wanted")          \
     X(INSTANCE_RELOADED, "an instance was read again")                                \
-    X(CHILD_ASKED, "an owner asked for a child it had not heard of")
+    X(CHILD_ASKED, "an owner asked for a child it had not heard of")                  \
+    X(PACE_WAITED, "an instance that the clock woke waited for a place")
 
 enum pawl_cover {
 #define X(name, text) PAWL_COVER_##name,

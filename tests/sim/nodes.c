@@ -168,6 +168,8 @@ void sim_node_start(struct sim *sim, uint32_t target)
                                        .placed = true,
                                        .seed = pawl_rng_next(&sim->world),
                                        .instance_idle_ms = 2000,
+                                       /* At every other one the clock's work stands in line. */
+                                       .wakes_max = target % 2 ? 1 : 0,
                                        /* Innocent ones must survive any storm. */
                                        .turn_attempts_max = UINT32_MAX,
                                        .activity_attempts_max = UINT32_MAX };

@@ -1,0 +1,34 @@
+/* Pace: how many instances that the clock has woken are worked on at once.
+ *
+ * After an outage everything that was due is due at once: a hundred thousand timers, or all
+ * that a dead sidecar had. Each instance that a reminder or its own timer wakes takes a
+ * place until its turn is committed, and the place then rests for as long as it was taken,
+ * so that at least half of the store, the worker and the CPU is left for new work. Who
+ * finds no place waits in the store, or, if it is in memory anyway, in line. Work that
+ * somebody has just asked for needs no place. */
+#ifndef PAWL_ACTORS_PACE_H
+#define PAWL_ACTORS_PACE_H
+
+#include "actors/node_internal.h"
+
+struct pawl_workflow;
+
+void pawl_pace_init(struct pawl_node *node);
+void pawl_pace_deinit(struct pawl_node *node);
+
+/* Free places, less what polls in flight will probably need. */
+uint32_t pawl_pace_room(struct pawl_node *node);
+
+/* Takes a place, also when there is none left: the reminder is here, and leased. */
+void pawl_pace_take(struct pawl_node *node, struct pawl_workflow *workflow);
+
+/* Takes a place, or puts the instance in line; false: in line, and advanced in its turn. */
+bool pawl_pace_take_or_wait(struct pawl_node *node, struct pawl_workflow *workflow);
+
+/* Work has come that needs no place. */
+void pawl_pace_leave_line(struct pawl_workflow *workflow);
+
+/* Gives the place back, or leaves the line. Harmless when it has neither. */
+void pawl_pace_release(struct pawl_node *node, struct pawl_workflow *workflow);
+
+#endif /* PAWL_ACTORS_PACE_H */

@@ -9,13 +9,21 @@
 
 #define LIST_LIMIT_DEFAULT 50u
 #define LIST_SCAN_MAX      1000u
+#define LIST_ROWS_MIN      16u /* asked of a partition at a time */
 
-/* List: every partition gives its newest matches; the newest of all of them are the
- * page. A partition that stopped scanning before it found enough is asked on. ----------- */
+/* List: every partition gives a few of its newest matches; the newest of all of them are
+ * the page. Asked on, in rounds, are those which may have more that belong on it: a page
+ * costs about its own length, however many partitions there are. ------------------------- */
 
 struct list_row {
     struct pawl_bytes instance;
     struct pawl_instance_state state;
+};
+
+/* How far a partition has been read. */
+struct list_part {
+    struct list_row scanned;
+    bool more;
 };
 
 struct list_job {
@@ -23,6 +31,7 @@ struct list_job {
     uint64_t token;
     struct pawl_query query; /* of the first round */
     uint32_t limit;
+    struct list_part *parts;
     uint32_t outstanding;
     bool failed;
     uint32_t rows_count;
@@ -109,8 +118,45 @@ static void list_answer(struct pawl_node *node, struct list_job *job)
     pawl_node_answer(node, job->token, answer);
 }
 
-static void list_ask(struct pawl_node *node, struct list_job *job, uint32_t partition,
-                     const struct pawl_query *query);
+static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
+                         const struct pawl_store_reply *reply);
+
+static void list_ask(struct pawl_node *node, struct list_job *job, uint32_t partition)
+{
+    const struct list_part *part = &job->parts[partition];
+    struct pawl_call *call = pawl_call_new(node, PAWL_STORE_QUERY, partition, list_on_rows);
+    call->attempts_max = 2;
+    call->context = job;
+    call->request.query = job->query;
+    if (part->more) {
+        call->request.query.before_created_ms = part->scanned.state.created_ms;
+        call->request.query.before_instance = part->scanned.instance;
+    }
+    job->outstanding++;
+    pawl_call_send(node, call);
+}
+
+/* Whether the partition may have a row that is newer than the oldest of the page. */
+static bool list_is_wanted(const struct list_job *job, const struct list_part *part)
+{
+    if (!part->more) return false;
+    if (job->rows_count < job->rows_capacity) return true;
+    return list_order(&part->scanned, &job->rows[job->rows_count - 1]) < 0;
+}
+
+static void list_take_rows(struct list_job *job, struct list_part *part,
+                           const struct pawl_store_reply *reply)
+{
+    for (uint32_t i = 0; i < reply->query.rows_count; i++) {
+        struct list_row row = { .state = list_read_state(&job->arena, &reply->query.rows[i]) };
+        row.instance = row.state.instance;
+        list_insert(job, &row);
+    }
+    part->more = reply->query.more;
+    if (!part->more) return;
+    part->scanned.state.created_ms = reply->query.scanned_created_ms;
+    part->scanned.instance = pawl_arena_copy(&job->arena, reply->query.scanned_instance);
+}
 
 static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
                          const struct pawl_store_reply *reply)
@@ -121,37 +167,15 @@ static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
         if (!job->failed) pawl_request_answer_store_err(node, job->token, call->instance, reply);
         job->failed = true;
     } else if (!job->failed) {
-        for (uint32_t i = 0; i < reply->query.rows_count; i++) {
-            struct list_row row = { .state = list_read_state(&job->arena, &reply->query.rows[i]) };
-            row.instance = row.state.instance;
-            list_insert(job, &row);
-        }
-        if (reply->query.more && reply->query.rows_count < call->request.query.limit) {
-            struct pawl_query next = call->request.query;
-            next.limit -= reply->query.rows_count;
-            next.before_created_ms = reply->query.scanned_created_ms;
-            next.before_instance = reply->query.scanned_instance;
-            list_ask(node, job, call->request.partition, &next);
-        }
+        list_take_rows(job, &job->parts[call->request.partition], reply);
     }
+    if (job->outstanding > 0) return;
+    for (uint32_t i = 0; !job->failed && i < node->config.partitions; i++)
+        if (list_is_wanted(job, &job->parts[i])) list_ask(node, job, i);
     if (job->outstanding > 0) return;
     if (!job->failed) list_answer(node, job);
     pawl_arena_deinit(&job->arena);
     pawl_mem_free(job);
-}
-
-static void list_ask(struct pawl_node *node, struct list_job *job, uint32_t partition,
-                     const struct pawl_query *query)
-{
-    struct pawl_call *call = pawl_call_new(node, PAWL_STORE_QUERY, partition, list_on_rows);
-    call->attempts_max = 2;
-    call->context = job;
-    call->request.query = *query;
-    call->request.query.name = pawl_arena_copy(&call->arena, query->name);
-    call->request.query.prefix = pawl_arena_copy(&call->arena, query->prefix);
-    call->request.query.before_instance = pawl_arena_copy(&call->arena, query->before_instance);
-    job->outstanding++;
-    pawl_call_send(node, call);
 }
 
 void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
@@ -162,20 +186,28 @@ void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl
                                 .prefix = request->prefix,
                                 .created_from_ms = request->created_from_ms,
                                 .created_to_ms = request->created_to_ms,
-                                .limit = limit + 1,
                                 .scan_max = LIST_SCAN_MAX };
     if (request->cursor.size && !list_cursor_unpack(request->cursor, &query)) {
         pawl_node_answer_err(node, token, PAWL_E_INVALID,
                              "cursor: not one that an earlier list has returned");
         return;
     }
+    uint32_t partitions = node->config.partitions;
+    query.limit = 2 * (limit + 1) / partitions;
+    if (query.limit < LIST_ROWS_MIN) query.limit = LIST_ROWS_MIN;
+    if (query.limit > limit + 1) query.limit = limit + 1;
     struct list_job *job = PAWL_NEW(struct list_job);
     pawl_arena_init(&job->arena);
     job->token = token;
     job->limit = limit;
+    job->query = query;
+    job->query.name = pawl_arena_copy(&job->arena, query.name);
+    job->query.prefix = pawl_arena_copy(&job->arena, query.prefix);
+    job->query.before_instance = pawl_arena_copy(&job->arena, query.before_instance);
+    job->parts = PAWL_ARENA_ARRAY(&job->arena, struct list_part, partitions);
     job->rows_capacity = limit + 1;
     job->rows = PAWL_ARENA_ARRAY(&job->arena, struct list_row, limit + 1);
-    for (uint32_t i = 0; i < node->config.partitions; i++) list_ask(node, job, i, &query);
+    for (uint32_t i = 0; i < partitions; i++) list_ask(node, job, i);
 }
 
 /* Purge ------------------------------------------------------------------------------------- */

@@ -26,6 +26,11 @@ static void keep_answer(struct fixture *fixture, uint64_t token, const struct pa
     fixture->answer_tokens[at] = token;
     fixture->answer_errs[at] = answer->err;
     fixture->answer_texts[at] = pawl_arena_copy(&fixture->arena, answer->message);
+    fixture->listed_count = answer->states_count;
+    fixture->listed = PAWL_ARENA_ARRAY(&fixture->arena, struct pawl_bytes, answer->states_count);
+    for (uint32_t i = 0; i < answer->states_count; i++)
+        fixture->listed[i] = pawl_arena_copy(&fixture->arena, answer->states[i].instance);
+    fixture->cursor = pawl_arena_copy(&fixture->arena, answer->cursor);
     if (answer->states_count) {
         fixture->answer_status = answer->states[0].status;
         fixture->answer_failure = answer->states[0].failure;

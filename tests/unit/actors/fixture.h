@@ -28,6 +28,9 @@ struct fixture {
     struct pawl_bytes answer_texts[FIXTURE_ANSWERS_MAX];
     enum pawl_status answer_status; /* of the last answer with a state */
     struct pawl_failure_view answer_failure;
+    uint32_t listed_count; /* of the last answer with states: their ids, and the next page */
+    struct pawl_bytes *listed;
+    struct pawl_bytes cursor;
     bool store_away;               /* requests are refused */
     enum pawl_store_op reply_lost; /* the next of this kind is applied, and nobody hears of it */
     uint64_t last_token;

@@ -22,6 +22,9 @@ SDKS = {
     "durabletask-js": ("node", "durabletask_app.mjs", ["@microsoft/durabletask-js@0.4.0"]),
     "dapr-js": ("node", "dapr_app.mjs", ["@dapr/dapr@3.18.0"]),
     "durabletask-go": ("go", "durabletask_go", []),
+    "dapr-go": ("go", "dapr_go", []),
+    "durabletask-java": ("java", "durabletask_java", []),
+    "dapr-java": ("java", "dapr_java", []),
 }
 
 
@@ -58,12 +61,31 @@ def install_go(folder, source):
         cwd=folder)
 
 
+def install_java(folder, source):
+    for tool in ("javac", "mvn"):
+        if not shutil.which(tool):
+            skip(f"{tool} is not installed (Debian: openjdk-17-jdk-headless and maven)")
+    run(["mvn", "-q", "-B", "-f", str(source / "pom.xml"), "dependency:copy-dependencies",
+         f"-DoutputDirectory={folder.resolve() / 'lib'}", "-DincludeScope=runtime"],
+        "Maven Central did not give what pom.xml names")
+    done = subprocess.run(["javac", "-cp", f"{folder}/lib/*", "-d", str(folder),
+                           str(source / "App.java")])
+    if done.returncode != 0:  # the app is ours
+        sys.exit("the Java app cannot be compiled")
+
+
+def java(folder):
+    """Java with little to warm up: each run of an app is a short one."""
+    return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xmx256m",
+            "-cp", f"{folder}:{folder}/lib/*", "App"]
+
+
 def program(name):
     """The command of the SDK's test app, and variables it needs."""
     kind, script, packages = SDKS[name]
     source = HERE / script
     stamp = hashlib.sha256(" ".join([sys.version, *packages]).encode())
-    if kind == "go":
+    if kind in ("go", "java"):
         for path in sorted(source.iterdir()):
             stamp.update(path.read_bytes())
     build = pathlib.Path(os.environ.get("PAWL_BUILD_DIR", "build/dev"))
@@ -78,6 +100,8 @@ def program(name):
                 if not shutil.which("npm"):
                     skip("npm is not installed")
                 install_node(folder, packages)
+            elif kind == "java":
+                install_java(folder, source)
             else:
                 if not shutil.which("go"):
                     skip("go is not installed")
@@ -87,4 +111,6 @@ def program(name):
         return [folder / "bin/python", "-W", "ignore", source], {}
     if kind == "node":
         return ["node", source], {"SDK_FOLDER": str(folder)}
+    if kind == "java":
+        return java(folder), {}
     return [folder / "app"], {}

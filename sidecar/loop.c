@@ -1,10 +1,10 @@
 #include "sidecar/loop.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/io/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -14,19 +14,12 @@
 
 /* Time --------------------------------------------------------------------------------- */
 
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    if (clock_gettime(clock, &now) != 0) PAWL_UNREACHABLE("both clocks exist on Linux");
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Unix time as it was at start plus the steady clock since then: it never goes back,
  * whatever happens to the wall clock. BOOTTIME, because timers of workflows go on
  * while a laptop sleeps. */
 int64_t pawl_loop_now_ms(const struct pawl_loop *loop)
 {
-    return loop->clock_offset_ms + clock_ms(CLOCK_BOOTTIME);
+    return loop->clock_offset_ms + pawl_clock_ms(CLOCK_BOOTTIME);
 }
 
 /* The earlier of two times, where 0 means never. */
@@ -337,7 +330,7 @@ static struct pawl_loop *loop_new(const struct pawl_loop_config *config)
     loop->config.node.placed = config->placement.addresses_count > 0;
     loop->config.node.namespace_ = config->namespace_;
     loop->state = LOOP_RUNNING;
-    loop->clock_offset_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
+    loop->clock_offset_ms = pawl_clock_ms(CLOCK_REALTIME) - pawl_clock_ms(CLOCK_BOOTTIME);
     loop->started_ms = pawl_loop_now_ms(loop);
     pawl_loop_calls_init(loop);
     pawl_arena_init(&loop->info_arena);

@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "base/io/clock.h"
 #include "base/json.h"
 #include "base/timetext.h"
 
@@ -17,9 +17,7 @@ static bool log_json; /* set once, before any thread starts */
 
 static void time_text(char ret_text[PAWL_TIMETEXT_SIZE])
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    pawl_timetext_format((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, ret_text);
+    pawl_timetext_format(pawl_clock_ms(CLOCK_REALTIME), ret_text);
     ret_text[TIME_SIZE - 1] = 'Z';
     ret_text[TIME_SIZE] = 0;
 }

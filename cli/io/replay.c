@@ -4,22 +4,22 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/io/clock.h"
 #include "base/io/stream.h"
 #include "base/limits.h"
 #include "cli/io/child.h"
 #include "cli/io/history_file.h"
+#include "cli/io/say.h"
 #include "cli/replay_play.h"
 
 #define TIMEOUT_MS 30000 /* for the app to connect, and for each of its answers */
@@ -55,24 +55,6 @@ struct replay {
     bool failed; /* the app did not do its part */
 };
 
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("pawl: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-}
-
 /* Files ---------------------------------------------------------------------------------- */
 
 static void files_add(struct replay *replay, const char *file)
@@ -99,7 +81,7 @@ static bool folder_add(struct replay *replay, const char *folder)
     struct dirent **entries;
     int count = scandir(folder, &entries, is_json_name, alphasort);
     if (count < 0) {
-        say("cannot read the folder %s: %s", folder, strerror(errno));
+        pawl_cli_say("cannot read the folder %s: %s", folder, strerror(errno));
         return false;
     }
     for (int i = 0; i < count; i++) {
@@ -109,7 +91,7 @@ static bool folder_add(struct replay *replay, const char *folder)
         free(entries[i]);
     }
     free(entries);
-    if (count == 0) say("%s has no file whose name ends in .json", folder);
+    if (count == 0) pawl_cli_say("%s has no file whose name ends in .json", folder);
     return count > 0;
 }
 
@@ -119,7 +101,7 @@ static bool files_collect(struct replay *replay)
         const char *file = replay->options->files[i];
         struct stat found;
         if (stat(file, &found) != 0) {
-            say("cannot open %s: %s", file, strerror(errno));
+            pawl_cli_say("cannot open %s: %s", file, strerror(errno));
             return false;
         }
         if (!S_ISDIR(found.st_mode))
@@ -127,7 +109,7 @@ static bool files_collect(struct replay *replay)
         else if (!folder_add(replay, file))
             return false;
         if (replay->files_count > PAWL_REPLAY_FILES_MAX) {
-            say("more than %u files: check them in several calls", PAWL_REPLAY_FILES_MAX);
+            pawl_cli_say("more than %u files: check them in several calls", PAWL_REPLAY_FILES_MAX);
             return false;
         }
     }
@@ -142,7 +124,7 @@ static bool file_read(const char *file, struct pawl_buf *buf)
     struct stat found;
     FILE *stream = fopen(file, "re");
     if (!stream) {
-        say("cannot open %s: %s", file, strerror(errno));
+        pawl_cli_say("cannot open %s: %s", file, strerror(errno));
         return false;
     }
     if (fstat(fileno(stream), &found) == 0 && found.st_size > (off_t)PAWL_REPLAY_FILE_SIZE_MAX)
@@ -151,9 +133,9 @@ static bool file_read(const char *file, struct pawl_buf *buf)
         pawl_buf_append(buf, chunk, got);
     bool good = !ferror(stream) && buf->bad == PAWL_OK;
     if (ferror(stream))
-        say("cannot read %s: %s", file, strerror(errno));
+        pawl_cli_say("cannot read %s: %s", file, strerror(errno));
     else if (!good)
-        say("%s is larger than %u MB", file, PAWL_REPLAY_FILE_SIZE_MAX >> 20);
+        pawl_cli_say("%s is larger than %u MB", file, PAWL_REPLAY_FILE_SIZE_MAX >> 20);
     fclose(stream);
     return good;
 }
@@ -168,7 +150,7 @@ static bool history_load(struct replay *replay, const char *file)
     if (good
         && !pawl_history_file_parse(pawl_buf_view(&buf), &replay->file_arena, &replay->history,
                                     &why)) {
-        say("%s: %s", file, why);
+        pawl_cli_say("%s: %s", file, why);
         good = false;
     }
     replay->history.file = file;
@@ -184,8 +166,8 @@ static void send_to(struct replay *replay, pawl_conn_id conn, const struct pawl_
     pawl_buf_init(&buf, PAWL_FRAME_SIZE_MAX);
     pawl_frame_encode(&buf, frame);
     if (buf.bad != PAWL_OK || pawl_hub_send(replay->hub, conn, pawl_buf_view(&buf)) != PAWL_OK) {
-        say("%s: a turn of this history is larger than a frame may be",
-            replay->history.file ? replay->history.file : "");
+        pawl_cli_say("%s: a turn of this history is larger than a frame may be",
+                     replay->history.file ? replay->history.file : "");
         replay->failed = true;
     }
     pawl_buf_deinit(&buf);
@@ -202,7 +184,7 @@ static void app_stop(struct replay *replay)
 {
     if (replay->stopping) return;
     replay->stopping = true;
-    replay->deadline_ms = clock_ms() + STOP_MS;
+    replay->deadline_ms = pawl_clock_ms(CLOCK_MONOTONIC) + STOP_MS;
     pawl_child_signal(&replay->app, SIGTERM);
 }
 
@@ -212,7 +194,7 @@ static void play_report(struct replay *replay)
     pawl_buf_init(&buf, 1u << 20);
     bool strict = replay->options->strict;
     if (replay->play.state == PAWL_PLAY_FAILED) {
-        say("%s: %.*s", replay->history.file, PAWL_BYTES_FMT(replay->play.message));
+        pawl_cli_say("%s: %.*s", replay->history.file, PAWL_BYTES_FMT(replay->play.message));
         replay->broken_count++;
     } else {
         pawl_play_report(&replay->play, strict, &buf);
@@ -234,7 +216,7 @@ static void play_next(struct replay *replay)
             app_stop(replay);
             return;
         }
-        replay->deadline_ms = clock_ms() + replay->timeout_ms;
+        replay->deadline_ms = pawl_clock_ms(CLOCK_MONOTONIC) + replay->timeout_ms;
         if (!history_load(replay, replay->files[replay->next_file++])) {
             replay->broken_count++;
             continue;
@@ -249,7 +231,7 @@ static void play_next(struct replay *replay)
 static void play_on_frame(struct replay *replay, const struct pawl_frame *frame)
 {
     if (!replay->playing) return;
-    replay->deadline_ms = clock_ms() + replay->timeout_ms;
+    replay->deadline_ms = pawl_clock_ms(CLOCK_MONOTONIC) + replay->timeout_ms;
     pawl_play_on_frame(&replay->play, frame, send_to_worker, replay);
     if (replay->play.state == PAWL_PLAY_WAITING) return;
     replay->playing = false;
@@ -263,7 +245,7 @@ static void refuse(struct replay *replay, pawl_conn_id conn, pawl_err err, const
 {
     struct pawl_frame frame = { .type = PAWL_FRAME_REFUSED };
     frame.refused = (struct pawl_refused){ .err = err, .message = pawl_bytes_str(message) };
-    say("the app was refused: %s", message);
+    pawl_cli_say("the app was refused: %s", message);
     send_to(replay, conn, &frame);
     pawl_hub_end(replay->hub, conn, true);
     replay->failed = true;
@@ -327,7 +309,7 @@ static void on_frame(void *context, pawl_conn_id conn, struct pawl_bytes bytes)
     if (pawl_frame_decode(bytes, &arena, &frame) == PAWL_OK) {
         on_app_frame(replay, conn, &frame);
     } else {
-        say("the app sent something that is no frame");
+        pawl_cli_say("the app sent something that is no frame");
         replay->failed = true;
     }
     pawl_arena_deinit(&arena);
@@ -348,7 +330,7 @@ static void on_close(void *context, pawl_conn_id conn, pawl_err err, const char 
     replay->worker = 0;
     replay->credit = 0;
     if (replay->stopping) return;
-    say("the app ended its connection (%s)", why);
+    pawl_cli_say("the app ended its connection (%s)", why);
     replay->failed = true;
 }
 
@@ -380,7 +362,7 @@ static bool app_start(struct replay *replay)
                                     .err_fd = STDERR_FILENO };
     int error = pawl_child_start(&replay->app, &spec);
     if (error == 0) return true;
-    say("cannot start \"%s\": %s", replay->options->app[0], strerror(error));
+    pawl_cli_say("cannot start \"%s\": %s", replay->options->app[0], strerror(error));
     return false;
 }
 
@@ -389,7 +371,7 @@ static bool listen_start(struct replay *replay)
     const char *why = NULL;
     replay->folder = strdup("/tmp/pawl-replay-XXXXXX");
     if (!replay->folder || !mkdtemp(replay->folder)) {
-        say("cannot make a folder in /tmp for the app's socket: %s", strerror(errno));
+        pawl_cli_say("cannot make a folder in /tmp for the app's socket: %s", strerror(errno));
         free(replay->folder);
         replay->folder = NULL;
         return false;
@@ -406,15 +388,16 @@ static bool listen_start(struct replay *replay)
                                       .on_close = on_close };
     pawl_err err = pawl_hub_open(&config, &replay->hub);
     if (!err) err = pawl_hub_listen(replay->hub, replay->endpoint, 0, &why);
-    if (err) say("cannot listen at %s: %s", replay->endpoint, why ? why : pawl_err_text(err));
+    if (err)
+        pawl_cli_say("cannot listen at %s: %s", replay->endpoint, why ? why : pawl_err_text(err));
     return err == PAWL_OK;
 }
 
 static void on_app_end(struct replay *replay)
 {
     if (replay->stopping) return;
-    say("the app ended with exit code %d before all histories were checked",
-        pawl_child_exit_code(&replay->app));
+    pawl_cli_say("the app ended with exit code %d before all histories were checked",
+                 pawl_child_exit_code(&replay->app));
     replay->failed = true;
 }
 
@@ -439,12 +422,14 @@ static void on_deadline(struct replay *replay)
         return;
     }
     if (!replay->worker)
-        say("no worker has connected within %lld s. The app must dial PAWL_APP_ENDPOINT and "
+        pawl_cli_say(
+            "no worker has connected within %lld s. The app must dial PAWL_APP_ENDPOINT and "
             "register workflows; see --app-timeout",
             (long long)replay->timeout_ms / 1000);
     else
-        say("%s: the app has not answered within %lld s",
-            replay->history.file ? replay->history.file : "", (long long)replay->timeout_ms / 1000);
+        pawl_cli_say("%s: the app has not answered within %lld s",
+                     replay->history.file ? replay->history.file : "",
+                     (long long)replay->timeout_ms / 1000);
     replay->failed = true;
 }
 
@@ -456,7 +441,7 @@ static void loop(struct replay *replay)
                                 { .fd = relays[1]->fd, .events = POLLIN },
                                 { .fd = replay->signals, .events = POLLIN },
                                 { .fd = replay->wake, .events = POLLIN } };
-        int64_t left_ms = replay->deadline_ms - clock_ms();
+        int64_t left_ms = replay->deadline_ms - pawl_clock_ms(CLOCK_MONOTONIC);
         if (replay->deadline_ms == INT64_MAX) left_ms = 60000;
         if (poll(fds, 4, left_ms > 0 ? (int)left_ms : 0) < 0 && errno != EINTR) break;
         for (int i = 0; i < 2; i++)
@@ -469,7 +454,8 @@ static void loop(struct replay *replay)
             pawl_hub_flush(replay->hub);
         }
         if (fds[2].revents) read_signals(replay);
-        if (replay->app.pid > 0 && clock_ms() >= replay->deadline_ms) on_deadline(replay);
+        if (replay->app.pid > 0 && pawl_clock_ms(CLOCK_MONOTONIC) >= replay->deadline_ms)
+            on_deadline(replay);
         if (replay->failed) app_stop(replay);
     }
     for (int i = 0; i < 2; i++) pawl_relay_finish(relays[i]);
@@ -487,7 +473,7 @@ static bool signals_open(struct replay *replay)
     replay->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     replay->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (replay->signals >= 0 && replay->wake >= 0) return true;
-    say("cannot listen for signals: %s", strerror(errno));
+    pawl_cli_say("cannot listen for signals: %s", strerror(errno));
     return false;
 }
 
@@ -531,7 +517,7 @@ int pawl_cli_replay(const struct pawl_cli_options *options)
     int code = PAWL_CLI_USAGE;
     if (files_collect(&replay) && signals_open(&replay) && listen_start(&replay)
         && app_start(&replay)) {
-        replay.deadline_ms = clock_ms() + replay.timeout_ms;
+        replay.deadline_ms = pawl_clock_ms(CLOCK_MONOTONIC) + replay.timeout_ms;
         loop(&replay);
         code = conclude(&replay);
     }

@@ -11,13 +11,14 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include "base/bytes.h"
+#include "base/io/clock.h"
 #include "cli/io/child.h"
+#include "cli/io/say.h"
 
 #define STOP_MS        15000 /* how long a stopped process may take before it is killed */
 #define READY_SIZE_MAX 4096u
@@ -36,24 +37,6 @@ struct run {
     int64_t kill_at_ms; /* 0: nothing has been asked to stop */
     int code;
 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("pawl: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-}
 
 /* Sidecar -------------------------------------------------------------------------------- */
 
@@ -103,7 +86,7 @@ static const char *socket_make(struct run *run)
     if (options_pass(run->options, "--app-listen=") || getenv("PAWL_APP_LISTEN")) return NULL;
     run->folder = strdup("/tmp/pawl-run-XXXXXX");
     if (!run->folder || !mkdtemp(run->folder)) {
-        say("cannot make a folder in /tmp for the app's socket: %s", strerror(errno));
+        pawl_cli_say("cannot make a folder in /tmp for the app's socket: %s", strerror(errno));
         free(run->folder);
         run->folder = NULL;
         return NULL;
@@ -115,7 +98,7 @@ static bool sidecar_start(struct run *run)
 {
     int ready[2];
     if (pipe2(ready, O_CLOEXEC) != 0) {
-        say("cannot make a pipe: %s", strerror(errno));
+        pawl_cli_say("cannot make a pipe: %s", strerror(errno));
         return false;
     }
     char fd[32];
@@ -153,8 +136,8 @@ static bool sidecar_start(struct run *run)
     close(ready[1]);
     run->ready = ready[0];
     if (error == 0) return true;
-    say("cannot start the sidecar \"%s\": %s\nSay where it is with --pawld.", program,
-        strerror(error));
+    pawl_cli_say("cannot start the sidecar \"%s\": %s\nSay where it is with --pawld.", program,
+                 strerror(error));
     return false;
 }
 
@@ -219,7 +202,7 @@ static bool app_start(struct run *run, const char *endpoint, const json_t *ready
                                     .err_fd = STDERR_FILENO };
     int error = pawl_child_start(&run->app, &spec);
     if (error == 0) return true;
-    say("cannot start \"%s\": %s", run->options->app[0], strerror(error));
+    pawl_cli_say("cannot start \"%s\": %s", run->options->app[0], strerror(error));
     run->code = error == ENOENT ? 127 : 126;
     return false;
 }
@@ -227,7 +210,7 @@ static bool app_start(struct run *run, const char *endpoint, const json_t *ready
 static void run_stop_sidecar(struct run *run)
 {
     pawl_child_signal(&run->sidecar, SIGTERM);
-    run->kill_at_ms = clock_ms() + STOP_MS;
+    run->kill_at_ms = pawl_clock_ms(CLOCK_MONOTONIC) + STOP_MS;
 }
 
 static void run_on_ready(struct run *run)
@@ -236,7 +219,8 @@ static void run_on_ready(struct run *run)
     const char *endpoint = json_string_value(json_object_get(json, "app"));
     json_t *port = json_object_get(json, "http");
     if (!endpoint || !json_is_integer(port)) {
-        say("the sidecar did not say where it listens; do pawl and pawld have the same version?");
+        pawl_cli_say(
+            "the sidecar did not say where it listens; do pawl and pawld have the same version?");
         run->code = PAWL_CLI_UNREACHABLE;
         run_stop_sidecar(run);
     } else if (run->stops > 0 || !app_start(run, endpoint, json)) {
@@ -273,13 +257,14 @@ static void run_on_sidecar_end(struct run *run)
     int code = pawl_child_exit_code(&run->sidecar);
     bool has_app = run->app.pid > 0;
     if (has_app) {
-        say("the sidecar has ended (exit code %d): stopping the app. Workflows go on when both "
+        pawl_cli_say(
+            "the sidecar has ended (exit code %d): stopping the app. Workflows go on when both "
             "run again.",
             code);
         pawl_child_signal(&run->app, SIGTERM);
-        run->kill_at_ms = clock_ms() + STOP_MS;
+        run->kill_at_ms = pawl_clock_ms(CLOCK_MONOTONIC) + STOP_MS;
     } else if (!run->app.ended && run->stops == 0 && run->code == 0) {
-        say("the sidecar could not start (exit code %d); its messages are above", code);
+        pawl_cli_say("the sidecar could not start (exit code %d); its messages are above", code);
     }
     if (has_app || (!run->app.ended && run->stops == 0 && run->code == 0)) {
         run->code = PAWL_CLI_UNREACHABLE;
@@ -328,9 +313,9 @@ static void run_read_signals(struct run *run)
 
 static void run_kill_late(struct run *run)
 {
-    if (run->kill_at_ms == 0 || clock_ms() < run->kill_at_ms) return;
+    if (run->kill_at_ms == 0 || pawl_clock_ms(CLOCK_MONOTONIC) < run->kill_at_ms) return;
     run->kill_at_ms = 0;
-    say("still running after %d s: killed", STOP_MS / 1000);
+    pawl_cli_say("still running after %d s: killed", STOP_MS / 1000);
     if (run->sidecar.ended) pawl_child_signal(&run->app, SIGKILL);
     pawl_child_signal(&run->sidecar, SIGKILL);
 }
@@ -340,7 +325,7 @@ static void run_kill_late(struct run *run)
 static int run_timeout(const struct run *run)
 {
     if (run->kill_at_ms == 0) return -1;
-    int64_t left_ms = run->kill_at_ms - clock_ms();
+    int64_t left_ms = run->kill_at_ms - pawl_clock_ms(CLOCK_MONOTONIC);
     return left_ms > 0 ? (int)left_ms : 0;
 }
 
@@ -404,7 +389,7 @@ int pawl_cli_run(const struct pawl_cli_options *options)
     run.colors = !options->no_color && !getenv("NO_COLOR") && isatty(STDERR_FILENO);
     run.signals = signals_open();
     if (run.signals < 0) {
-        say("cannot listen for signals: %s", strerror(errno));
+        pawl_cli_say("cannot listen for signals: %s", strerror(errno));
         run.code = PAWL_CLI_FAILED;
     } else if (sidecar_start(&run)) {
         run_loop(&run);

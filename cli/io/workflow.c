@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/io/clock.h"
 #include "base/limits.h"
 #include "cli/call.h"
 #include "cli/io/client.h"
@@ -17,14 +17,6 @@
 #define CALL_TIMEOUT_MS 60000
 #define WAIT_STEP_MS    30000 /* one request of a long wait: proxies cut longer ones */
 #define LIST_DEFAULT    50u
-
-/* Times in ms that only go forward. */
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static uint32_t terminal_width(void)
 {
@@ -229,9 +221,10 @@ static enum pawl_cli_exit wait_exit(const struct pawl_cli_options *options, json
 
 static enum pawl_cli_exit run_wait(const struct pawl_cli_options *options)
 {
-    int64_t until_ms = options->timeout_ms < 0 ? INT64_MAX : clock_ms() + options->timeout_ms;
+    int64_t until_ms =
+        options->timeout_ms < 0 ? INT64_MAX : pawl_clock_ms(CLOCK_MONOTONIC) + options->timeout_ms;
     for (;;) {
-        int64_t left_ms = until_ms - clock_ms();
+        int64_t left_ms = until_ms - pawl_clock_ms(CLOCK_MONOTONIC);
         if (left_ms < 0) left_ms = 0;
         struct pawl_call_page page = { .wait_ms = left_ms < WAIT_STEP_MS ? left_ms : WAIT_STEP_MS };
         json_t *state = NULL;

@@ -2,10 +2,10 @@
  * walked a second time when there was a finding, and only what is found both times is
  * told: sidecars may be at work meanwhile. */
 #include "doctor/io/doctor.h"
+#include "base/io/clock.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <uv.h>
 
@@ -84,13 +84,6 @@ static void fail(struct doctor *doctor, const char *why)
     doctor->failed = true;
     doctor->is_over = true;
     (void)snprintf(doctor->why, sizeof doctor->why, "%s", why);
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Findings of one walk -------------------------------------------------------------------- */
@@ -458,7 +451,7 @@ static struct doctor *doctor_new(const struct pawl_doctor_subject *subject)
 {
     struct doctor *doctor = PAWL_NEW(struct doctor);
     doctor->subject = *subject;
-    doctor->subject.now_ms = now_ms();
+    doctor->subject.now_ms = pawl_clock_ms(CLOCK_REALTIME);
     int status = uv_loop_init(&doctor->loop);
     PAWL_ASSERT(status == 0);
     (void)uv_timer_init(&doctor->loop, &doctor->timer);

@@ -5,12 +5,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/fsm.h"
+#include "base/io/clock.h"
 #include "base/io/stream.h"
 #include "base/limits.h"
 
@@ -54,10 +54,7 @@ struct pawl_link {
 
 int64_t pawl_link_now_ms(void)
 {
-    struct timespec now;
-    int result = clock_gettime(CLOCK_MONOTONIC, &now);
-    PAWL_ASSERT(result == 0);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return pawl_clock_ms(CLOCK_MONOTONIC);
 }
 
 /* Sending ------------------------------------------------------------------------- */

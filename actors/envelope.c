@@ -18,11 +18,13 @@ static struct pawl_bytes envelope_take(struct pawl_arena *arena, struct pawl_buf
 struct pawl_bytes pawl_inbox_body_pack(struct pawl_arena *arena, const struct pawl_inbox_body *body)
 {
     struct pawl_buf buf;
-    pawl_buf_init(&buf, ENVELOPE_SIZE_MAX);
-    pawl_write_array(&buf, 3);
+    pawl_buf_init(&buf, ENVELOPE_SIZE_MAX + PAWL_SEED_SIZE_MAX);
+    bool has_seed = !pawl_bytes_is_absent(body->seed);
+    pawl_write_array(&buf, has_seed ? 4 : 3);
     pawl_write_uint(&buf, body->gen);
     pawl_write_uint(&buf, body->nonce);
     pawl_write_bytes(&buf, body->event);
+    if (has_seed) pawl_write_bytes(&buf, body->seed);
     return envelope_take(arena, &buf);
 }
 
@@ -35,7 +37,8 @@ pawl_err pawl_inbox_body_unpack(struct pawl_bytes bytes, struct pawl_inbox_body 
     body.gen = (uint32_t)pawl_read_uint(&reader, UINT32_MAX);
     body.nonce = pawl_read_uint(&reader, UINT64_MAX);
     body.event = pawl_read_bytes(&reader);
-    for (uint32_t i = 3; i < fields; i++) pawl_read_skip(&reader);
+    body.seed = fields > 3 ? pawl_read_bytes(&reader) : PAWL_BYTES_ABSENT;
+    for (uint32_t i = 4; i < fields; i++) pawl_read_skip(&reader);
     pawl_err err = pawl_reader_finish(&reader);
     if (err != PAWL_OK) return err;
     if (fields < 3 || pawl_bytes_is_absent(body.event)) return PAWL_E_CORRUPT;

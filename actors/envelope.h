@@ -7,12 +7,14 @@
 #include "state/store.h"
 
 /* An inbox row: an event, and for a result which schedule of which generation it
- * answers. The generation matters: ids restart with each one, and a row that was
- * delivered to the old generation travels into the new one's inbox. */
+ * answers; the first row of an instance may have a seed (actors/seed.h), whose events
+ * take the place of its event. The generation matters: ids restart with each one, and a row that
+ * was delivered to the old generation travels into the new one's inbox. */
 struct pawl_inbox_body {
     uint32_t gen; /* 0: an external input */
     uint64_t nonce;
     struct pawl_bytes event; /* encoded history event */
+    struct pawl_bytes seed;  /* encoded pawl_seed; absent: none */
 };
 
 struct pawl_bytes pawl_inbox_body_pack(struct pawl_arena *arena,

@@ -3,15 +3,15 @@
 #include "actors/call.h"
 #include "actors/directory.h"
 #include "actors/request_list.h"
+#include "actors/request_start.h"
 #include "actors/waiter.h"
 #include "actors/workflow.h"
 #include "base/hash.h"
 
 #define CLIENT_ATTEMPTS_MAX 3u
 
-/* A store call on behalf of a client: few attempts, because somebody waits. */
-static struct pawl_call *client_call(struct pawl_node *node, uint64_t token, enum pawl_store_op op,
-                                     struct pawl_bytes instance, pawl_call_on_reply *on_reply)
+struct pawl_call *pawl_request_call(struct pawl_node *node, uint64_t token, enum pawl_store_op op,
+                                    struct pawl_bytes instance, pawl_call_on_reply *on_reply)
 {
     struct pawl_call *call =
         pawl_call_new(node, op, pawl_node_partition(node, instance)->index, on_reply);
@@ -49,133 +49,6 @@ void pawl_request_answer_store_err(struct pawl_node *node, uint64_t token,
         pawl_node_answer_err(node, token, reply->err, "%s%s%.*s", pawl_err_text(reply->err),
                              reply->message.size ? ": " : "", PAWL_BYTES_FMT(reply->message));
     }
-}
-
-/* Start --------------------------------------------------------------------------------------- */
-
-static void answer_instance(struct pawl_node *node, uint64_t token, struct pawl_bytes instance)
-{
-    struct pawl_answer *answer = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_answer);
-    answer->instance = pawl_arena_copy(&node->effects->arena, instance);
-    pawl_node_answer(node, token, answer);
-}
-
-static void start_on_created(struct pawl_node *node, struct pawl_call *call,
-                             const struct pawl_store_reply *reply)
-{
-    const enum pawl_reuse *reuse = call->context;
-    switch (reply->err) {
-    case PAWL_OK:
-        node->metrics.started_total++;
-        answer_instance(node, call->request_token, call->instance);
-        pawl_workflow_on_created(node, call->instance, &reply->create.metadata,
-                                 call->request.create.delivery, call->request.create.body);
-        return;
-    case PAWL_E_DUPLICATE: answer_instance(node, call->request_token, call->instance); return;
-    case PAWL_E_EXISTS:
-        if (*reuse == PAWL_REUSE_RETURN) {
-            answer_instance(node, call->request_token, call->instance);
-            return;
-        }
-        pawl_node_answer_err(
-            node, call->request_token, PAWL_E_EXISTS,
-            "%s workflow with ID '%.*s' already exists (status %s)",
-            pawl_status_is_terminal(reply->create.metadata.status) ? "a" : "an active",
-            PAWL_BYTES_FMT(call->instance), pawl_status_name((int)reply->create.metadata.status));
-        return;
-    case PAWL_E_TERMINAL:
-        pawl_node_answer_err(node, call->request_token, PAWL_E_TERMINAL,
-                             "this request has started workflow '%.*s' before, and that instance "
-                             "was purged or replaced since; to start it again, use another "
-                             "request id",
-                             PAWL_BYTES_FMT(call->instance));
-        return;
-    default: pawl_request_answer_store_err(node, call->request_token, call->instance, reply);
-    }
-}
-
-/* The same idempotency key gives the same id, so a repetition finds what it made. */
-static struct pawl_bytes start_new_id(struct pawl_node *node, struct pawl_bytes request_id)
-{
-    struct pawl_id id = request_id.size ? pawl_hash_id(pawl_bytes_str(node->app), request_id)
-                                        : pawl_rng_id(&node->rng);
-    char hex[PAWL_ID_TEXT_SIZE];
-    id.bytes[6] = (uint8_t)(0x40 | (id.bytes[6] & 0x0f)); /* UUID version 4 */
-    id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f));
-    pawl_id_format(id, hex);
-    return pawl_arena_printf(&node->effects->arena, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8,
-                             hex + 12, hex + 16, hex + 20);
-}
-
-static struct pawl_bytes new_request_id(struct pawl_node *node, struct pawl_arena *arena)
-{
-    char text[PAWL_ID_TEXT_SIZE];
-    pawl_id_format(pawl_rng_id(&node->rng), text);
-    return pawl_arena_copy(arena, pawl_bytes_str(text));
-}
-
-void pawl_request_complete(struct pawl_node *node, struct pawl_request *request)
-{
-    bool is_start = request->op == PAWL_REQUEST_START;
-    bool is_rerun = request->op == PAWL_REQUEST_RERUN;
-    if (!is_start && !is_rerun && request->op != PAWL_REQUEST_RAISE) return;
-    if (is_start && request->instance.size == 0)
-        request->instance = start_new_id(node, request->request_id);
-    if (is_rerun && request->new_instance.size == 0)
-        request->new_instance = start_new_id(node, request->request_id);
-    if (request->request_id.size == 0)
-        request->request_id = new_request_id(node, &node->effects->arena);
-}
-
-/* The client's idempotency key, or one that nobody else has. */
-static struct pawl_bytes request_id_of(struct pawl_node *node, struct pawl_arena *arena,
-                                       const struct pawl_request *request)
-{
-    if (request->request_id.size) return pawl_arena_copy(arena, request->request_id);
-    return new_request_id(node, arena);
-}
-
-static struct pawl_bytes start_event(struct pawl_node *node, struct pawl_arena *arena,
-                                     const struct pawl_request *request)
-{
-    struct pawl_history_event started =
-        pawl_history_event_make(PAWL_EVENT_EXECUTION_STARTED, node->now_ms);
-    started.name = request->name;
-    started.version = request->version;
-    started.payload = request->payload;
-    started.start_at_ms = request->start_at_ms;
-    started.execution = pawl_rng_id(&node->rng);
-    return pawl_history_event_pack(arena, &started);
-}
-
-static void request_start(struct pawl_node *node, uint64_t token,
-                          const struct pawl_request *request)
-{
-    struct pawl_bytes instance =
-        request->instance.size ? request->instance : start_new_id(node, request->request_id);
-    struct pawl_call *call =
-        client_call(node, token, PAWL_STORE_CREATE, instance, start_on_created);
-    struct pawl_arena *arena = &call->arena;
-    enum pawl_reuse *reuse = PAWL_ARENA_NEW(arena, enum pawl_reuse);
-    *reuse = request->reuse;
-    call->context = reuse;
-
-    struct pawl_inbox_body body = { .event = start_event(node, arena, request) };
-    call->request.create = (struct pawl_create){
-        .instance = call->instance,
-        .request_id = request_id_of(node, arena, request),
-        .inc = pawl_rng_id(&node->rng),
-        .delivery = pawl_rng_id(&node->rng),
-        .body = pawl_inbox_body_pack(arena, &body),
-        .name = pawl_arena_copy(arena, request->name),
-        .version = pawl_arena_copy(arena, request->version),
-        .input = pawl_arena_copy(arena, request->payload),
-        .created_ms = node->now_ms,
-        .start_at_ms = request->start_at_ms,
-        .replace_terminal = request->reuse == PAWL_REUSE_TERMINAL,
-        .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
-    };
-    pawl_call_send(node, call);
 }
 
 /* Get and wait ----------------------------------------------------------------------------------
@@ -259,7 +132,7 @@ static void get_on_loaded(struct pawl_node *node, struct pawl_call *call,
 static void request_get(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
 {
     struct pawl_call *call =
-        client_call(node, token, PAWL_STORE_LOAD, request->instance, get_on_loaded);
+        pawl_request_call(node, token, PAWL_STORE_LOAD, request->instance, get_on_loaded);
     call->request.load =
         (struct pawl_load){ .instance = call->instance,
                             .want = request->with_payloads ? PAWL_LOAD_PAYLOADS : 0 };
@@ -294,7 +167,7 @@ static void request_raise(struct pawl_node *node, uint64_t token,
                           const struct pawl_request *request)
 {
     struct pawl_call *call =
-        client_call(node, token, PAWL_STORE_DELIVER, request->instance, raise_on_delivered);
+        pawl_request_call(node, token, PAWL_STORE_DELIVER, request->instance, raise_on_delivered);
     struct pawl_arena *arena = &call->arena;
     struct pawl_history_event raised =
         pawl_history_event_make(PAWL_EVENT_EVENT_RAISED, node->now_ms);
@@ -303,7 +176,7 @@ static void request_raise(struct pawl_node *node, uint64_t token,
     struct pawl_inbox_body body = { .event = pawl_history_event_pack(arena, &raised) };
     call->request.deliver =
         pawl_deliver_make(arena, call->instance, &body, pawl_rng_id(&node->rng), node->now_ms);
-    call->request.deliver.request_id = request_id_of(node, arena, request);
+    call->request.deliver.request_id = pawl_request_id_of(node, arena, request);
     pawl_call_send(node, call);
 }
 
@@ -334,7 +207,7 @@ static void request_history(struct pawl_node *node, uint64_t token,
                             const struct pawl_request *request)
 {
     struct pawl_call *call =
-        client_call(node, token, PAWL_STORE_LOAD, request->instance, history_on_loaded);
+        pawl_request_call(node, token, PAWL_STORE_LOAD, request->instance, history_on_loaded);
     call->request.load =
         (struct pawl_load){ .instance = call->instance,
                             .want = PAWL_LOAD_HISTORY,
@@ -369,14 +242,14 @@ static void rerun_on_loaded(struct pawl_node *node, struct pawl_call *call,
                                   .payload = pawl_bytes_is_absent(asked->payload)
                                                  ? source->payloads.input
                                                  : asked->payload };
-    request_start(node, call->request_token, &start);
+    pawl_request_start(node, call->request_token, &start);
 }
 
 static void request_rerun(struct pawl_node *node, uint64_t token,
                           const struct pawl_request *request)
 {
     struct pawl_call *call =
-        client_call(node, token, PAWL_STORE_LOAD, request->instance, rerun_on_loaded);
+        pawl_request_call(node, token, PAWL_STORE_LOAD, request->instance, rerun_on_loaded);
     struct pawl_request *kept = PAWL_ARENA_NEW(&call->arena, struct pawl_request);
     kept->new_instance = pawl_arena_copy(&call->arena, request->new_instance);
     kept->request_id = pawl_arena_copy(&call->arena, request->request_id);
@@ -395,13 +268,13 @@ void pawl_request_on_call(struct pawl_node *node, uint64_t token,
 {
     node->metrics.requests_total++;
     switch (request->op) {
-    case PAWL_REQUEST_START: request_start(node, token, request); return;
+    case PAWL_REQUEST_START: pawl_request_start(node, token, request); return;
     case PAWL_REQUEST_GET: request_get(node, token, request); return;
     case PAWL_REQUEST_WAIT: pawl_waiter_on_wait(node, token, request); return;
     case PAWL_REQUEST_RAISE: request_raise(node, token, request); return;
     case PAWL_REQUEST_SUSPEND:
     case PAWL_REQUEST_RESUME:
-    case PAWL_REQUEST_TERMINATE: pawl_workflow_on_control(node, request, token); return;
+    case PAWL_REQUEST_TERMINATE: pawl_workflow_on_control(node, request, token, NULL); return;
     case PAWL_REQUEST_PURGE: pawl_request_purge(node, token, request); return;
     case PAWL_REQUEST_LIST: pawl_request_list(node, token, request); return;
     case PAWL_REQUEST_HISTORY: request_history(node, token, request); return;

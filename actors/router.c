@@ -74,7 +74,8 @@ static void ask_copy_request(struct pawl_ask *ask, const struct pawl_request *re
                                    &ask->request.new_instance, &ask->request.request_id,
                                    &ask->request.name,         &ask->request.version,
                                    &ask->request.payload,      &ask->request.prefix,
-                                   &ask->request.cursor,       &ask->request.parent };
+                                   &ask->request.cursor,       &ask->request.parent,
+                                   &ask->request.event_name,   &ask->request.event_data };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = pawl_arena_copy(&ask->arena, *texts[i]);
 }
@@ -260,7 +261,9 @@ static struct pawl_route ask_find_route(struct pawl_node *node, const struct paw
 /* Only the owner can change the status, or hear of its change. */
 static bool ask_needs_ownership(const struct pawl_ask *ask)
 {
-    return op_is_control(ask->request.op) || ask->request.op == PAWL_REQUEST_WAIT;
+    bool may_terminate =
+        ask->request.op == PAWL_REQUEST_START && ask->request.reuse == PAWL_REUSE_TERMINATE;
+    return may_terminate || op_is_control(ask->request.op) || ask->request.op == PAWL_REQUEST_WAIT;
 }
 
 static bool ask_may_run_here(struct pawl_node *node, const struct pawl_ask *ask)

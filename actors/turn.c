@@ -3,7 +3,9 @@
 #include "actors/directory.h"
 
 #include "actors/envelope.h"
+#include "actors/seed.h"
 #include "actors/workflow.h"
+#include "actors/workflow_state.h"
 #include "base/hash.h"
 #include "base/mutant.h"
 
@@ -64,6 +66,12 @@ void pawl_turn_drop(struct pawl_node *node, struct pawl_turn_draft *turn)
     pawl_call_drop(node, turn->call);
 }
 
+/* Without placement there are no other apps to reach. */
+static bool turn_is_refused(const struct pawl_node *node, struct pawl_bytes app)
+{
+    return !node->config.placed && !pawl_directory_is_own_app(node, app);
+}
+
 /* Inputs ------------------------------------------------------------------------------ */
 
 static char input_op_kind(enum pawl_event_kind kind)
@@ -103,6 +111,55 @@ static bool turn_take_result(struct pawl_workflow *workflow, struct pawl_turn_dr
     return true;
 }
 
+static struct pawl_turn_op *turn_add_op(struct pawl_turn_draft *turn, char kind, int32_t id);
+static void turn_begin_child(struct pawl_node *node, struct pawl_workflow *workflow,
+                             struct pawl_turn_draft *turn, struct pawl_turn_op *op,
+                             const struct pawl_history_event *created);
+
+/* A call of the past that has no result is made again, where it stands in the history. */
+static void turn_reopen(struct pawl_node *node, struct pawl_workflow *workflow,
+                        struct pawl_turn_draft *turn, uint32_t index)
+{
+    struct pawl_history_event event;
+    struct pawl_bytes *packed = &turn->events[index];
+    *packed = pawl_arena_copy(&turn->call->arena, *packed); /* outlives the input */
+    pawl_err err = pawl_history_event_decode(*packed, &event);
+    PAWL_ASSERT(err == PAWL_OK); /* looked at when the input was added */
+    bool is_child = event.kind == PAWL_EVENT_CHILD_CREATED;
+    bool is_timer = event.kind == PAWL_EVENT_TIMER_CREATED;
+    struct pawl_turn_op *op = turn_add_op(turn, is_child ? 'c' : is_timer ? 't' : 'a', event.id);
+    op->event_index = index;
+    op->fire_at_ms = is_timer ? event.fire_at_ms : 0;
+    if (!is_timer) op->refused = turn_is_refused(node, event.target_app);
+    if (is_child) turn_begin_child(node, workflow, turn, op, &event);
+    turn->reopened_count++;
+}
+
+/* The past comes before the turn's own beginning. */
+static void turn_take_past(struct pawl_node *node, struct pawl_workflow *workflow,
+                           struct pawl_turn_draft *turn)
+{
+    const struct pawl_input *first = pawl_workflow_first_input(workflow);
+    if (!first || !first->seed.size) return;
+    struct pawl_seed *seed = PAWL_ARENA_NEW(&turn->call->arena, struct pawl_seed);
+    pawl_err err = pawl_seed_unpack(&turn->call->arena, first->seed, seed);
+    PAWL_ASSERT(err == PAWL_OK); /* looked at when the input was added */
+    turn->seed = seed;
+    for (uint32_t i = 0; i < seed->past_count; i++) turn_add_packed(turn, seed->events[i]);
+    turn->past_count = turn->events_count;
+    turn->past_size = turn->events_size;
+    for (uint32_t i = 0; i < seed->reopened_count; i++)
+        turn_reopen(node, workflow, turn, seed->reopened[i]);
+}
+
+static void turn_take_news(struct pawl_turn_draft *turn)
+{
+    const struct pawl_seed *seed = turn->seed;
+    for (uint32_t i = seed->past_count; i < seed->events_count; i++)
+        turn_add_packed(
+            turn, pawl_history_event_restamp(&turn->call->arena, seed->events[i], turn->now_ms));
+}
+
 static void turn_take_input(struct pawl_workflow *workflow, struct pawl_turn_draft *turn,
                             const struct pawl_input *input)
 {
@@ -113,6 +170,10 @@ static void turn_take_input(struct pawl_workflow *workflow, struct pawl_turn_dra
         turn->consumed_delivery = input->delivery;
     }
     if (input->kind == PAWL_EVENT_EXECUTION_TERMINATED) return; /* the ending turn says it */
+    if (input->seed.size) {
+        turn_take_news(turn);
+        return;
+    }
     char kind = input_op_kind(input->kind);
     if (kind && !turn_take_result(workflow, turn, input, kind)) return;
     turn_add_packed(turn,
@@ -140,6 +201,7 @@ void pawl_turn_take_inputs(struct pawl_node *node, struct pawl_workflow *workflo
                            struct pawl_turn_draft *turn)
 {
     turn_untake(workflow);
+    turn_take_past(node, workflow, turn);
     struct pawl_history_event started =
         pawl_history_event_make(PAWL_EVENT_WORKFLOW_STARTED, turn->now_ms);
     pawl_turn_add_event(turn, &started);
@@ -147,10 +209,11 @@ void pawl_turn_take_inputs(struct pawl_node *node, struct pawl_workflow *workflo
     struct pawl_list *link = workflow->inputs.next;
     for (; link != &workflow->inputs; link = link->next) {
         const struct pawl_input *input = PAWL_CONTAINER_OF(link, struct pawl_input, link);
-        if (turn->events_count >= PAWL_TURN_EVENTS_MAX) break;
-        /* One input always fits: it is bounded by the payload limit. */
-        if (turn->events_count > 1 && turn->events_size + input->event.size > PAWL_TURN_SIZE_MAX)
-            break;
+        uint32_t told_count = turn->events_count - turn->past_count;
+        size_t told_size = turn->events_size - turn->past_size;
+        if (told_count >= PAWL_TURN_EVENTS_MAX) break;
+        /* One input always fits: it is bounded by the payload limit, or the seed's. */
+        if (told_count > 1 && told_size + input->event.size > PAWL_TURN_SIZE_MAX) break;
         turn_take_input(workflow, turn, input);
     }
     turn_take_timers(node, workflow, turn);
@@ -182,12 +245,6 @@ static struct pawl_turn_op *turn_add_op(struct pawl_turn_draft *turn, char kind,
     op->nonce = pawl_op_nonce(turn->id, op->op);
     op->event_index = turn->events_count; /* of the event added next */
     return op;
-}
-
-/* Without placement there are no other apps to reach. */
-static bool turn_is_refused(const struct pawl_node *node, struct pawl_bytes app)
-{
-    return !node->config.placed && !pawl_directory_is_own_app(node, app);
 }
 
 static struct pawl_history_event turn_action_event(const struct pawl_turn_draft *turn,
@@ -258,15 +315,21 @@ static void turn_start_child(struct pawl_node *node, struct pawl_workflow *workf
                              struct pawl_turn_draft *turn, const struct pawl_action *action)
 {
     struct pawl_turn_op *op = turn_add_op(turn, 'c', action->id);
-    op->child = pawl_arena_copy(&turn->call->arena, action->instance);
-    op->child_app = pawl_arena_copy(&turn->call->arena, action->target_app);
     op->refused = turn_is_refused(node, action->target_app);
     struct pawl_history_event created = turn_action_event(turn, PAWL_EVENT_CHILD_CREATED, action);
     pawl_turn_add_event(turn, &created);
-    if (op->refused) return;
+    turn_begin_child(node, workflow, turn, op, &created);
+}
 
+static void turn_begin_child(struct pawl_node *node, struct pawl_workflow *workflow,
+                             struct pawl_turn_draft *turn, struct pawl_turn_op *op,
+                             const struct pawl_history_event *created)
+{
+    op->child = pawl_arena_copy(&turn->call->arena, created->instance);
+    op->child_app = pawl_arena_copy(&turn->call->arena, created->target_app);
+    if (op->refused) return;
     struct pawl_message_body body;
-    pawl_turn_child_message(node, workflow, &turn->call->arena, op->op.id, op->nonce, &created,
+    pawl_turn_child_message(node, workflow, &turn->call->arena, op->op.id, op->nonce, created,
                             &body);
     turn_add_message(turn, pawl_turn_child_message_id(op->nonce, workflow->id), &body);
 }
@@ -386,6 +449,8 @@ void pawl_turn_terminate(struct pawl_node *node, struct pawl_workflow *workflow,
     event.payload = output;
     event.recursive = recursive;
     pawl_turn_add_event(turn, &event);
+    turn->ops_count = 0; /* nothing of what a seed wanted made again */
+    turn->messages_count = 0;
 
     for (uint32_t i = 0; recursive && i < workflow->ops_count; i++) {
         const struct pawl_pending_op *op = &workflow->ops[i];
@@ -452,12 +517,20 @@ static void turn_continue(struct pawl_node *node, struct pawl_workflow *workflow
 
 /* The worker's answer ------------------------------------------------------------------ */
 
+static bool turn_is_reopened(const struct pawl_turn_draft *turn, uint32_t id)
+{
+    for (uint32_t i = 0; i < turn->reopened_count; i++)
+        if (turn->ops[i].op.id == id) return true;
+    return false;
+}
+
 /* NULL when the actions make sense, else what is wrong with them. */
 static const char *turn_check(struct pawl_workflow *workflow, const struct pawl_turn_draft *turn,
                               const struct pawl_turn_done *done)
 {
     int32_t last_id = -1;
-    uint32_t scheduled = workflow->ops_count - workflow->ops_resolved - turn->resolved_count;
+    uint32_t scheduled =
+        workflow->ops_count - workflow->ops_resolved - turn->resolved_count + turn->ops_count;
     for (uint32_t i = 0; i < done->actions_count; i++) {
         const struct pawl_action *action = &done->actions[i];
         bool is_last = i + 1 == done->actions_count;
@@ -474,7 +547,8 @@ static const char *turn_check(struct pawl_workflow *workflow, const struct pawl_
         case PAWL_ACTION_SEND_EVENT:
             if (action->id <= last_id) return "the worker sent actions whose ids do not count up";
             last_id = action->id;
-            if (pawl_workflow_op_is_known(workflow, (uint32_t)action->id))
+            if (pawl_workflow_op_is_known(workflow, (uint32_t)action->id)
+                || turn_is_reopened(turn, (uint32_t)action->id))
                 return "the worker scheduled an operation under an id that is in use";
             break;
         }
@@ -509,6 +583,15 @@ static void turn_apply_action(struct pawl_node *node, struct pawl_workflow *work
     }
 }
 
+/* What the one who wanted the run again asked to be different. */
+static void turn_change_action(const struct pawl_seed *seed, struct pawl_action *action)
+{
+    bool is_call = action->kind == PAWL_ACTION_ACTIVITY || action->kind == PAWL_ACTION_CHILD;
+    if (!seed->has_change || !is_call || action->id != seed->change_id) return;
+    if (seed->change_input) action->payload = seed->input;
+    if (seed->child.size && action->kind == PAWL_ACTION_CHILD) action->instance = seed->child;
+}
+
 void pawl_turn_apply(struct pawl_node *node, struct pawl_workflow *workflow,
                      struct pawl_turn_draft *turn, const struct pawl_turn_done *done)
 {
@@ -521,8 +604,11 @@ void pawl_turn_apply(struct pawl_node *node, struct pawl_workflow *workflow,
     turn->cached = done->cached;
     turn->custom_status_set = done->custom_status_set;
     turn->custom_status = pawl_arena_copy(&turn->call->arena, done->custom_status);
-    for (uint32_t i = 0; i < done->actions_count; i++)
-        turn_apply_action(node, workflow, turn, &done->actions[i]);
+    for (uint32_t i = 0; i < done->actions_count; i++) {
+        struct pawl_action action = done->actions[i];
+        if (turn->seed) turn_change_action(turn->seed, &action);
+        turn_apply_action(node, workflow, turn, &action);
+    }
 }
 
 /* Rows --------------------------------------------------------------------------------- */

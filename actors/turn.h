@@ -11,6 +11,7 @@
 #include "actors/envelope.h"
 
 struct pawl_workflow;
+struct pawl_seed;
 
 /* A history read from the store, packed: many instances may hold one at a time. */
 struct pawl_past {
@@ -51,6 +52,11 @@ struct pawl_turn_draft {
     struct pawl_bytes *events;
     size_t events_size;
     uint32_t inputs_events_count; /* the first events: what the worker is told */
+    uint32_t past_count;          /* … of them as its past: the first turn of an instance that
+                                     began with a seed */
+    size_t past_size;
+    uint32_t reopened_count;      /* the first ops: calls of that past */
+    const struct pawl_seed *seed; /* NULL: none taken */
     uint32_t resolved_count;
     uint32_t resolved_capacity;
     struct pawl_op *resolved;

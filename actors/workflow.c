@@ -122,7 +122,13 @@ void pawl_workflow_answer_controls(struct pawl_node *node, struct pawl_list *con
     while (!pawl_list_is_empty(controls)) {
         struct pawl_control *control = PAWL_CONTAINER_OF(controls->next, struct pawl_control, link);
         pawl_list_remove(&control->link);
-        pawl_node_answer_err(node, control->request_token, err, "%s", text);
+        bool has_ended = err == PAWL_OK || err == PAWL_E_TERMINAL || err == PAWL_E_NOT_FOUND;
+        if (control->then && has_ended) {
+            pawl_call_send(node, control->then);
+        } else {
+            if (control->then) pawl_call_drop(node, control->then);
+            pawl_node_answer_err(node, control->request_token, err, "%s", text);
+        }
         pawl_bytes_free(control->payload);
         pawl_mem_free(control);
     }
@@ -604,23 +610,31 @@ static void workflow_send_chunk(struct pawl_node *node, const struct pawl_turn_d
     pawl_node_send(node, turn->worker, frame);
 }
 
+static void workflow_send_chunks(struct pawl_node *node, const struct pawl_turn_draft *turn,
+                                 struct pawl_bytes *events, uint32_t count)
+{
+    uint32_t from = 0;
+    size_t size = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        size += events[i].size;
+        if (size < PAWL_HISTORY_CHUNK_SIZE && i + 1 < count) continue;
+        workflow_send_chunk(node, turn, events + from, i + 1 - from);
+        from = i + 1;
+        size = 0;
+    }
+}
+
 static void workflow_send_past(struct pawl_node *node, const struct pawl_turn_draft *turn,
                                const struct pawl_past *past)
 {
     struct pawl_bytes *events =
         PAWL_ARENA_ARRAY(&node->effects->arena, struct pawl_bytes, past->count);
     const uint8_t *next = past->data;
-    uint32_t from = 0;
-    size_t size = 0;
     for (uint32_t i = 0; i < past->count; i++) {
         events[i] = pawl_bytes_make(next, past->sizes[i]);
         next += past->sizes[i];
-        size += past->sizes[i];
-        if (size < PAWL_HISTORY_CHUNK_SIZE && i + 1 < past->count) continue;
-        workflow_send_chunk(node, turn, events + from, i + 1 - from);
-        from = i + 1;
-        size = 0;
     }
+    workflow_send_chunks(node, turn, events, past->count);
 }
 
 static void workflow_send_turn(struct pawl_node *node, struct pawl_workflow *workflow)
@@ -628,6 +642,7 @@ static void workflow_send_turn(struct pawl_node *node, struct pawl_workflow *wor
     struct pawl_turn_draft *turn = workflow->turn;
     bool is_held = workflow->sticky_worker != 0;
     if (!is_held && workflow->past) workflow_send_past(node, turn, workflow->past);
+    workflow_send_chunks(node, turn, turn->events, turn->past_count); /* a seed's */
 
     struct pawl_frame *frame = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_frame);
     frame->type = PAWL_FRAME_TURN;
@@ -637,8 +652,8 @@ static void workflow_send_turn(struct pawl_node *node, struct pawl_workflow *wor
                                       .instance = workflow->id,
                                       .name = workflow->metadata.name,
                                       .version = workflow->metadata.version,
-                                      .events_count = turn->events_count,
-                                      .events = turn->events };
+                                      .events_count = turn->events_count - turn->past_count,
+                                      .events = turn->events + turn->past_count };
     if (is_held) frame->turn.base = workflow->metadata.last;
     turn->dispatched_ms = node->now_ms;
     workflow_move(node, workflow, PAWL_WORKFLOW_RUNNING);

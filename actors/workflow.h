@@ -61,6 +61,7 @@ struct pawl_input {
     enum pawl_event_kind kind;
     int32_t ref;
     struct pawl_bytes event;   /* encoded event, behind the struct */
+    struct pawl_bytes seed;    /* … and the seed; absent: none */
     struct pawl_origin origin; /* told when it is consumed */
 };
 
@@ -71,6 +72,7 @@ struct pawl_control {
     struct pawl_bytes payload; /* owned */
     bool recursive;
     uint64_t request_token;
+    struct pawl_call *then; /* unsent: goes out when the instance has ended; NULL: none */
 };
 
 struct pawl_workflow {
@@ -139,9 +141,11 @@ void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struc
                              uint32_t gen, struct pawl_op op, uint64_t nonce,
                              struct pawl_bytes event, struct pawl_origin origin);
 
-/* Suspend, resume or terminate; the call is answered when it has happened. */
+/* Suspend, resume or terminate; the call is answered when it has happened. With `then`,
+ * an unsent call for the same asker, that is sent instead once the instance has ended, and
+ * answers. */
 void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request *request,
-                              uint64_t request_token);
+                              uint64_t request_token, struct pawl_call *then);
 
 /* Poll found a reminder of it. */
 void pawl_workflow_on_reminder(struct pawl_node *node, const struct pawl_reminder *reminder);

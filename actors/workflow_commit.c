@@ -146,10 +146,11 @@ void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, ui
 /* Controls and reminders -------------------------------------------------------------------- */
 
 void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request *request,
-                              uint64_t request_token)
+                              uint64_t request_token, struct pawl_call *then)
 {
     struct pawl_workflow *workflow = pawl_workflow_activate(node, request->instance);
     if (!workflow) {
+        if (then) pawl_call_drop(node, then);
         bool is_owned = pawl_partition_is_owned(pawl_node_partition(node, request->instance));
         pawl_node_answer_err(node, request_token, is_owned ? PAWL_E_BUSY : PAWL_E_UNAVAILABLE,
                              is_owned ? "as many workflows are active as this sidecar may hold; "
@@ -163,6 +164,7 @@ void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request 
     control->payload = pawl_bytes_dup(request->payload);
     control->recursive = request->recursive;
     control->request_token = request_token;
+    control->then = then;
     pawl_list_push_tail(&workflow->controls, &control->link);
     pawl_workflow_advance(node, workflow);
 }

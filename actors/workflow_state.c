@@ -1,5 +1,7 @@
 #include "actors/workflow_state.h"
 
+#include "actors/seed.h"
+
 static void metadata_free(struct pawl_metadata *metadata)
 {
     pawl_bytes_free(metadata->name);
@@ -170,13 +172,25 @@ int64_t pawl_workflow_next_timer_ms(const struct pawl_workflow *workflow)
 /* Inputs ------------------------------------------------------------------------------- */
 
 /* The input and the bytes it shows are one allocation. */
-static struct pawl_input *input_new(struct pawl_bytes event)
+static struct pawl_input *input_new(struct pawl_bytes event, struct pawl_bytes seed)
 {
-    struct pawl_input *input = pawl_mem_alloc(sizeof *input + event.size);
+    struct pawl_input *input = pawl_mem_alloc(sizeof *input + event.size + seed.size);
     uint8_t *copy = (uint8_t *)(input + 1);
     if (event.size) memcpy(copy, event.data, event.size);
     input->event = pawl_bytes_make(copy, event.size);
+    if (seed.size) input->seed = pawl_bytes_make(copy + event.size, seed.size);
+    if (seed.size) memcpy(copy + event.size, seed.data, seed.size);
     return input;
+}
+
+static bool seed_is_readable(struct pawl_bytes bytes)
+{
+    struct pawl_arena arena;
+    struct pawl_seed seed;
+    pawl_arena_init(&arena);
+    bool is_readable = pawl_seed_unpack(&arena, bytes, &seed) == PAWL_OK;
+    pawl_arena_deinit(&arena);
+    return is_readable;
 }
 
 static pawl_err input_add(struct pawl_workflow *workflow, struct pawl_input *input)
@@ -200,7 +214,8 @@ pawl_err pawl_workflow_add_row(struct pawl_workflow *workflow, uint32_t index,
 {
     struct pawl_inbox_body unpacked;
     if (pawl_inbox_body_unpack(body, &unpacked) != PAWL_OK) return PAWL_E_CORRUPT;
-    struct pawl_input *input = input_new(unpacked.event);
+    if (unpacked.seed.size && !seed_is_readable(unpacked.seed)) return PAWL_E_CORRUPT;
+    struct pawl_input *input = input_new(unpacked.event, unpacked.seed);
     input->durable = true;
     input->index = index;
     input->delivery = delivery;
@@ -212,7 +227,7 @@ pawl_err pawl_workflow_add_row(struct pawl_workflow *workflow, uint32_t index,
 pawl_err pawl_workflow_add_result(struct pawl_workflow *workflow, uint32_t gen, uint64_t nonce,
                                   struct pawl_bytes event, struct pawl_origin origin)
 {
-    struct pawl_input *input = input_new(event);
+    struct pawl_input *input = input_new(event, PAWL_BYTES_ABSENT);
     input->gen = gen;
     input->nonce = nonce;
     input->origin = origin;

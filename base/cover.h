@@ -33,7 +33,9 @@
     X(ACQUIRE_NEWS, "a newer member list came while a partition was wanted")          \
     X(INSTANCE_RELOADED, "an instance was read again")                                \
     X(CHILD_ASKED, "an owner asked for a child it had not heard of")                  \
-    X(PACE_WAITED, "an instance that the clock woke waited for a place")
+    X(PACE_WAITED, "an instance that the clock woke waited for a place")              \
+    X(START_TERMINATES, "a start ended the instance that had its id")                 \
+    X(START_DELIVERS, "a start gave its event to the instance that had its id")
 
 enum pawl_cover {
 #define X(name, text) PAWL_COVER_##name,

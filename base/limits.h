@@ -29,7 +29,9 @@
 #define PAWL_ACTIVITY_ATTEMPTS_MAX 10u         /* dispatches that lost their worker: TaskFailed */
 #define PAWL_BEATS_PER_TIMEOUT     4u          /* heartbeats told in heartbeat_ms; more are not */
 #define PAWL_BEAT_EVERY_MS         5000u       /* … nor in this, when that is less */
-#define PAWL_TURN_RETRY_MS_MIN     500u        /* doubles per attempt */
+#define PAWL_SEED_EVENTS_MAX       PAWL_HISTORY_EVENTS_MAX /* history that another run begins with: */
+#define PAWL_SEED_SIZE_MAX         (16u << 20)             /* … PAWL_E_TOO_LARGE, says so */
+#define PAWL_TURN_RETRY_MS_MIN     500u                    /* doubles per attempt */
 #define PAWL_TURN_RETRY_MS_MAX     60000u
 
 /* Streams ---------------------------------------------------------------------- */

@@ -75,6 +75,8 @@ static void call_start(struct pawl_buf *url, const struct pawl_cli_options *opti
     add_param(url, "startTime", options->start_time);
     add_param(url, "version", options->workflow_version);
     add_param(url, "reuse", options->reuse);
+    add_param(url, "event", options->event);
+    add_param(url, "eventData", options->event_data);
 }
 
 static void call_list(struct pawl_buf *url, const struct pawl_cli_options *options,

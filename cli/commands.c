@@ -35,8 +35,13 @@ static const struct pawl_cli_option options[] = {
       PAWL_CLI_TEXT, AT(start_time) },
     { 0, "workflow-version", "TEXT", "version of the workflow to run", PAWL_CLI_TEXT,
       AT(workflow_version) },
-    { 0, "reuse", "RULE", "if the id is in use: terminal (replace an ended one), refuse, return",
+    { 0, "reuse", "RULE",
+      "if the id is in use: terminal (replace an ended one), refuse, return, terminate (end it, "
+      "then replace it)",
       PAWL_CLI_TEXT, AT(reuse) },
+    { 0, "event", "NAME", "raise this event as well, also to an instance that is there",
+      PAWL_CLI_TEXT, AT(event) },
+    { 0, "event-data", "TEXT", "the event's payload", PAWL_CLI_TEXT, AT(event_data) },
     { 'k', "idempotency-key", "TEXT", "sent twice with the same key, it happens once",
       PAWL_CLI_TEXT, AT(key) },
     { 'w', "wait", NULL, "wait for the end and show the outcome", PAWL_CLI_FLAG, AT(wait) },
@@ -162,7 +167,8 @@ static const struct pawl_cli_spec specs[] = {
       "start a workflow",
       "Prints the id of the new instance. With --wait it shows the outcome instead, and the\n"
       "exit code is 1 when the workflow did not complete.",
-      "instance-id data data-file start-time workflow-version reuse idempotency-key wait "
+      "instance-id data data-file start-time workflow-version reuse event event-data "
+      "idempotency-key wait "
       "timeout" COMMON,
       "  pawl workflow start Order -i order-17 -d '{\"item\":\"tea\"}'\n"
       "  pawl workflow start Order --data-file order.json --wait --timeout 1m\n" },

@@ -75,6 +75,8 @@ struct pawl_cli_options {
     const char *start_time;
     const char *workflow_version;
     const char *reuse;
+    const char *event;
+    const char *event_data;
     const char *key;
     const char *reason;
     const char *wait_for;

@@ -424,7 +424,7 @@ static void request_read_field(struct decoder *in, struct pawl_request *request)
     case PAWL_REQUEST_FIELD_PREFIX: request->prefix = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_CURSOR: request->cursor = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_REUSE:
-        request->reuse = (enum pawl_reuse)read_u32(in, PAWL_REUSE_RETURN);
+        request->reuse = (enum pawl_reuse)read_u32(in, PAWL_REUSE_LAST);
         break;
     case PAWL_REQUEST_FIELD_WAIT_FOR:
         request->wait_for = (enum pawl_wait_for)read_u32(in, PAWL_WAIT_COMPLETED);
@@ -443,6 +443,8 @@ static void request_read_field(struct decoder *in, struct pawl_request *request)
     case PAWL_REQUEST_FIELD_CREATED_TO_MS: request->created_to_ms = pawl_read_int(reader); break;
     case PAWL_REQUEST_FIELD_APP: request->app = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_PARENT: request->parent = pawl_read_bytes(reader); break;
+    case PAWL_REQUEST_FIELD_EVENT_NAME: request->event_name = pawl_read_bytes(reader); break;
+    case PAWL_REQUEST_FIELD_EVENT_DATA: request->event_data = pawl_read_bytes(reader); break;
     default: pawl_read_skip(reader); break;
     }
 }

@@ -220,6 +220,8 @@ static void request_fields(struct map_writer *map, const struct pawl_request *re
     map_int(map, PAWL_REQUEST_FIELD_CREATED_TO_MS, request->created_to_ms);
     map_bytes(map, PAWL_REQUEST_FIELD_APP, request->app);
     map_bytes(map, PAWL_REQUEST_FIELD_PARENT, request->parent);
+    map_bytes(map, PAWL_REQUEST_FIELD_EVENT_NAME, request->event_name);
+    map_bytes(map, PAWL_REQUEST_FIELD_EVENT_DATA, request->event_data);
 }
 
 static void request_encode(struct pawl_buf *buf, const struct pawl_request_frame *frame)

@@ -77,6 +77,8 @@ enum pawl_request_field {
     PAWL_REQUEST_FIELD_CREATED_TO_MS = 20,
     PAWL_REQUEST_FIELD_APP = 21,
     PAWL_REQUEST_FIELD_PARENT = 22,
+    PAWL_REQUEST_FIELD_EVENT_NAME = 40,
+    PAWL_REQUEST_FIELD_EVENT_DATA = 41,
 };
 
 enum pawl_state_field {

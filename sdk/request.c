@@ -88,7 +88,12 @@ static void check_start(struct check *check, const struct pawl_request *request)
     check_optional(check, "version", request->version, PAWL_NAME_SIZE_MAX);
     check_payload(check, "input", request->payload);
     check_time(check, "start_at_ms", request->start_at_ms);
-    check_range(check, "reuse", (int64_t)request->reuse, PAWL_REUSE_REFUSE, PAWL_REUSE_RETURN);
+    check_range(check, "reuse", (int64_t)request->reuse, PAWL_REUSE_REFUSE, PAWL_REUSE_LAST);
+    check_optional(check, "event name", request->event_name, PAWL_NAME_SIZE_MAX);
+    check_payload(check, "event data", request->event_data);
+    if (check->err == PAWL_OK && pawl_bytes_is_absent(request->event_name)
+        && request->event_data.size)
+        CHECK_FAIL(check, PAWL_E_INVALID, "event data without an event name: name the event");
 }
 
 static void check_wait(struct check *check, const struct pawl_request *request)

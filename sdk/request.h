@@ -4,8 +4,9 @@
  * engine answers it. None of them needs a connected worker.
  *
  *   op         uses                                       answers with
- *   START      instance(optional) request_id(optional)    instance; EXISTS INVALID
+ *   START      instance(optional) request_id(optional)    instance; EXISTS INVALID TERMINAL
  *              name version payload start_at_ms reuse
+ *              event_name(optional) event_data
  *   GET        instance with_payloads                     state; NOT_FOUND
  *   WAIT       instance wait_for timeout_ms               state (also when the time is
  *              with_payloads                              up: see reached); NOT_FOUND
@@ -23,6 +24,7 @@
  *
  * Each may name another app of the namespace in `app`; its sidecars do it then.
  *
+ * A START is one indivisible step together with its event: never one without the other.
  * SUSPEND has happened when it is answered: the status is SUSPENDED. RAISE is
  * durable when answered. TERMINATE is terminal when answered.
  */
@@ -50,11 +52,16 @@ enum pawl_request_op {
 #undef X
 };
 
-/* What START does when the id is in use. */
+/* What START does when the id is in use. With an event (event_name), a new instance has the
+ * event from its beginning; one that runs gets it, but for REFUSE and TERMINATE; and RETURN
+ * answers EXISTS when it has ended. */
 enum pawl_reuse {
     PAWL_REUSE_REFUSE = 0,   /* EXISTS, whatever its status */
     PAWL_REUSE_TERMINAL = 1, /* replace an ended instance, else EXISTS (the default) */
     PAWL_REUSE_RETURN = 2,   /* answer with the existing one */
+    /* As TERMINAL, but terminate one that runs, its children too, and then replace it. */
+    PAWL_REUSE_TERMINATE = 3,
+    PAWL_REUSE_LAST = PAWL_REUSE_TERMINATE,
 };
 
 enum pawl_wait_for {
@@ -83,8 +90,10 @@ struct pawl_request {
     struct pawl_bytes name;
     struct pawl_bytes version;
     struct pawl_bytes payload;
-    struct pawl_bytes prefix; /* LIST: of the instance id */
-    struct pawl_bytes cursor; /* LIST: from the previous answer */
+    struct pawl_bytes prefix;     /* LIST: of the instance id */
+    struct pawl_bytes cursor;     /* LIST: from the previous answer */
+    struct pawl_bytes event_name; /* START: raise this event as well; absent: none */
+    struct pawl_bytes event_data;
     struct pawl_bytes parent; /* PURGE, between sidecars: only if it is a child of this
                                  (encoded pawl_parent); else there is nothing to do */
 };

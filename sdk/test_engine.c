@@ -783,15 +783,24 @@ void pawl_test_engine_plan(struct pawl_test_engine *engine, int64_t at_ms,
 /* Requests
  * ------------------------------------------------------------------------------------------ */
 
-static pawl_err start(struct pawl_test_engine *engine, const struct pawl_request *request)
+static pawl_err raise_event(struct pawl_test_engine *engine, struct pawl_test_instance *instance,
+                            struct pawl_bytes name, struct pawl_bytes payload)
 {
-    const struct pawl_test_instance *old = pawl_test_engine_find(engine, request->instance);
-    if (old) {
-        bool may_replace =
-            request->reuse == PAWL_REUSE_TERMINAL && pawl_status_is_terminal(old->status);
-        if (request->reuse == PAWL_REUSE_RETURN) return PAWL_OK;
-        if (!may_replace) return PAWL_E_EXISTS;
-    }
+    if (instance->inputs_count >= PAWL_INBOX_ROWS_MAX) return PAWL_E_BUSY;
+    struct pawl_arena arena;
+    struct pawl_history_event raised =
+        pawl_history_event_make(PAWL_EVENT_EVENT_RAISED, engine->now_ms);
+    raised.name = name;
+    raised.payload = payload;
+    pawl_arena_init(&arena);
+    input_add(instance, pawl_history_event_pack(&arena, &raised), true, 0, 0);
+    pawl_arena_deinit(&arena);
+    instance_advance(engine, instance);
+    return PAWL_OK;
+}
+
+static void create(struct pawl_test_engine *engine, const struct pawl_request *request)
+{
     struct pawl_history_event started =
         pawl_history_event_make(PAWL_EVENT_EXECUTION_STARTED, engine->now_ms);
     started.name = request->name;
@@ -800,23 +809,28 @@ static pawl_err start(struct pawl_test_engine *engine, const struct pawl_request
     started.start_at_ms = request->start_at_ms;
     started.execution = pawl_rng_id(&engine->rng);
     instance_create(engine, request->instance, &started);
-    return PAWL_OK;
 }
 
-static pawl_err raise_event(struct pawl_test_engine *engine, struct pawl_test_instance *instance,
-                            const struct pawl_request *request)
+static pawl_err start(struct pawl_test_engine *engine, const struct pawl_request *request)
 {
-    if (instance->inputs_count >= PAWL_INBOX_ROWS_MAX) return PAWL_E_BUSY;
-    struct pawl_arena arena;
-    struct pawl_history_event raised =
-        pawl_history_event_make(PAWL_EVENT_EVENT_RAISED, engine->now_ms);
-    raised.name = request->name;
-    raised.payload = request->payload;
-    pawl_arena_init(&arena);
-    input_add(instance, pawl_history_event_pack(&arena, &raised), true, 0, 0);
-    pawl_arena_deinit(&arena);
-    instance_advance(engine, instance);
-    return PAWL_OK;
+    bool has_event = !pawl_bytes_is_absent(request->event_name);
+    struct pawl_test_instance *old = pawl_test_engine_find(engine, request->instance);
+    bool is_active = old && !pawl_status_is_terminal(old->status);
+    if (is_active && request->reuse == PAWL_REUSE_TERMINATE) {
+        terminate(engine, old, PAWL_BYTES_ABSENT, true);
+    } else if (old) {
+        bool may_raise = is_active && has_event && request->reuse != PAWL_REUSE_REFUSE;
+        bool may_replace =
+            !is_active
+            && (request->reuse == PAWL_REUSE_TERMINAL || request->reuse == PAWL_REUSE_TERMINATE);
+        if (may_raise) return raise_event(engine, old, request->event_name, request->event_data);
+        if (request->reuse == PAWL_REUSE_RETURN && !has_event) return PAWL_OK;
+        if (!may_replace) return PAWL_E_EXISTS;
+    }
+    create(engine, request);
+    if (!has_event) return PAWL_OK;
+    return raise_event(engine, pawl_test_engine_find(engine, request->instance),
+                       request->event_name, request->event_data);
 }
 
 pawl_err pawl_test_engine_request(struct pawl_test_engine *engine,
@@ -828,7 +842,7 @@ pawl_err pawl_test_engine_request(struct pawl_test_engine *engine,
     if (!instance) return PAWL_E_NOT_FOUND;
     if (pawl_status_is_terminal(instance->status)) return PAWL_E_TERMINAL;
     switch (request->op) {
-    case PAWL_REQUEST_RAISE: return raise_event(engine, instance, request);
+    case PAWL_REQUEST_RAISE: return raise_event(engine, instance, request->name, request->payload);
     case PAWL_REQUEST_SUSPEND:
         if (instance->status != PAWL_STATUS_SUSPENDED) suspend(engine, instance, request->payload);
         return PAWL_OK;

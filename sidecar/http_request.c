@@ -139,7 +139,8 @@ static enum pawl_reuse param_reuse(struct build *build)
     }
     if (pawl_bytes_is_str(value, "refuse")) return PAWL_REUSE_REFUSE;
     if (pawl_bytes_is_str(value, "return")) return PAWL_REUSE_RETURN;
-    build_malformed(build, "reuse", value, "write terminal, refuse or return");
+    if (pawl_bytes_is_str(value, "terminate")) return PAWL_REUSE_TERMINATE;
+    build_malformed(build, "reuse", value, "write terminal, refuse, return or terminate");
     return PAWL_REUSE_TERMINAL;
 }
 
@@ -223,6 +224,8 @@ static void build_start(struct build *build)
     request->version = param_text(build, "version");
     request->start_at_ms = param_time(build, "startTime");
     request->reuse = param_reuse(build);
+    request->event_name = param_text(build, "event");
+    request->event_data = param_text(build, "eventData");
     request->request_id = build->input->idempotency_key;
     request->payload = body_or_param(build, NULL);
 }

@@ -9,7 +9,7 @@
  * what it is called in metrics, query parameters it takes */
 #define PAWL_HTTP_ROUTE_MAP(X)                                                                  \
     X(START, PAWL_REQUEST_START, "ERR_START_WORKFLOW", "start",                                 \
-      "instanceID startTime version reuse appID")                                               \
+      "instanceID startTime version reuse event eventData appID")                               \
     X(GET, PAWL_REQUEST_GET, "ERR_GET_WORKFLOW", "get", "payloads appID")                       \
     X(RAISE, PAWL_REQUEST_RAISE, "ERR_RAISE_EVENT_WORKFLOW", "raise-event", "appID")            \
     X(SUSPEND, PAWL_REQUEST_SUSPEND, "ERR_PAUSE_WORKFLOW", "pause", "reason appID")             \

@@ -370,8 +370,9 @@ pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *
 {
     static const enum pawl_reuse reuses[] = { [PAWL_ID_REUSE_ENDED] = PAWL_REUSE_TERMINAL,
                                               [PAWL_ID_REUSE_NEVER] = PAWL_REUSE_REFUSE,
-                                              [PAWL_ID_REUSE_RETURN] = PAWL_REUSE_RETURN };
-    if ((unsigned int)start->reuse > PAWL_ID_REUSE_RETURN) return PAWL_E_INVALID;
+                                              [PAWL_ID_REUSE_RETURN] = PAWL_REUSE_RETURN,
+                                              [PAWL_ID_REUSE_TERMINATE] = PAWL_REUSE_TERMINATE };
+    if ((unsigned int)start->reuse > PAWL_ID_REUSE_TERMINATE) return PAWL_E_INVALID;
     char id[PAWL_ID_TEXT_SIZE], request_id[PAWL_ID_TEXT_SIZE];
     make_random_text(id);
     make_random_text(request_id);
@@ -384,6 +385,8 @@ pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *
         .payload = start->input,
         .start_at_ms = start->start_at_ms,
         .reuse = reuses[start->reuse],
+        .event_name = pawl_bytes_str(start->event_name),
+        .event_data = start->event_payload,
     };
     return ask(client, &request, ret_result);
 }

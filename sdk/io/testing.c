@@ -495,12 +495,13 @@ pawl_err pawl_test_start(struct pawl_test *test, const struct pawl_start *start)
 {
     static const enum pawl_reuse reuse[] = { [PAWL_ID_REUSE_ENDED] = PAWL_REUSE_TERMINAL,
                                              [PAWL_ID_REUSE_NEVER] = PAWL_REUSE_REFUSE,
-                                             [PAWL_ID_REUSE_RETURN] = PAWL_REUSE_RETURN };
+                                             [PAWL_ID_REUSE_RETURN] = PAWL_REUSE_RETURN,
+                                             [PAWL_ID_REUSE_TERMINATE] = PAWL_REUSE_TERMINATE };
     struct pawl_bytes id = pawl_bytes_str(start->id);
     if (!start->id)
         id = pawl_arena_printf(&test->arena, "%s-%u", start->name ? start->name : "",
                                ++test->started_count);
-    if ((unsigned int)start->reuse > PAWL_ID_REUSE_RETURN)
+    if ((unsigned int)start->reuse > PAWL_ID_REUSE_TERMINATE)
         return fail(test, PAWL_E_INVALID, "reuse is not one of enum pawl_id_reuse");
     return request(test, &(struct pawl_request){ .op = PAWL_REQUEST_START,
                                                  .instance = id,
@@ -509,7 +510,9 @@ pawl_err pawl_test_start(struct pawl_test *test, const struct pawl_start *start)
                                                  .version = pawl_bytes_str(start->version),
                                                  .payload = start->input,
                                                  .start_at_ms = start->start_at_ms,
-                                                 .reuse = reuse[start->reuse] });
+                                                 .reuse = reuse[start->reuse],
+                                                 .event_name = pawl_bytes_str(start->event_name),
+                                                 .event_data = start->event_payload });
 }
 
 pawl_err pawl_test_raise_event(struct pawl_test *test, const char *id, const char *name,

@@ -402,9 +402,9 @@ class Api:
             "/" + urllib.parse.quote(segment, safe="") for segment in segments)
 
     def start(self, name, payload=None, instance=None, request_id=None, version=None,
-              start_time=None, reuse=None, **options):
+              start_time=None, reuse=None, event=None, event_data=None, **options):
         query = {"instanceID": instance, "version": version, "startTime": start_time,
-                 "reuse": reuse}
+                 "reuse": reuse, "event": event, "eventData": event_data}
         headers = {"Idempotency-Key": request_id} if request_id else {}
         return self.call("POST", self._path(name, "start"), query, payload, headers,
                          **options)["instanceID"]

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "actors/envelope.h"
+#include "actors/seed.h"
 #include "base/bytes.h"
 #include "peer_samples.h"
 #include "placement/frames.h"
@@ -69,6 +71,34 @@ static void write_peer_frames(struct pawl_arena *arena)
         write_seed("peer_frames", "frame", type, pawl_arena_copy(arena, pawl_buf_view(&buf)));
         pawl_buf_deinit(&buf);
     }
+}
+
+static void write_begins(struct pawl_arena *arena)
+{
+    static const enum pawl_event_kind kinds[] = { PAWL_EVENT_WORKFLOW_STARTED,
+                                                  PAWL_EVENT_TASK_SCHEDULED,
+                                                  PAWL_EVENT_EVENT_RAISED };
+    struct pawl_bytes events[3];
+    for (int i = 0; i < 3; i++) {
+        struct pawl_history_event event = pawl_sample_event(kinds[i]);
+        events[i] = pawl_history_event_pack(arena, &event);
+    }
+    uint32_t reopened[] = { 1 };
+    struct pawl_seed seed = { .past_count = 2,
+                              .events_count = 3,
+                              .events = events,
+                              .reopened_count = 1,
+                              .reopened = reopened,
+                              .has_change = true,
+                              .change_id = 4,
+                              .change_input = true,
+                              .input = PAWL_BYTES_LITERAL("{}"),
+                              .child = PAWL_BYTES_LITERAL("child-1") };
+    struct pawl_inbox_body body = { .event = events[0], .seed = pawl_seed_pack(arena, &seed) };
+    write_seed("seed", "seed", 1, body.seed);
+    write_seed("seed", "body", 1, pawl_inbox_body_pack(arena, &body));
+    body.seed = PAWL_BYTES_ABSENT;
+    write_seed("seed", "body", 2, pawl_inbox_body_pack(arena, &body));
 }
 
 /* One of each type; what a sidecar sends, of host h<number>. */
@@ -440,6 +470,7 @@ int main(int argc, char **argv)
     pawl_arena_init(&arena);
     write_frames(&arena);
     write_peer_frames(&arena);
+    write_begins(&arena);
     write_placement(&arena);
     write_events(&arena);
     write_codec(&arena);

@@ -22,6 +22,13 @@ static struct pawl_bytes first_request_id(struct pawl_arena *arena, uint32_t ind
     return pawl_arena_printf(arena, "start-%u", index);
 }
 
+static void client_add_event(const struct client *client, struct pawl_arena *arena,
+                             struct pawl_request *request)
+{
+    request->event_name = PAWL_BYTES_LITERAL("event");
+    request->event_data = pawl_arena_printf(arena, "%u", client->events_raised);
+}
+
 static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *arena,
                            struct pawl_request *ret_request)
 {
@@ -29,6 +36,7 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
     struct pawl_request request = { .instance = pawl_bytes_str(client->instance),
                                     .reuse = PAWL_REUSE_TERMINAL };
     switch (client->state) {
+    case CLIENT_REPLACE: request.reuse = PAWL_REUSE_TERMINATE; /* fall through */
     case CLIENT_AGAIN:
         client->asked_again = true;
         request.op = PAWL_REQUEST_START;
@@ -47,12 +55,20 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
         request.name = PAWL_BYTES_LITERAL("Program");
         request.payload = sim_program_input(arena, client->seed);
         request.request_id = first_request_id(arena, index);
+        if (client->signals && client->events_wanted > 0) client_add_event(client, arena, &request);
         break;
     case CLIENT_RAISE:
+        request.request_id = pawl_arena_printf(arena, "raise-%u-%u", index, client->events_raised);
+        if (client->signals) {
+            request.op = PAWL_REQUEST_START; /* it is there: it gets the event */
+            request.reuse = PAWL_REUSE_RETURN;
+            request.name = PAWL_BYTES_LITERAL("Program");
+            client_add_event(client, arena, &request);
+            break;
+        }
         request.op = PAWL_REQUEST_RAISE;
         request.name = PAWL_BYTES_LITERAL("event");
         request.payload = pawl_arena_printf(arena, "%u", client->events_raised);
-        request.request_id = pawl_arena_printf(arena, "raise-%u-%u", index, client->events_raised);
         break;
     case CLIENT_SUSPEND: request.op = PAWL_REQUEST_SUSPEND; break;
     case CLIENT_RESUME: request.op = PAWL_REQUEST_RESUME; break;
@@ -131,6 +147,10 @@ static void client_next(struct sim *sim, struct client *client)
         client->started = true;
         sim_check_acknowledged(sim->check, pawl_bytes_str(client->instance), 0);
         client->state = client->will_suspend ? CLIENT_SUSPEND : CLIENT_RAISE;
+        if (client->signals && client->events_wanted > 0) {
+            client->events_raised++;
+            sim->coverage->signals++;
+        }
         break;
     case CLIENT_SUSPEND:
         client->state = CLIENT_RESUME;
@@ -140,6 +160,7 @@ static void client_next(struct sim *sim, struct client *client)
     case CLIENT_RAISE:
         client->events_raised++;
         sim->coverage->events++;
+        if (client->signals) sim->coverage->signals++;
         break;
     case CLIENT_TERMINATE:
         client->state = CLIENT_DONE;
@@ -161,6 +182,11 @@ static void client_next(struct sim *sim, struct client *client)
         client->state = CLIENT_LATE;
         sim->coverage->again++;
         return;
+    case CLIENT_REPLACE:
+        client_first_is_gone(sim, client);
+        client->state = CLIENT_LATE;
+        sim->coverage->replaced++;
+        return;
     case CLIENT_LATE:
         client->state = CLIENT_DONE;
         sim->coverage->refused++;
@@ -169,7 +195,7 @@ static void client_next(struct sim *sim, struct client *client)
     }
     if (client->state == CLIENT_RAISE && client->will_terminate
         && client->events_raised * 2 >= client->events_wanted)
-        client->state = CLIENT_TERMINATE;
+        client->state = client->will_replace ? CLIENT_REPLACE : CLIENT_TERMINATE;
     if (client->state == CLIENT_RAISE && client->events_raised == client->events_wanted)
         client->state = CLIENT_DONE;
     if (client->state == CLIENT_DONE && client->will_wait) client->state = CLIENT_WAIT;
@@ -203,6 +229,7 @@ static bool client_end_on_answer(struct client *client, pawl_err err)
          * the store then lost. */
         client->state = CLIENT_DONE;
         return true;
+    case CLIENT_REPLACE:
     case CLIENT_AGAIN:
         /* An attempt that was given up has done it, and one to purge has come late. */
         PAWL_ASSERT(err != PAWL_E_TERMINAL || client->asked_purge);
@@ -235,7 +262,10 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
         if (is_asleep && client->will_suspend) client->state = CLIENT_RESUME;
     }
     bool is_after_end = client->state == CLIENT_PURGE || client->state == CLIENT_AGAIN
-                        || client->state == CLIENT_LATE;
+                        || client->state == CLIENT_REPLACE || client->state == CLIENT_LATE;
+    /* A start that raises an event on what has ended says that it is there. */
+    if (client->signals && client->state == CLIENT_RAISE && err == PAWL_E_EXISTS)
+        err = PAWL_E_TERMINAL;
     if (is_after_end) {
         is_settled = client_end_on_answer(client, err);
     } else if (client->state != CLIENT_START && err == PAWL_E_TERMINAL) {
@@ -261,12 +291,22 @@ void sim_client_draw_end(struct client *client, uint64_t seed, uint32_t index)
 {
     struct pawl_rng rng;
     pawl_rng_init(&rng, seed * SIM_ROOTS_MAX + index + UINT64_C(0x656e64));
-    if (!client->will_wait || pawl_rng_below(&rng, 2) == 0) return;
+    client->will_replace =
+        client->will_terminate && !client->will_suspend && client->events_wanted == 0;
+    if (!client->will_wait || client->will_replace || pawl_rng_below(&rng, 2) == 0) return;
     /* An attempt at anything else that was given up must not meet the second one. */
     bool is_simple = !client->will_suspend && !client->will_terminate && client->events_wanted == 0;
     client->will_purge = pawl_rng_below(&rng, 3) != 0;
     client->recursively = pawl_rng_below(&rng, 2) == 0;
     client->will_again = is_simple && pawl_rng_below(&rng, 3) != 0;
+}
+
+/* One that arrives late must not make an instance anew that has been purged. */
+void sim_client_draw_signals(struct client *client, uint64_t seed, uint32_t index)
+{
+    struct pawl_rng rng;
+    pawl_rng_init(&rng, seed * SIM_ROOTS_MAX + index + UINT64_C(0x7369676e));
+    client->signals = pawl_rng_below(&rng, 4) == 0 && !client->will_purge && !client->will_again;
 }
 
 static void stored_is_first(const struct client *client, const struct pawl_snapshot *snapshot,

@@ -113,7 +113,9 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(waited, "waited for")                   \
     X(purged, "purged")                       \
     X(again, "started again")                 \
-    X(refused, "late starts refused")
+    X(refused, "late starts refused")         \
+    X(replaced, "replaced by a start")        \
+    X(signals, "events raised by starts")
 
 struct sim_coverage {
 #define X(name, text) uint64_t name;

@@ -93,7 +93,8 @@ PAWL_API void pawl_client_free(struct pawl_client *client);
 enum pawl_id_reuse {
     PAWL_ID_REUSE_ENDED = 0, /* replace an instance that has ended, else PAWL_E_EXISTS */
     PAWL_ID_REUSE_NEVER,     /* PAWL_E_EXISTS */
-    PAWL_ID_REUSE_RETURN     /* answer with the one that is there */
+    PAWL_ID_REUSE_RETURN,    /* answer with the one that is there */
+    PAWL_ID_REUSE_TERMINATE /* terminate one that has not ended, its children too, and replace it */
 };
 
 struct pawl_start {
@@ -104,6 +105,11 @@ struct pawl_start {
     struct pawl_bytes input;
     int64_t start_at_ms; /* 0: at once */
     enum pawl_id_reuse reuse;
+    /* Raise this event as well; NULL: none. A new instance has it from its beginning, and with
+     * PAWL_ID_REUSE_ENDED or _RETURN one that is there and has not ended gets it: never one
+     * without the other. (_RETURN and an instance that has ended: PAWL_E_EXISTS.) */
+    const char *event_name;
+    struct pawl_bytes event_payload;
 };
 
 /* Durable when it returns; the workflow itself runs later. PAWL_E_EXISTS; PAWL_E_TERMINAL:

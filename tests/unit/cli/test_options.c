@@ -233,6 +233,8 @@ static void commands_become_urls_with_every_name_escaped(void **state)
     check_url("pawl workflow get ..", &none, "GET", V "/%2E%2E");
     check_url("pawl workflow start W/1 -i a&b --reuse return", &none, "POST",
               V "/W%2F1/start?instanceID=a%26b&reuse=return");
+    check_url("pawl workflow start W --reuse terminate --event go --event-data a=b", &none, "POST",
+              V "/W/start?reuse=terminate&event=go&eventData=a%3Db");
     check_url("pawl workflow raise-event a x/y", &none, "POST", V "/a/raiseEvent/x%2Fy");
     check_url("pawl workflow suspend a -r why", &none, "POST", V "/a/pause?reason=why");
     check_url("pawl workflow terminate a --no-recursive", &none, "POST",

@@ -139,6 +139,8 @@ struct pawl_request pawl_sample_request(int op)
         request.payload = TEXT("{}");
         request.start_at_ms = PAWL_SAMPLE_TIME_MS;
         request.reuse = PAWL_REUSE_TERMINAL;
+        request.event_name = TEXT("approved");
+        request.event_data = TEXT("true");
         break;
     case PAWL_REQUEST_GET: request.with_payloads = true; break;
     case PAWL_REQUEST_WAIT:

@@ -745,7 +745,7 @@ static void a_request_that_the_check_can_explain_passes_the_frame(void **state)
     request->op = (enum pawl_request_op)256;
     assert_refused(&frame);
     request->op = PAWL_REQUEST_START;
-    request->reuse = (enum pawl_reuse)3;
+    request->reuse = (enum pawl_reuse)4;
     assert_refused(&frame);
     request->reuse = PAWL_REUSE_RETURN;
     request->wait_for = (enum pawl_wait_for)3;

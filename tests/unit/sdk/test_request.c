@@ -140,8 +140,8 @@ static void a_start_checks_its_other_fields(void **state)
     request.start_at_ms = -1;
     assert_refused(&request, PAWL_E_INVALID, "start_at_ms is -1");
     request.start_at_ms = 0;
-    request.reuse = (enum pawl_reuse)3;
-    assert_refused(&request, PAWL_E_INVALID, "reuse is 3; 0 to 2 are allowed");
+    request.reuse = (enum pawl_reuse)4;
+    assert_refused(&request, PAWL_E_INVALID, "reuse is 4; 0 to 3 are allowed");
 
     request = (struct pawl_request){ .op = PAWL_REQUEST_START, .name = letters(1) };
     assert_passes(&request);

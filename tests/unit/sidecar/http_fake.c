@@ -47,6 +47,8 @@ static void describe(struct http_fake *fake, const struct pawl_request *request)
     append(fake, "payload", request->payload);
     append(fake, "prefix", request->prefix);
     append(fake, "cursor", request->cursor);
+    append(fake, "event", request->event_name);
+    append(fake, "event_data", request->event_data);
     append_int(fake, "start_at", request->start_at_ms);
     append_int(fake, "wait_for", request->wait_for);
     append_int(fake, "timeout", request->timeout_ms);

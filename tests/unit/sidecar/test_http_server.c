@@ -79,6 +79,8 @@ static void every_route_reaches_the_engine_as_the_request_it_means(void **state)
         { "POST", V "/Order/start?instanceID=a&startTime=2026-08-21T10:00:00.5Z&version=2", "in",
           202, "start instance=a name=Order version=2 payload=in start_at=1787306400500" },
         { "POST", V "/Order/start", NULL, 202, "start name=Order" },
+        { "POST", V "/Order/start?reuse=terminate&event=go&eventData=a%3Db", "in", 202,
+          "start name=Order payload=in event=go event_data=a=b" },
         { "GET", V "/a", NULL, 200, "get instance=a payloads=1" },
         { "GET", V "/a?payloads=false", NULL, 200, "get instance=a" },
         { "POST", V "/a/raiseEvent/paid", "yes", 202,

@@ -1,0 +1,79 @@
+#include "actors/seed.h"
+
+#include "base/bytes.h"
+#include "base/codec.h"
+#include "base/limits.h"
+#include "sdk/history.h"
+
+struct pawl_bytes pawl_seed_pack(struct pawl_arena *arena, const struct pawl_seed *seed)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, PAWL_SEED_SIZE_MAX);
+    pawl_write_array(&buf, 9);
+    pawl_write_uint(&buf, seed->past_count);
+    pawl_write_array(&buf, seed->events_count);
+    for (uint32_t i = 0; i < seed->events_count; i++) pawl_write_bytes(&buf, seed->events[i]);
+    pawl_write_array(&buf, seed->reopened_count);
+    for (uint32_t i = 0; i < seed->reopened_count; i++) pawl_write_uint(&buf, seed->reopened[i]);
+    pawl_write_bool(&buf, seed->rewound);
+    pawl_write_bool(&buf, seed->has_change);
+    pawl_write_int(&buf, seed->change_id);
+    pawl_write_bool(&buf, seed->change_input);
+    pawl_write_bytes(&buf, seed->input);
+    pawl_write_bytes(&buf, seed->child);
+    struct pawl_bytes packed = PAWL_BYTES_ABSENT;
+    if (buf.bad == PAWL_OK) packed = pawl_arena_copy(arena, pawl_buf_view(&buf));
+    pawl_buf_deinit(&buf);
+    return packed;
+}
+
+static bool call_is_one(struct pawl_bytes bytes)
+{
+    struct pawl_history_event event;
+    if (pawl_history_event_decode(bytes, &event) != PAWL_OK) return false;
+    return event.id >= 0
+           && (event.kind == PAWL_EVENT_TASK_SCHEDULED || event.kind == PAWL_EVENT_TIMER_CREATED
+               || event.kind == PAWL_EVENT_CHILD_CREATED);
+}
+
+static bool seed_is_sound(const struct pawl_seed *seed)
+{
+    struct pawl_history_event event;
+    if (seed->events_count == 0 || seed->past_count > seed->events_count) return false;
+    for (uint32_t i = 0; i < seed->events_count; i++)
+        if (pawl_history_event_decode(seed->events[i], &event) != PAWL_OK) return false;
+    for (uint32_t i = 0; i < seed->reopened_count; i++) {
+        if (seed->reopened[i] >= seed->past_count) return false;
+        if (i > 0 && seed->reopened[i] <= seed->reopened[i - 1]) return false;
+        if (!call_is_one(seed->events[seed->reopened[i]])) return false;
+    }
+    return true;
+}
+
+pawl_err pawl_seed_unpack(struct pawl_arena *arena, struct pawl_bytes bytes,
+                          struct pawl_seed *ret_seed)
+{
+    struct pawl_reader reader;
+    struct pawl_seed seed = { .past_count = 0 };
+    pawl_reader_init(&reader, bytes);
+    uint32_t fields = pawl_read_array(&reader, 16);
+    seed.past_count = (uint32_t)pawl_read_uint(&reader, PAWL_SEED_EVENTS_MAX);
+    seed.events_count = pawl_read_array(&reader, PAWL_SEED_EVENTS_MAX);
+    seed.events = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, seed.events_count);
+    for (uint32_t i = 0; i < seed.events_count; i++) seed.events[i] = pawl_read_bytes(&reader);
+    seed.reopened_count = pawl_read_array(&reader, PAWL_SEED_EVENTS_MAX);
+    seed.reopened = PAWL_ARENA_ARRAY(arena, uint32_t, seed.reopened_count);
+    for (uint32_t i = 0; i < seed.reopened_count; i++)
+        seed.reopened[i] = (uint32_t)pawl_read_uint(&reader, PAWL_SEED_EVENTS_MAX);
+    seed.rewound = pawl_read_bool(&reader);
+    seed.has_change = pawl_read_bool(&reader);
+    seed.change_id = (int32_t)pawl_read_int(&reader);
+    seed.change_input = pawl_read_bool(&reader);
+    seed.input = pawl_read_bytes(&reader);
+    seed.child = pawl_read_bytes(&reader);
+    for (uint32_t i = 9; i < fields; i++) pawl_read_skip(&reader);
+    if (pawl_reader_finish(&reader) != PAWL_OK || fields < 9 || !seed_is_sound(&seed))
+        return PAWL_E_CORRUPT;
+    *ret_seed = seed;
+    return PAWL_OK;
+}

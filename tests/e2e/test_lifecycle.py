@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""How instances begin, end and begin again, with the real sidecar, store and app.
+
+    test_lifecycle.py sqlite|redis
+"""
+
+import functools
+import unittest
+
+from checks import check_history, scenario, store_kind, test_app
+from harness import ApiError, output_of, until
+
+STORE = store_kind() if __name__ == "__main__" else "sqlite"
+
+
+def with_app(body):
+    """A scenario beside a fresh store, sidecar and app."""
+
+    @functools.wraps(body)
+    def test(self):
+        self.store = getattr(self.h, STORE)()
+        self.sidecar = self.h.sidecar("life", self.store)
+        self.api = self.sidecar.api
+        self.app = test_app(self.h, self.sidecar)
+        body(self)
+
+    return scenario(test)
+
+
+def text_of(state):
+    return output_of(state, json_=False)
+
+
+class Lifecycle(unittest.TestCase):
+    def expect_error(self, expected_status, code, call, *args, **options):
+        with self.assertRaises(ApiError) as caught:
+            call(*args, **options)
+        error = caught.exception
+        self.assertEqual((error.status, error.code), (expected_status, code), error.message)
+        return error.message
+
+    def ended(self, instance, status="COMPLETED"):
+        state = self.api.wait(instance)
+        self.assertEqual(state["runtimeStatus"], status, state)
+        check_history(instance, self.api.history(instance))
+        return state
+
+
+class Start(Lifecycle):
+    @with_app
+    def test_one_that_runs_is_terminated_and_replaced(self):
+        self.api.start("parent", "1", instance="p")
+        self.api.wait("p", for_="started")
+        until(lambda: self.api.list(prefix="p-1"), what="the child created")
+        self.api.start("echo", "new", instance="p", reuse="terminate", request_id="r")
+        self.assertEqual(text_of(self.ended("p")), "new")
+        self.assertEqual(self.api.wait("p-1")["runtimeStatus"], "TERMINATED")
+        self.api.start("echo", "other", instance="p", reuse="terminate", request_id="r")
+        self.assertEqual(text_of(self.api.get("p")), "new")  # repeated: nothing happens
+
+    @with_app
+    def test_a_start_with_an_event_reaches_whichever_is_there(self):
+        self.api.start("held", instance="a", event="go", event_data="at once")
+        self.assertEqual(text_of(self.ended("a")), "at once")
+        self.api.start("held", instance="b")
+        self.api.wait("b", for_="started")
+        self.api.start("held", instance="b", reuse="return", event="go", event_data="later")
+        self.assertEqual(text_of(self.ended("b")), "later")
+        self.expect_error(409, "ERR_START_WORKFLOW", self.api.start, "held", instance="b",
+                          reuse="return", event="go")
+        self.sidecar.restart()
+        self.api.start("held", instance="b", event="go", event_data="again")
+        self.assertEqual(text_of(self.ended("b")), "again")
+        self.expect_error(400, "ERR_MALFORMED_REQUEST", self.api.start, "held", event_data="x")
+
+
+if __name__ == "__main__":
+    unittest.main()

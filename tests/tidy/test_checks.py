@@ -7,6 +7,7 @@ import sys
 import tempfile
 import unittest
 
+import conformance
 import formatted
 import layers
 import links
@@ -170,6 +171,64 @@ class Links(unittest.TestCase):
         self.assertEqual(len(self.found("```c\nint b;\n```\n")), 1)
         self.assertEqual(self.found("```\nint b;\n```\n"), [])
         self.assertEqual(len(self.found("<!-- from: base/y.c -->\n```c\nint b;\n```\n")), 1)
+
+
+class Conformance(unittest.TestCase):
+    GOOD = "`unit/base/x: holds`"
+
+    def found(self, *ours, counts=None):
+        """Problems of a page with these cells, filled up with cases that do not apply."""
+        page = "| covered | not applying | open | all |\n|---|---|---|---|\n"
+        rest = conformance.CASES - len(ours)
+        page += "| {} | {} | {} | {} |\n\n".format(*(counts or (len(ours), rest, 0, rest + len(ours))))
+        page += "| case | what it asks | ours |\n|---|---|---|\n"
+        cells = list(ours) + ["does not apply: no"] * rest
+        page += "".join(f"| c{i} | it | {cell} |\n" for i, cell in enumerate(cells))
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for name, text in {
+                    "docs/CONFORMANCE.md": page,
+                    "base/mutant.h": '    X(NO_FENCE, "text") \\\n',
+                    "tests/unit/base/CMakeLists.txt":
+                        "foreach(part x y)\n  pawl_unit_test(base/${part} SOURCES test_${part}.c "
+                        "LIBS a)\nendforeach()\n",
+                    "tests/unit/base/test_x.c":
+                        "static void holds(void **state)\n{\n}\nint main(void) { T(holds); }\n"
+                        "static void forgotten(void **state)\n{\n}\n",
+                    "tests/e2e/CMakeLists.txt":
+                        "pawl_e2e_test(a-sqlite test_a.py sqlite)\npawl_e2e_test(a-redis test_a.py)\n"
+                        "  pawl_e2e_test(sdk-${sdk} test_a.py)\n",
+                    "tests/e2e/test_a.py": "class A:\n    def test_it(self):\n        pass\n"}.items():
+                path = root / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            return conformance.problems(root)
+
+    def test_what_is_there_is_fine(self):
+        for cell in (self.GOOD, "`e2e/a-sqlite: test_it`", "`e2e/a-*: test_it`; it says so",
+                     "`e2e/sdk-*: test_it`, `sim/catches-NO_FENCE`"):
+            self.assertEqual(self.found(cell), [], cell)
+
+    def test_a_test_that_is_not_there_is_found(self):
+        for cell, because in (("`unit/base/z: holds`", "registers"),
+                              ("`unit/base/x: breaks`", "no test breaks"),
+                              ("`unit/base/x: forgotten`", "no test forgotten"),
+                              ("`unit/base/x`", "which function"),
+                              ("`e2e/b: test_it`", "registers"),
+                              ("`e2e/a-*: test_that`", "no test test_that"),
+                              ("`sim/catches-NO_FENCES`", "mutant.h")):
+            found = self.found(cell)
+            self.assertGreaterEqual(len(found), 1, cell)
+            self.assertIn(because, found[0])
+
+    def test_wrong_counts_are_found(self):
+        right = (1, conformance.CASES - 1, 0, conformance.CASES)
+        self.assertEqual(self.found(self.GOOD, counts=right), [])
+        for wrong in ((2, *right[1:]), (*right[:3], 505), (0, right[1], 1, right[3])):
+            self.assertIn("its tables have 1, ", self.found(self.GOOD, counts=wrong)[0])
+
+    def test_a_case_without_an_answer_is_found(self):
+        self.assertIn("neither", " ".join(self.found("surely")))
 
 
 class Formatted(unittest.TestCase):

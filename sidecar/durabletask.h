@@ -58,7 +58,7 @@ struct pawl_durabletask_history {
     size_t count;
     size_t capacity;
     Pawl__HistoryEvent **events;
-    bool for_clients;         /* tell what is for people, too; workers know only what they replay */
+    bool for_clients;         /* tell what is not replayed, too; older workers do not know it */
     bool is_suspended;        /* by the events so far */
     struct pawl_id execution; /* of its EXECUTION_STARTED; unset before it */
 };

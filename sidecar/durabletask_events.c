@@ -513,6 +513,8 @@ Pawl__WorkflowState *pawl_durabletask_state(struct pawl_durabletask *with,
     out->custom_status = pawl_durabletask_text(with, state->custom_status);
     out->failure = pawl_durabletask_failure(with, &state->failure);
     out->parent_instance_id = pawl_durabletask_text(with, state->parent_instance);
+    if (with->dialect == PAWL_DIALECT_DAPR)
+        out->parent_app = pawl_durabletask_text(with, state->parent_app);
     return out;
 }
 

@@ -24,6 +24,10 @@ struct stream {
     uint64_t call;
     enum pawl_dialect dialect;
     bool is_leaving;
+    bool holds_histories;   /* the worker: it need not be sent the same again */
+    bool streams_histories; /* the worker fetches a long past itself */
+    bool wants_pings;
+    struct pawl_grpc_held held;
     struct quota turns;
     struct quota tasks;
     struct pawl_list items;
@@ -114,6 +118,7 @@ static void stream_free(struct pawl_grpc_workers *workers, struct stream *stream
         pawl_grpc_item_free(&workers->items, PAWL_CONTAINER_OF(stream->items.next,
                                                                struct pawl_grpc_item, of_stream));
     backlog_clear(stream);
+    pawl_grpc_held_deinit(&stream->held);
     if (pawl_list_is_linked(&stream->unsettled_link)) pawl_list_remove(&stream->unsettled_link);
     pawl_arena_deinit(&stream->kept);
     pawl_mem_free(stream);
@@ -222,6 +227,34 @@ static uint32_t quota_usual(const struct pawl_grpc_call *call)
     return drops ? PAWL_GRPC_WORK_ITEMS_MAX_JS : PAWL_GRPC_WORK_ITEMS_MAX;
 }
 
+/* What the numbers mean that a worker sends as its capabilities. */
+enum {
+    MICROSOFT_HISTORY_STREAMING = 1,
+    DAPR_STATEFUL_HISTORY = 2,
+    DAPR_HEALTH_PING = 3,
+};
+
+static bool has_number(size_t count, const int32_t *numbers, int32_t number)
+{
+    for (size_t i = 0; i < count; i++)
+        if (numbers[i] == number) return true;
+    return false;
+}
+
+static void stream_set_capabilities(struct stream *stream, const Pawl__GetWorkItemsRequest *request)
+{
+    if (stream->dialect == PAWL_DIALECT_MICROSOFT) {
+        stream->wants_pings = true;
+        stream->streams_histories =
+            has_number(request->n_microsoft_capabilities, request->microsoft_capabilities,
+                       MICROSOFT_HISTORY_STREAMING);
+        return;
+    }
+    size_t count = request->n_dapr_capabilities;
+    stream->wants_pings = has_number(count, request->dapr_capabilities, DAPR_HEALTH_PING);
+    stream->holds_histories = has_number(count, request->dapr_capabilities, DAPR_STATEFUL_HISTORY);
+}
+
 static uint32_t quota_max(int32_t wanted, uint32_t usual)
 {
     return wanted > 0 && (uint32_t)wanted < usual ? (uint32_t)wanted : usual;
@@ -246,6 +279,8 @@ void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc 
     stream->turns.max = quota_max(request->max_workflows, quota_usual(call));
     stream->tasks.max = quota_max(request->max_activities, quota_usual(call));
     stream->spoke_ms = now(workers);
+    stream_set_capabilities(stream, request);
+    pawl_grpc_held_init(&stream->held, workers->config.seed);
     pawl_list_init(&stream->items);
     pawl_list_init(&stream->backlog);
     pawl_arena_init(&stream->kept);
@@ -254,8 +289,7 @@ void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc 
     pawl_map_insert(&workers->streams, pawl_bytes_make(&stream->worker, sizeof stream->worker),
                     stream);
     stream_unsettle(workers, stream);
-    if (dialect == PAWL_DIALECT_MICROSOFT)
-        wake_by(workers, stream->spoke_ms + PAWL_GRPC_HEALTH_PING_MS);
+    if (stream->wants_pings) wake_by(workers, stream->spoke_ms + PAWL_GRPC_HEALTH_PING_MS);
     pawl_log(PAWL_LOG_INFO, "grpc", "worker %.*s connected (%s protocol)",
              PAWL_BYTES_FMT(stream->name), dialect == PAWL_DIALECT_DAPR ? "Dapr" : "Durable Task");
     step(workers, (struct pawl_node_event){ .type = PAWL_NODE_WORKER_OPENED,
@@ -339,25 +373,38 @@ static void refuse(struct pawl_grpc_workers *workers, uint64_t worker, struct pa
     pawl_list_push_tail(&workers->refusals, &refused->link);
 }
 
-/* Send an item and remember it; or NULL, and *ret_err and the text say why not. */
+/* Microsoft's workers that can are sent a long past in parts of its own. */
+static struct pawl_bytes item_pack(struct pawl_grpc_workers *workers, const struct stream *stream,
+                                   Pawl__WorkItem *item)
+{
+    struct pawl_bytes message = pawl_protobuf_pack(&workers->out, &item->base);
+    bool is_turn = item->request_case == PAWL__WORK_ITEM__REQUEST_WORKFLOW;
+    if (!stream->streams_histories || !is_turn || message.size <= PAWL_GRPC_HISTORY_PART_SIZE)
+        return message;
+    item->workflow->requires_history_streaming = true;
+    item->workflow->n_past_events = 0;
+    return pawl_protobuf_pack(&workers->out, &item->base);
+}
+
+/* Send an item and remember it as *ret_item. NULL, or the text and *ret_err say why not. */
 static const char *item_send(struct pawl_grpc_workers *workers, struct stream *stream,
                              Pawl__WorkItem *item, struct pawl_id id, struct pawl_bytes instance,
-                             int32_t task, int64_t now_ms, pawl_err *ret_err)
+                             int32_t task, int64_t now_ms, pawl_err *ret_err,
+                             struct pawl_grpc_item **ret_item)
 {
     char *token = pawl_arena_alloc(&workers->out, PAWL_ID_TEXT_SIZE);
     pawl_id_format(id, token);
     item->completion_token.data = (uint8_t *)token;
     item->completion_token.len = PAWL_ID_TEXT_SIZE - 1;
-    struct pawl_bytes message = pawl_protobuf_pack(&workers->out, &item->base);
+    struct pawl_bytes message = item_pack(workers, stream, item);
     *ret_err = PAWL_E_LIMIT;
     if (message.size > PAWL_GRPC_WORK_ITEM_SIZE_MAX)
         return "what a worker must be sent is larger than gRPC clients take (4 MiB): continue as "
                "new more often, or pass smaller payloads";
     if (stream_send(stream, message, now_ms) != PAWL_OK)
         return "what a worker must be sent is larger than a gRPC message may be";
-    struct pawl_grpc_item *kept =
-        pawl_grpc_item_new(&workers->items, stream->worker, id, instance, task);
-    pawl_list_push_tail(&stream->items, &kept->of_stream);
+    *ret_item = pawl_grpc_item_new(&workers->items, stream->worker, id, instance, task);
+    pawl_list_push_tail(&stream->items, &(*ret_item)->of_stream);
     *ret_err = PAWL_OK;
     return NULL;
 }
@@ -402,15 +449,48 @@ static pawl_err events_add(struct pawl_durabletask *with, struct pawl_durabletas
     return err;
 }
 
+/* The past that the worker does not hold yet. *past: what it holds; then all of it. */
+static pawl_err past_add(struct pawl_grpc_workers *workers, struct pawl_durabletask *with,
+                         struct pawl_durabletask_history *history, const struct pawl_turn *turn,
+                         struct pawl_grpc_past *past)
+{
+    uint32_t held = past->events;
+    history->is_suspended = past->is_suspended;
+    history->execution = past->execution;
+    PAWL_ASSERT(held <= workers->past_count);
+    pawl_err err =
+        events_add(with, history, turn->instance, workers->past_count - held, workers->past + held);
+    if (err == PAWL_OK)
+        err = events_add(with, history, turn->instance, turn->past_count, turn->events);
+    *past = (struct pawl_grpc_past){ .inc = turn->inc,
+                                     .gen = turn->gen,
+                                     .events = workers->past_count + turn->past_count,
+                                     .messages = past->messages + (uint32_t)history->count,
+                                     .is_suspended = history->is_suspended,
+                                     .execution = history->execution };
+    return err;
+}
+
+/* What the worker holds of the past that is at hand. */
+static struct pawl_grpc_past past_held(const struct pawl_grpc_workers *workers,
+                                       const struct stream *stream, const struct pawl_turn *turn)
+{
+    const struct pawl_grpc_past *held =
+        pawl_grpc_held_find(&stream->held, turn->instance, turn->inc, turn->gen);
+    /* A history never gets shorter; if one did, the worker would be sent the whole. */
+    return held && held->events <= workers->past_count ? *held : (struct pawl_grpc_past){ 0 };
+}
+
 static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *stream,
                              const struct pawl_turn *turn, int64_t now_ms, pawl_err *ret_err)
 {
     struct pawl_durabletask with = writing(workers, stream);
-    struct pawl_durabletask_history history = { .count = 0 };
+    struct pawl_durabletask_history history = { .for_clients = stream->holds_histories };
     uint32_t new_count = turn->events_count - turn->past_count;
-    pawl_err err = events_add(&with, &history, turn->instance, workers->past_count, workers->past);
-    if (err == PAWL_OK)
-        err = events_add(&with, &history, turn->instance, turn->past_count, turn->events);
+    Pawl__CachedHistory cached = PAWL__CACHED_HISTORY__INIT;
+    struct pawl_grpc_past past = past_held(workers, stream, turn);
+    cached.event_count = (int32_t)past.messages;
+    pawl_err err = past_add(workers, &with, &history, turn, &past);
     size_t past_count = history.count;
     if (err == PAWL_OK)
         err =
@@ -428,11 +508,15 @@ static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *s
     request.n_past_events = past_count;
     request.new_events = history.events + past_count;
     request.n_new_events = history.count - past_count;
+    if (cached.event_count > 0) request.cached_history = &cached;
     Pawl__WorkItem item = PAWL__WORK_ITEM__INIT;
     item.request_case = PAWL__WORK_ITEM__REQUEST_WORKFLOW;
     item.workflow = &request;
-    return item_send(workers, stream, &item, turn->turn, turn->instance, PAWL_NO_TASK, now_ms,
-                     ret_err);
+    struct pawl_grpc_item *sent = NULL;
+    const char *why = item_send(workers, stream, &item, turn->turn, turn->instance, PAWL_NO_TASK,
+                                now_ms, ret_err, &sent);
+    if (sent) sent->past = past;
+    return why;
 }
 
 static void on_turn(struct pawl_grpc_workers *workers, struct stream *stream,
@@ -451,6 +535,7 @@ static const char *activity_send(struct pawl_grpc_workers *workers, struct strea
                                  const struct pawl_activity_item *activity, int64_t now_ms)
 {
     pawl_err err;
+    struct pawl_grpc_item *sent;
     struct pawl_durabletask with = writing(workers, stream);
     Pawl__WorkItem item = PAWL__WORK_ITEM__INIT;
     item.request_case = PAWL__WORK_ITEM__REQUEST_ACTIVITY;
@@ -458,7 +543,7 @@ static const char *activity_send(struct pawl_grpc_workers *workers, struct strea
     if (with.is_not_text)
         return "the input is not UTF-8 text, which is all that a durabletask app can be given";
     return item_send(workers, stream, &item, activity->token, activity->instance, activity->id,
-                     now_ms, &err);
+                     now_ms, &err, &sent);
 }
 
 static void on_activity(struct pawl_grpc_workers *workers, struct stream *stream,
@@ -577,6 +662,25 @@ static struct pawl_durabletask reading(struct pawl_grpc_workers *workers, enum p
                                       .app = pawl_bytes_str(workers->config.app) };
 }
 
+static bool response_ends(const Pawl__WorkflowResponse *response)
+{
+    for (size_t i = 0; i < response->n_actions; i++)
+        if (response->actions[i]->kind_case == PAWL__ACTION__KIND_COMPLETE_WORKFLOW) return true;
+    return false;
+}
+
+/* The worker has replayed the turn's past, and holds it unless the execution is over. */
+static void turn_hold(struct pawl_grpc_workers *workers, const struct pawl_grpc_item *item,
+                      const Pawl__WorkflowResponse *response)
+{
+    struct stream *stream = stream_find(workers, item->worker);
+    if (!stream->holds_histories) return;
+    if (response_ends(response) || response->requires_history || item->past.messages == 0)
+        pawl_grpc_held_remove(&stream->held, item->instance);
+    else
+        pawl_grpc_held_set(&stream->held, item->instance, &item->past);
+}
+
 /* The whole answer is told to the node. */
 static void turn_end(struct pawl_grpc_workers *workers, enum pawl_dialect dialect,
                      struct pawl_grpc_item *item, const Pawl__WorkflowResponse *response)
@@ -586,6 +690,7 @@ static void turn_end(struct pawl_grpc_workers *workers, enum pawl_dialect dialec
     struct pawl_bytes instance = pawl_arena_copy(&workers->in, item->instance);
     struct pawl_id turn = item->id;
     struct pawl_turn_done done;
+    turn_hold(workers, item, response);
     item_end(workers, item);
     if (response->requires_history) {
         event.type = PAWL_NODE_NEED_HISTORY;
@@ -694,12 +799,14 @@ static void items_return(struct pawl_grpc_workers *workers, int64_t now_ms)
 
 static void stream_ping(struct pawl_grpc_workers *workers, struct stream *stream, int64_t now_ms)
 {
-    if (stream->dialect != PAWL_DIALECT_MICROSOFT) return; /* Dapr's do not know it */
+    if (!stream->wants_pings) return;
     if (now_ms >= stream->spoke_ms + PAWL_GRPC_HEALTH_PING_MS) {
         Pawl__Empty nothing = PAWL__EMPTY__INIT;
         Pawl__WorkItem ping = PAWL__WORK_ITEM__INIT;
-        ping.request_case = PAWL__WORK_ITEM__REQUEST_HEALTH_PING;
-        ping.health_ping = &nothing;
+        bool is_dapr = stream->dialect == PAWL_DIALECT_DAPR;
+        ping.request_case = is_dapr ? PAWL__WORK_ITEM__REQUEST_DAPR_HEALTH_PING
+                                    : PAWL__WORK_ITEM__REQUEST_HEALTH_PING;
+        ping.health_ping = &nothing; /* of either; they share a place */
         struct pawl_bytes message = pawl_protobuf_pack(&workers->out, &ping.base);
         if (pawl_list_is_empty(&stream->backlog)) (void)stream_send(stream, message, now_ms);
         stream->spoke_ms = now_ms;

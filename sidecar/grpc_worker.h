@@ -3,7 +3,8 @@
  * The node's frames become work items; what the worker answers in other calls
  * (CompleteWorkflowTask, CompleteActivityTask, …) becomes node events. Such a worker
  * does not say which names it has, and keeps no instance: each turn brings the whole
- * history.
+ * history, or the part of it that the worker says it does not hold (sidecar/grpc_held.h).
+ * A worker that says it can fetches a long past itself (StreamInstanceHistory).
  *
  *   GetWorkItems --open--> WORKER_OPENED, CREDIT …  --cancelled, ended--> WORKER_CLOSED
  *

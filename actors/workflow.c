@@ -238,24 +238,37 @@ static void workflow_load_past(struct pawl_workflow *workflow, const struct pawl
         pawl_past_add(workflow->past, snapshot->history[i]);
 }
 
+/* What came while the snapshot was under way: rows that are in it are dropped, and so is a
+ * row behind one that nobody here has heard of (its answer was lost, or is still to come);
+ * another load then brings them in their order. Returns how many inputs stay. */
+static uint32_t workflow_keep_later(struct pawl_workflow *workflow, uint32_t *inout_tail,
+                                    struct pawl_list *later)
+{
+    uint32_t count = 0;
+    for (struct pawl_input *input; (input = pawl_workflow_first_input(workflow)) != NULL;) {
+        bool follows = !input->durable || input->index == *inout_tail;
+        if (!follows) {
+            if (input->index > *inout_tail) workflow->reload = true;
+            pawl_workflow_remove_input(workflow, input);
+            continue;
+        }
+        if (input->durable) ++*inout_tail;
+        pawl_list_remove(&input->link);
+        workflow->inputs_count--;
+        pawl_list_push_tail(later, &input->link);
+        count++;
+    }
+    return count;
+}
+
 /* Rows of the snapshot come first, then those delivered since, then what is known only
  * here. */
 static pawl_err workflow_load_inbox(struct pawl_workflow *workflow,
                                     const struct pawl_snapshot *snapshot)
 {
     struct pawl_list later;
-    uint32_t later_count = 0;
     pawl_list_init(&later);
-    for (struct pawl_input *input; (input = pawl_workflow_first_input(workflow)) != NULL;) {
-        if (input->durable && input->index < snapshot->metadata.inbox_tail) {
-            pawl_workflow_remove_input(workflow, input);
-            continue;
-        }
-        pawl_list_remove(&input->link);
-        workflow->inputs_count--;
-        pawl_list_push_tail(&later, &input->link);
-        later_count++;
-    }
+    uint32_t later_count = workflow_keep_later(workflow, &workflow->metadata.inbox_tail, &later);
     pawl_err err = PAWL_OK;
     for (uint32_t i = 0; i < snapshot->inbox_count && err == PAWL_OK; i++)
         err = pawl_workflow_add_row(workflow, snapshot->inbox[i].index, snapshot->inbox[i].delivery,

@@ -62,6 +62,12 @@ static void ask_store(struct fixture *fixture, const struct pawl_store_request *
         fixture->reply_lost = 0;
         todo->reply.err = PAWL_E_UNKNOWN;
     }
+    if (request->op == fixture->reply_late) {
+        PAWL_ASSERT(!fixture->late);
+        fixture->reply_late = 0;
+        fixture->late = todo;
+        return;
+    }
     struct todo **last = &fixture->todo;
     while (*last) last = &(*last)->next;
     *last = todo;
@@ -96,6 +102,17 @@ void fixture_step(struct fixture *fixture, struct pawl_node_event event)
         pawl_arena_deinit(&todo->arena);
         pawl_mem_free(todo);
     }
+}
+
+void fixture_reply_late(struct fixture *fixture)
+{
+    struct todo *late = fixture->late;
+    PAWL_ASSERT(late);
+    fixture->late = NULL;
+    fixture_step(fixture, (struct pawl_node_event){ .type = PAWL_NODE_STORE_REPLY,
+                                                    .store_reply = &late->reply });
+    pawl_arena_deinit(&late->arena);
+    pawl_mem_free(late);
 }
 
 struct fixture *fixture_new(const struct pawl_node_config *config)

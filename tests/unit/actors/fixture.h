@@ -33,6 +33,8 @@ struct fixture {
     struct pawl_bytes cursor;
     bool store_away;               /* requests are refused */
     enum pawl_store_op reply_lost; /* the next of this kind is applied, and nobody hears of it */
+    enum pawl_store_op reply_late; /* the next of this kind is applied, and is heard of later */
+    struct todo *late;
     uint64_t last_token;
     struct todo *todo;
 };
@@ -43,6 +45,9 @@ void fixture_free(struct fixture *fixture);
 
 /* One event, and all store operations that follow from it. */
 void fixture_step(struct fixture *fixture, struct pawl_node_event event);
+
+/* The reply that is late comes now. */
+void fixture_reply_late(struct fixture *fixture);
 
 /* Let time pass; the node is woken when it asked to be. */
 void fixture_pass(struct fixture *fixture, int64_t ms);

@@ -127,6 +127,29 @@ static void a_repeated_event_counts_also_when_it_has_ended_the_workflow(void **s
     fixture_free(fixture);
 }
 
+/* The second of the three is in the store, and nobody here has heard of it. */
+static void a_row_behind_an_unheard_one_waits_for_it(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_connect(fixture, WORKER, 10, 10);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    fixture_turn_done(fixture, WORKER, &turn->turn, 0, NULL);
+    fixture_pass(fixture, 60000); /* it has left memory */
+    fixture->reply_late = PAWL_STORE_LOAD;
+    assert_int_equal(raise(fixture, "first"), PAWL_OK);
+    assert_non_null(fixture->late);
+    fixture->reply_lost = PAWL_STORE_DELIVER;
+    raise(fixture, "second");
+    assert_int_equal(raise(fixture, "third"), PAWL_OK);
+    fixture_reply_late(fixture);
+    turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_non_null(turn);
+    assert_int_equal(turn->turn.events_count, 4); /* started, and all three */
+    fixture_free(fixture);
+}
+
 static void nothing_leaves_before_the_commit_is_known(void **state)
 {
     struct fixture *fixture = new_fixture();
@@ -648,6 +671,7 @@ int main(void)
         cmocka_unit_test(wrong_states_are_told_and_change_nothing),
         cmocka_unit_test(a_suspended_instance_gets_no_turn_until_it_is_resumed),
         cmocka_unit_test(a_repeated_event_is_delivered_once),
+        cmocka_unit_test(a_row_behind_an_unheard_one_waits_for_it),
         cmocka_unit_test(a_repeated_event_counts_also_when_it_has_ended_the_workflow),
         cmocka_unit_test(nothing_leaves_before_the_commit_is_known),
         cmocka_unit_test(work_in_flight_goes_back_when_its_worker_is_lost),

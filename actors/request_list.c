@@ -56,7 +56,7 @@ static bool list_cursor_unpack(struct pawl_bytes cursor, struct pawl_query *quer
     while (at < cursor.size && at < 18 && cursor.data[at] >= '0' && cursor.data[at] <= '9')
         created_ms = created_ms * 10 + (cursor.data[at++] - '0');
     if (at == 0 || at + 1 >= cursor.size || cursor.data[at] != '|') return false;
-    query->before_created_ms = created_ms;
+    query->before_ms = created_ms;
     query->before_instance = pawl_bytes_make(cursor.data + at + 1, cursor.size - at - 1);
     return true;
 }
@@ -129,7 +129,7 @@ static void list_ask(struct pawl_node *node, struct list_job *job, uint32_t part
     call->context = job;
     call->request.query = job->query;
     if (part->more) {
-        call->request.query.before_created_ms = part->scanned.state.created_ms;
+        call->request.query.before_ms = part->scanned.state.created_ms;
         call->request.query.before_instance = part->scanned.instance;
     }
     job->outstanding++;
@@ -154,7 +154,7 @@ static void list_take_rows(struct list_job *job, struct list_part *part,
     }
     part->more = reply->query.more;
     if (!part->more) return;
-    part->scanned.state.created_ms = reply->query.scanned_created_ms;
+    part->scanned.state.created_ms = reply->query.scanned_ms;
     part->scanned.instance = pawl_arena_copy(&job->arena, reply->query.scanned_instance);
 }
 

@@ -13,6 +13,9 @@
 #define PAWL_CUSTOM_STATUS_SIZE_MAX (64u << 10) /* PAWL_E_TOO_LARGE */
 #define PAWL_PROGRESS_SIZE_MAX      (64u << 10) /* of an activity's heartbeat: PAWL_E_TOO_LARGE */
 #define PAWL_MESSAGE_SIZE_MAX       1024u       /* reasons and error texts: cut at a character */
+#define PAWL_TAGS_MAX               32u         /* of an instance: PAWL_E_INVALID */
+#define PAWL_TAG_KEY_SIZE_MAX       128u        /* as above */
+#define PAWL_TAG_VALUE_SIZE_MAX     256u        /* as above */
 
 /* One instance ---------------------------------------------------------------- */
 #define PAWL_HISTORY_EVENTS_WARN   10000u      /* logged once per generation */

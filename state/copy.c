@@ -25,6 +25,7 @@ static void create_copy(struct pawl_arena *arena, struct pawl_create *create)
     copy_in(arena, &create->input);
     copy_in(arena, &create->parent);
     copy_in(arena, &create->parent_key);
+    copy_in(arena, &create->tags);
 }
 
 static struct pawl_reminder *reminders_copy(struct pawl_arena *arena,
@@ -82,6 +83,7 @@ static void query_copy(struct pawl_arena *arena, struct pawl_query *query)
 {
     copy_in(arena, &query->name);
     copy_in(arena, &query->prefix);
+    copy_in(arena, &query->tags);
     copy_in(arena, &query->before_instance);
 }
 

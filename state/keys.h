@@ -7,6 +7,10 @@
  *   {ns||app||017}||reminders        zset    due ms -> member, see below
  *   {ns||app||017}||quarantine       zset    due ms -> member that cannot be read
  *   {ns||app||017}||instances        zset    created ms -> instance
+ *   {ns||app||017}||ids              zset    0 -> instance, for lists by id
+ *   {ns||app||017}||created||<status>||<facet>    zset  created ms -> instance
+ *   {ns||app||017}||completed||<status>||<facet>  zset  completed ms -> ended instance
+ *   {ns||app||017}||indexing         string  how far an older partition has its index
  *   {ns||app||017}||tombs            zset    forgotten at ms -> member, see below
  *   {ns||app||017}||outbox           hash    message id -> body
  *   {ns||app||017}||counts           hash    status number -> instances
@@ -24,6 +28,8 @@
  * member is o|message id in hex. A reminder without op has "-" for op and nonce. Read
  * from both ends, so that an instance id may hold '|'. A tomb's member is size|instance
  * request: the instance id's size in bytes, then both ids without anything between.
+ * A facet is "all", "name:" and the workflow's name, or "tag:" with key=value, where '%'
+ * and '|' are written %25 and %7C: so no such key can be one of an instance.
  * Namespace and app ids are
  * restricted (pawl_app_id_is_valid), so braces and "||" in them cannot occur.
  */

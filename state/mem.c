@@ -56,6 +56,7 @@ static void instance_add(struct pawl_mem *mem, struct pawl_mem_partition *partit
         .version = create->version,
         .request_id = create->request_id,
         .parent = create->parent,
+        .tags = create->tags,
     };
     struct pawl_mem_instance *instance =
         pawl_mem_instance_add(partition, create->instance, &metadata);

@@ -65,6 +65,7 @@ static void dump_metadata(struct pawl_buf *buf, const struct pawl_mem_instance *
     dump_bytes(buf, "version", metadata->version);
     dump_bytes(buf, "request_id", metadata->request_id);
     dump_bytes(buf, "parent", metadata->parent);
+    dump_bytes(buf, "tags", metadata->tags);
     dump_bytes(buf, "parent_key", instance->parent_key);
     dump_bytes(buf, "custom_status", instance->custom_status);
     dump_bytes(buf, "input", instance->payloads.input);

@@ -21,7 +21,7 @@ static void inspect_partition(const struct pawl_mem_partition *partition, struct
     for (struct pawl_tree_node *node = pawl_tree_first(&partition->instances); node;
          node = pawl_tree_next(node))
         stored->tally[ITEM(node, pawl_mem_instance, by_id)->metadata.status]++;
-    stored->instances = partition->created.count;
+    stored->instances = partition->instances.count;
     stored->reminders = partition->due.count;
     stored->messages = partition->outbox.count;
     stored->quarantined = partition->quarantine.count;

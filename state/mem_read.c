@@ -1,9 +1,12 @@
 #include "state/mem_rows.h"
 
+#include <stdlib.h>
+
 #include "base/mutant.h"
 
 #include "base/bytes.h"
 #include "state/keys.h"
+#include "state/query.h"
 
 /* Load ------------------------------------------------------------------------- */
 
@@ -15,6 +18,7 @@ void pawl_mem_metadata_copy(struct pawl_arena *arena, const struct pawl_metadata
     ret_metadata->version = pawl_arena_copy(arena, metadata->version);
     ret_metadata->request_id = pawl_arena_copy(arena, metadata->request_id);
     ret_metadata->parent = pawl_arena_copy(arena, metadata->parent);
+    ret_metadata->tags = pawl_arena_copy(arena, metadata->tags);
 }
 
 static void pending_copy(const struct pawl_mem_instance *instance, struct pawl_arena *arena,
@@ -167,66 +171,131 @@ void pawl_mem_poll(struct pawl_mem_partition *partition, const struct pawl_poll 
     memcpy(reply->poll.counts, partition->counts, sizeof partition->counts);
 }
 
-/* Query ------------------------------------------------------------------------ */
+/* Query: the rows of the index, sorted, then looked at one by one. The others have a
+ * real index; here it is enough to find the same. --------------------------------------- */
 
-static bool query_matches(const struct pawl_query *query, const struct pawl_mem_instance *instance)
+static struct pawl_query_row row_view(const struct pawl_mem_instance *instance)
 {
-    const struct pawl_metadata *metadata = &instance->metadata;
-    if (query->status_mask && !(query->status_mask & UINT32_C(1) << metadata->status)) return false;
-    if (!pawl_bytes_is_absent(query->name) && !pawl_bytes_is_equal(query->name, metadata->name))
-        return false;
-    return pawl_bytes_starts_with(instance->id, query->prefix);
+    return (struct pawl_query_row){ .instance = instance->id,
+                                    .metadata = instance->metadata,
+                                    .custom_status = instance->custom_status };
 }
 
-/* Where the scan begins: behind `before`, and not above the created range. */
-static const struct pawl_mem_instance *query_first(const struct pawl_mem_partition *partition,
-                                                   const struct pawl_query *query)
+/* What the order's index holds of the query, and no more. */
+static bool index_holds(const struct pawl_query *query, const struct pawl_query_facet *facet,
+                        const struct pawl_mem_instance *instance)
 {
-    bool has_before = !pawl_bytes_is_absent(query->before_instance);
-    bool has_to = query->created_to_ms != 0;
-    if (has_before && (!has_to || query->before_created_ms < query->created_to_ms))
-        return pawl_mem_instance_older(partition, query->before_created_ms, query->before_instance);
-    if (has_to)
-        return pawl_mem_instance_older(partition, query->created_to_ms, PAWL_BYTES_LITERAL(""));
-    struct pawl_tree_node *last = pawl_tree_last(&partition->created);
-    return last ? PAWL_CONTAINER_OF(last, struct pawl_mem_instance, by_created) : NULL;
+    struct pawl_query_range range = pawl_query_range_of(query);
+    int64_t key = pawl_query_key(query, &instance->metadata);
+    if (query->order == PAWL_QUERY_ID) return pawl_bytes_starts_with(instance->id, query->prefix);
+    if (!(pawl_query_mask(query) & UINT32_C(1) << instance->metadata.status)) return false;
+    if (key < range.from_ms || key >= range.to_ms) return false;
+    switch (facet->kind) {
+    case PAWL_FACET_NONE: return true;
+    case PAWL_FACET_NAME: return pawl_bytes_is_equal(query->name, instance->metadata.name);
+    case PAWL_FACET_TAG: break;
+    }
+    struct pawl_tags tags;
+    if (pawl_tags_unpack(instance->metadata.tags, &tags) != PAWL_OK) return false;
+    for (uint32_t i = 0; i < tags.count; i++)
+        if (pawl_bytes_is_equal(tags.items[i].key, facet->tag.key)
+            && pawl_bytes_is_equal(tags.items[i].value, facet->tag.value))
+            return true;
+    return false;
 }
 
-static const struct pawl_mem_instance *query_next(const struct pawl_mem_instance *instance)
+/* Descending by key, then by id. */
+static int index_order(int64_t key, struct pawl_bytes id, int64_t other_key,
+                       struct pawl_bytes other_id)
 {
-    struct pawl_tree_node *prev = pawl_tree_prev(&instance->by_created);
-    return prev ? PAWL_CONTAINER_OF(prev, struct pawl_mem_instance, by_created) : NULL;
+    if (key != other_key) return key > other_key ? -1 : 1;
+    return pawl_bytes_compare(other_id, id);
 }
 
-static void query_row_add(const struct pawl_mem_instance *instance, struct pawl_arena *arena,
-                          struct pawl_store_reply *reply)
+static int by_created(const void *a, const void *b)
 {
-    struct pawl_query_row *row = &reply->query.rows[reply->query.rows_count++];
-    row->instance = pawl_arena_copy(arena, instance->id);
-    row->custom_status = pawl_arena_copy(arena, instance->custom_status);
-    pawl_mem_metadata_copy(arena, &instance->metadata, &row->metadata);
+    const struct pawl_query_row *x = a, *y = b;
+    return index_order(x->metadata.created_ms, x->instance, y->metadata.created_ms, y->instance);
+}
+
+static int by_completed(const void *a, const void *b)
+{
+    const struct pawl_query_row *x = a, *y = b;
+    return index_order(x->metadata.completed_ms, x->instance, y->metadata.completed_ms,
+                       y->instance);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct pawl_query_row *x = a, *y = b;
+    return pawl_bytes_compare(y->instance, x->instance);
+}
+
+static bool is_behind(const struct pawl_query *query, const struct pawl_mem_instance *instance)
+{
+    if (pawl_bytes_is_absent(query->before_instance)) return true;
+    int64_t before = query->order == PAWL_QUERY_ID ? 0 : query->before_ms;
+    return index_order(before, query->before_instance, pawl_query_key(query, &instance->metadata),
+                       instance->id)
+           < 0;
+}
+
+static uint32_t index_pick(const struct pawl_mem_partition *partition,
+                           const struct pawl_query *query, struct pawl_arena *arena,
+                           struct pawl_query_row **ret_rows)
+{
+    static int (*const orders[PAWL_QUERY_ORDERS_END])(const void *, const void *) = {
+        [PAWL_QUERY_CREATED] = by_created,
+        [PAWL_QUERY_COMPLETED] = by_completed,
+        [PAWL_QUERY_ID] = by_id,
+    };
+    bool is_counted = pawl_query_is_counted_by_index(query);
+    struct pawl_query_row *rows =
+        PAWL_ARENA_ARRAY(arena, struct pawl_query_row, partition->instances.count);
+    struct pawl_query_facet facet = pawl_query_facet_of(query);
+    uint32_t count = 0;
+    for (const struct pawl_tree_node *node = pawl_tree_first(&partition->instances); node;
+         node = pawl_tree_next(node)) {
+        const struct pawl_mem_instance *instance =
+            PAWL_CONTAINER_OF(node, const struct pawl_mem_instance, by_id);
+        if (!index_holds(query, &facet, instance)) continue;
+        if (is_counted || is_behind(query, instance)) rows[count++] = row_view(instance);
+    }
+    if (count > 1) qsort(rows, count, sizeof *rows, orders[query->order]);
+    *ret_rows = rows;
+    return count;
+}
+
+static void query_take(const struct pawl_query_row *row, struct pawl_arena *arena,
+                       struct pawl_store_reply *reply)
+{
+    struct pawl_query_row *taken = &reply->query.rows[reply->query.rows_count++];
+    taken->instance = pawl_arena_copy(arena, row->instance);
+    pawl_mem_metadata_copy(arena, &row->metadata, &taken->metadata);
+    taken->custom_status = pawl_arena_copy(arena, row->custom_status);
 }
 
 void pawl_mem_query(const struct pawl_mem_partition *partition, const struct pawl_query *query,
                     struct pawl_arena *arena, struct pawl_store_reply *reply)
 {
-    uint32_t rows_max =
-        query->limit < partition->created.count ? query->limit : partition->created.count;
-    reply->query.rows = PAWL_ARENA_ARRAY(arena, struct pawl_query_row, rows_max);
+    struct pawl_query_row *rows;
+    uint32_t count = index_pick(partition, query, arena, &rows);
+    uint32_t limit = query->count_only ? UINT32_MAX : query->limit;
+    uint32_t scan_max = pawl_query_is_counted_by_index(query) ? UINT32_MAX : query->scan_max;
+    reply->query.rows =
+        PAWL_ARENA_ARRAY(arena, struct pawl_query_row, limit < count ? limit : count);
 
-    const struct pawl_mem_instance *scanned = NULL;
-    uint32_t scanned_count = 0;
-    const struct pawl_mem_instance *instance = query_first(partition, query);
-    while (instance && instance->metadata.created_ms >= query->created_from_ms) {
-        if (reply->query.rows_count == query->limit || scanned_count == query->scan_max) break;
-        if (query_matches(query, instance)) query_row_add(instance, arena, reply);
-        scanned = instance;
-        scanned_count++;
-        instance = query_next(instance);
+    uint32_t scanned = 0;
+    while (scanned < count && scanned < scan_max && reply->query.rows_count < limit) {
+        const struct pawl_query_row *row = &rows[scanned++];
+        if (!pawl_query_matches(query, row->instance, &row->metadata)) continue;
+        if (query->count_only)
+            reply->query.counts[row->metadata.status]++;
+        else
+            query_take(row, arena, reply);
     }
-    bool is_at_end = !instance || instance->metadata.created_ms < query->created_from_ms;
-    if (is_at_end || !scanned) return;
+    if (scanned == count || scanned == 0) return;
     reply->query.more = true;
-    reply->query.scanned_created_ms = scanned->metadata.created_ms;
-    reply->query.scanned_instance = pawl_arena_copy(arena, scanned->id);
+    reply->query.scanned_ms = pawl_query_key(query, &rows[scanned - 1].metadata);
+    reply->query.scanned_instance = pawl_arena_copy(arena, rows[scanned - 1].instance);
 }

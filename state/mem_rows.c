@@ -43,14 +43,6 @@ static int instance_by_id(const struct pawl_tree_node *a, const struct pawl_tree
                               ITEM(b, pawl_mem_instance, by_id)->id);
 }
 
-static int instance_by_created(const struct pawl_tree_node *a, const struct pawl_tree_node *b)
-{
-    const struct pawl_mem_instance *x = ITEM(a, pawl_mem_instance, by_created);
-    const struct pawl_mem_instance *y = ITEM(b, pawl_mem_instance, by_created);
-    int order = compare_int64(x->metadata.created_ms, y->metadata.created_ms);
-    return order ? order : pawl_bytes_compare(x->id, y->id);
-}
-
 static int pending_by_op(const struct pawl_tree_node *a, const struct pawl_tree_node *b)
 {
     struct pawl_op x = ITEM(a, pawl_mem_pending, node)->row.op;
@@ -117,7 +109,6 @@ struct pawl_mem_partition *pawl_mem_partition_new(void)
 {
     struct pawl_mem_partition *partition = PAWL_NEW(struct pawl_mem_partition);
     pawl_tree_init(&partition->instances, instance_by_id);
-    pawl_tree_init(&partition->created, instance_by_created);
     pawl_tree_init(&partition->due, reminder_by_due);
     pawl_tree_init(&partition->members, reminder_by_member);
     pawl_tree_init(&partition->quarantine, reminder_by_member);
@@ -188,13 +179,13 @@ struct pawl_mem_instance *pawl_mem_instance_add(struct pawl_mem_partition *parti
     instance->metadata.version = pawl_mem_bytes_copy(metadata->version);
     instance->metadata.request_id = pawl_mem_bytes_copy(metadata->request_id);
     instance->metadata.parent = pawl_mem_bytes_copy(metadata->parent);
+    instance->metadata.tags = pawl_mem_bytes_copy(metadata->tags);
     pawl_tree_init(&instance->pending, pending_by_op);
     pawl_tree_init(&instance->seen_by_id, seen_by_id);
     pawl_tree_init(&instance->seen_by_time, seen_by_time);
     pawl_list_init(&instance->reminders);
 
     pawl_tree_insert(&partition->instances, &instance->by_id);
-    pawl_tree_insert(&partition->created, &instance->by_created);
     partition->counts[metadata->status]++;
     return instance;
 }
@@ -206,6 +197,7 @@ static void instance_free(struct pawl_mem_instance *instance)
     pawl_mem_bytes_free(&instance->metadata.version);
     pawl_mem_bytes_free(&instance->metadata.request_id);
     pawl_mem_bytes_free(&instance->metadata.parent);
+    pawl_mem_bytes_free(&instance->metadata.tags);
     pawl_mem_bytes_free(&instance->parent_key);
     pawl_mem_bytes_free(&instance->custom_status);
     pawl_mem_bytes_free(&instance->payloads.input);
@@ -220,7 +212,6 @@ void pawl_mem_instance_remove(struct pawl_mem_partition *partition,
                               struct pawl_mem_instance *instance)
 {
     pawl_tree_remove(&partition->instances, &instance->by_id);
-    pawl_tree_remove(&partition->created, &instance->by_created);
     partition->counts[instance->metadata.status]--;
 
     while (!pawl_list_is_empty(&instance->reminders))
@@ -239,15 +230,6 @@ void pawl_mem_instance_set_status(struct pawl_mem_partition *partition,
     partition->counts[instance->metadata.status]--;
     partition->counts[status]++;
     instance->metadata.status = status;
-}
-
-struct pawl_mem_instance *pawl_mem_instance_older(const struct pawl_mem_partition *partition,
-                                                  int64_t created_ms, struct pawl_bytes id)
-{
-    struct pawl_mem_instance probe = { .id = id, .metadata = { .created_ms = created_ms } };
-    struct pawl_tree_node *at = pawl_tree_lower(&partition->created, &probe.by_created);
-    at = at ? pawl_tree_prev(at) : pawl_tree_last(&partition->created);
-    return FOUND(at, pawl_mem_instance, by_created);
 }
 
 /* History ---------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* The rows of the reference store and how they hang together. Private to state/mem*.c.
  *
- * partition -> instances (by id, and newest first) -> history, inbox, pending, seen
+ * partition -> instances (by id) -> history, inbox, pending, seen
  *           -> reminders (by due time and member, and by member)
  *           -> outbox (by message id)
  *           -> tombs (by member, and by time)
@@ -41,7 +41,6 @@ struct pawl_mem_reminder {
 
 struct pawl_mem_instance {
     struct pawl_tree_node by_id;
-    struct pawl_tree_node by_created;
     struct pawl_bytes id;
     struct pawl_metadata metadata;
     struct pawl_bytes parent_key;
@@ -73,7 +72,6 @@ struct pawl_mem_partition {
     uint64_t table_version;
     int64_t since_ms;
     struct pawl_tree instances;  /* by id */
-    struct pawl_tree created;    /* by created_ms, then id */
     struct pawl_tree due;        /* reminders by due_ms, then member */
     struct pawl_tree members;    /* reminders by member */
     struct pawl_tree quarantine; /* reminders that cannot be read, by member */
@@ -110,10 +108,6 @@ void pawl_mem_instance_remove(struct pawl_mem_partition *partition,
                               struct pawl_mem_instance *instance);
 void pawl_mem_instance_set_status(struct pawl_mem_partition *partition,
                                   struct pawl_mem_instance *instance, enum pawl_status status);
-
-/* The first instance, in the order of queries, behind (created_ms, id). */
-struct pawl_mem_instance *pawl_mem_instance_older(const struct pawl_mem_partition *partition,
-                                                  int64_t created_ms, struct pawl_bytes id);
 
 /* History and inbox keep the metadata's counters right. */
 void pawl_mem_history_append(struct pawl_mem_instance *instance, struct pawl_bytes event);

@@ -100,6 +100,7 @@ struct pawl_metadata {
     struct pawl_bytes version;
     struct pawl_bytes request_id;
     struct pawl_bytes parent; /* opaque (encoded pawl_parent); absent: no parent */
+    struct pawl_bytes tags;   /* base/tags.h; absent: none */
 };
 
 struct pawl_payloads {
@@ -179,6 +180,7 @@ struct pawl_create {
     struct pawl_bytes input;
     struct pawl_bytes parent;
     struct pawl_bytes parent_key; /* absent: no parent */
+    struct pawl_bytes tags;       /* base/tags.h; absent: none */
     int64_t created_ms;
     int64_t start_at_ms;
     bool replace_terminal;
@@ -344,21 +346,47 @@ struct pawl_outdone {
     const struct pawl_id *ids;
 };
 
-/* QUERY: instances of the partition, newest first (created_ms, then id, both
- * descending), that match. The scan starts behind (before_created_ms, before_instance)
- * when that instance is not absent.
- *   OK rows; reply.more: `limit` or `scan_max` stopped it and at least one instance of
- *   the created range follows; go on behind the last scanned
- *   (reply.scanned_created_ms, reply.scanned_instance; set when more)
- * Rows outside the created range are not looked at. status_mask 0, an absent name and
- * an absent prefix match all; bit n of the mask is status n. */
+/* QUERY: instances of the partition that match, or how many they are.
+ *
+ * The order is descending by a key, then by id (bytes). What the order's index narrows
+ * down is looked at, the rest is filtered:
+ *   CREATED    by created_ms. Index: the created range, the statuses, and one facet: the
+ *              first tag, or without tags the name
+ *   COMPLETED  by completed_ms, ended instances only. Index: the completed range, the
+ *              statuses, the same facet
+ *   ID         the key is 0. Index: the prefix
+ * The scan starts behind (before_ms, before_instance) when that instance is not absent.
+ *   OK rows; reply.more: `limit` or `scan_max` stopped it and at least one row of the index
+ *   follows; go on behind the last one looked at (reply.scanned_ms, scanned_instance; set
+ *   when more)
+ *   BUSY  the index is being built: written by a version that had none, see STATE.md
+ * count_only: no rows but reply.counts, by status, of what matches. `limit` does not
+ * count then; nor do scan_max and `before` when the index alone decides, so that nothing
+ * has to be looked at: no prefix, nothing but the created range (CREATED) or the
+ * completed range (COMPLETED), and either a name or one tag or neither; ID never.
+ * status_mask 0, absent bytes, and times that are 0 match all; bit n of the mask is status
+ * n; ends of ranges are exclusive. */
+enum pawl_query_order {
+    PAWL_QUERY_CREATED = 0,
+    PAWL_QUERY_COMPLETED,
+    PAWL_QUERY_ID,
+    PAWL_QUERY_ORDERS_END
+};
+
 struct pawl_query {
+    enum pawl_query_order order;
+    bool count_only;
     uint32_t status_mask;
     struct pawl_bytes name;
-    struct pawl_bytes prefix;
+    struct pawl_bytes prefix; /* of the id */
+    struct pawl_bytes tags;   /* base/tags.h: all of these */
     int64_t created_from_ms;
-    int64_t created_to_ms; /* exclusive; 0: any */
-    int64_t before_created_ms;
+    int64_t created_to_ms;
+    int64_t completed_from_ms; /* with either: only what has ended */
+    int64_t completed_to_ms;
+    int64_t updated_from_ms;
+    int64_t updated_to_ms;
+    int64_t before_ms;
     struct pawl_bytes before_instance;
     uint32_t limit;    /* rows wanted */
     uint32_t scan_max; /* rows looked at */
@@ -564,8 +592,9 @@ struct pawl_store_reply {
             uint32_t rows_count;
             struct pawl_query_row *rows;
             bool more;
-            int64_t scanned_created_ms;
+            int64_t scanned_ms;
             struct pawl_bytes scanned_instance;
+            uint64_t counts[PAWL_STATUS_COUNT]; /* count_only */
         } query;
         const struct pawl_inspected *inspect; /* OK; else NULL */
     };

@@ -129,6 +129,7 @@ static struct pawl_metadata metadata_decode(struct source *source,
         .version = text_at(source, list, 15),
         .request_id = text_at(source, list, 16),
         .parent = text_at(source, list, 17),
+        .tags = text_at(source, list, 18),
     };
     return metadata;
 }
@@ -275,9 +276,14 @@ static void query_decode(struct source *source, const struct pawl_redis_value *v
     }
     reply->query.rows_count = found->count;
     reply->query.rows = rows;
+    const struct pawl_redis_value *counts = list_at(source, value, 5);
+    for (uint32_t i = 0; i + 1 < counts->count; i += 2) {
+        uint64_t status = uint_at(source, counts, i, PAWL_STATUS_COUNT - 1);
+        reply->query.counts[status] = uint_at(source, counts, i + 1, UINT64_MAX);
+    }
     reply->query.more = uint32_at(source, value, 2) != 0;
     if (!reply->query.more) return;
-    reply->query.scanned_created_ms = time_at(source, value, 3);
+    reply->query.scanned_ms = time_at(source, value, 3);
     reply->query.scanned_instance = text_at(source, value, 4);
 }
 

@@ -8,6 +8,7 @@
 #include "base/codec.h"
 #include "base/limits.h"
 #include "state/keys.h"
+#include "state/query.h"
 
 /* Pieces ----------------------------------------------------------------------- */
 
@@ -124,7 +125,8 @@ static void create_metadata_write(struct pawl_buf *buf, const struct pawl_create
 {
     uint32_t count = 2 * 13 + field_count(create->name) + field_count(create->version)
                      + field_count(create->request_id) + field_count(create->parent)
-                     + field_count(create->parent_key) + field_count(create->input);
+                     + field_count(create->parent_key) + field_count(create->input)
+                     + field_count(create->tags);
     pawl_write_array(buf, count);
     pawl_write_str(buf, "inc");
     hex_write(buf, create->inc);
@@ -146,6 +148,7 @@ static void create_metadata_write(struct pawl_buf *buf, const struct pawl_create
     field_write(buf, "request_id", create->request_id);
     field_write(buf, "parent", create->parent);
     field_write(buf, "parent_key", create->parent_key);
+    field_write(buf, "tags", create->tags);
     field_write(buf, "input", create->input);
 }
 
@@ -154,7 +157,7 @@ static void create_encode(struct pawl_buf *buf, struct pawl_arena *arena,
 {
     int64_t due_ms =
         create->created_ms > create->start_at_ms ? create->created_ms : create->start_at_ms;
-    pawl_write_array(buf, 12);
+    pawl_write_array(buf, 14);
     pawl_write_bytes(buf, create->instance);
     hex_write(buf, create->inc);
     pawl_write_bytes(buf, create->request_id);
@@ -167,6 +170,8 @@ static void create_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     create_metadata_write(buf, create);
     tomb_until_write(buf, create->created_ms, &create->tombs);
     pawl_write_uint(buf, create->tombs.tombs_max);
+    pawl_write_bytes(buf, create->name);
+    pawl_write_bytes(buf, create->tags);
 }
 
 static void load_encode(struct pawl_buf *buf, const struct pawl_load *load)
@@ -407,25 +412,52 @@ static void outdone_encode(struct pawl_buf *buf, const struct pawl_outdone *outd
 }
 
 /* Bounds of the created index, as Redis writes them; exclusive ones by the '('. */
+static void time_or_nil_write(struct pawl_buf *buf, int64_t ms)
+{
+    if (ms)
+        signed_write(buf, ms);
+    else
+        pawl_write_nil(buf);
+}
+
+static void statuses_write(struct pawl_buf *buf, uint32_t mask)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < PAWL_STATUS_COUNT; i++) count += mask >> i & 1;
+    pawl_write_array(buf, count);
+    for (uint32_t i = 0; i < PAWL_STATUS_COUNT; i++)
+        if (mask >> i & 1) decimal_write(buf, i);
+}
+
 static void query_encode(struct pawl_buf *buf, const struct pawl_query *query)
 {
     bool goes_on = !pawl_bytes_is_absent(query->before_instance);
-    pawl_write_array(buf, 9);
-    pawl_write_uint(buf, query->status_mask);
+    bool is_all = query->status_mask == 0 && pawl_query_facet_of(query).kind == PAWL_FACET_NONE;
+    bool wants_ended = query->order == PAWL_QUERY_COMPLETED || query->completed_from_ms != 0
+                       || query->completed_to_ms != 0;
+    pawl_write_array(buf, 19);
+    pawl_write_uint(buf, (uint64_t)query->order);
+    pawl_write_bool(buf, query->count_only);
+    statuses_write(buf, pawl_query_mask(query));
     pawl_write_bytes(buf, query->name);
-    pawl_write_bytes(buf, query->prefix);
+    pawl_write_bytes(buf, query->prefix.size ? query->prefix : PAWL_BYTES_ABSENT);
+    pawl_write_bytes(buf, query->tags);
     signed_write(buf, query->created_from_ms);
-    if (query->created_to_ms)
-        signed_write(buf, query->created_to_ms);
-    else
-        pawl_write_nil(buf);
+    time_or_nil_write(buf, query->created_to_ms);
+    signed_write(buf, query->completed_from_ms);
+    time_or_nil_write(buf, query->completed_to_ms);
+    pawl_write_bool(buf, wants_ended);
+    signed_write(buf, query->updated_from_ms);
+    time_or_nil_write(buf, query->updated_to_ms);
     if (goes_on)
-        signed_write(buf, query->before_created_ms);
+        signed_write(buf, query->before_ms);
     else
         pawl_write_nil(buf);
     pawl_write_bytes(buf, query->before_instance);
     pawl_write_uint(buf, query->limit);
     pawl_write_uint(buf, query->scan_max);
+    pawl_write_bool(buf, pawl_query_is_counted_by_index(query));
+    pawl_write_bool(buf, is_all);
 }
 
 /* A cursor is Redis' own. */

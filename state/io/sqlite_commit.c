@@ -142,6 +142,14 @@ static void payload_put_if_set(struct turn *turn, enum pawl_sqlite_payload kind,
     pawl_sqlite_payload_put(turn->db, turn->row->n, kind, body);
 }
 
+static void write_text(struct turn *turn, enum pawl_sqlite_sql sql, struct pawl_bytes text)
+{
+    sqlite3_stmt *stmt = pawl_sqlite_use(turn->db, sql);
+    pawl_sqlite_bind_int(turn->db, stmt, 1, turn->row->n);
+    pawl_sqlite_bind_bytes(turn->db, stmt, 2, text);
+    pawl_sqlite_run(turn->db, stmt);
+}
+
 static void write_payloads(struct turn *turn)
 {
     const struct pawl_commit *commit = turn->commit;
@@ -149,10 +157,7 @@ static void write_payloads(struct turn *turn)
     payload_put_if_set(turn, PAWL_SQLITE_OUTPUT, commit->payloads.output);
     payload_put_if_set(turn, PAWL_SQLITE_FAILURE, commit->payloads.failure);
     if (!commit->custom_status_set) return;
-    sqlite3_stmt *stmt = pawl_sqlite_use(turn->db, PAWL_SQL_INSTANCE_CUSTOM);
-    pawl_sqlite_bind_int(turn->db, stmt, 1, turn->row->n);
-    pawl_sqlite_bind_bytes(turn->db, stmt, 2, commit->custom_status);
-    pawl_sqlite_run(turn->db, stmt);
+    write_text(turn, PAWL_SQL_INSTANCE_CUSTOM, commit->custom_status);
 }
 
 /* The unconsumed rows move behind the carried ones, to indexes never used before. */
@@ -183,11 +188,9 @@ static void continue_as_new(struct turn *turn)
     pawl_sqlite_clear(turn->db, PAWL_SQL_PENDING_CLEAR, n);
     carry_inbox(turn);
 
-    sqlite3_stmt *name = pawl_sqlite_use(turn->db, PAWL_SQL_INSTANCE_NAME);
-    pawl_sqlite_bind_int(turn->db, name, 1, n);
-    pawl_sqlite_bind_bytes(turn->db, name, 2, commit->name);
-    pawl_sqlite_bind_bytes(turn->db, name, 3, commit->version);
-    pawl_sqlite_run(turn->db, name);
+    if (!pawl_bytes_is_equal(commit->name, turn->row->metadata.name))
+        write_text(turn, PAWL_SQL_INSTANCE_NAME, commit->name);
+    write_text(turn, PAWL_SQL_INSTANCE_VERSION, commit->version);
 
     if (pawl_bytes_is_absent(commit->payloads.input)) {
         sqlite3_stmt *input = pawl_sqlite_use(turn->db, PAWL_SQL_PAYLOAD_REMOVE);
@@ -229,16 +232,26 @@ static void write_wake(struct turn *turn, bool rows_went)
     pawl_sqlite_reminder_put(turn->db, turn->arena, turn->partition, &wake);
 }
 
+/* By itself, because the indexes of queries are written anew for it; most turns change none. */
+static void write_status(struct turn *turn)
+{
+    const struct pawl_commit *commit = turn->commit;
+    if (turn->row->metadata.status == commit->status) return;
+    bool is_ended = pawl_store_status_is_terminal(commit->status);
+    pawl_sqlite_counts_add(turn->db, turn->partition, turn->row->metadata.status, -1);
+    pawl_sqlite_counts_add(turn->db, turn->partition, commit->status, 1);
+    sqlite3_stmt *stmt = pawl_sqlite_use(turn->db, PAWL_SQL_INSTANCE_STATUS);
+    pawl_sqlite_bind_int(turn->db, stmt, 1, turn->row->n);
+    pawl_sqlite_bind_int(turn->db, stmt, 2, commit->status);
+    pawl_sqlite_bind_int(turn->db, stmt, 3, is_ended ? commit->now_ms : 0);
+    pawl_sqlite_run(turn->db, stmt);
+}
+
 static void write_metadata(struct turn *turn)
 {
     const struct pawl_commit *commit = turn->commit;
     struct pawl_metadata *metadata = &turn->row->metadata;
-    if (metadata->status != commit->status) {
-        pawl_sqlite_counts_add(turn->db, turn->partition, metadata->status, -1);
-        pawl_sqlite_counts_add(turn->db, turn->partition, commit->status, 1);
-    }
     if (metadata->turn == 0) metadata->started_ms = commit->now_ms;
-    if (pawl_store_status_is_terminal(commit->status)) metadata->completed_ms = commit->now_ms;
 
     sqlite3_stmt *stmt = pawl_sqlite_use(turn->db, PAWL_SQL_INSTANCE_TURN);
     pawl_sqlite_bind_int(turn->db, stmt, 1, turn->row->n);
@@ -249,10 +262,8 @@ static void write_metadata(struct turn *turn)
     pawl_sqlite_bind_int(turn->db, stmt, 6, (int64_t)metadata->history_size);
     pawl_sqlite_bind_int(turn->db, stmt, 7, metadata->inbox_head);
     pawl_sqlite_bind_int(turn->db, stmt, 8, metadata->inbox_tail);
-    pawl_sqlite_bind_int(turn->db, stmt, 9, commit->status);
-    pawl_sqlite_bind_int(turn->db, stmt, 10, metadata->started_ms);
-    pawl_sqlite_bind_int(turn->db, stmt, 11, commit->now_ms);
-    pawl_sqlite_bind_int(turn->db, stmt, 12, metadata->completed_ms);
+    pawl_sqlite_bind_int(turn->db, stmt, 9, metadata->started_ms);
+    pawl_sqlite_bind_int(turn->db, stmt, 10, commit->now_ms);
     pawl_sqlite_run(turn->db, stmt);
 }
 
@@ -269,6 +280,7 @@ static void write(struct turn *turn)
     if (turn->commit->carry_count > 0) continue_as_new(turn);
     if (pawl_store_status_is_terminal(turn->commit->status)) end(turn);
     write_wake(turn, rows_went);
+    write_status(turn);
     write_metadata(turn);
 }
 

@@ -175,6 +175,7 @@ struct pawl_sqlite_instance pawl_sqlite_instance_read(struct pawl_sqlite_db *db,
     row.parent_key = pawl_sqlite_bytes(arena, stmt, 19);
     row.custom_status = pawl_sqlite_bytes(arena, stmt, 20);
     row.id = pawl_sqlite_bytes(arena, stmt, 21);
+    metadata->tags = pawl_sqlite_bytes(arena, stmt, 22);
     if (metadata->inbox_head > metadata->inbox_tail)
         pawl_sqlite_fail(db, SQLITE_CORRUPT, "table instance: inbox_head is behind inbox_tail");
     return row;
@@ -269,4 +270,10 @@ void pawl_sqlite_payload_put(struct pawl_sqlite_db *db, int64_t n, enum pawl_sql
     pawl_sqlite_bind_int(db, stmt, 2, kind);
     pawl_sqlite_bind_bytes(db, stmt, 3, body);
     pawl_sqlite_run(db, stmt);
+}
+
+struct pawl_bytes pawl_sqlite_tag(struct pawl_arena *arena, const struct pawl_tag *tag)
+{
+    return pawl_arena_printf(arena, "%.*s=%.*s", PAWL_BYTES_FMT(tag->key),
+                             PAWL_BYTES_FMT(tag->value));
 }

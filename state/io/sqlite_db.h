@@ -12,13 +12,50 @@
 
 #include <sqlite3.h>
 
+#include "base/tags.h"
 #include "state/store.h"
 
 /* The columns of an instance in the order that pawl_sqlite_instance_read expects. */
-#define INSTANCE_COLUMNS                                                                         \
-    "n, inc, gen, last, turn, history_count, history_size, inbox_head, inbox_tail, status, "     \
-    "created_ms, start_at_ms, started_ms, updated_ms, completed_ms, name, version, request_id, " \
-    "parent, parent_key, custom_status, id"
+#define INSTANCE_COLUMNS INSTANCE_COLUMNS_AS("created_ms", "completed_ms", "id")
+#define INSTANCE_COLUMNS_AS(created, completed, id)                                  \
+    "n, inc, gen, last, turn, history_count, history_size, inbox_head, inbox_tail, " \
+    "status, " created ", start_at_ms, started_ms, updated_ms, " completed           \
+    ", name, version, request_id, parent, parent_key, custom_status, " id ", tags"
+
+/* Queries. One arm per status, each in the order of its index; SQLite merges them and asks
+ * an arm for a row when it needs it (EXPLAIN QUERY PLAN: MERGE, no sorting). ?1 partition,
+ * keys from ?2 and below (?3, id ?4), ?5 statuses, ?6 name or tag. No row is ever
+ * CONTINUED_AS_NEW (2). */
+#define ARM(from, status) from #status " AND ?5 >> " #status " & 1"
+#define ARMS_ENDED(from) \
+    ARM(from, 1) " UNION ALL " ARM(from, 3) " UNION ALL " ARM(from, 4) " UNION ALL " ARM(from, 5)
+#define ARMS(from)                                                           \
+    ARMS_ENDED(from)                                                         \
+    " UNION ALL " ARM(from, 0) " UNION ALL " ARM(from, 6) " UNION ALL " ARM( \
+        from, 7) " UNION ALL " ARM(from, 8)
+#define BY_CREATED   " ORDER BY created_ms DESC, id DESC"
+#define BY_COMPLETED " ORDER BY completed_ms DESC, id DESC"
+#define FROM_INSTANCE(index, key, more)                                                    \
+    "SELECT " INSTANCE_COLUMNS " FROM instance INDEXED BY " index " WHERE p = ?1 AND " key \
+    " >= ?2 AND (" key ", id) < (?3, ?4)" more " AND status = "
+#define FROM_TAG(columns, index, key, more)                                                 \
+    "SELECT " columns " FROM tag INDEXED BY " index " CROSS JOIN instance ON n = tag_n "    \
+    "WHERE tag_p = ?1 AND tag = ?6 AND " key " >= ?2 AND (" key ", tag_id) < (?3, ?4)" more \
+    " AND tag_status = "
+#define FROM_TAG_CREATED                                                                          \
+    FROM_TAG(INSTANCE_COLUMNS_AS("tag_created_ms AS created_ms", "completed_ms", "tag_id AS id"), \
+             "tag_created", "tag_created_ms", "")
+#define FROM_TAG_COMPLETED                                                                     \
+    FROM_TAG(                                                                                  \
+        INSTANCE_COLUMNS_AS("created_ms", "tag_completed_ms AS completed_ms", "tag_id AS id"), \
+        "tag_completed", "tag_completed_ms", " AND tag_completed_ms > 0")
+/* ?1 partition, ?2 status, keys from ?3 and below ?4, ?5 name or tag. */
+#define COUNT_INSTANCE(index, key, more)                                                       \
+    "SELECT count(*) FROM instance INDEXED BY " index " WHERE p = ?1 AND status = ?2 AND " key \
+    " >= ?3 AND " key " < ?4" more
+#define COUNT_TAG(index, key, more)                                                       \
+    "SELECT count(*) FROM tag INDEXED BY " index " WHERE tag_p = ?1 AND tag_status = ?2 " \
+    "AND " key " >= ?3 AND " key " < ?4 AND tag = ?5" more
 
 #define PAWL_SQLITE_STATEMENTS(X)                                                                  \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
@@ -36,13 +73,16 @@
     X(INSTANCE_ADD,                                                                                \
       "INSERT INTO instance (p, id, inc, gen, last, turn, history_count, history_size, "           \
       "inbox_head, inbox_tail, status, created_ms, start_at_ms, started_ms, updated_ms, "          \
-      "completed_ms, name, version, request_id, parent, parent_key) VALUES (?1, ?2, ?3, ?4, ?5, "  \
-      "0, 0, 0, 0, 1, ?6, ?7, ?8, 0, ?7, 0, ?9, ?10, ?11, ?12, ?13)")                              \
-    X(INSTANCE_TURN,                                                                               \
-      "UPDATE instance SET gen = ?2, last = ?3, turn = ?4, history_count = ?5, "                   \
-      "history_size = ?6, inbox_head = ?7, inbox_tail = ?8, status = ?9, started_ms = ?10, "       \
-      "updated_ms = ?11, completed_ms = ?12 WHERE n = ?1")                                         \
-    X(INSTANCE_NAME, "UPDATE instance SET name = ?2, version = ?3 WHERE n = ?1")                   \
+      "completed_ms, name, version, request_id, parent, parent_key, tags) VALUES (?1, ?2, ?3, "    \
+      "?4, ?5, 0, 0, 0, 0, 1, ?6, ?7, ?8, 0, ?7, 0, ?9, ?10, ?11, ?12, ?13, ?14)")                 \
+    X(INSTANCE_TURN, "UPDATE instance SET gen = ?2, last = ?3, turn = ?4, history_count = ?5, "    \
+                     "history_size = ?6, inbox_head = ?7, inbox_tail = ?8, started_ms = ?9, "      \
+                     "updated_ms = ?10 WHERE n = ?1")                                              \
+    X(INSTANCE_STATUS, "UPDATE instance SET status = ?2, completed_ms = ?3 WHERE n = ?1")          \
+    X(INSTANCE_NAME, "UPDATE instance SET name = ?2 WHERE n = ?1")                                 \
+    X(INSTANCE_VERSION, "UPDATE instance SET version = ?2 WHERE n = ?1")                           \
+    X(TAG_ADD, "INSERT INTO tag (tag_n, tag, tag_p, tag_id, tag_status, tag_created_ms, "          \
+               "tag_completed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)")                             \
     X(INSTANCE_CUSTOM, "UPDATE instance SET custom_status = ?2 WHERE n = ?1")                      \
     X(INSTANCE_PARENT, "UPDATE instance SET parent = ?2 WHERE n = ?1")                             \
     X(INSTANCE_TAIL, "UPDATE instance SET inbox_tail = ?2 WHERE n = ?1")                           \
@@ -129,7 +169,25 @@
                       "WHERE n NOT IN (SELECT n FROM instance) GROUP BY n LIMIT ?1")               \
     X(QUERY, "SELECT " INSTANCE_COLUMNS " FROM instance INDEXED BY instance_created "              \
              "WHERE p = ?1 AND created_ms >= ?2 AND (created_ms, id) < (?3, ?4) "                  \
-             "ORDER BY created_ms DESC, id DESC")
+             "ORDER BY created_ms DESC, id DESC")                                                  \
+    X(QUERY_ID, "SELECT " INSTANCE_COLUMNS " FROM instance INDEXED BY instance_id "                \
+                "WHERE p = ?1 AND id >= ?2 AND id < ?4 ORDER BY id DESC")                          \
+    X(QUERY_STATUS, ARMS(FROM_INSTANCE("instance_status", "created_ms", "")) BY_CREATED)           \
+    X(QUERY_NAME, ARMS(FROM_INSTANCE("instance_name", "created_ms", " AND name = ?6")) BY_CREATED) \
+    X(QUERY_TAG, ARMS(FROM_TAG_CREATED) BY_CREATED)                                                \
+    X(QUERY_ENDED, ARMS_ENDED(FROM_INSTANCE("instance_ended", "completed_ms",                      \
+                                            " AND completed_ms > 0")) BY_COMPLETED)                \
+    X(QUERY_ENDED_NAME,                                                                            \
+      ARMS_ENDED(FROM_INSTANCE("instance_ended_name", "completed_ms",                              \
+                               " AND completed_ms > 0 AND name = ?6")) BY_COMPLETED)               \
+    X(QUERY_ENDED_TAG, ARMS_ENDED(FROM_TAG_COMPLETED) BY_COMPLETED)                                \
+    X(COUNT_STATUS, COUNT_INSTANCE("instance_status", "created_ms", ""))                           \
+    X(COUNT_NAME, COUNT_INSTANCE("instance_name", "created_ms", " AND name = ?5"))                 \
+    X(COUNT_TAG, COUNT_TAG("tag_created", "tag_created_ms", ""))                                   \
+    X(COUNT_ENDED, COUNT_INSTANCE("instance_ended", "completed_ms", " AND completed_ms > 0"))      \
+    X(COUNT_ENDED_NAME, COUNT_INSTANCE("instance_ended_name", "completed_ms",                      \
+                                       " AND completed_ms > 0 AND name = ?5"))                     \
+    X(COUNT_ENDED_TAG, COUNT_TAG("tag_completed", "tag_completed_ms", " AND tag_completed_ms > 0"))
 
 enum pawl_sqlite_sql {
 #define X(name, text) PAWL_SQL_##name,
@@ -241,6 +299,9 @@ void pawl_sqlite_inbox_add(struct pawl_sqlite_db *db, int64_t n, uint32_t index,
                            const struct pawl_id *delivery, struct pawl_bytes body);
 /* DELETE … WHERE n = ?1: one of the CLEAR or REMOVE statements. */
 void pawl_sqlite_clear(struct pawl_sqlite_db *db, enum pawl_sqlite_sql sql, int64_t n);
+
+/* "key=value": a tag as the table of tags has it. */
+struct pawl_bytes pawl_sqlite_tag(struct pawl_arena *arena, const struct pawl_tag *tag);
 
 enum pawl_sqlite_payload {
     PAWL_SQLITE_INPUT = 1,

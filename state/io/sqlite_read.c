@@ -1,4 +1,4 @@
-/* The reading operations: load, poll (which also moves what it reads), query. */
+/* The reading operations: load, poll (which also moves what it reads). */
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "state/io/sqlite_db.h"
@@ -277,81 +277,4 @@ void pawl_sqlite_poll(struct pawl_sqlite_db *db, const struct pawl_store_request
         pawl_sqlite_end(first);
     }
     counts_get(db, request->partition, reply->poll.counts);
-}
-
-/* Query ------------------------------------------------------------------------ */
-
-static struct pawl_bytes column_view(sqlite3_stmt *stmt, int at)
-{
-    const void *data = sqlite3_column_blob(stmt, at);
-    return pawl_bytes_make(data ? data : "", (size_t)sqlite3_column_bytes(stmt, at));
-}
-
-/* On the columns where they lie: rows that do not match are not copied. */
-static bool row_matches(const struct pawl_query *query, sqlite3_stmt *stmt)
-{
-    int64_t status = sqlite3_column_int64(stmt, 9);
-    if (query->status_mask && !(query->status_mask >> (status & 31) & 1)) return false;
-    if (!pawl_bytes_is_absent(query->name)
-        && (sqlite3_column_type(stmt, 15) == SQLITE_NULL
-            || !pawl_bytes_is_equal(query->name, column_view(stmt, 15))))
-        return false;
-    return pawl_bytes_starts_with(column_view(stmt, 21), query->prefix);
-}
-
-/* Behind `before`, and not above the created range. */
-static void query_bind(struct pawl_sqlite_db *db, sqlite3_stmt *stmt, uint32_t partition,
-                       const struct pawl_query *query)
-{
-    int64_t below_ms = query->created_to_ms != 0 ? query->created_to_ms : INT64_MAX;
-    struct pawl_bytes below_id = PAWL_BYTES_LITERAL(""); /* no id is below it */
-    if (!pawl_bytes_is_absent(query->before_instance) && query->before_created_ms < below_ms) {
-        below_ms = query->before_created_ms;
-        below_id = query->before_instance;
-    }
-    pawl_sqlite_bind_int(db, stmt, 1, partition);
-    pawl_sqlite_bind_int(db, stmt, 2, query->created_from_ms);
-    pawl_sqlite_bind_int(db, stmt, 3, below_ms);
-    pawl_sqlite_bind_bytes(db, stmt, 4, below_id);
-}
-
-static void query_row_add(struct pawl_sqlite_db *db, sqlite3_stmt *stmt, struct pawl_arena *arena,
-                          struct pawl_store_reply *reply)
-{
-    reply->query.rows =
-        array_grow(arena, reply->query.rows, sizeof *reply->query.rows, reply->query.rows_count);
-    struct pawl_sqlite_instance row = pawl_sqlite_instance_read(db, stmt, arena);
-    reply->query.rows[reply->query.rows_count++] = (struct pawl_query_row){
-        .instance = row.id, .metadata = row.metadata, .custom_status = row.custom_status
-    };
-}
-
-void pawl_sqlite_query(struct pawl_sqlite_db *db, const struct pawl_store_request *request,
-                       struct pawl_arena *arena, struct pawl_store_reply *reply)
-{
-    const struct pawl_query *query = &request->query;
-    sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_QUERY);
-    query_bind(db, stmt, request->partition, query);
-
-    uint8_t scanned_id[PAWL_INSTANCE_ID_SIZE_MAX];
-    size_t scanned_id_size = 0;
-    int64_t scanned_ms = 0;
-    uint32_t scanned_count = 0;
-    while (pawl_sqlite_row(db, stmt)) {
-        if (reply->query.rows_count == query->limit || scanned_count == query->scan_max) {
-            reply->query.more = scanned_count > 0;
-            pawl_sqlite_end(stmt);
-            break;
-        }
-        if (row_matches(query, stmt)) query_row_add(db, stmt, arena, reply);
-        struct pawl_bytes id = column_view(stmt, 21);
-        scanned_id_size = id.size < sizeof scanned_id ? id.size : sizeof scanned_id;
-        memcpy(scanned_id, id.data, scanned_id_size);
-        scanned_ms = sqlite3_column_int64(stmt, 10);
-        scanned_count++;
-    }
-    if (!reply->query.more) return;
-    reply->query.scanned_created_ms = scanned_ms;
-    reply->query.scanned_instance =
-        pawl_arena_copy(arena, pawl_bytes_make(scanned_id, scanned_id_size));
 }

@@ -185,14 +185,33 @@ static int64_t instance_add(struct pawl_sqlite_db *db, uint32_t partition,
     pawl_sqlite_bind_bytes(db, stmt, 11, create->request_id);
     pawl_sqlite_bind_bytes(db, stmt, 12, create->parent);
     pawl_sqlite_bind_bytes(db, stmt, 13, create->parent_key);
+    pawl_sqlite_bind_bytes(db, stmt, 14, create->tags);
     pawl_sqlite_run(db, stmt);
     return sqlite3_last_insert_rowid(db->connection);
+}
+
+static void tags_add(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_t partition,
+                     int64_t n, const struct pawl_create *create)
+{
+    struct pawl_tags tags;
+    if (pawl_tags_unpack(create->tags, &tags) != PAWL_OK) return;
+    for (uint32_t i = 0; i < tags.count; i++) {
+        sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_TAG_ADD);
+        pawl_sqlite_bind_int(db, stmt, 1, n);
+        pawl_sqlite_bind_bytes(db, stmt, 2, pawl_sqlite_tag(arena, &tags.items[i]));
+        pawl_sqlite_bind_int(db, stmt, 3, partition);
+        pawl_sqlite_bind_bytes(db, stmt, 4, create->instance);
+        pawl_sqlite_bind_int(db, stmt, 5, PAWL_STATUS_PENDING);
+        pawl_sqlite_bind_int(db, stmt, 6, create->created_ms);
+        pawl_sqlite_run(db, stmt);
+    }
 }
 
 static void create_rows(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_t partition,
                         const struct pawl_create *create, uint32_t gen)
 {
     int64_t n = instance_add(db, partition, create, gen);
+    tags_add(db, arena, partition, n, create);
     pawl_sqlite_counts_add(db, partition, PAWL_STATUS_PENDING, 1);
     if (!pawl_bytes_is_absent(create->input))
         pawl_sqlite_payload_put(db, n, PAWL_SQLITE_INPUT, create->input);

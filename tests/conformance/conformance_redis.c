@@ -80,8 +80,45 @@ static long long outbox_reminders(const struct redis_server *server, uint32_t pa
     return count;
 }
 
+/* A set of the index, "…||created||<status>||<facet>": all its members have that status. */
+static long long index_set_take(const struct redis_server *server, uint32_t partition,
+                                const redisReply *key)
+{
+    const char *facet = strstr(strchr(key->str, '}') + 3, "||") + 2;
+    int status = facet[0] - '0'; /* one digit */
+    redisReply *ids = redis_server_command(server, NULL, "ZRANGE %s 0 -1", key->str);
+    for (size_t i = 0; i < ids->elements; i++)
+        expect(field_of(server, partition, ids->element[i], "status") == status, key->str,
+               "has an instance of another status");
+    long long count = strcmp(strstr(facet, "||"), "||all") == 0 ? (long long)ids->elements : 0;
+    freeReplyObject(ids);
+    redis_server_do(server, "DEL %s", key->str);
+    return count;
+}
+
+static long long index_take(const struct redis_server *server, uint32_t partition, const char *what)
+{
+    redisReply *keys =
+        redis_server_command(server, NULL, "KEYS " TAG "%s||*||*:*", (unsigned)partition, what);
+    for (size_t i = 0; i < keys->elements; i++)
+        (void)index_set_take(server, partition, keys->element[i]);
+    freeReplyObject(keys);
+    keys = redis_server_command(server, NULL, "KEYS " TAG "%s||?||all", (unsigned)partition, what);
+    long long count = 0;
+    for (size_t i = 0; i < keys->elements; i++)
+        count += index_set_take(server, partition, keys->element[i]);
+    freeReplyObject(keys);
+    return count;
+}
+
 static void partition_take(const struct redis_server *server, uint32_t partition)
 {
+    long long indexed = index_take(server, partition, "created");
+    (void)index_take(server, partition, "completed");
+    expect(indexed
+               == integer_of(redis_server_command(server, NULL, "ZCARD " TAG "instances",
+                                                  (unsigned)partition)),
+           "the index has other instances than there are", "created");
     redisReply *ids =
         redis_server_command(server, NULL, "ZRANGE " TAG "instances 0 -1", (unsigned)partition);
     long long reminders = outbox_reminders(server, partition);
@@ -92,7 +129,7 @@ static void partition_take(const struct redis_server *server, uint32_t partition
         redis_server_command(server, NULL, "ZCARD " TAG "reminders", (unsigned)partition));
     expect(there == reminders, "instances count other reminders than there are", "reminders");
 
-    static const char *const names[] = { "owner",  "reminders", "instances",
+    static const char *const names[] = { "owner",  "reminders", "instances", "ids",
                                          "outbox", "counts",    "tombs" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         redis_server_do(server, "DEL " TAG "%s", (unsigned)partition, names[i]);

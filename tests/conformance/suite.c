@@ -151,6 +151,29 @@ static void ask_list(struct run *run, uint32_t partition)
     ask(run, request);
 }
 
+/* Each index of its own: a row that stayed where it does not belong, or went missing. */
+static void ask_indexes(struct run *run, uint32_t partition)
+{
+    for (int order = 0; order < PAWL_QUERY_ORDERS_END; order++) {
+        for (uint32_t status = 0; status <= PAWL_STATUS_COUNT; status++) {
+            for (int filter = 0; filter < 3; filter++) {
+                struct pawl_store_request request = { .op = PAWL_STORE_QUERY,
+                                                      .partition = partition };
+                request.query.order = (enum pawl_query_order)order;
+                if (status < PAWL_STATUS_COUNT) request.query.status_mask = 1u << status;
+                if (filter == 1) request.query.name = PAWL_BYTES_LITERAL("name-1");
+                if (filter == 2) request.query.tags = PAWL_BYTES_LITERAL("\x92\xa4team\xa1x");
+                request.query.limit = PAWL_QUERY_ITEMS_MAX;
+                request.query.scan_max = PAWL_QUERY_ITEMS_MAX;
+                ask(run, request);
+                request.query.count_only = true;
+                ask(run, request);
+                wait_until_below(run, IN_FLIGHT_MAX);
+            }
+        }
+    }
+}
+
 /* In one page each, whose order does not matter then. */
 static void ask_rows(struct run *run, uint32_t partition)
 {
@@ -184,6 +207,7 @@ static void ask_everything(struct run *run)
         wait_until_below(run, 1);
         ask_instances(run, partition->index);
         ask_list(run, partition->index);
+        ask_indexes(run, partition->index);
         ask_rows(run, partition->index);
         ask_reminders(run, partition);
         if (pawl_rng_below(&run->generator.rng, 3) == 0) {
@@ -294,6 +318,10 @@ static int check_marks(const struct run *run)
         [SUITE_POLL_FUTURE_TIMERS] = "poll passes over future timers",
         [SUITE_POLL_MESSAGE] = "poll returns a message",
         [SUITE_QUERY_MORE] = "query stops before the end",
+        [SUITE_QUERY_TAGS] = "query finds by tags",
+        [SUITE_QUERY_COUNT] = "query counts",
+        [SUITE_QUERY_COMPLETED] = "query finds by completed time",
+        [SUITE_QUERY_BY_ID] = "query goes by id",
     };
     int missing = 0;
     for (int i = 0; i < SUITE_MARKS_COUNT; i++) {

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/tags.h"
 #include "state/copy.h"
 #include "state/keys.h"
 #include "state/mem_rows.h"
@@ -124,6 +125,21 @@ static struct pawl_tomb_limits some_tomb_limits(struct suite_generator *generato
     return limits;
 }
 
+/* Few keys and values, so that many instances share them; some are awkward. */
+static struct pawl_bytes some_tags(struct suite_generator *generator, uint32_t chance)
+{
+    static const char *const keys[] = { "team", "a|b", "%7C", "empty" };
+    static const char *const values[] = { "x", "x=y", "||metadata", "" };
+    struct pawl_tags tags = { .count = 0 };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (!percent(generator, chance)) continue;
+        const char *wrong = pawl_tags_add(&tags, pawl_bytes_str(keys[i]),
+                                          pawl_bytes_str(values[below(generator, 4)]));
+        PAWL_ASSERT(!wrong);
+    }
+    return pawl_tags_pack(&generator->arena, &tags);
+}
+
 static void make_create(struct suite_generator *generator, struct pawl_create *create)
 {
     create->instance = some_instance(generator);
@@ -138,6 +154,7 @@ static void make_create(struct suite_generator *generator, struct pawl_create *c
     if (percent(generator, 20)) create->start_at_ms = generator->now_ms + 5000;
     create->replace_terminal = percent(generator, 60);
     create->tombs = some_tomb_limits(generator);
+    create->tags = some_tags(generator, 40);
     if (!percent(generator, 40)) return;
     create->parent_key = numbered(generator, "parent-", 2);
     create->parent = pawl_arena_printf(&generator->arena, "%.*s#%u",
@@ -378,6 +395,11 @@ static void make_outdone(struct suite_generator *generator, struct pawl_outdone 
     outdone->ids = ids;
 }
 
+static void some_time(struct suite_generator *generator, uint32_t chance, int64_t *ret_ms)
+{
+    if (percent(generator, chance)) *ret_ms = generator->now_ms - below(generator, 40000);
+}
+
 static void make_query(struct suite_generator *generator, const struct suite_partition *partition,
                        struct pawl_query *query)
 {
@@ -385,15 +407,24 @@ static void make_query(struct suite_generator *generator, const struct suite_par
     if (percent(generator, 40)) query->status_mask = below(generator, 1 << PAWL_STATUS_COUNT);
     if (percent(generator, 30)) query->name = numbered(generator, "name-", 3);
     if (percent(generator, 30)) query->prefix = pawl_bytes_str(prefixes[below(generator, 4)]);
-    if (percent(generator, 25))
-        query->created_from_ms = generator->now_ms - below(generator, 40000);
-    if (percent(generator, 25)) query->created_to_ms = generator->now_ms - below(generator, 40000);
+    if (percent(generator, 30)) query->tags = some_tags(generator, 25);
+    query->order = (enum pawl_query_order)below(generator, PAWL_QUERY_ORDERS_END);
+    query->count_only = percent(generator, 25);
+    some_time(generator, 25, &query->created_from_ms);
+    some_time(generator, 25, &query->created_to_ms);
+    some_time(generator, 10, &query->completed_from_ms);
+    some_time(generator, 10, &query->completed_to_ms);
+    some_time(generator, 10, &query->updated_from_ms);
+    some_time(generator, 10, &query->updated_to_ms);
     query->limit = percent(generator, 50) ? 100 : 1 + below(generator, 4);
     query->scan_max = percent(generator, 50) ? 100 : 1 + below(generator, 5);
     if (!percent(generator, 35)) return;
     query->before_instance = some_instance(generator);
     const struct pawl_snapshot *present = peek(generator, partition->index, query->before_instance);
-    query->before_created_ms = present ? present->metadata.created_ms : generator->now_ms;
+    query->before_ms = generator->now_ms;
+    if (!present) return;
+    bool is_completed = query->order == PAWL_QUERY_COMPLETED;
+    query->before_ms = is_completed ? present->metadata.completed_ms : present->metadata.created_ms;
 }
 
 /* Lists come in the backend's order, so pages of them differ: see suite.c. */
@@ -557,6 +588,19 @@ static void learn_load(struct suite_generator *generator, const struct pawl_load
              && load->history_from + snapshot->history_count < snapshot->metadata.history_count);
 }
 
+static void learn_query(struct suite_generator *generator, const struct pawl_query *query,
+                        const struct pawl_store_reply *reply)
+{
+    bool has_found = query->count_only;
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++)
+        mark(generator, SUITE_QUERY_COUNT, has_found && reply->query.counts[i] > 0);
+    has_found = reply->query.rows_count > 0;
+    mark(generator, SUITE_QUERY_MORE, reply->query.more);
+    mark(generator, SUITE_QUERY_TAGS, has_found && !pawl_bytes_is_absent(query->tags));
+    mark(generator, SUITE_QUERY_COMPLETED, has_found && query->order == PAWL_QUERY_COMPLETED);
+    mark(generator, SUITE_QUERY_BY_ID, has_found && query->order == PAWL_QUERY_ID);
+}
+
 static void learn_poll(struct suite_generator *generator, const struct pawl_store_reply *reply)
 {
     mark(generator, SUITE_POLL_FUTURE_TIMERS, reply->poll.skipped > 0);
@@ -580,7 +624,7 @@ void suite_learn(struct suite_generator *generator, const struct pawl_store_requ
     case PAWL_STORE_DELIVER:
         mark(generator, SUITE_DELIVER_TIMER, request->deliver.op.kind == 't');
         return;
-    case PAWL_STORE_QUERY: mark(generator, SUITE_QUERY_MORE, reply->query.more); return;
+    case PAWL_STORE_QUERY: learn_query(generator, &request->query, reply); return;
     default: return;
     }
 }

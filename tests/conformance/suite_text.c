@@ -55,6 +55,7 @@ static void put_metadata(struct pawl_buf *buf, const struct pawl_metadata *metad
     put_bytes(buf, "version", metadata->version);
     put_bytes(buf, "request_id", metadata->request_id);
     put_bytes(buf, "parent", metadata->parent);
+    put_bytes(buf, "tags", metadata->tags);
 }
 
 static void put_snapshot(struct pawl_buf *buf, const struct pawl_snapshot *snapshot)
@@ -113,9 +114,11 @@ static void put_poll(struct pawl_buf *buf, const struct pawl_store_reply *reply)
 static void put_query(struct pawl_buf *buf, const struct pawl_store_reply *reply)
 {
     if (reply->query.more) {
-        pawl_buf_printf(buf, " more behind %" PRId64, reply->query.scanned_created_ms);
+        pawl_buf_printf(buf, " more behind %" PRId64, reply->query.scanned_ms);
         put_bytes(buf, "instance", reply->query.scanned_instance);
     }
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++)
+        if (reply->query.counts[i]) pawl_buf_printf(buf, " %d:%" PRIu64, i, reply->query.counts[i]);
     for (uint32_t i = 0; i < reply->query.rows_count; i++) {
         pawl_buf_append_str(buf, "\n  row");
         put_bytes(buf, "instance", reply->query.rows[i].instance);
@@ -326,6 +329,7 @@ static void put_create(struct pawl_buf *buf, const struct pawl_create *create)
     put_bytes(buf, "request_id", create->request_id);
     put_bytes(buf, "parent", create->parent);
     put_bytes(buf, "parent_key", create->parent_key);
+    put_bytes(buf, "tags", create->tags);
     pawl_buf_printf(buf, " created=%" PRId64 " start_at=%" PRId64 " replace=%d", create->created_ms,
                     create->start_at_ms, create->replace_terminal);
     put_tomb_limits(buf, &create->tombs);
@@ -335,12 +339,16 @@ static void put_request_query(struct pawl_buf *buf, const struct pawl_query *que
 {
     put_bytes(buf, "name", query->name);
     put_bytes(buf, "prefix", query->prefix);
+    put_bytes(buf, "tags", query->tags);
     put_bytes(buf, "before", query->before_instance);
     pawl_buf_printf(buf,
-                    " mask=%" PRIx32 " from=%" PRId64 " to=%" PRId64 " before_ms=%" PRId64
-                    " limit=%" PRIu32 " scan_max=%" PRIu32,
-                    query->status_mask, query->created_from_ms, query->created_to_ms,
-                    query->before_created_ms, query->limit, query->scan_max);
+                    " order=%d count=%d mask=%" PRIx32 " created=%" PRId64 "..%" PRId64
+                    " completed=%" PRId64 "..%" PRId64 " updated=%" PRId64 "..%" PRId64
+                    " before_ms=%" PRId64 " limit=%" PRIu32 " scan_max=%" PRIu32,
+                    (int)query->order, query->count_only, query->status_mask,
+                    query->created_from_ms, query->created_to_ms, query->completed_from_ms,
+                    query->completed_to_ms, query->updated_from_ms, query->updated_to_ms,
+                    query->before_ms, query->limit, query->scan_max);
 }
 
 struct pawl_bytes suite_request_text(struct pawl_arena *arena,

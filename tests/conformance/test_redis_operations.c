@@ -355,6 +355,60 @@ static void metadata_is_readable_with_redis_cli(void **state)
     freeReplyObject(reply);
 }
 
+static const char *query_text(enum pawl_query_order order, bool count_only)
+{
+    struct pawl_store_request request = { .op = PAWL_STORE_QUERY,
+                                          .query = { .order = order,
+                                                     .count_only = count_only,
+                                                     .status_mask = 1u << PAWL_STATUS_PENDING,
+                                                     .name = PAWL_BYTES_LITERAL("order"),
+                                                     .limit = 1000,
+                                                     .scan_max = 1000 } };
+    return redis_client_call(&client, &request)->text;
+}
+
+/* As a version without an index left them. */
+static void create_many_without_index(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "i-%u", (unsigned)i);
+        assert_int_equal(create(name)->err, PAWL_OK);
+    }
+    redis_server_do(&server, "DEL {test||app||000}||ids {test||app||000}||created||6||all "
+                             "{test||app||000}||created||6||name:order");
+}
+
+static void instances_of_a_time_without_index_get_into_it_with_the_polls(void **state)
+{
+    (void)state;
+    assert_int_equal(acquire()->err, PAWL_OK);
+    create_many_without_index(450);
+    assert_non_null(strstr(query_text(PAWL_QUERY_CREATED, false), "i-449"));
+    assert_non_null(strstr(query_text(PAWL_QUERY_ID, false), "BUSY"));
+    assert_non_null(strstr(query_text(PAWL_QUERY_CREATED, true), "BUSY"));
+
+    struct pawl_store_request poll = { .op = PAWL_STORE_POLL,
+                                       .poll = { .fence = fence, .now_ms = 1, .max = 1 } };
+    uint32_t polls = 0;
+    while (strstr(query_text(PAWL_QUERY_CREATED, true), "BUSY")) {
+        assert_int_equal(redis_client_call(&client, &poll)->err, PAWL_OK);
+        assert_true(++polls < 10);
+    }
+    assert_true(polls > 1); /* not all of it at once */
+    assert_non_null(strstr(query_text(PAWL_QUERY_CREATED, true), "6:450"));
+    assert_non_null(strstr(query_text(PAWL_QUERY_ID, false), "i-449"));
+}
+
+static void damaged_tags_hinder_no_purge(void **state)
+{
+    (void)state;
+    assert_int_equal(create("odd")->err, PAWL_OK);
+    redis_server_do(&server, "HSET {test||app||000}||odd||metadata tags \xc1");
+    assert_int_equal(purge("odd")->err, PAWL_OK);
+    assert_non_null(strstr(query_text(PAWL_QUERY_CREATED, true), "OK"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +429,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_request_for_a_partition_that_does_not_exist_is_invalid,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(metadata_is_readable_with_redis_cli, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            instances_of_a_time_without_index_get_into_it_with_the_polls, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_tags_hinder_no_purge, setup, teardown),
     };
     if (!redis_server_is_installed()) return 77;
     redis_server_start(&server, NULL);

@@ -399,11 +399,12 @@ static const char *const http_calls[] = {
     NULL
 };
 
-/* An instance's metadata as the Redis scripts answer it: 18 values. */
-#define METADATA                                                                            \
-    "*18\r\n$32\r\n0102030405060708090a0b0c0d0e0f10\r\n:2\r\n"                              \
-    "$32\r\n1102030405060708090a0b0c0d0e0f10\r\n$1\r\n3\r\n:2\r\n:77\r\n:4\r\n:5\r\n:0\r\n" \
-    "$13\r\n1700000000123\r\n:0\r\n:1\r\n:2\r\n:0\r\n$5\r\nOrder\r\n$-1\r\n$2\r\nr1\r\n$-1\r\n"
+/* An instance's metadata as the Redis scripts answer it: 19 values. */
+#define METADATA                                                                                  \
+    "*19\r\n$32\r\n0102030405060708090a0b0c0d0e0f10\r\n:2\r\n"                                    \
+    "$32\r\n1102030405060708090a0b0c0d0e0f10\r\n$1\r\n3\r\n:2\r\n:77\r\n:4\r\n:5\r\n:0\r\n"       \
+    "$13\r\n1700000000123\r\n:0\r\n:1\r\n:2\r\n:0\r\n$5\r\nOrder\r\n$-1\r\n$2\r\nr1\r\n$-1\r\n$-" \
+    "1\r\n"
 
 /* The operation asked, then the answer; 'u' and a URL. */
 static const char *const redis_answers[] = {

@@ -1,5 +1,6 @@
 #!lua
 --@include many.lua
+--@include index.lua
 -- 1 epoch, 2 nonce, 3 instance, 4 inc, 5 gen, 6 last, 7 id, 8 now, 9 consumed,
 -- 10 delivery of the last consumed row, 11 history rows at most, 12 events,
 -- 13 pending done, 14 pending added as op, value, offset, …, 15 reminders removed,
@@ -39,6 +40,17 @@ if carry then
     local key=i..format('inbox-%06d',n)
     if call('EXISTS',key)==0 then return {'CORRUPT',key} end
     moved[#moved+1]=key
+  end
+end
+
+-- A plain turn moves nothing in the index.
+local index
+if was~=a[22] or carry then
+  local x=call('HMGET',meta,'name','tags','created_ms')
+  local name=x[1]
+  if carry then name=a[20] and a[20][1]=='name' and a[20][2] or false end
+  if was~=a[22] or name~=x[1] then
+    index={facets(x[1],x[2]),facets(name,x[2]),x[3]}
   end
 end
 
@@ -136,6 +148,10 @@ if a[24] then
   call('SET',i..'customStatus',a[24])
 elseif a[24]==false then
   call('UNLINK',i..'customStatus')
+end
+if index then
+  index_remove(t,id,was,index[1])
+  index_add(t,id,a[22],index[3],a[8],index[2])
 end
 if was~=a[22] then
   call('HINCRBY',t..'counts',was,-1)

@@ -1,23 +1,24 @@
 #!lua
 --@include many.lua
 --@include fields.lua
+--@include index.lua
 --@include remove.lua
 -- 1 instance, 2 inc, 3 request id or nil, 4 parent key or nil, 5 parent or nil, 6 replace an ended one,
 -- 7 inbox row, 8 created, 9 due, 10 metadata as field, value, …, 11 what is replaced is
--- remembered until or nil: not at all, 12 remembered at most
+-- remembered until or nil: not at all, 12 remembered at most, 13 name or nil, 14 tags or nil
 local t=KEYS[1]
 local a=cmsgpack.unpack(ARGV[1])
 local id=a[1]
 local i=t..id..'||'
 local meta=i..'metadata'
 local m=redis.call('HMGET',meta,'inc','gen','history_count','inbox_head','inbox_tail','status',
-  'reminders','request_id','parent_key','parent')
+  'reminders','request_id','name','tags','parent_key','parent')
 local gen=1
 local answer
 if m[1] then
-  if a[4] and m[9]==a[4] then
+  if a[4] and m[11]==a[4] then
     if not a[5] then redis.call('HDEL',meta,'parent')
-    elseif m[10]~=a[5] then redis.call('HSET',meta,'parent',a[5]) end
+    elseif m[12]~=a[5] then redis.call('HSET',meta,'parent',a[5]) end
     answer='DUPLICATE'
   elseif (m[8] or nil)==a[3] then
     answer='DUPLICATE'
@@ -39,6 +40,8 @@ end
 redis.call('SET',i..'inbox-000000',a[7])
 redis.call('HSET',meta,'gen',gen,unpack(a[10]))
 redis.call('ZADD',t..'instances',a[8],id)
+redis.call('ZADD',t..'ids',0,id)
+index_add(t,id,'6',a[8],'0',facets(a[13],a[14]))
 redis.call('ZADD',t..'reminders',a[9],'w|'..id..'|'..a[2]..'|0|-|-')
 redis.call('HINCRBY',t..'counts','6',1)
 return {'OK',redis.call('HMGET',meta,unpack(fields))}

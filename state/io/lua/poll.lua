@@ -1,5 +1,6 @@
 #!lua
 --@include readable.lua
+--@include index.lua
 -- 1 epoch, 2 nonce, 3 now, 4 until, 5 skip, 6 max, 7 kind -> due after this step
 local a=cmsgpack.unpack(ARGV[1])
 local t=KEYS[1]
@@ -51,6 +52,19 @@ for k=1,#aside,1000 do
 end
 for k=1,#gone,1000 do
   redis.call('ZREM',t..'reminders',unpack(gone,k,math.min(k+999,#gone)))
+end
+
+-- Instances of a time when there was no index get into it, some with each poll. What
+-- happens to them meanwhile indexes them as well, so doing it twice changes nothing.
+if redis.call('ZCARD',t..'ids')<redis.call('ZCARD',t..'instances') then
+  local page=redis.call('ZSCAN',t..'instances',redis.call('GET',t..'indexing') or '0','COUNT',200)
+  for k=1,#page[2],2 do
+    local id=page[2][k]
+    local m=redis.call('HMGET',t..id..'||metadata','status','created_ms','completed_ms','name','tags')
+    if m[1] then index_add(t,id,m[1],m[2],m[3] or '0',facets(m[4],m[5])) end
+    redis.call('ZADD',t..'ids',0,id)
+  end
+  redis.call('SET',t..'indexing',page[1])
 end
 local first=redis.call('ZRANGE',t..'reminders',0,0,'WITHSCORES')
 -- A due time far off may be one that is none; it is looked at when it is due.

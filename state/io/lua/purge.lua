@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
 --@include many.lua
+--@include index.lua
 --@include remove.lua
 -- 1 instance, 2 inc or nil: whichever is there, 3 force, 4 remembered until or nil: not at
 -- all, 5 now, 6 remembered at most
 local t=KEYS[1]
 local a=cmsgpack.unpack(ARGV[1])
 local m=redis.call('HMGET',t..a[1]..'||metadata','inc','gen','history_count','inbox_head',
-  'inbox_tail','status','reminders','request_id')
+  'inbox_tail','status','reminders','request_id','name','tags')
 if not m[1] then return {'NOT_FOUND'} end
 if a[2] and a[2]~=m[1] then return {'CONFLICT'} end
 local s=m[6]

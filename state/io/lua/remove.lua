@@ -15,7 +15,7 @@ local function reminders_of(t,id,inc)
 end
 
 -- Every row of an instance. `m`: inc gen history_count inbox_head inbox_tail status
--- reminders.
+-- reminders request_id name tags.
 local function remove(t,id,m)
   local i=t..id..'||'
   local keys={i..'metadata',i..'customStatus',i..'pending',i..'seen'}
@@ -27,6 +27,8 @@ local function remove(t,id,m)
   left[#left+1]='w|'..id..'|'..m[1]..'|0|-|-'
   many('ZREM',left,t..'reminders')
   redis.call('ZREM',t..'instances',id)
+  redis.call('ZREM',t..'ids',id)
+  index_remove(t,id,m[6],facets(m[9],m[10]))
   redis.call('HINCRBY',t..'counts',m[6],-1)
   many('UNLINK',keys)
 end

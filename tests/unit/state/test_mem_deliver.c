@@ -322,7 +322,7 @@ static void a_list_goes_on_behind_the_last_one_looked_at(void **state)
     query.query.limit = 1;
     assert_rows(world, &query, "y1 more");
     struct pawl_store_reply reply = world_apply(world, &query);
-    query.query.before_created_ms = reply.query.scanned_created_ms;
+    query.query.before_ms = reply.query.scanned_ms;
     query.query.before_instance = reply.query.scanned_instance;
     assert_rows(world, &query, "x2 more");
     query.query.limit = 2;
@@ -330,13 +330,72 @@ static void a_list_goes_on_behind_the_last_one_looked_at(void **state)
 
     query = world_query();
     query.query.scan_max = 2; /* looks at y1 and x2, finds neither */
-    query.query.status_mask = 1u << PAWL_STATUS_COMPLETED;
+    query.query.prefix = PAWL_BYTES_LITERAL("x1");
     assert_rows(world, &query, "more");
     query.query.scan_max = 3;
     assert_rows(world, &query, "x1 ");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+static void a_query_looks_at_what_its_index_holds_and_no_more(void **state)
+{
+    struct world *world = *state;
+    three_instances(world);
+    struct pawl_store_request query = world_query();
+    query.query.scan_max = 1;
+    query.query.status_mask = 1u << PAWL_STATUS_COMPLETED;
+    assert_rows(world, &query, "x1 ");
+    query.query.order = PAWL_QUERY_COMPLETED;
+    query.query.status_mask = 0;
+    assert_rows(world, &query, "x1 ");
+    query = world_query();
+    query.query.scan_max = 2;
+    query.query.order = PAWL_QUERY_ID;
+    assert_rows(world, &query, "y1 x2 more");
+    query.query.prefix = PAWL_BYTES_LITERAL("x");
+    assert_rows(world, &query, "x2 x1 ");
+}
+
+static void instances_are_found_by_tags_and_times(void **state)
+{
+    struct world *world = *state;
+    three_instances(world);
+    struct pawl_store_request create = world_create(world, "z");
+    create.create.tags = PAWL_BYTES_LITERAL("\x94\xa1t\xa1x\xa1u\xa1y");
+    assert_int_equal(world_apply(world, &create).err, PAWL_OK);
+    struct pawl_store_request query = world_query();
+    query.query.tags = PAWL_BYTES_LITERAL("\x92\xa1u\xa1y");
+    assert_rows(world, &query, "z ");
+    query.query.tags = PAWL_BYTES_LITERAL("\x94\xa1u\xa1y\xa1t\xa1z");
+    assert_rows(world, &query, "");
+    query = world_query();
+    query.query.completed_from_ms = 1;
+    assert_rows(world, &query, "x1 ");
+    query.query.completed_to_ms = 2;
+    assert_rows(world, &query, "");
+    query = world_query();
+    query.query.updated_to_ms = 2;
+    assert_rows(world, &query, "");
+}
+
+static void a_query_counts_by_status(void **state)
+{
+    struct world *world = *state;
+    three_instances(world);
+    struct pawl_store_request query = world_query();
+    query.query.count_only = true;
+    query.query.scan_max = 1; /* nothing has to be looked at */
+    struct pawl_store_reply reply = world_apply(world, &query);
+    assert_int_equal(reply.query.rows_count, 0);
+    assert_int_equal(reply.query.counts[PAWL_STATUS_COMPLETED], 1);
+    assert_int_equal(reply.query.counts[PAWL_STATUS_PENDING], 2);
+    assert_false(reply.query.more);
+    query.query.prefix = PAWL_BYTES_LITERAL("x");
+    reply = world_apply(world, &query);
+    assert_int_equal(reply.query.counts[PAWL_STATUS_PENDING], 0); /* y1 was looked at */
+    assert_true(reply.query.more);
+}
 
 int main(void)
 {
@@ -357,6 +416,9 @@ int main(void)
         T(an_acknowledged_message_is_gone_with_its_reminder),
         T(a_reminder_that_cannot_be_read_is_moved_aside_once),
         T(instances_are_listed_newest_first_and_filtered),
+        T(a_query_looks_at_what_its_index_holds_and_no_more),
+        T(instances_are_found_by_tags_and_times),
+        T(a_query_counts_by_status),
         T(a_list_goes_on_behind_the_last_one_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,9 +17,9 @@
 #define INC  "00112233445566778899aabbccddeeff"
 #define LAST "ffeeddccbbaa99887766554433221100"
 #define METADATA                                                                           \
-    "*18\r\n$32\r\n" INC "\r\n$1\r\n2\r\n$32\r\n" LAST "\r\n$1\r\n3\r\n$1\r\n2\r\n$1\r\n9" \
+    "*19\r\n$32\r\n" INC "\r\n$1\r\n2\r\n$32\r\n" LAST "\r\n$1\r\n3\r\n$1\r\n2\r\n$1\r\n9" \
     "\r\n$1\r\n4\r\n$1\r\n5\r\n$1\r\n0\r\n$4\r\n1000\r\n$1\r\n0\r\n$4\r\n1001\r\n$4\r\n"   \
-    "1002\r\n$-1\r\n$5\r\norder\r\n$-1\r\n$2\r\nr1\r\n$-1\r\n"
+    "1002\r\n$-1\r\n$5\r\norder\r\n$-1\r\n$2\r\nr1\r\n$-1\r\n$-1\r\n"
 #define LOADED                                                                             \
     "*8\r\n$2\r\nOK\r\n" METADATA "$0\r\n\r\n*3\r\n$2\r\nin\r\n$-1\r\n$-1\r\n*4\r\n$3\r\n" \
     "t:7\r\n$20\r\n1:00000000000000ff:1\r\n$3\r\na:3\r\n$20\r\n2:fedcba9876543210:0\r\n"   \

@@ -274,7 +274,7 @@ void pawl_request_on_call(struct pawl_node *node, uint64_t token,
     case PAWL_REQUEST_RAISE: request_raise(node, token, request); return;
     case PAWL_REQUEST_SUSPEND:
     case PAWL_REQUEST_RESUME:
-    case PAWL_REQUEST_TERMINATE: pawl_workflow_on_control(node, request, token, NULL); return;
+    case PAWL_REQUEST_TERMINATE: pawl_workflow_on_control(node, request, token); return;
     case PAWL_REQUEST_PURGE: pawl_request_purge(node, token, request); return;
     case PAWL_REQUEST_LIST: pawl_request_list(node, token, request); return;
     case PAWL_REQUEST_HISTORY: request_history(node, token, request); return;

@@ -169,13 +169,12 @@ static struct pawl_call *start_make_call(struct pawl_node *node, uint64_t token,
                                          const struct start *start);
 
 /* It is ended first; the unsent CREATE waits for that. */
-static void start_terminate(struct pawl_node *node, uint64_t token, const struct start *start)
+static void start_terminate(struct pawl_node *node, uint64_t token, const struct start *start,
+                            struct pawl_id inc)
 {
     PAWL_COVER(START_TERMINATES);
-    struct pawl_request terminate = { .op = PAWL_REQUEST_TERMINATE,
-                                      .instance = start->request.instance,
-                                      .recursive = true };
-    pawl_workflow_on_control(node, &terminate, token, start_make_call(node, token, start));
+    pawl_workflow_end_then(node, start->request.instance, inc, token,
+                           start_make_call(node, token, start));
 }
 
 /* True: what is to be done with the one that is there is under way. */
@@ -185,7 +184,7 @@ static bool start_use_existing(struct pawl_node *node, uint64_t token, const str
     if (start->rounds >= ROUNDS_MAX) return false;
     if (start->request.reuse == PAWL_REUSE_TERMINATE) {
         if (pawl_status_is_terminal(existing->status)) return false;
-        start_terminate(node, token, start);
+        start_terminate(node, token, start, existing->inc);
         return true;
     }
     if (!start_has_event(start) || start->request.reuse == PAWL_REUSE_REFUSE) return false;

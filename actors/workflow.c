@@ -428,6 +428,9 @@ static const char *workflow_build_control(struct pawl_node *node, struct pawl_wo
         turn->status = workflow_resumed_status(workflow);
         return NULL;
     case PAWL_REQUEST_TERMINATE:
+        if (!pawl_id_is_zero(control->inc)
+            && !pawl_id_is_equal(control->inc, workflow->metadata.inc))
+            return "";
         workflow_end(node, workflow, turn, control->payload, control->recursive);
         return NULL;
     default: PAWL_UNREACHABLE("not a control");

@@ -73,6 +73,7 @@ struct pawl_control {
     bool recursive;
     uint64_t request_token;
     struct pawl_call *then; /* unsent: goes out when the instance has ended; NULL: none */
+    struct pawl_id inc;     /* only this one; zero: whichever has the id */
 };
 
 struct pawl_workflow {
@@ -141,11 +142,15 @@ void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struc
                              uint32_t gen, struct pawl_op op, uint64_t nonce,
                              struct pawl_bytes event, struct pawl_origin origin);
 
-/* Suspend, resume or terminate; the call is answered when it has happened. With `then`,
- * an unsent call for the same asker, that is sent instead once the instance has ended, and
- * answers. */
+/* Suspend, resume or terminate; the call is answered when it has happened. */
 void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request *request,
-                              uint64_t request_token, struct pawl_call *then);
+                              uint64_t request_token);
+
+/* Terminate this incarnation, and send `then`, an unsent call that answers, when it has
+ * ended. Another one under the id is left alone: what shall follow may have happened
+ * already, by an attempt whose answer was lost. */
+void pawl_workflow_end_then(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
+                            uint64_t request_token, struct pawl_call *then);
 
 /* Poll found a reminder of it. */
 void pawl_workflow_on_reminder(struct pawl_node *node, const struct pawl_reminder *reminder);

@@ -145,27 +145,53 @@ void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, ui
 
 /* Controls and reminders -------------------------------------------------------------------- */
 
-void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request *request,
-                              uint64_t request_token, struct pawl_call *then)
+/* NULL: it cannot be active here; the call is answered. */
+static struct pawl_control *workflow_add_control(struct pawl_node *node, struct pawl_bytes id,
+                                                 uint64_t request_token,
+                                                 struct pawl_workflow **ret_workflow)
 {
-    struct pawl_workflow *workflow = pawl_workflow_activate(node, request->instance);
+    struct pawl_workflow *workflow = *ret_workflow = pawl_workflow_activate(node, id);
     if (!workflow) {
-        if (then) pawl_call_drop(node, then);
-        bool is_owned = pawl_partition_is_owned(pawl_node_partition(node, request->instance));
+        bool is_owned = pawl_partition_is_owned(pawl_node_partition(node, id));
         pawl_node_answer_err(node, request_token, is_owned ? PAWL_E_BUSY : PAWL_E_UNAVAILABLE,
                              is_owned ? "as many workflows are active as this sidecar may hold; "
                                         "try again"
                                       : "this sidecar does not own the workflow's partition yet; "
                                         "try again");
-        return;
+        return NULL;
     }
     struct pawl_control *control = PAWL_NEW(struct pawl_control);
+    control->request_token = request_token;
+    pawl_list_push_tail(&workflow->controls, &control->link);
+    return control;
+}
+
+void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request *request,
+                              uint64_t request_token)
+{
+    struct pawl_workflow *workflow;
+    struct pawl_control *control =
+        workflow_add_control(node, request->instance, request_token, &workflow);
+    if (!control) return;
     control->op = request->op;
     control->payload = pawl_bytes_dup(request->payload);
     control->recursive = request->recursive;
-    control->request_token = request_token;
+    pawl_workflow_advance(node, workflow);
+}
+
+void pawl_workflow_end_then(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
+                            uint64_t request_token, struct pawl_call *then)
+{
+    struct pawl_workflow *workflow;
+    struct pawl_control *control = workflow_add_control(node, id, request_token, &workflow);
+    if (!control) {
+        pawl_call_drop(node, then);
+        return;
+    }
+    control->op = PAWL_REQUEST_TERMINATE;
+    control->recursive = true;
     control->then = then;
-    pawl_list_push_tail(&workflow->controls, &control->link);
+    control->inc = inc;
     pawl_workflow_advance(node, workflow);
 }
 

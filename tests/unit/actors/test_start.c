@@ -96,6 +96,28 @@ static void an_instance_that_runs_is_terminated_and_replaced(void **state)
     fixture_free(fixture);
 }
 
+/* Two attempts of one call: the first has found the old instance, and hears of it only when
+ * the second has replaced it. */
+static void a_late_attempt_leaves_the_new_instance_alone(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    assert_int_equal(start(fixture, PAWL_REUSE_TERMINATE, NULL, "one"), PAWL_OK);
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    fixture_turn_done(fixture, WORKER, &turn->turn, 0, NULL);
+
+    struct pawl_request request = start_request("i", PAWL_REUSE_TERMINATE);
+    request.request_id = PAWL_BYTES_LITERAL("two");
+    fixture->reply_late = PAWL_STORE_CREATE;
+    fixture_call(fixture, &request);
+    assert_int_equal(start(fixture, PAWL_REUSE_TERMINATE, NULL, "two"), PAWL_OK);
+    assert_told(fixture_next(fixture, PAWL_FRAME_TURN), ".s");
+    fixture_reply_late(fixture);
+    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_PENDING);
+    fixture_free(fixture);
+}
+
 static void an_instance_that_has_ended_is_replaced_without_more(void **state)
 {
     struct fixture *fixture = new_fixture();
@@ -197,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_instance_that_runs_is_terminated_and_replaced),
+        cmocka_unit_test(a_late_attempt_leaves_the_new_instance_alone),
         cmocka_unit_test(an_instance_that_has_ended_is_replaced_without_more),
         cmocka_unit_test(a_store_that_is_away_in_between_is_told_and_the_call_can_be_repeated),
         cmocka_unit_test(a_new_instance_has_its_event_from_the_beginning),

@@ -84,8 +84,7 @@ static void activity_watch_queue(struct pawl_node *node, struct pawl_activity *a
 
 static void activity_queue(struct pawl_node *node, struct pawl_activity *activity)
 {
-    struct pawl_lane *lane = pawl_worker_lane(&node->task_lanes, activity->scheduled.name);
-    pawl_list_push_tail(&lane->waiting, &activity->link);
+    pawl_worker_put_activity(node, activity);
     activity_watch_queue(node, activity);
 }
 

@@ -24,6 +24,7 @@ enum pawl_node_event_type {
     PAWL_NODE_WORKER_BYE, /* give it nothing new */
     PAWL_NODE_TURN_DONE,
     PAWL_NODE_NEED_HISTORY,
+    PAWL_NODE_TURN_RETURNED, /* the worker gives it back: another may have it */
     PAWL_NODE_ACTIVITY_DONE,
     PAWL_NODE_ACTIVITY_RETURNED, /* the worker gives it back: another may have it */
     PAWL_NODE_ACTIVITY_HEARTBEAT,
@@ -38,7 +39,7 @@ enum pawl_node_event_type {
 struct pawl_node_event {
     enum pawl_node_event_type type;
     int64_t now_ms;  /* Unix time, never going back from one event to the next */
-    uint64_t worker; /* WORKER_*, TURN_DONE, NEED_HISTORY, ACTIVITY_*: which one */
+    uint64_t worker; /* WORKER_*, TURN_*, NEED_HISTORY, ACTIVITY_*: which one */
     union {
         struct {
             uint32_t partition;
@@ -48,7 +49,7 @@ struct pawl_node_event {
         const struct pawl_hello *hello; /* WORKER_OPENED */
         struct pawl_credit credit;      /* WORKER_CREDIT */
         const struct pawl_turn_done *turn_done;
-        struct pawl_need_history need_history;
+        struct pawl_need_history need_history; /* NEED_HISTORY, TURN_RETURNED */
         const struct pawl_activity_done *activity_done;
         struct pawl_id activity_returned; /* the token of its dispatch */
         const struct pawl_activity_beat *activity_beat;

@@ -179,6 +179,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_list_init(&node->runs_waiting);
     pawl_list_init(&node->asks_parked);
     pawl_outbox_init(node);
+    pawl_workers_init(node);
     pawl_directory_init(node);
     pawl_partitions_init(node);
     pawl_pace_init(node);
@@ -230,6 +231,9 @@ static void node_dispatch(struct pawl_node *node, const struct pawl_node_event *
         return;
     case PAWL_NODE_NEED_HISTORY:
         pawl_workflow_on_need_history(node, event->worker, &event->need_history);
+        return;
+    case PAWL_NODE_TURN_RETURNED:
+        pawl_workflow_on_turn_returned(node, event->worker, &event->need_history);
         return;
     case PAWL_NODE_ACTIVITY_DONE:
         pawl_activity_on_done(node, event->worker, event->activity_done);

@@ -30,6 +30,7 @@
 /* At least as many as enum pawl_workflow_state has. */
 #define PAWL_WORKFLOW_STATES_MAX 8u
 
+struct pawl_activity;
 struct pawl_call;
 struct pawl_host;
 struct pawl_worker;
@@ -52,8 +53,9 @@ enum pawl_partition_state {
 struct pawl_partition {
     uint32_t index;
     uint8_t state;
-    bool polling;    /* a POLL is in flight */
-    bool recovering; /* the next polls also return what is leased */
+    bool polling;          /* a POLL is in flight */
+    bool recovering;       /* the next polls also return what is leased */
+    bool look_for_stalled; /* workers are new here, or to us: see actors/stalled.h */
     uint32_t recovery_skip;
     int64_t polled_ms;
     uint32_t poll_max; /* reminders per poll */
@@ -120,13 +122,15 @@ struct pawl_node {
     uint32_t polls_expected; /* reminders that polls in flight will probably bring */
     size_t pasts_size;       /* histories kept for workers that keep none */
 
-    struct pawl_map workers;    /* worker id -> struct pawl_worker */
-    uint32_t workers_cursor;    /* whose turn it is to be given work */
-    uint32_t turn_workers;      /* of them: registered a workflow; others are clients only */
-    uint32_t task_workers;      /* registered an activity */
-    uint32_t any_workers;       /* of both: serve every name */
-    struct pawl_map turn_lanes; /* workflow name -> struct pawl_lane */
-    struct pawl_map task_lanes; /* activity name -> struct pawl_lane */
+    struct pawl_map workers;         /* worker id -> struct pawl_worker */
+    uint32_t workers_cursor;         /* whose turn it is to be given work */
+    uint32_t turn_workers;           /* of them: registered a workflow; others are clients only */
+    uint32_t task_workers;           /* registered an activity */
+    uint32_t any_workers;            /* of both: serve every name */
+    uint32_t workers_opened;         /* ever, of those with workflows */
+    struct pawl_map turn_lanes;      /* workflow name -> struct pawl_lane */
+    struct pawl_map task_lanes;      /* activity name -> struct pawl_lane */
+    struct pawl_alarm orphans_alarm; /* somebody has waited long enough for code */
 
     struct pawl_map activities;       /* instance + inc + gen + op -> struct pawl_activity */
     struct pawl_map activities_token; /* dispatch token -> the running ones */

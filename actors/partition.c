@@ -4,6 +4,7 @@
 #include "actors/outbox.h"
 #include "actors/pace.h"
 #include "actors/run.h"
+#include "actors/stalled.h"
 #include "actors/waiter.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
@@ -103,6 +104,7 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
         node->metrics.instances[i] += reply->poll.counts[i] - partition->counts[i];
         partition->counts[i] = reply->poll.counts[i];
     }
+    pawl_stalled_on_polled(node, partition);
     if (reply->poll.unreadable) {
         node->metrics.reminders_unreadable_total += reply->poll.unreadable;
         pawl_node_log(node, PAWL_LOG_ERROR,
@@ -219,6 +221,7 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     }
     node->acquire_err_logged = PAWL_OK;
     partition->fence.epoch = reply->acquire.epoch;
+    partition->look_for_stalled = true;
     partition_recover(partition);
     partition->poll_max = POLL_ITEMS_MIN;
     partition->was_full = false;

@@ -406,6 +406,13 @@ static void turn_tell_parent(struct pawl_workflow *workflow, struct pawl_turn_dr
     turn_add_message(turn, turn_message_id(turn, "cd", 0), &body);
 }
 
+/* Why it was stalled is stored as its failure. */
+static void turn_forget_stall(const struct pawl_workflow *workflow, struct pawl_turn_draft *turn)
+{
+    if (workflow->metadata.status == PAWL_STATUS_STALLED)
+        turn->payloads.failure = PAWL_BYTES_LITERAL("");
+}
+
 static void turn_complete(struct pawl_workflow *workflow, struct pawl_turn_draft *turn,
                           enum pawl_status status, struct pawl_bytes output,
                           const struct pawl_failure_view *failure)
@@ -420,9 +427,10 @@ static void turn_complete(struct pawl_workflow *workflow, struct pawl_turn_draft
 
     turn->status = status;
     turn->payloads.output = pawl_arena_copy(&turn->call->arena, output);
-    if (failure->present) {
+    if (failure->present)
         turn->payloads.failure = pawl_failure_pack(&turn->call->arena, failure);
-    }
+    else
+        turn_forget_stall(workflow, turn);
     turn_tell_parent(workflow, turn, output, failure);
 }
 
@@ -592,6 +600,25 @@ static void turn_change_action(const struct pawl_seed *seed, struct pawl_action 
     if (seed->child.size && action->kind == PAWL_ACTION_CHILD) action->instance = seed->child;
 }
 
+/* Which code it was goes into the turn's beginning, so that each replay is told. */
+static void turn_record_code(struct pawl_turn_draft *turn, const struct pawl_turn_done *done)
+{
+    struct pawl_arena *arena = &turn->call->arena;
+    struct pawl_history_event started;
+    if (pawl_bytes_is_absent(done->version) && done->patches_count == 0) return;
+    PAWL_ASSERT(turn->events_count > turn->past_count);
+    struct pawl_bytes *first = &turn->events[turn->past_count];
+    pawl_err err = pawl_history_event_decode(*first, &started);
+    PAWL_ASSERT(err == PAWL_OK && started.kind == PAWL_EVENT_WORKFLOW_STARTED);
+    started.version = done->version;
+    if (done->patches_count && !PAWL_MUTANT(PATCHES_LOST))
+        started.patches = pawl_patches_pack(arena, done->patches_count, done->patches);
+    turn->events_size -= first->size;
+    *first = pawl_history_event_pack(arena, &started);
+    turn->events_size += first->size;
+    turn->code_version = pawl_arena_copy(arena, done->version);
+}
+
 void pawl_turn_apply(struct pawl_node *node, struct pawl_workflow *workflow,
                      struct pawl_turn_draft *turn, const struct pawl_turn_done *done)
 {
@@ -600,6 +627,8 @@ void pawl_turn_apply(struct pawl_node *node, struct pawl_workflow *workflow,
         pawl_turn_fail(node, workflow, turn, "PawlLimitExceeded", pawl_bytes_str(wrong));
         return;
     }
+    turn_forget_stall(workflow, turn);
+    turn_record_code(turn, done);
     turn->status = PAWL_STATUS_RUNNING;
     turn->cached = done->cached;
     turn->custom_status_set = done->custom_status_set;

@@ -72,7 +72,8 @@ struct pawl_turn_draft {
     uint32_t messages_capacity;
     struct pawl_message_row *messages;
 
-    enum pawl_status status; /* after the commit */
+    enum pawl_status status;        /* after the commit */
+    struct pawl_bytes code_version; /* the worker chose it in this turn; absent: it did not */
     bool continued;
     struct pawl_bytes new_name;
     struct pawl_bytes new_version;

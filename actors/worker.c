@@ -1,6 +1,7 @@
 #include "actors/worker.h"
 
 #include "actors/activity.h"
+#include "actors/stalled.h"
 #include "actors/workflow.h"
 
 static struct pawl_bytes worker_key(const struct pawl_worker *worker)
@@ -14,52 +15,82 @@ struct pawl_worker *pawl_worker_find(const struct pawl_node *node, uint64_t id)
     return pawl_map_find(&node->workers, pawl_bytes_make(&id, sizeof id));
 }
 
-/* Lanes ---------------------------------------------------------------------------------- */
+/* Queues ----------------------------------------------------------------------------------- */
 
-struct pawl_lane *pawl_worker_lane(struct pawl_map *lanes, struct pawl_bytes name)
+/* The version of its code: what it was started with, or else what its first turn chose. */
+static struct pawl_bytes turn_version(const struct pawl_workflow *workflow)
 {
-    struct pawl_lane *lane = pawl_map_find(lanes, name);
-    if (lane) return lane;
-    lane = PAWL_NEW(struct pawl_lane);
-    lane->name = pawl_bytes_dup(name);
-    pawl_list_init(&lane->waiting);
-    pawl_map_insert(lanes, lane->name, lane);
-    return lane;
+    return pawl_bytes_is_absent(workflow->metadata.version) ? workflow->code_version
+                                                            : workflow->metadata.version;
 }
 
-static void lane_free(struct pawl_map *lanes, struct pawl_lane *lane)
+static void worker_aim(struct pawl_worker *worker, struct pawl_workflow *workflow)
 {
-    PAWL_ASSERT(pawl_list_is_empty(&lane->waiting));
-    pawl_map_remove(lanes, lane->name);
-    pawl_bytes_free(lane->name);
-    pawl_mem_free(lane);
+    pawl_list_push_tail(&worker->sticky, &workflow->lane_link);
 }
 
-static void worker_join(struct pawl_map *lanes, const struct pawl_registration *registrations,
-                        uint32_t count, struct pawl_lane ***ret_lanes, uint32_t *ret_count)
+static bool worker_has_refused(const struct pawl_workflow *workflow, uint64_t worker)
 {
-    struct pawl_lane **joined = pawl_mem_alloc(count * sizeof *joined);
-    uint32_t joined_count = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct pawl_lane *lane = pawl_worker_lane(lanes, registrations[i].name);
-        bool is_twice = false; /* one name in several versions is one lane */
-        for (uint32_t j = 0; j < joined_count && !is_twice; j++) is_twice = joined[j] == lane;
-        if (is_twice) continue;
-        lane->workers_count++;
-        joined[joined_count++] = lane;
+    for (uint32_t i = 0; i < workflow->refusals_count; i++)
+        if (workflow->refusals[i] == worker) return true;
+    return false;
+}
+
+static bool worker_fits(const struct pawl_worker *worker, struct pawl_bytes name,
+                        struct pawl_bytes version)
+{
+    for (uint32_t i = 0; i < worker->turn_servings_count; i++) {
+        const struct pawl_serving *serving = &worker->turn_servings[i];
+        if (pawl_bytes_is_equal(serving->lane->name, name))
+            return pawl_serving_fits(serving, version);
     }
-    *ret_lanes = joined;
-    *ret_count = joined_count;
+    return worker->any_name;
 }
 
-static void worker_leave(struct pawl_map *lanes, struct pawl_lane **joined, uint32_t count)
+/* A worker that may have the code, and has not said that it has not. */
+static struct pawl_worker *worker_untried(struct pawl_node *node,
+                                          const struct pawl_workflow *workflow)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        joined[i]->workers_count--;
-        if (joined[i]->workers_count == 0 && pawl_list_is_empty(&joined[i]->waiting))
-            lane_free(lanes, joined[i]);
+    uint32_t cursor = 0;
+    for (struct pawl_worker *worker; (worker = pawl_map_next(&node->workers, &cursor)) != NULL;) {
+        if (worker->leaving || worker_has_refused(workflow, worker->id)) continue;
+        if (worker_fits(worker, workflow->metadata.name, turn_version(workflow))) return worker;
     }
-    pawl_mem_free(joined);
+    return NULL;
+}
+
+bool pawl_worker_may_have_code(struct pawl_node *node, const struct pawl_workflow *workflow)
+{
+    return worker_untried(node, workflow) != NULL;
+}
+
+void pawl_worker_put_turn(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    struct pawl_worker *worker = pawl_worker_find(node, workflow->sticky_worker);
+    if (worker && !worker->leaving) {
+        worker_aim(worker, workflow);
+        return;
+    }
+    workflow->sticky_worker = 0;
+    worker = workflow->refusals_count ? worker_untried(node, workflow) : NULL;
+    if (worker) {
+        worker_aim(worker, workflow);
+        return;
+    }
+    pawl_lanes_put(&node->turn_lanes, false, workflow->metadata.name, turn_version(workflow),
+                   &workflow->lane_link);
+}
+
+void pawl_worker_put_activity(struct pawl_node *node, struct pawl_activity *activity)
+{
+    pawl_lanes_put(&node->task_lanes, true, activity->scheduled.name, activity->scheduled.version,
+                   &activity->link);
+}
+
+bool pawl_worker_can_run(const struct pawl_node *node, struct pawl_bytes name,
+                         struct pawl_bytes version)
+{
+    return node->any_workers > 0 || pawl_lanes_serve(&node->turn_lanes, name, version);
 }
 
 /* Connections ------------------------------------------------------------------------------ */
@@ -73,16 +104,28 @@ void pawl_worker_on_opened(struct pawl_node *node, uint64_t id, const struct paw
     pawl_list_init(&worker->sticky);
     pawl_list_init(&worker->turns);
     pawl_list_init(&worker->activities);
-    worker_join(&node->turn_lanes, hello->workflows, hello->workflows_count, &worker->turn_lanes,
-                &worker->turn_lanes_count);
-    worker_join(&node->task_lanes, hello->activities, hello->activities_count, &worker->task_lanes,
-                &worker->task_lanes_count);
+    worker->match = hello->match;
+    worker->match_version = pawl_bytes_dup(hello->match_version);
+    worker->mismatch_fails = hello->mismatch_fails;
+    worker->turn_servings =
+        pawl_lanes_join(&node->turn_lanes, false, worker, hello->workflows_count, hello->workflows,
+                        &worker->turn_servings_count);
+    worker->task_servings =
+        pawl_lanes_join(&node->task_lanes, true, worker, hello->activities_count, hello->activities,
+                        &worker->task_servings_count);
     worker->any_name = hello->any_name;
     worker->minor = hello->minor;
-    if (worker->turn_lanes_count || worker->any_name) node->turn_workers++;
-    if (worker->task_lanes_count || worker->any_name) node->task_workers++;
+    if (worker->turn_servings_count || worker->any_name) node->turn_workers++;
+    if (worker->task_servings_count || worker->any_name) node->task_workers++;
     if (worker->any_name) node->any_workers++;
     pawl_map_insert(&node->workers, worker_key(worker), worker);
+    if (worker->turn_servings_count || worker->any_name) pawl_stalled_on_worker(node);
+}
+
+static void worker_free(struct pawl_worker *worker)
+{
+    pawl_bytes_free(worker->match_version);
+    pawl_mem_free(worker);
 }
 
 static struct pawl_workflow *turn_first(const struct pawl_list *list)
@@ -97,8 +140,7 @@ static void worker_release_sticky(struct pawl_node *node, struct pawl_worker *wo
         struct pawl_workflow *workflow = turn_first(&worker->sticky);
         pawl_list_remove(&workflow->lane_link);
         workflow->sticky_worker = 0;
-        struct pawl_lane *lane = pawl_worker_lane(&node->turn_lanes, workflow->metadata.name);
-        pawl_list_push_tail(&lane->waiting, &workflow->lane_link);
+        pawl_worker_put_turn(node, workflow);
     }
 }
 
@@ -107,8 +149,8 @@ void pawl_worker_on_closed(struct pawl_node *node, uint64_t id)
     struct pawl_worker *worker = pawl_worker_find(node, id);
     if (!worker) return;
     pawl_map_remove(&node->workers, worker_key(worker));
-    if (worker->turn_lanes_count || worker->any_name) node->turn_workers--;
-    if (worker->task_lanes_count || worker->any_name) node->task_workers--;
+    if (worker->turn_servings_count || worker->any_name) node->turn_workers--;
+    if (worker->task_servings_count || worker->any_name) node->task_workers--;
     if (worker->any_name) node->any_workers--;
     worker_release_sticky(node, worker);
     while (!pawl_list_is_empty(&worker->turns))
@@ -116,9 +158,9 @@ void pawl_worker_on_closed(struct pawl_node *node, uint64_t id)
     while (!pawl_list_is_empty(&worker->activities))
         pawl_activity_on_worker_lost(
             node, PAWL_CONTAINER_OF(worker->activities.next, struct pawl_activity, link));
-    worker_leave(&node->turn_lanes, worker->turn_lanes, worker->turn_lanes_count);
-    worker_leave(&node->task_lanes, worker->task_lanes, worker->task_lanes_count);
-    pawl_mem_free(worker);
+    pawl_lanes_leave(&node->turn_lanes, worker->turn_servings, worker->turn_servings_count);
+    pawl_lanes_leave(&node->task_lanes, worker->task_servings, worker->task_servings_count);
+    worker_free(worker);
 }
 
 static uint32_t credit_add(uint32_t credit, uint32_t more)
@@ -144,47 +186,21 @@ void pawl_worker_on_bye(struct pawl_node *node, uint64_t id)
 
 /* Pump --------------------------------------------------------------------------------------- */
 
-static struct pawl_lane *worker_next_lane(struct pawl_lane **lanes, uint32_t count,
-                                          uint32_t *cursor)
+static struct pawl_list *worker_next_turn(struct pawl_node *node, struct pawl_worker *worker)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        struct pawl_lane *lane = lanes[(*cursor + i) % count];
-        if (pawl_list_is_empty(&lane->waiting)) continue;
-        *cursor = (*cursor + i + 1) % count;
-        return lane;
-    }
-    return NULL;
+    if (!pawl_list_is_empty(&worker->sticky)) return worker->sticky.next;
+    struct pawl_list *next =
+        pawl_lanes_next(worker->turn_servings, worker->turn_servings_count, &worker->turn_cursor);
+    if (next || !worker->any_name) return next;
+    return pawl_lanes_next_open(&node->turn_lanes, &worker->turn_cursor);
 }
 
-/* A lane that no worker has registered by its name. What is empty is in nobody's way and
- * goes, so that names which were used once are not walked over for ever. */
-static struct pawl_lane *lanes_next_open(struct pawl_map *lanes, uint32_t *cursor)
+static struct pawl_list *worker_next_task(struct pawl_node *node, struct pawl_worker *worker)
 {
-    for (uint32_t round = 0; round < 2; round++) {
-        for (struct pawl_lane *lane; (lane = pawl_map_next(lanes, cursor)) != NULL;) {
-            if (lane->workers_count) continue;
-            if (!pawl_list_is_empty(&lane->waiting)) return lane;
-            lane_free(lanes, lane);
-        }
-        *cursor = 0;
-    }
-    return NULL;
-}
-
-static struct pawl_lane *worker_turn_lane(struct pawl_node *node, struct pawl_worker *worker)
-{
-    struct pawl_lane *lane =
-        worker_next_lane(worker->turn_lanes, worker->turn_lanes_count, &worker->turn_lanes_cursor);
-    if (lane || !worker->any_name) return lane;
-    return lanes_next_open(&node->turn_lanes, &worker->turn_lanes_cursor);
-}
-
-static struct pawl_lane *worker_task_lane(struct pawl_node *node, struct pawl_worker *worker)
-{
-    struct pawl_lane *lane =
-        worker_next_lane(worker->task_lanes, worker->task_lanes_count, &worker->task_lanes_cursor);
-    if (lane || !worker->any_name) return lane;
-    return lanes_next_open(&node->task_lanes, &worker->task_lanes_cursor);
+    struct pawl_list *next =
+        pawl_lanes_next(worker->task_servings, worker->task_servings_count, &worker->task_cursor);
+    if (next || !worker->any_name) return next;
+    return pawl_lanes_next_open(&node->task_lanes, &worker->task_cursor);
 }
 
 static bool worker_give_turn(struct pawl_node *node, struct pawl_worker *worker)
@@ -194,14 +210,10 @@ static bool worker_give_turn(struct pawl_node *node, struct pawl_worker *worker)
     uint32_t running =
         node->workflows_in[PAWL_WORKFLOW_FETCHING] + node->workflows_in[PAWL_WORKFLOW_RUNNING];
     if (limit && running >= limit) return false;
-    const struct pawl_list *waiting = &worker->sticky;
-    if (pawl_list_is_empty(waiting)) {
-        struct pawl_lane *lane = worker_turn_lane(node, worker);
-        if (!lane) return false;
-        waiting = &lane->waiting;
-    }
+    struct pawl_list *next = worker_next_turn(node, worker);
+    if (!next) return false;
     worker->turn_credit--;
-    pawl_workflow_dispatch(node, turn_first(waiting), worker);
+    pawl_workflow_dispatch(node, PAWL_CONTAINER_OF(next, struct pawl_workflow, lane_link), worker);
     return true;
 }
 
@@ -210,41 +222,114 @@ static bool worker_give_task(struct pawl_node *node, struct pawl_worker *worker)
     if (worker->task_credit == 0 || worker->leaving) return false;
     uint32_t limit = node->config.activities_in_flight_max;
     if (limit && node->metrics.activities_running >= limit) return false;
-    struct pawl_lane *lane = worker_task_lane(node, worker);
-    if (!lane) return false;
+    struct pawl_list *next = worker_next_task(node, worker);
+    if (!next) return false;
     worker->task_credit--;
-    pawl_activity_dispatch(node, PAWL_CONTAINER_OF(lane->waiting.next, struct pawl_activity, link),
-                           worker);
+    pawl_activity_dispatch(node, PAWL_CONTAINER_OF(next, struct pawl_activity, link), worker);
     return true;
 }
 
-/* Workers are there, but none knows the name: waiting would be for ever. A connection
- * that registered nothing is a client and says nothing about what the app can do. */
-static void lanes_fail_unregistered(struct pawl_node *node)
+/* Workers are there, but none has the code: waiting could be for ever. A connection that
+ * registered nothing is a client and says nothing about what the app can do. ----------- */
+
+static void orphan_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
+{
+    (void)node; /* the pump at the end of this step looks */
+    (void)alarm;
+}
+
+/* A start of a name that nobody knows is a mistake in the start, unless there are other
+ * sidecars, whose workers may be newer. */
+static bool orphan_is_mistake(const struct pawl_node *node, const struct pawl_queue *queue,
+                              const struct pawl_workflow *workflow)
+{
+    return workflow->metadata.turn == 0 && !node->config.placed
+           && pawl_list_is_empty(&queue->lane->servings);
+}
+
+static void orphans_fail_mistakes(struct pawl_node *node, struct pawl_queue *queue)
+{
+    struct pawl_list *link = queue->waiting.next;
+    while (link != &queue->waiting) {
+        struct pawl_workflow *workflow = PAWL_CONTAINER_OF(link, struct pawl_workflow, lane_link);
+        link = link->next;
+        if (orphan_is_mistake(node, queue, workflow))
+            pawl_workflow_on_not_registered(node, workflow, PAWL_CODE_NAME_UNKNOWN);
+    }
+}
+
+static bool lane_has_failing_rule(const struct pawl_lane *lane)
+{
+    for (const struct pawl_list *link = lane->servings.next; link != &lane->servings;
+         link = link->next)
+        if (PAWL_CONTAINER_OF(link, struct pawl_serving, of_lane)->worker->mismatch_fails)
+            return true;
+    return false;
+}
+
+static void orphans_give_up(struct pawl_node *node, struct pawl_queue *queue)
+{
+    enum pawl_code_lack lack = PAWL_CODE_NAME_MISSING;
+    if (!pawl_list_is_empty(&queue->lane->servings)) lack = PAWL_CODE_VERSION_MISSING;
+    if (lane_has_failing_rule(queue->lane)) lack = PAWL_CODE_VERSION_REFUSED;
+    while (!pawl_list_is_empty(&queue->waiting))
+        pawl_workflow_on_not_registered(node, turn_first(&queue->waiting), lack);
+}
+
+static void orphans_look(struct pawl_node *node, struct pawl_queue *queue)
+{
+    if (queue->servers_count) return;
+    orphans_fail_mistakes(node, queue);
+    if (pawl_list_is_empty(&queue->waiting)) {
+        queue->orphaned_ms = 0;
+        return;
+    }
+    if (queue->orphaned_ms == 0) queue->orphaned_ms = node->now_ms;
+    int64_t give_up_ms = queue->orphaned_ms + PAWL_CODE_WAIT_MS;
+    if (give_up_ms <= node->now_ms)
+        orphans_give_up(node, queue);
+    else if (!pawl_heap_node_is_linked(&node->orphans_alarm.node))
+        pawl_alarm_set(node, &node->orphans_alarm, give_up_ms);
+}
+
+/* Under placement, too: which sidecar runs an activity does not follow from its name. */
+static void orphans_fail_activities(struct pawl_node *node, struct pawl_queue *queue)
+{
+    while (!queue->servers_count && !pawl_list_is_empty(&queue->waiting))
+        pawl_activity_on_not_registered(
+            node, PAWL_CONTAINER_OF(queue->waiting.next, struct pawl_activity, link));
+}
+
+static void lanes_look(struct pawl_node *node, struct pawl_map *lanes,
+                       void (*look)(struct pawl_node *node, struct pawl_queue *queue))
+{
+    uint32_t cursor = 0;
+    for (struct pawl_lane *lane; (lane = pawl_map_next(lanes, &cursor)) != NULL;) {
+        struct pawl_list *link = lane->queues.next;
+        while (link != &lane->queues) {
+            struct pawl_queue *queue = PAWL_CONTAINER_OF(link, struct pawl_queue, of_lane);
+            link = link->next;
+            look(node, queue);
+        }
+        pawl_lane_free_if_unused(lanes, lane);
+    }
+}
+
+static void lanes_look_for_orphans(struct pawl_node *node)
 {
     if (node->any_workers) return; /* it answers for whatever it does not have */
-    uint32_t cursor = 0;
-    for (struct pawl_lane *lane;
-         node->turn_workers && (lane = pawl_map_next(&node->turn_lanes, &cursor)) != NULL;) {
-        if (lane->workers_count) continue;
-        while (!pawl_list_is_empty(&lane->waiting))
-            pawl_workflow_on_not_registered(node, turn_first(&lane->waiting));
-        lane_free(&node->turn_lanes, lane);
-    }
-    cursor = 0;
-    for (struct pawl_lane *lane;
-         node->task_workers && (lane = pawl_map_next(&node->task_lanes, &cursor)) != NULL;) {
-        if (lane->workers_count) continue;
-        while (!pawl_list_is_empty(&lane->waiting))
-            pawl_activity_on_not_registered(
-                node, PAWL_CONTAINER_OF(lane->waiting.next, struct pawl_activity, link));
-        lane_free(&node->task_lanes, lane);
-    }
+    if (node->turn_workers) lanes_look(node, &node->turn_lanes, orphans_look);
+    if (node->task_workers) lanes_look(node, &node->task_lanes, orphans_fail_activities);
+}
+
+void pawl_workers_init(struct pawl_node *node)
+{
+    node->orphans_alarm.fire = orphan_on_alarm;
 }
 
 void pawl_worker_pump(struct pawl_node *node)
 {
-    lanes_fail_unregistered(node);
+    lanes_look_for_orphans(node);
     /* Begin behind whoever was given something last, end when nobody takes anything. */
     for (uint32_t idle = 0; idle < node->workers.count;) {
         struct pawl_worker *worker = pawl_map_next(&node->workers, &node->workers_cursor);
@@ -261,19 +346,13 @@ void pawl_worker_pump(struct pawl_node *node)
 void pawl_workers_deinit(struct pawl_node *node)
 {
     uint32_t cursor = 0;
+    pawl_alarm_clear(node, &node->orphans_alarm);
     for (struct pawl_worker *worker; (worker = pawl_map_next(&node->workers, &cursor)) != NULL;) {
-        pawl_mem_free(worker->turn_lanes);
-        pawl_mem_free(worker->task_lanes);
-        pawl_mem_free(worker);
+        pawl_lanes_leave(&node->turn_lanes, worker->turn_servings, worker->turn_servings_count);
+        pawl_lanes_leave(&node->task_lanes, worker->task_servings, worker->task_servings_count);
+        worker_free(worker);
     }
-    struct pawl_map *lanes[] = { &node->turn_lanes, &node->task_lanes };
-    for (size_t i = 0; i < 2; i++) {
-        cursor = 0;
-        for (struct pawl_lane *lane; (lane = pawl_map_next(lanes[i], &cursor)) != NULL;) {
-            pawl_bytes_free(lane->name);
-            pawl_mem_free(lane);
-        }
-        pawl_map_deinit(lanes[i]);
-    }
+    pawl_lanes_deinit(&node->turn_lanes);
+    pawl_lanes_deinit(&node->task_lanes);
     pawl_map_deinit(&node->workers);
 }

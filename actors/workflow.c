@@ -5,6 +5,7 @@
 #include "actors/partition.h"
 #include "actors/request.h"
 #include "actors/run.h"
+#include "actors/seed.h"
 #include "actors/worker.h"
 #include "actors/workflow_state.h"
 #include "base/cover.h"
@@ -69,16 +70,18 @@ static struct pawl_workflow *workflow_add(struct pawl_node *node, struct pawl_by
 static void workflow_on_loaded(struct pawl_node *node, struct pawl_call *call,
                                const struct pawl_store_reply *reply);
 
-static void workflow_load(struct pawl_node *node, struct pawl_workflow *workflow)
+/* Payloads may be large: they are read only of stalled instances, for the cause. */
+static void workflow_load(struct pawl_node *node, struct pawl_workflow *workflow, bool with_cause)
 {
     PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_LOADING);
     struct pawl_call *call =
         pawl_call_new(node, PAWL_STORE_LOAD, workflow->partition->index, workflow_on_loaded);
     call->instance = pawl_arena_copy(&call->arena, workflow->id);
     call->attempts_max = LOAD_ATTEMPTS_MAX;
+    uint32_t want = PAWL_LOAD_PENDING | PAWL_LOAD_INBOX | PAWL_LOAD_HISTORY | PAWL_LOAD_FENCED;
     call->request.load = (struct pawl_load){
         .fence = workflow->partition->fence,
-        .want = PAWL_LOAD_PENDING | PAWL_LOAD_INBOX | PAWL_LOAD_HISTORY | PAWL_LOAD_FENCED,
+        .want = with_cause ? want | PAWL_LOAD_PAYLOADS : want,
         .instance = call->instance,
         .history_max = PAWL_LOAD_HISTORY_MAX,
         .history_size_max = PAWL_LOAD_HISTORY_SIZE_MAX,
@@ -92,7 +95,7 @@ struct pawl_workflow *pawl_workflow_activate(struct pawl_node *node, struct pawl
     if (workflow) return workflow;
     if (!workflow_may_add(node, id)) return NULL;
     workflow = workflow_add(node, id);
-    workflow_load(node, workflow);
+    workflow_load(node, workflow, false);
     return workflow;
 }
 
@@ -113,7 +116,7 @@ static void workflow_reload(struct pawl_node *node, struct pawl_workflow *workfl
     pawl_workflow_drop_past(node, workflow);
     workflow->reload = false;
     workflow_move(node, workflow, PAWL_WORKFLOW_LOADING);
-    workflow_load(node, workflow);
+    workflow_load(node, workflow, false);
 }
 
 void pawl_workflow_answer_controls(struct pawl_node *node, struct pawl_list *controls, pawl_err err,
@@ -147,7 +150,7 @@ static void workflow_unspend(struct pawl_node *node, const struct pawl_workflow 
 }
 
 /* Ready again with all its inputs; the turn, if any, never happened. */
-static void workflow_abandon_turn(struct pawl_node *node, struct pawl_workflow *workflow)
+void pawl_workflow_abandon_turn(struct pawl_node *node, struct pawl_workflow *workflow)
 {
     PAWL_ASSERT(workflow->state != PAWL_WORKFLOW_COMMITTING);
     workflow_unspend(node, workflow);
@@ -283,8 +286,14 @@ static pawl_err workflow_load_inbox(struct pawl_workflow *workflow,
 }
 
 static void workflow_take_snapshot(struct pawl_node *node, struct pawl_workflow *workflow,
-                                   const struct pawl_snapshot *snapshot)
+                                   const struct pawl_snapshot *snapshot, bool has_cause)
 {
+    bool is_stalled = snapshot->metadata.status == PAWL_STATUS_STALLED;
+    if (is_stalled && !has_cause) {
+        workflow_load(node, workflow, true);
+        return;
+    }
+    pawl_workflow_load_cause(workflow, snapshot);
     /* What a worker holds stays good when nobody has committed since. */
     if (!pawl_id_is_equal(workflow->metadata.last, snapshot->metadata.last))
         workflow->sticky_worker = 0;
@@ -305,6 +314,8 @@ static void workflow_take_snapshot(struct pawl_node *node, struct pawl_workflow 
     for (uint32_t i = 0; i < snapshot->pending_count; i++)
         workflow_load_op(node, workflow, &snapshot->pending[i]);
     workflow_load_past(workflow, snapshot);
+    pawl_workflow_set_code_version(
+        workflow, pawl_workflow_history_version(snapshot->history, snapshot->history_count));
     workflow_move(node, workflow, PAWL_WORKFLOW_READY);
     workflow->active_ms = node->now_ms;
     pawl_workflow_advance(node, workflow);
@@ -316,7 +327,10 @@ static void workflow_on_loaded(struct pawl_node *node, struct pawl_call *call,
     struct pawl_workflow *workflow = pawl_workflow_find(node, call->instance);
     if (!workflow || workflow->state != PAWL_WORKFLOW_LOADING) return;
     switch (reply->err) {
-    case PAWL_OK: workflow_take_snapshot(node, workflow, &reply->load.snapshot); return;
+    case PAWL_OK:
+        workflow_take_snapshot(node, workflow, &reply->load.snapshot,
+                               (call->request.load.want & PAWL_LOAD_PAYLOADS) != 0);
+        return;
     case PAWL_E_FENCED:
         pawl_partition_on_fenced(node, workflow->partition, &call->request.load.fence);
         return;
@@ -361,12 +375,16 @@ void pawl_workflow_on_created(struct pawl_node *node, struct pawl_bytes id,
 
 static bool workflow_is_runnable(const struct pawl_workflow *workflow)
 {
-    return workflow->metadata.status == PAWL_STATUS_RUNNING
-           || workflow->metadata.status == PAWL_STATUS_PENDING;
+    switch (workflow->metadata.status) {
+    case PAWL_STATUS_RUNNING:
+    case PAWL_STATUS_PENDING: return true;
+    case PAWL_STATUS_STALLED: return workflow->try_stalled;
+    default: return false;
+    }
 }
 
-static void workflow_commit(struct pawl_node *node, struct pawl_workflow *workflow,
-                            struct pawl_turn_draft *turn)
+void pawl_workflow_commit(struct pawl_node *node, struct pawl_workflow *workflow,
+                          struct pawl_turn_draft *turn)
 {
     workflow_move(node, workflow, PAWL_WORKFLOW_COMMITTING);
     workflow->turn = turn;
@@ -374,14 +392,14 @@ static void workflow_commit(struct pawl_node *node, struct pawl_workflow *workfl
     pawl_call_send(node, turn->call);
 }
 
-static struct pawl_turn_draft *workflow_new_turn(struct pawl_node *node,
-                                                 struct pawl_workflow *workflow)
+struct pawl_turn_draft *pawl_workflow_new_turn(struct pawl_node *node,
+                                               struct pawl_workflow *workflow)
 {
     return pawl_turn_new(node, workflow, pawl_workflow_on_committed);
 }
 
-static void workflow_add_control_event(struct pawl_turn_draft *turn, enum pawl_event_kind kind,
-                                       struct pawl_bytes name, struct pawl_bytes payload)
+void pawl_workflow_add_control_event(struct pawl_turn_draft *turn, enum pawl_event_kind kind,
+                                     struct pawl_bytes name, struct pawl_bytes payload)
 {
     struct pawl_history_event event = pawl_history_event_make(kind, turn->now_ms);
     event.name = name;
@@ -415,15 +433,15 @@ static const char *workflow_build_control(struct pawl_node *node, struct pawl_wo
     switch (control->op) {
     case PAWL_REQUEST_SUSPEND:
         if (status == PAWL_STATUS_SUSPENDED) return "";
-        workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_SUSPENDED, PAWL_BYTES_ABSENT,
-                                   control->payload);
+        pawl_workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_SUSPENDED, PAWL_BYTES_ABSENT,
+                                        control->payload);
         turn->status = PAWL_STATUS_SUSPENDED;
         return NULL;
     case PAWL_REQUEST_RESUME:
         if (status != PAWL_STATUS_SUSPENDED && status != PAWL_STATUS_STALLED)
             return "the workflow is not suspended, so there is nothing to resume";
-        workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_RESUMED, PAWL_BYTES_ABSENT,
-                                   control->payload);
+        pawl_workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_RESUMED, PAWL_BYTES_ABSENT,
+                                        control->payload);
         if (status == PAWL_STATUS_STALLED) turn->payloads.failure = PAWL_BYTES_LITERAL("");
         turn->status = workflow_resumed_status(workflow);
         return NULL;
@@ -439,10 +457,10 @@ static const char *workflow_build_control(struct pawl_node *node, struct pawl_wo
 
 static void workflow_run_control(struct pawl_node *node, struct pawl_workflow *workflow)
 {
-    if (workflow->state != PAWL_WORKFLOW_READY) workflow_abandon_turn(node, workflow);
+    if (workflow->state != PAWL_WORKFLOW_READY) pawl_workflow_abandon_turn(node, workflow);
     struct pawl_control *control =
         PAWL_CONTAINER_OF(workflow->controls.next, struct pawl_control, link);
-    struct pawl_turn_draft *turn = workflow_new_turn(node, workflow);
+    struct pawl_turn_draft *turn = pawl_workflow_new_turn(node, workflow);
     const char *refused = workflow_build_control(node, workflow, turn, control);
 
     struct pawl_list done;
@@ -456,23 +474,7 @@ static void workflow_run_control(struct pawl_node *node, struct pawl_workflow *w
         return;
     }
     pawl_list_push_tail(&turn->controls, &control->link);
-    workflow_commit(node, workflow, turn);
-}
-
-static void workflow_stall(struct pawl_node *node, struct pawl_workflow *workflow,
-                           const char *cause, struct pawl_bytes why)
-{
-    PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_READY);
-    struct pawl_turn_draft *turn = workflow_new_turn(node, workflow);
-    workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_STALLED, pawl_bytes_str(cause), why);
-    struct pawl_failure_view failure = { .present = true,
-                                         .type = pawl_bytes_str(cause),
-                                         .message = why };
-    turn->payloads.failure = pawl_failure_pack(&turn->call->arena, &failure);
-    turn->status = PAWL_STATUS_STALLED;
-    pawl_node_log(node, PAWL_LOG_WARN, "instance %.*s is stalled (%s): %.*s",
-                  PAWL_BYTES_FMT(workflow->id), cause, PAWL_BYTES_FMT(why));
-    workflow_commit(node, workflow, turn);
+    pawl_workflow_commit(node, workflow, turn);
 }
 
 /* Nothing to do: sleep until the next timer, or leave memory when idle. */
@@ -518,14 +520,8 @@ static void workflow_queue(struct pawl_node *node, struct pawl_workflow *workflo
     workflow_move(node, workflow, PAWL_WORKFLOW_QUEUED);
     workflow->coalesce_ms = 0;
     pawl_alarm_clear(node, &workflow->alarm);
-    struct pawl_worker *sticky = pawl_worker_find(node, workflow->sticky_worker);
-    if (sticky && !sticky->leaving) {
-        pawl_list_push_tail(&sticky->sticky, &workflow->lane_link);
-        return;
-    }
-    workflow->sticky_worker = 0;
-    struct pawl_lane *lane = pawl_worker_lane(&node->turn_lanes, workflow->metadata.name);
-    pawl_list_push_tail(&lane->waiting, &workflow->lane_link);
+    pawl_workflow_take_seeds_version(node, workflow);
+    pawl_worker_put_turn(node, workflow);
 }
 
 static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow *workflow)
@@ -535,12 +531,14 @@ static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow 
         struct pawl_history_event event;
         pawl_err err = pawl_history_event_decode(terminate->event, &event);
         PAWL_ASSERT(err == PAWL_OK); /* decoded when it was added */
-        struct pawl_turn_draft *turn = workflow_new_turn(node, workflow);
+        struct pawl_turn_draft *turn = pawl_workflow_new_turn(node, workflow);
         workflow_end(node, workflow, turn, event.payload, event.recursive);
-        workflow_commit(node, workflow, turn);
+        pawl_workflow_commit(node, workflow, turn);
         return;
     }
-    if (!workflow_is_runnable(workflow)) {
+    bool is_stalled = workflow->metadata.status == PAWL_STATUS_STALLED;
+    if (!workflow_is_runnable(workflow)
+        || (is_stalled && !pawl_workflow_judge_try(node, workflow))) {
         workflow_rest(node, workflow);
         return;
     }
@@ -548,16 +546,19 @@ static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow 
         bool is_stale_wake = workflow->clear_wake && workflow->activities_open == 0;
         workflow->clear_wake = false;
         if (is_stale_wake) {
-            workflow_commit(node, workflow, workflow_new_turn(node, workflow));
+            pawl_workflow_commit(node, workflow, pawl_workflow_new_turn(node, workflow));
             return;
         }
         workflow_rest(node, workflow);
         return;
     }
     if (workflow->attempts >= node->config.turn_attempts_max) {
-        workflow_stall(node, workflow, "WorkerLost",
-                       PAWL_BYTES_LITERAL("the worker went away each time it ran this workflow; "
-                                          "resume it when the cause is mended"));
+        pawl_workflow_stall(
+            node, workflow, PAWL_STALL_WORKER_LOST,
+            pawl_arena_printf(&node->effects->arena,
+                              "the worker went away each of the %u times it ran this "
+                              "workflow; resume it when the cause is mended",
+                              workflow->attempts));
         return;
     }
     workflow->active_ms = node->now_ms;
@@ -605,7 +606,7 @@ void pawl_workflow_advance(struct pawl_node *node, struct pawl_workflow *workflo
         if (!pawl_list_is_empty(&workflow->controls)) {
             workflow_run_control(node, workflow);
         } else if (pawl_workflow_find_terminate(workflow)) {
-            workflow_abandon_turn(node, workflow);
+            pawl_workflow_abandon_turn(node, workflow);
             workflow_advance_ready(node, workflow);
         }
         return;
@@ -712,7 +713,7 @@ static void workflow_on_fetched(struct pawl_node *node, struct pawl_call *call,
                    && pawl_id_is_equal(snapshot->metadata.last, workflow->metadata.last)
                    && snapshot->history_count > 0;
     if (!is_same) {
-        workflow_abandon_turn(node, workflow);
+        pawl_workflow_abandon_turn(node, workflow);
         workflow_reload(node, workflow);
         return;
     }
@@ -731,8 +732,9 @@ void pawl_workflow_dispatch(struct pawl_node *node, struct pawl_workflow *workfl
     PAWL_ASSERT(workflow->state == PAWL_WORKFLOW_QUEUED);
     workflow_unlink(workflow);
     if (workflow->sticky_worker != worker->id) workflow->sticky_worker = 0;
-    workflow->turn = workflow_new_turn(node, workflow);
+    workflow->turn = pawl_workflow_new_turn(node, workflow);
     workflow->turn->worker = worker->id;
+    workflow->workers_seen = node->workers_opened;
     pawl_turn_take_inputs(node, workflow, workflow->turn);
     pawl_list_push_tail(&worker->turns, &workflow->lane_link);
 
@@ -748,8 +750,8 @@ void pawl_workflow_dispatch(struct pawl_node *node, struct pawl_workflow *workfl
     workflow_fetch(node, workflow);
 }
 
-static struct pawl_workflow *workflow_of_turn(struct pawl_node *node, uint64_t worker,
-                                              struct pawl_bytes instance, struct pawl_id turn)
+struct pawl_workflow *pawl_workflow_of_turn(struct pawl_node *node, uint64_t worker,
+                                            struct pawl_bytes instance, struct pawl_id turn)
 {
     struct pawl_workflow *workflow = pawl_workflow_find(node, instance);
     if (!workflow || workflow->state != PAWL_WORKFLOW_RUNNING) return NULL;
@@ -757,31 +759,23 @@ static struct pawl_workflow *workflow_of_turn(struct pawl_node *node, uint64_t w
     return pawl_id_is_equal(workflow->turn->id, turn) ? workflow : NULL;
 }
 
-/* What somebody can mend without starting the instance anew: the name of the cause. */
-static const char *turn_done_stalls(pawl_err err)
-{
-    switch (err) {
-    case PAWL_E_NONDETERMINISM: return "NonDeterminism";
-    case PAWL_E_VERSION: return "VersionNotAvailable";
-    case PAWL_E_LIMIT: return "PayloadTooLarge";
-    default: return NULL;
-    }
-}
-
 void pawl_workflow_on_turn_done(struct pawl_node *node, uint64_t worker,
                                 const struct pawl_turn_done *done)
 {
-    struct pawl_workflow *workflow = workflow_of_turn(node, worker, done->instance, done->turn);
+    struct pawl_workflow *workflow =
+        pawl_workflow_of_turn(node, worker, done->instance, done->turn);
     if (!workflow) return; /* abandoned meanwhile */
     struct pawl_turn_draft *turn = workflow->turn;
     pawl_histogram_add(&node->metrics.turn_seconds, node->now_ms - turn->dispatched_ms);
     workflow_unlink(workflow);
 
-    const char *stalls = turn_done_stalls(done->err);
-    if (stalls) {
+    enum pawl_stall stall = pawl_workflow_turn_done_stalls(workflow, done->err);
+    if (stall != PAWL_STALL_NONE) {
         struct pawl_bytes why = pawl_arena_copy(&node->effects->arena, done->message);
-        workflow_abandon_turn(node, workflow);
-        workflow_stall(node, workflow, stalls, why);
+        pawl_workflow_abandon_turn(node, workflow);
+        bool is_elsewhere =
+            done->err == PAWL_E_VERSION && pawl_workflow_ask_others(node, workflow, worker);
+        if (!is_elsewhere) pawl_workflow_stall(node, workflow, stall, why);
         return;
     }
     if (done->err != PAWL_OK) {
@@ -799,17 +793,18 @@ void pawl_workflow_on_turn_done(struct pawl_node *node, uint64_t worker,
                            turn->ops[i].op, turn->ops[i].nonce,
                            turn->events[turn->ops[i].event_index]);
 #endif
-    workflow_commit(node, workflow, turn);
+    pawl_workflow_commit(node, workflow, turn);
 }
 
 void pawl_workflow_on_need_history(struct pawl_node *node, uint64_t worker,
                                    const struct pawl_need_history *need)
 {
-    struct pawl_workflow *workflow = workflow_of_turn(node, worker, need->instance, need->turn);
+    struct pawl_workflow *workflow =
+        pawl_workflow_of_turn(node, worker, need->instance, need->turn);
     if (!workflow) return;
     node->metrics.turns_retried_total++;
     workflow->sticky_worker = 0;
-    workflow_abandon_turn(node, workflow);
+    pawl_workflow_abandon_turn(node, workflow);
     pawl_workflow_advance(node, workflow);
 }
 
@@ -819,7 +814,7 @@ void pawl_workflow_on_worker_lost(struct pawl_node *node, struct pawl_workflow *
 {
     node->metrics.turns_retried_total++;
     workflow->sticky_worker = 0;
-    workflow_abandon_turn(node, workflow);
+    pawl_workflow_abandon_turn(node, workflow);
     workflow->attempts++;
     if (workflow->attempts > 1) {
         uint32_t doublings = workflow->attempts < 10 ? workflow->attempts - 2 : 8;
@@ -829,17 +824,4 @@ void pawl_workflow_on_worker_lost(struct pawl_node *node, struct pawl_workflow *
         workflow->not_before_ms = node->now_ms + delay_ms;
     }
     pawl_workflow_advance(node, workflow);
-}
-
-void pawl_workflow_on_not_registered(struct pawl_node *node, struct pawl_workflow *workflow)
-{
-    workflow_abandon_turn(node, workflow);
-    struct pawl_turn_draft *turn = workflow_new_turn(node, workflow);
-    pawl_turn_take_inputs(node, workflow, turn);
-    struct pawl_bytes text =
-        pawl_arena_printf(&turn->call->arena,
-                          "no connected worker of app '%s' has registered a workflow named '%.*s'",
-                          node->app, PAWL_BYTES_FMT(workflow->metadata.name));
-    pawl_turn_fail(node, workflow, turn, "WorkflowNotRegistered", text);
-    workflow_commit(node, workflow, turn);
 }

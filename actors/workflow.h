@@ -25,6 +25,7 @@
 #include "actors/envelope.h"
 #include "actors/node_internal.h"
 #include "actors/origin.h"
+#include "actors/stalled.h"
 #include "actors/turn.h"
 
 enum pawl_workflow_state {
@@ -102,7 +103,16 @@ struct pawl_workflow {
     struct pawl_list lane_link;   /* on a lane, worker.sticky or worker.turns */
     struct pawl_list pace_link;   /* in line for a place, see actors/pace.h */
     bool has_place;
-    int64_t place_ms;      /* since when */
+    int64_t place_ms;               /* since when */
+    struct pawl_bytes code_version; /* owned; chosen by its first turn, when its start
+                                       asked for none */
+    enum pawl_stall stall;          /* STALLED: why; set by loading, too */
+    struct pawl_bytes stall_text;   /* owned; the same for a person */
+    bool try_stalled;               /* STALLED: it runs a turn all the same, to find out */
+    uint32_t workers_seen;          /* node.workers_opened when its last turn was decided */
+    uint32_t refusals_count;        /* workers that have not its code, since the last commit */
+    uint64_t refusals[PAWL_REFUSALS_MAX];
+    uint32_t returns;      /* turns given back in a row */
     uint32_t attempts;     /* turns lost in a row */
     int64_t not_before_ms; /* retry */
     int64_t coalesce_ms;   /* first input of a wide fan-out arrived then; 0: none */
@@ -163,7 +173,22 @@ void pawl_workflow_on_turn_done(struct pawl_node *node, uint64_t worker,
 void pawl_workflow_on_need_history(struct pawl_node *node, uint64_t worker,
                                    const struct pawl_need_history *need);
 void pawl_workflow_on_worker_lost(struct pawl_node *node, struct pawl_workflow *workflow);
-void pawl_workflow_on_not_registered(struct pawl_node *node, struct pawl_workflow *workflow);
+/* Given back undone: another worker may have it, or the same one later. */
+void pawl_workflow_on_turn_returned(struct pawl_node *node, uint64_t worker,
+                                    const struct pawl_need_history *returned);
+
+/* No connected worker has the code for it. */
+enum pawl_code_lack {
+    PAWL_CODE_NAME_UNKNOWN,    /* a start of a name that nobody has: it fails */
+    PAWL_CODE_NAME_MISSING,    /* it stalls */
+    PAWL_CODE_VERSION_MISSING, /* … the name is there, in other versions */
+    PAWL_CODE_VERSION_REFUSED, /* … and who has it wants it to fail */
+};
+void pawl_workflow_on_not_registered(struct pawl_node *node, struct pawl_workflow *workflow,
+                                     enum pawl_code_lack lack);
+
+/* See whether a stalled instance can go on now; harmless for any other. */
+void pawl_workflow_try_stalled(struct pawl_node *node, struct pawl_bytes id);
 
 /* Decide what follows; harmless at any time. */
 void pawl_workflow_advance(struct pawl_node *node, struct pawl_workflow *workflow);

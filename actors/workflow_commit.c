@@ -373,10 +373,13 @@ static void committed_metadata(struct pawl_node *node, struct pawl_workflow *wor
     metadata->status = turn->status;
     metadata->updated_ms = turn->call->request.commit.now_ms;
     if (metadata->started_ms == 0) metadata->started_ms = metadata->updated_ms;
+    if (pawl_bytes_is_absent(workflow->code_version))
+        pawl_workflow_set_code_version(workflow, turn->code_version);
     if (turn->continued) {
         struct pawl_bytes version = pawl_bytes_dup(turn->new_version);
         pawl_bytes_free(metadata->version);
         metadata->version = version;
+        pawl_workflow_set_code_version(workflow, PAWL_BYTES_ABSENT);
         metadata->gen++;
         metadata->history_count = 0;
         metadata->history_size = 0;
@@ -436,6 +439,22 @@ static void committed_past(struct pawl_node *node, struct pawl_workflow *workflo
     node->pasts_size += past->size;
 }
 
+/* A worker that came while it was decided has not been asked. */
+static void committed_stall(struct pawl_node *node, struct pawl_workflow *workflow,
+                            const struct pawl_turn_draft *turn, enum pawl_status before)
+{
+    if (turn->status == PAWL_STATUS_STALLED) {
+        workflow->try_stalled = workflow->workers_seen != node->workers_opened;
+        return;
+    }
+    workflow->try_stalled = false;
+    if (before != PAWL_STATUS_STALLED || !turn->worker) return;
+    PAWL_COVER(STALLED_CURED);
+    pawl_node_log(node, PAWL_LOG_INFO,
+                  "instance %.*s goes on: a worker that has the code for it is connected",
+                  PAWL_BYTES_FMT(workflow->id));
+}
+
 static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *workflow,
                                   struct pawl_turn_draft *turn,
                                   const struct pawl_store_reply *reply)
@@ -446,6 +465,8 @@ static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *
 
     workflow->turn = NULL;
     workflow->attempts = 0;
+    workflow->returns = 0;
+    workflow->refusals_count = 0;
     workflow->not_before_ms = 0;
     workflow->active_ms = node->now_ms;
     workflow->clear_wake = false;
@@ -472,6 +493,7 @@ static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *
         return;
     }
     pawl_workflow_set_ready(node, workflow);
+    committed_stall(node, workflow, turn, before);
     if (reply->commit.inbox_tail != tail_known) workflow->reload = true;
     if (turn->status == PAWL_STATUS_SUSPENDED || turn->status == PAWL_STATUS_STALLED)
         workflow_store_results(node, workflow);

@@ -38,6 +38,8 @@ void pawl_workflow_state_free(struct pawl_workflow *workflow)
     pawl_mem_free(workflow->ops);
     PAWL_ASSERT(workflow->past == NULL);
     metadata_free(&workflow->metadata);
+    pawl_bytes_free(workflow->code_version);
+    pawl_bytes_free(workflow->stall_text);
     pawl_bytes_free(workflow->id);
     pawl_mem_free(workflow);
 }
@@ -60,6 +62,13 @@ pawl_err pawl_workflow_set_metadata(struct pawl_workflow *workflow,
     workflow->metadata = owned;
     workflow->parent = parent;
     return PAWL_OK;
+}
+
+void pawl_workflow_set_code_version(struct pawl_workflow *workflow, struct pawl_bytes version)
+{
+    struct pawl_bytes kept = pawl_bytes_dup(version);
+    pawl_bytes_free(workflow->code_version);
+    workflow->code_version = kept;
 }
 
 /* Operations: sorted by id, which only grows, so adding is appending. A resolved one

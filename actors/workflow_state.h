@@ -14,6 +14,9 @@ void pawl_workflow_state_free(struct pawl_workflow *workflow);
 PAWL_MUST_USE pawl_err pawl_workflow_set_metadata(struct pawl_workflow *workflow,
                                                   const struct pawl_metadata *metadata);
 
+/* Copied. */
+void pawl_workflow_set_code_version(struct pawl_workflow *workflow, struct pawl_bytes version);
+
 void pawl_workflow_add_op(struct pawl_workflow *workflow, struct pawl_op op, uint64_t nonce,
                           bool delivered, int64_t fire_at_ms, struct pawl_bytes child,
                           struct pawl_bytes child_app);
@@ -41,6 +44,44 @@ void pawl_workflow_on_committed(struct pawl_node *node, struct pawl_call *call,
 void pawl_workflow_set_ready(struct pawl_node *node, struct pawl_workflow *workflow);
 void pawl_workflow_answer_controls(struct pawl_node *node, struct pawl_list *controls, pawl_err err,
                                    const char *text);
+
+/* Ready again with all its inputs; the turn, if any, never happened. */
+void pawl_workflow_abandon_turn(struct pawl_node *node, struct pawl_workflow *workflow);
+struct pawl_turn_draft *pawl_workflow_new_turn(struct pawl_node *node,
+                                               struct pawl_workflow *workflow);
+void pawl_workflow_commit(struct pawl_node *node, struct pawl_workflow *workflow,
+                          struct pawl_turn_draft *turn);
+void pawl_workflow_add_control_event(struct pawl_turn_draft *turn, enum pawl_event_kind kind,
+                                     struct pawl_bytes name, struct pawl_bytes payload);
+
+/* The instance whose present turn this is; NULL: the turn was abandoned. */
+struct pawl_workflow *pawl_workflow_of_turn(struct pawl_node *node, uint64_t worker,
+                                            struct pawl_bytes instance, struct pawl_id turn);
+
+/* Between workflow.c and workflow_stall.c. */
+
+/* From a snapshot with payloads, when it is stalled. */
+void pawl_workflow_load_cause(struct pawl_workflow *workflow, const struct pawl_snapshot *snapshot);
+
+/* The version that the first turn in this history chose; absent: none. */
+struct pawl_bytes pawl_workflow_history_version(const struct pawl_bytes *events, uint32_t count);
+
+/* The same for an instance that is to begin with another one's history. */
+void pawl_workflow_take_seeds_version(struct pawl_node *node, struct pawl_workflow *workflow);
+
+/* READY: becomes STALLED, unless it is for exactly this already. */
+void pawl_workflow_stall(struct pawl_node *node, struct pawl_workflow *workflow,
+                         enum pawl_stall stall, struct pawl_bytes why);
+
+/* STALLED: whether it is to be tried now. */
+bool pawl_workflow_judge_try(struct pawl_node *node, struct pawl_workflow *workflow);
+
+/* What a worker's refusal means for the instance; NONE: it fails. */
+enum pawl_stall pawl_workflow_turn_done_stalls(const struct pawl_workflow *workflow, pawl_err err);
+
+/* The worker has not the code. True: somebody else may have it, and is asked. */
+bool pawl_workflow_ask_others(struct pawl_node *node, struct pawl_workflow *workflow,
+                              uint64_t worker);
 
 /* With room for so many events and bytes; it grows when that is not enough. */
 struct pawl_past *pawl_past_new(uint32_t count, size_t size);

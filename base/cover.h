@@ -35,7 +35,9 @@
     X(CHILD_ASKED, "an owner asked for a child it had not heard of")                  \
     X(PACE_WAITED, "an instance that the clock woke waited for a place")              \
     X(START_TERMINATES, "a start ended the instance that had its id")                 \
-    X(START_DELIVERS, "a start gave its event to the instance that had its id")
+    X(START_DELIVERS, "a start gave its event to the instance that had its id")       \
+    X(STALLED_AGAIN, "a stalled instance was tried again in vain")                    \
+    X(STALLED_CURED, "a stalled instance went on by itself")
 
 enum pawl_cover {
 #define X(name, text) PAWL_COVER_##name,

@@ -32,6 +32,10 @@
 #define PAWL_ACTIVITY_ATTEMPTS_MAX 10u         /* dispatches that lost their worker: TaskFailed */
 #define PAWL_BEATS_PER_TIMEOUT     4u          /* heartbeats told in heartbeat_ms; more are not */
 #define PAWL_BEAT_EVERY_MS         5000u       /* … nor in this, when that is less */
+#define PAWL_TURN_RETURNS_MAX      10u         /* given back in a row: STALLED, with the reason */
+#define PAWL_TURN_PATCHES_MAX      256u  /* new ones in one turn: the turn fails the instance */
+#define PAWL_REFUSALS_MAX          16u   /* workers without its code that are tried: STALLED */
+#define PAWL_CODE_WAIT_MS          2000u /* no worker has its code: then STALLED */
 #define PAWL_SEED_EVENTS_MAX       PAWL_HISTORY_EVENTS_MAX /* history that another run begins with: */
 #define PAWL_SEED_SIZE_MAX         (16u << 20)             /* … PAWL_E_TOO_LARGE, says so */
 #define PAWL_TURN_RETRY_MS_MIN     500u                    /* doubles per attempt */

@@ -22,6 +22,8 @@
     X(CHILD_UNTOLD, "a child that ends tells its parent nothing")                           \
     X(FENCED_IGNORED, "a former owner goes on with what it held")                           \
     X(REMINDERS_STAY, "what a turn resolves keeps its reminder row")                        \
+    X(PATCHES_LOST, "which patches a turn applied is not recorded")                         \
+    X(STALLED_STAYS, "a stalled instance is not tried when a fitting worker connects")      \
     /* Many sidecars */                                                                     \
     X(LOST_RUN_STAYS, "a peer that does not know a run is taken to be at it")               \
     X(NO_RUN_QUESTIONS, "an owner never asks for the runs it has sent")                     \

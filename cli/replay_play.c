@@ -25,6 +25,22 @@ static void send_past(const struct pawl_play *play, pawl_play_send_fn *send, voi
     }
 }
 
+/* The events that the turn is to take in. Its beginning says that it has been run before,
+ * so that the code is told about patches what it was told then: nothing, if nothing is
+ * recorded. */
+static struct pawl_bytes *fresh_events(const struct pawl_play *play, uint32_t count)
+{
+    struct pawl_bytes *fresh = PAWL_ARENA_ARRAY(play->arena, struct pawl_bytes, count);
+    struct pawl_history_event started;
+    memcpy(fresh, play->history->events + play->turn.first, count * sizeof *fresh);
+    pawl_err err = pawl_history_event_decode(fresh[0], &started);
+    PAWL_ASSERT(err == PAWL_OK && started.kind == PAWL_EVENT_WORKFLOW_STARTED);
+    if (!pawl_bytes_is_absent(started.patches)) return fresh;
+    started.patches = PAWL_BYTES_LITERAL("");
+    fresh[0] = pawl_history_event_pack(play->arena, &started);
+    return fresh;
+}
+
 static void give(struct pawl_play *play, bool whole, pawl_play_send_fn *send, void *context)
 {
     const struct pawl_cli_history *history = play->history;
@@ -35,6 +51,7 @@ static void give(struct pawl_play *play, bool whole, pawl_play_send_fn *send, vo
         send_past(play, send, context);
     }
     struct pawl_frame frame = { .type = PAWL_FRAME_TURN };
+    uint32_t fresh_count = play->turn.records - play->turn.first;
     frame.turn = (struct pawl_turn){ .turn = play->id,
                                      .base = play->base,
                                      .inc = history->inc,
@@ -42,8 +59,8 @@ static void give(struct pawl_play *play, bool whole, pawl_play_send_fn *send, vo
                                      .instance = history->instance,
                                      .name = history->name,
                                      .version = history->version,
-                                     .events_count = play->turn.records - play->turn.first,
-                                     .events = history->events + play->turn.first };
+                                     .events_count = fresh_count,
+                                     .events = fresh_events(play, fresh_count) };
     send(context, &frame);
 }
 

@@ -27,8 +27,9 @@
 
 /* What a HELLO may say besides: what the app knows beyond the first version. Frames that
  * an app does not know are not sent to it.
- *   1  ACTIVITY_HEARTBEAT, ACTIVITY_CANCEL */
-#define PAWL_PROTOCOL_MINOR 1u
+ *   1  ACTIVITY_HEARTBEAT, ACTIVITY_CANCEL
+ *   2  version and patches of TURN_DONE; such an app reads them from WORKFLOW_STARTED */
+#define PAWL_PROTOCOL_MINOR 2u
 
 enum pawl_frame_type {
     PAWL_FRAME_HELLO = 1,
@@ -56,6 +57,8 @@ enum pawl_frame_type {
 struct pawl_registration {
     struct pawl_bytes name;
     struct pawl_bytes version;
+    bool latest; /* appended; of a workflow with a version: instances that were started
+                    without one may begin with it */
 };
 
 /* Of another protocol version only the version is read; the rest stays absent. */
@@ -71,6 +74,10 @@ struct pawl_hello {
     uint32_t activities_count;
     struct pawl_registration *activities;
     uint32_t minor; /* see PAWL_PROTOCOL_MINOR; appended, 0 is not sent */
+    /* Appended, sent when match is not ANY: of workflows. An absent version is none. */
+    enum pawl_version_match match;
+    struct pawl_bytes match_version;
+    bool mismatch_fails; /* what no worker may run fails (else it stalls) */
 };
 
 struct pawl_welcome {
@@ -158,14 +165,19 @@ struct pawl_turn_done {
     struct pawl_bytes instance;
     bool cached; /* the worker now holds the instance at `turn` */
     /* PAWL_OK; PAWL_E_NONDETERMINISM (stalls the instance, message says why);
-     * PAWL_E_NOT_REGISTERED (fails it). No actions unless PAWL_OK.
-     * On behalf of gRPC workers also VERSION and LIMIT (stall), INVALID and TOO_LARGE (fail). */
+     * PAWL_E_NOT_REGISTERED (fails it if it is new, else stalls it). No actions unless PAWL_OK.
+     * On behalf of gRPC workers also VERSION (another worker, else it stalls), LIMIT (stalls),
+     * INVALID and TOO_LARGE (fail). */
     pawl_err err;
     struct pawl_bytes message;
     bool custom_status_set;
     struct pawl_bytes custom_status; /* absent: cleared */
     uint32_t actions_count;
     struct pawl_action *actions;
+    /* Appended, sent when one of them is there: recorded in the turn's WORKFLOW_STARTED. */
+    struct pawl_bytes version; /* of the code that it chose for this generation */
+    uint32_t patches_count;
+    struct pawl_bytes *patches; /* names that the code asked for in this turn and was told yes */
 };
 
 /* NEED_HISTORY names the turn that could not run; EVICT an instance. */

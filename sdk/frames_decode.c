@@ -205,6 +205,11 @@ static struct pawl_registration *read_registrations(struct decoder *in, uint32_t
         uint32_t appended = read_fields(in, 2);
         items[i].name = read_name(in, PAWL_NAME_SIZE_MAX);
         items[i].version = read_name_optional(in, PAWL_NAME_SIZE_MAX);
+        if (appended > 0) {
+            items[i].latest = read_bool(in);
+            expect(in, PAWL_IMPLIES(items[i].latest, !pawl_bytes_is_absent(items[i].version)));
+            appended--;
+        }
         skip_appended(in, appended);
     }
     *ret_count = count;
@@ -233,6 +238,10 @@ static void hello_decode(struct decoder *in, struct pawl_hello *hello)
     hello->workflows = read_registrations(in, &hello->workflows_count);
     hello->activities = read_registrations(in, &hello->activities_count);
     if (read_appended(in)) hello->minor = read_u32(in, UINT32_MAX);
+    if (read_appended(in))
+        hello->match = (enum pawl_version_match)read_u32(in, PAWL_MATCH_CURRENT_OR_OLDER);
+    if (read_appended(in)) hello->match_version = read_name_optional(in, PAWL_NAME_SIZE_MAX);
+    if (read_appended(in)) hello->mismatch_fails = read_bool(in);
 }
 
 static void welcome_decode(struct decoder *in, struct pawl_welcome *welcome)
@@ -367,6 +376,14 @@ static void read_actions(struct decoder *in, struct pawl_turn_done *done)
     }
 }
 
+static void read_patches(struct decoder *in, struct pawl_turn_done *done)
+{
+    uint32_t count = pawl_read_array(&in->reader, PAWL_TURN_PATCHES_MAX);
+    done->patches = PAWL_ARENA_ARRAY(in->arena, struct pawl_bytes, count);
+    done->patches_count = count;
+    for (uint32_t i = 0; i < count; i++) done->patches[i] = read_name(in, PAWL_NAME_SIZE_MAX);
+}
+
 static void turn_done_decode(struct decoder *in, struct pawl_turn_done *done)
 {
     done->turn = read_id_set(in);
@@ -381,6 +398,8 @@ static void turn_done_decode(struct decoder *in, struct pawl_turn_done *done)
     expect(in, PAWL_IMPLIES(done->custom_status.data, done->custom_status_set));
     read_actions(in, done);
     expect(in, PAWL_IMPLIES(done->err != PAWL_OK, done->actions_count == 0));
+    if (read_appended(in)) done->version = read_name_optional(in, PAWL_NAME_SIZE_MAX);
+    if (read_appended(in)) read_patches(in, done);
 }
 
 static void activity_decode(struct decoder *in, struct pawl_activity_item *item)

@@ -50,10 +50,10 @@ static void map_failure(struct map_writer *map, uint32_t field,
     if (map_begin_field(map, field)) pawl_failure_encode(map->buf, failure);
 }
 
-static void write_events(struct pawl_buf *buf, uint32_t count, const struct pawl_bytes *events)
+static void write_bytes_array(struct pawl_buf *buf, uint32_t count, const struct pawl_bytes *items)
 {
     pawl_write_array(buf, count);
-    for (uint32_t i = 0; i < count; i++) pawl_write_bytes(buf, events[i]);
+    for (uint32_t i = 0; i < count; i++) pawl_write_bytes(buf, items[i]);
 }
 
 /* The connection -------------------------------------------------------------- */
@@ -63,10 +63,16 @@ static void registrations_encode(struct pawl_buf *buf, uint32_t count,
 {
     pawl_write_array(buf, count);
     for (uint32_t i = 0; i < count; i++) {
-        pawl_write_array(buf, 2);
+        pawl_write_array(buf, registrations[i].latest ? 3 : 2);
         pawl_write_bytes(buf, registrations[i].name);
         pawl_write_bytes(buf, registrations[i].version);
+        if (registrations[i].latest) pawl_write_bool(buf, true);
     }
+}
+
+static bool hello_has_match(const struct pawl_hello *hello)
+{
+    return hello->minor && hello->match != PAWL_MATCH_ANY;
 }
 
 static void hello_encode(struct pawl_buf *buf, const struct pawl_hello *hello)
@@ -78,6 +84,10 @@ static void hello_encode(struct pawl_buf *buf, const struct pawl_hello *hello)
     registrations_encode(buf, hello->workflows_count, hello->workflows);
     registrations_encode(buf, hello->activities_count, hello->activities);
     if (hello->minor) pawl_write_uint(buf, hello->minor);
+    if (!hello_has_match(hello)) return;
+    pawl_write_uint(buf, (uint64_t)hello->match);
+    pawl_write_bytes(buf, hello->match_version);
+    pawl_write_bool(buf, hello->mismatch_fails);
 }
 
 static void welcome_encode(struct pawl_buf *buf, const struct pawl_welcome *welcome)
@@ -105,7 +115,7 @@ static void credit_encode(struct pawl_buf *buf, const struct pawl_credit *credit
 static void history_encode(struct pawl_buf *buf, const struct pawl_history_chunk *chunk)
 {
     pawl_write_id(buf, chunk->turn);
-    write_events(buf, chunk->events_count, chunk->events);
+    write_bytes_array(buf, chunk->events_count, chunk->events);
 }
 
 static void turn_encode(struct pawl_buf *buf, const struct pawl_turn *turn)
@@ -118,7 +128,7 @@ static void turn_encode(struct pawl_buf *buf, const struct pawl_turn *turn)
     pawl_write_bytes(buf, turn->name);
     pawl_write_bytes(buf, turn->version);
     pawl_write_uint(buf, turn->past_count);
-    write_events(buf, turn->events_count, turn->events);
+    write_bytes_array(buf, turn->events_count, turn->events);
 }
 
 static bool action_has_id(enum pawl_action_kind kind)
@@ -147,7 +157,7 @@ static void action_fields(struct map_writer *map, const struct pawl_action *acti
     map_id(map, PAWL_ACTION_FIELD_TASK_EXECUTION, action->task_execution);
     map_failure(map, PAWL_ACTION_FIELD_FAILURE, &action->failure);
     if (action->carry_count > 0 && map_begin_field(map, PAWL_ACTION_FIELD_CARRY))
-        write_events(map->buf, action->carry_count, action->carry);
+        write_bytes_array(map->buf, action->carry_count, action->carry);
 }
 
 static void action_encode(struct pawl_buf *buf, const struct pawl_action *action)
@@ -156,6 +166,11 @@ static void action_encode(struct pawl_buf *buf, const struct pawl_action *action
     action_fields(&count, action);
     pawl_write_map(buf, count.count);
     action_fields(&(struct map_writer){ .buf = buf }, action);
+}
+
+static bool turn_done_is_versioned(const struct pawl_turn_done *done)
+{
+    return !pawl_bytes_is_absent(done->version) || done->patches_count > 0;
 }
 
 static void turn_done_encode(struct pawl_buf *buf, const struct pawl_turn_done *done)
@@ -169,6 +184,9 @@ static void turn_done_encode(struct pawl_buf *buf, const struct pawl_turn_done *
     pawl_write_bytes(buf, done->custom_status);
     pawl_write_array(buf, done->actions_count);
     for (uint32_t i = 0; i < done->actions_count; i++) action_encode(buf, &done->actions[i]);
+    if (!turn_done_is_versioned(done)) return;
+    pawl_write_bytes(buf, done->version);
+    write_bytes_array(buf, done->patches_count, done->patches);
 }
 
 static void activity_encode(struct pawl_buf *buf, const struct pawl_activity_item *item)
@@ -276,7 +294,7 @@ static void answer_encode(struct pawl_buf *buf, const struct pawl_answer_frame *
     for (uint32_t i = 0; i < answer->states_count; i++) state_encode(buf, &answer->states[i]);
     pawl_write_bytes(buf, answer->cursor);
     pawl_write_uint(buf, answer->events_total);
-    write_events(buf, answer->events_count, answer->events);
+    write_bytes_array(buf, answer->events_count, answer->events);
 }
 
 /* Entry point ------------------------------------------------------------------ */
@@ -284,7 +302,10 @@ static void answer_encode(struct pawl_buf *buf, const struct pawl_answer_frame *
 /* Fields behind those of the first version, written when they say anything. */
 static uint32_t appended_count(const struct pawl_frame *frame)
 {
-    if (frame->type == PAWL_FRAME_HELLO) return frame->hello.minor ? 1 : 0;
+    if (frame->type == PAWL_FRAME_HELLO)
+        return (frame->hello.minor ? 1u : 0) + (hello_has_match(&frame->hello) ? 3u : 0);
+    if (frame->type == PAWL_FRAME_TURN_DONE)
+        return turn_done_is_versioned(&frame->turn_done) ? 2 : 0;
     if (frame->type == PAWL_FRAME_ACTIVITY) return frame->activity.takes_heartbeats ? 3 : 0;
     return 0;
 }

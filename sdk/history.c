@@ -36,6 +36,7 @@ enum event_field {
     FIELD_START_TO_CLOSE_MS = 18,
     FIELD_HEARTBEAT_MS = 19,
     FIELD_PROGRESS = 20,
+    FIELD_PATCHES = 21, /* the names in a row */
 };
 
 enum failure_field {
@@ -235,6 +236,7 @@ static uint32_t event_fields_count(const struct pawl_history_event *event)
     count += event->start_to_close_ms != 0;
     count += event->heartbeat_ms != 0;
     count += event->progress.data != NULL;
+    count += event->patches.data != NULL;
     return count;
 }
 
@@ -295,14 +297,15 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
         field_write_int(buf, FIELD_START_TO_CLOSE_MS, event->start_to_close_ms);
     if (event->heartbeat_ms != 0) field_write_int(buf, FIELD_HEARTBEAT_MS, event->heartbeat_ms);
     field_write_bytes(buf, FIELD_PROGRESS, event->progress);
+    field_write_bytes(buf, FIELD_PATCHES, event->patches);
 }
 
 static size_t event_size_max(const struct pawl_history_event *event)
 {
-    size_t size = HEAD_SIZE_MAX + 10 * NUMBER_SIZE_MAX + 7 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
+    size_t size = HEAD_SIZE_MAX + 10 * NUMBER_SIZE_MAX + 8 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
     size += event->name.size + event->version.size + event->payload.size;
     size += event->instance.size + event->target_app.size + event->extra.size;
-    size += event->progress.size;
+    size += event->progress.size + event->patches.size;
     if (event->parent.instance.data) size += 1 + parent_size_max(&event->parent);
     if (event->failure.present) size += 1 + failure_size_max(&event->failure);
     return size;
@@ -343,6 +346,7 @@ static void event_read_fields(struct pawl_reader *reader, struct pawl_history_ev
         case FIELD_START_TO_CLOSE_MS: event->start_to_close_ms = pawl_read_int(reader); break;
         case FIELD_HEARTBEAT_MS: event->heartbeat_ms = pawl_read_int(reader); break;
         case FIELD_PROGRESS: event->progress = pawl_read_bytes(reader); break;
+        case FIELD_PATCHES: event->patches = pawl_read_bytes(reader); break;
         default: pawl_read_skip(reader); break;
         }
     }
@@ -368,6 +372,16 @@ pawl_err pawl_history_event_decode(struct pawl_bytes bytes, struct pawl_history_
     return PAWL_OK;
 }
 
+int pawl_history_event_kind(struct pawl_bytes bytes)
+{
+    struct pawl_reader reader;
+    pawl_reader_init(&reader, bytes);
+    if (pawl_read_array(&reader, EVENT_ELEMENTS_MAX) < EVENT_ELEMENTS) return 0;
+    if (pawl_read_uint(&reader, UINT32_MAX) != EVENT_FORMAT) return 0;
+    int kind = (int)pawl_read_uint(&reader, INT32_MAX);
+    return pawl_event_kind_name(kind) ? kind : 0;
+}
+
 struct pawl_bytes pawl_history_event_restamp(struct pawl_arena *arena, struct pawl_bytes bytes,
                                              int64_t not_before_ms)
 {
@@ -377,6 +391,30 @@ struct pawl_bytes pawl_history_event_restamp(struct pawl_arena *arena, struct pa
     if (event.timestamp_ms >= not_before_ms) return pawl_arena_copy(arena, bytes);
     event.timestamp_ms = not_before_ms;
     return pawl_history_event_pack(arena, &event);
+}
+
+/* Patches ---------------------------------------------------------------------- */
+
+struct pawl_bytes pawl_patches_pack(struct pawl_arena *arena, uint32_t count,
+                                    const struct pawl_bytes *names)
+{
+    size_t size_max = 1;
+    for (uint32_t i = 0; i < count; i++) size_max += BYTES_HEAD_SIZE_MAX + names[i].size;
+    struct pawl_buf buf = buf_in_arena(arena, size_max);
+    for (uint32_t i = 0; i < count; i++) pawl_write_bytes(&buf, names[i]);
+    return buf_finish(&buf);
+}
+
+bool pawl_patches_next(struct pawl_bytes patches, size_t *cursor, struct pawl_bytes *ret_name)
+{
+    if (*cursor >= patches.size) return false;
+    struct pawl_reader reader;
+    pawl_reader_init(&reader, pawl_bytes_make(patches.data + *cursor, patches.size - *cursor));
+    struct pawl_bytes name = pawl_read_bytes(&reader);
+    if (reader.err != PAWL_OK || !pawl_name_is_valid(name, PAWL_NAME_SIZE_MAX)) return false;
+    *cursor = (size_t)(reader.next - patches.data);
+    *ret_name = name;
+    return true;
 }
 
 /* Names ------------------------------------------------------------------------ */

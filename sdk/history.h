@@ -82,7 +82,8 @@ struct pawl_parent {
  *   TIMER_FIRED            ref fire_at_ms
  *   TIMER_CANCELLED        ref                 (own: the workflow gave the timer up)
  *   TASK_CANCELLED         ref                 (own: the workflow gave the activity up)
- *   WORKFLOW_STARTED       (first of each turn; timestamp_ms is the turn's "now")
+ *   WORKFLOW_STARTED       version patches
+ *                          (first of each turn; timestamp_ms is the turn's "now")
  *   EVENT_SENT             id name payload instance target_app
  *   EVENT_RAISED           name payload
  *   CONTINUE_AS_NEW        payload(new input)
@@ -117,7 +118,16 @@ struct pawl_history_event {
     struct pawl_failure_view failure;
     struct pawl_bytes extra;    /* sidecar/proto/extra.proto; may be absent */
     struct pawl_bytes progress; /* of an activity's heartbeats; may be absent */
+    struct pawl_bytes patches;  /* pawl_patches_pack; absent: none */
 };
+
+/* The names of the patches that the code of a turn was told to apply, in order, as the
+ * value of the field. */
+struct pawl_bytes pawl_patches_pack(struct pawl_arena *arena, uint32_t count,
+                                    const struct pawl_bytes *names);
+
+/* The name at *cursor (0 at first), which is moved on. False: there is no further one. */
+bool pawl_patches_next(struct pawl_bytes patches, size_t *cursor, struct pawl_bytes *ret_name);
 
 /* An event with id = ref = -1 and everything else absent. */
 struct pawl_history_event pawl_history_event_make(enum pawl_event_kind kind, int64_t timestamp_ms);
@@ -138,6 +148,9 @@ struct pawl_bytes pawl_history_event_restamp(struct pawl_arena *arena, struct pa
  * fields are skipped, an unknown kind is corrupt. */
 PAWL_MUST_USE pawl_err pawl_history_event_decode(struct pawl_bytes bytes,
                                                  struct pawl_history_event *ret_event);
+
+/* The kind alone, which costs little; 0: not an event. */
+int pawl_history_event_kind(struct pawl_bytes bytes);
 
 /* Nothing there (`present` is false) is a value of its own; decoding absent bytes
  * gives the same. */

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "sdk/patch.h"
 
 struct pawl_workflow_ctx *pawl_instance_new(const struct pawl_instance_host *host,
                                             const struct pawl_turn *turn, pawl_workflow_fn *run,
@@ -20,13 +21,19 @@ struct pawl_workflow_ctx *pawl_instance_new(const struct pawl_instance_host *hos
     pawl_pool_init(&ctx->turn, host->allocator);
     pawl_list_init(&ctx->kept_events);
     ctx->cancels_end = &ctx->cancels;
+    ctx->patches_end = &ctx->patches;
     if (!pawl_pool_copy(&ctx->pool, turn->instance, &ctx->id)
         || !pawl_pool_copy(&ctx->pool, turn->name, &ctx->name)
-        || !pawl_pool_copy(&ctx->pool, turn->version, &ctx->version)) {
+        || !pawl_pool_copy(&ctx->pool, turn->version, &ctx->version_asked)) {
         pawl_instance_free(ctx);
         return NULL;
     }
     return ctx;
+}
+
+bool pawl_instance_set_version(struct pawl_workflow_ctx *ctx, struct pawl_bytes version)
+{
+    return pawl_pool_copy(&ctx->pool, version, &ctx->version);
 }
 
 void pawl_instance_free(struct pawl_workflow_ctx *ctx)
@@ -215,7 +222,10 @@ void pawl_instance_apply(struct pawl_workflow_ctx *ctx, const struct pawl_histor
     ctx->applied_index = ctx->history_index;
 
     switch (event->kind) {
-    case PAWL_EVENT_WORKFLOW_STARTED: ctx->now_ms = event->timestamp_ms; break;
+    case PAWL_EVENT_WORKFLOW_STARTED:
+        ctx->now_ms = event->timestamp_ms;
+        pawl_patch_turn_begins(ctx, event->patches);
+        break;
     case PAWL_EVENT_EXECUTION_STARTED:
         on_started(ctx, event);
         ctx->dirty = true;

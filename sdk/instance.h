@@ -103,7 +103,9 @@ struct pawl_workflow_ctx {
 
     struct pawl_bytes id;
     struct pawl_bytes name;
-    struct pawl_bytes version;
+    struct pawl_bytes version;       /* of its code */
+    struct pawl_bytes version_asked; /* at the start: the next generation asks for it, too */
+    bool version_is_news;            /* chosen in this turn: to be recorded */
     struct pawl_bytes parent;
     struct pawl_id inc;
     struct pawl_id execution;
@@ -143,6 +145,14 @@ struct pawl_workflow_ctx {
     uint32_t actions_count;
     uint32_t actions_capacity;
 
+    /* Patches (sdk/patch.h), in the order of their first questions. */
+    struct pawl_patch *patches;
+    struct pawl_patch **patches_end;
+    struct pawl_patch *patches_unmet; /* recorded, and not asked for yet */
+    bool turn_is_recorded;            /* what was decided in this turn is known */
+    uint32_t patches_new_count;
+    struct pawl_bytes *patches_new; /* in the memory of the turn */
+
     bool custom_status_set;
     struct pawl_bytes custom_status;
 
@@ -168,6 +178,9 @@ struct pawl_workflow_ctx {
 struct pawl_workflow_ctx *pawl_instance_new(const struct pawl_instance_host *host,
                                             const struct pawl_turn *turn, pawl_workflow_fn *run,
                                             void *user);
+
+/* The version of its code, copied; false: no memory. */
+bool pawl_instance_set_version(struct pawl_workflow_ctx *ctx, struct pawl_bytes version);
 
 /* Drop it wherever it is: cleanups run, stack and memory go back. NULL is fine. */
 void pawl_instance_free(struct pawl_workflow_ctx *ctx);

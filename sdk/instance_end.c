@@ -31,7 +31,7 @@ static void end_continued(struct pawl_workflow_ctx *ctx)
 {
     struct pawl_action action = { .kind = PAWL_ACTION_CONTINUE,
                                   .payload = ctx->continued_input,
-                                  .version = ctx->version };
+                                  .version = ctx->version_asked };
     uint32_t count = 0;
     struct pawl_list *kept = &ctx->kept_events;
     if (ctx->continued_with_events) {

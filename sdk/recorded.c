@@ -212,7 +212,8 @@ static bool is_engine_failure(const struct pawl_failure_view *failure)
 {
     return failure->present
            && (pawl_bytes_is_str(failure->type, "PawlLimitExceeded")
-               || pawl_bytes_is_str(failure->type, "WorkflowNotRegistered"));
+               || pawl_bytes_is_str(failure->type, "WorkflowNotRegistered")
+               || pawl_bytes_is_str(failure->type, "VersionMismatch"));
 }
 
 static bool is_record(enum pawl_event_kind kind)

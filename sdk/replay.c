@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "sdk/determinism.h"
+#include "sdk/patch.h"
 #include "sdk/recorded.h"
 
 /* The past of a turn that has not come yet. */
@@ -223,6 +224,8 @@ static void begin_turn(struct pawl_workflow_ctx *ctx, bool replaying)
     ctx->actions_capacity = 0;
     ctx->custom_status_set = false;
     ctx->custom_status = PAWL_BYTES_ABSENT;
+    ctx->patches_new = NULL;
+    ctx->patches_new_count = 0;
     ctx->replaying = replaying;
 }
 
@@ -236,9 +239,13 @@ static void feed(struct pawl_workflow_ctx *ctx, struct pawl_bytes encoded)
                               "a history event cannot be read by this version of the library");
         return;
     }
-    if (event.kind == PAWL_EVENT_WORKFLOW_STARTED) pawl_instance_run(ctx);
+    if (event.kind == PAWL_EVENT_WORKFLOW_STARTED) {
+        pawl_instance_run(ctx);
+        pawl_patch_turn_ends(ctx);
+    }
     if (pawl_recorded_is_call(event.kind)) {
         pawl_instance_run(ctx);
+        pawl_patch_turn_ends(ctx); /* the code has run; its calls may differ because of one */
         if (ctx->replaying) pawl_determinism_match(ctx, &event);
     } else {
         pawl_instance_apply(ctx, &event, encoded);
@@ -250,6 +257,7 @@ static void feed_past_end(struct pawl_workflow_ctx *ctx)
 {
     if (!ctx->replaying) return;
     pawl_instance_run(ctx);
+    pawl_patch_turn_ends(ctx);
     if (ctx->history_index > 0) ctx->history_index--; /* the last event of the past */
     pawl_determinism_finish(ctx);
     ctx->history_index++;
@@ -269,6 +277,7 @@ static void feed_turn(struct pawl_workflow_ctx *ctx, const struct pawl_turn *tur
     }
     if (turn->past_count >= turn->events_count) feed_past_end(ctx);
     pawl_instance_run(ctx);
+    pawl_patch_turn_ends(ctx);
     if (ctx->given_up == PAWL_OK && !ctx->started) {
         pawl_instance_give_up(ctx, PAWL_E_NONDETERMINISM, "the history has no beginning");
     }
@@ -332,7 +341,10 @@ static bool answer_done(const struct pawl_workflow_ctx *ctx, const struct pawl_t
         .custom_status = ctx->custom_status,
         .actions_count = ctx->actions_count - ctx->actions_first,
         .actions = ctx->actions ? ctx->actions + ctx->actions_first : NULL,
+        .patches_count = ctx->patches_new_count,
+        .patches = ctx->patches_new,
     };
+    if (ctx->version_is_news) frame.turn_done.version = ctx->version;
     size_t before = out->size;
     pawl_frame_encode(out, &frame);
     if (out->bad != PAWL_E_TOO_LARGE) return out->bad == PAWL_OK;
@@ -364,29 +376,64 @@ static void conclude(struct pawl_replay *replay, struct pawl_workflow_ctx *ctx,
         pawl_instance_free(ctx);
         return;
     }
+    ctx->version_is_news = false;
     begin_turn(ctx, false); /* gives the memory of this turn back */
     ctx->held = turn->turn;
     cache_put(replay, ctx);
 }
 
+/* The first turn says which version it chose; one that is played from a record says so. */
+static bool first_started(const struct pawl_bytes *events, uint32_t count, uint32_t *ret_index,
+                          struct pawl_history_event *ret_event)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (pawl_history_event_decode(events[i], ret_event) != PAWL_OK) return false;
+        *ret_index = i;
+        if (ret_event->kind == PAWL_EVENT_WORKFLOW_STARTED) return true;
+    }
+    return false;
+}
+
+static struct pawl_code_wanted code_wanted(const struct pawl_turn *turn,
+                                           const struct pending_history *past)
+{
+    struct pawl_code_wanted wanted = { .name = turn->name, .version = turn->version };
+    struct pawl_history_event started;
+    if (!pawl_bytes_is_absent(turn->version)) return wanted;
+    uint32_t index;
+    for (const struct history_part *part = past ? past->parts : NULL; part; part = part->next) {
+        if (!first_started(part->events, part->events_count, &index, &started)) continue;
+        wanted.version = started.version;
+        return wanted;
+    }
+    if (!first_started(turn->events, turn->events_count, &index, &started)) return wanted;
+    wanted.version = started.version;
+    wanted.is_new = index >= turn->past_count && pawl_bytes_is_absent(started.version)
+                    && pawl_bytes_is_absent(started.patches);
+    return wanted;
+}
+
 static void run_from_start(struct pawl_replay *replay, const struct pawl_turn *turn,
                            const struct pending_history *past, struct pawl_buf *out)
 {
-    pawl_workflow_fn *run;
-    void *user;
-    if (!replay->config.find(replay->config.find_context, turn->name, turn->version, &run, &user)) {
+    struct pawl_code_wanted wanted = code_wanted(turn, past);
+    struct pawl_code code = { .run = NULL };
+    if (!replay->config.find(replay->config.find_context, &wanted, &code)) {
         char message[PAWL_MESSAGE_SIZE_MAX];
         (void)snprintf(message, sizeof message,
                        "this worker has no workflow named '%.*s' that serves version '%.*s'",
-                       PAWL_BYTES_FMT(turn->name), PAWL_BYTES_FMT(turn->version));
+                       PAWL_BYTES_FMT(wanted.name), PAWL_BYTES_FMT(wanted.version));
         answer_refused(turn, PAWL_E_NOT_REGISTERED, message, out);
         return;
     }
-    struct pawl_workflow_ctx *ctx = pawl_instance_new(&replay->config.host, turn, run, user);
-    if (!ctx) {
+    struct pawl_workflow_ctx *ctx =
+        pawl_instance_new(&replay->config.host, turn, code.run, code.user);
+    if (!ctx || !pawl_instance_set_version(ctx, wanted.is_new ? code.version : wanted.version)) {
+        pawl_instance_free(ctx);
         out->bad = PAWL_E_NOMEM;
         return;
     }
+    ctx->version_is_news = wanted.is_new;
     begin_turn(ctx, past || turn->past_count > 0);
     feed_turn(ctx, turn, past);
     conclude(replay, ctx, turn, out);

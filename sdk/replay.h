@@ -12,13 +12,24 @@
 
 struct pawl_replay;
 
+struct pawl_code_wanted {
+    struct pawl_bytes name;
+    struct pawl_bytes version; /* absent: none was asked for */
+    bool is_new;               /* with an absent version: it may be chosen now */
+};
+
+struct pawl_code {
+    pawl_workflow_fn *run;
+    void *user;
+    struct pawl_bytes version; /* of what was chosen; absent: nothing was, or it has none */
+};
+
 struct pawl_replay_config {
     struct pawl_instance_host host; /* copied; the allocator must outlive the replay */
     uint32_t cache_max;             /* suspended instances kept; 0: none */
     uint64_t seed;                  /* of the cache's hash table */
-    /* The function for a name and version (absent: none asked for). */
-    bool (*find)(void *context, struct pawl_bytes name, struct pawl_bytes version,
-                 pawl_workflow_fn **ret_run, void **ret_user);
+    /* False: there is no function for it. */
+    bool (*find)(void *context, const struct pawl_code_wanted *wanted, struct pawl_code *ret_code);
     void *find_context;
 };
 

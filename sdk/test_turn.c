@@ -344,6 +344,21 @@ static void apply_action(struct pawl_test_engine *engine, struct pawl_test_insta
     }
 }
 
+/* Which code it was, for each replay: in the turn's first event. */
+static void record_code(struct pawl_test_draft *draft, const struct pawl_turn_done *done)
+{
+    struct pawl_history_event started;
+    if (pawl_bytes_is_absent(done->version) && done->patches_count == 0) return;
+    pawl_err err = pawl_history_event_decode(draft->events[0], &started);
+    PAWL_ASSERT(err == PAWL_OK && started.kind == PAWL_EVENT_WORKFLOW_STARTED);
+    started.version = done->version;
+    if (done->patches_count)
+        started.patches = pawl_patches_pack(&draft->arena, done->patches_count, done->patches);
+    draft->events_size -= draft->events[0].size;
+    draft->events[0] = pawl_history_event_pack(&draft->arena, &started);
+    draft->events_size += draft->events[0].size;
+}
+
 void pawl_test_draft_apply(struct pawl_test_engine *engine, struct pawl_test_instance *instance,
                            struct pawl_test_draft *draft, const struct pawl_turn_done *done)
 {
@@ -364,6 +379,7 @@ void pawl_test_draft_apply(struct pawl_test_engine *engine, struct pawl_test_ins
         draft_fail(engine, instance, draft, "PawlLimitExceeded", pawl_bytes_str(wrong));
         return;
     }
+    record_code(draft, done);
     draft->status = PAWL_STATUS_RUNNING;
     draft->cached = done->cached;
     draft->set_custom_status = done->custom_status_set;

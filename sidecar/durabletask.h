@@ -83,6 +83,14 @@ void pawl_durabletask_turn_done(struct pawl_durabletask *with,
                                 const Pawl__WorkflowResponse *response, struct pawl_bytes instance,
                                 struct pawl_turn_done *ret_done);
 
+/* Which code a Dapr worker ran: its version, and of the patches that it met those that are
+ * new. `recorded` (pawl_patches_pack) is what the history said, all of which it must have met
+ * first, in order; else the answer becomes PAWL_E_NONDETERMINISM. Other dialects say nothing
+ * of it. */
+void pawl_durabletask_read_code(struct pawl_durabletask *with,
+                                const Pawl__WorkflowResponse *response, struct pawl_bytes recorded,
+                                struct pawl_turn_done *done);
+
 /* A result; one that is too large is a failure that says so. */
 void pawl_durabletask_activity_done(struct pawl_durabletask *with,
                                     const Pawl__ActivityResponse *response,

@@ -314,7 +314,7 @@ static void read_action(struct reader *in, const Pawl__Action *from)
     case PAWL__ACTION__KIND_VERSION_NOT_AVAILABLE:
         refuse(in, PAWL_E_VERSION,
                PAWL_BYTES_LITERAL("the worker does not have the version of the workflow that this "
-                                  "instance began with; start one that has it, then resume"));
+                                  "instance began with; it goes on when one connects that has it"));
         return;
     case PAWL__ACTION__KIND_SEND_ENTITY_MESSAGE:
         refuse(in, PAWL_E_INVALID,
@@ -413,6 +413,85 @@ void pawl_durabletask_turn_done(struct pawl_durabletask *with,
     ret_done->actions_count = 0;
     ret_done->custom_status_set = false;
     ret_done->custom_status = PAWL_BYTES_ABSENT;
+}
+
+/* Which code it ran ------------------------------------------------------------------------ */
+
+static void patches_mismatch(struct pawl_durabletask *with, struct pawl_turn_done *done,
+                             struct pawl_bytes recorded, struct pawl_bytes met)
+{
+    struct pawl_bytes shown = pawl_bytes_is_absent(met) ? PAWL_BYTES_LITERAL("none") : met;
+    *done = (struct pawl_turn_done){
+        .turn = done->turn,
+        .instance = done->instance,
+        .err = PAWL_E_NONDETERMINISM,
+        .message = pawl_arena_printf(with->arena,
+                                     "The workflow code does not match its history, which recorded "
+                                     "patch '%.*s'; the patch that the code met there is: %.*s. It "
+                                     "goes on when a worker connects that fits.",
+                                     PAWL_BYTES_FMT(recorded), PAWL_BYTES_FMT(shown))
+    };
+}
+
+static bool version_is_valid(const Pawl__WorkflowVersion *version)
+{
+    struct pawl_bytes name = pawl_protobuf_bytes(version->name);
+    if (name.size && !pawl_name_is_valid(name, PAWL_NAME_SIZE_MAX)) return false;
+    for (size_t i = 0; i < version->n_patches; i++)
+        if (!pawl_name_is_valid(pawl_protobuf_bytes(version->patches[i]), PAWL_NAME_SIZE_MAX))
+            return false;
+    return true;
+}
+
+/* What the history recorded comes first; NULL when it does not. */
+static const Pawl__WorkflowVersion *read_version(struct pawl_durabletask *with,
+                                                 const Pawl__WorkflowResponse *response,
+                                                 struct pawl_turn_done *done)
+{
+    static const Pawl__WorkflowVersion nothing = PAWL__WORKFLOW_VERSION__INIT;
+    struct pawl_bytes bytes = pawl_protobuf_bytes(response->trace_or_version);
+    Pawl__WorkflowVersion *version = NULL;
+    if (bytes.size == 0) return &nothing;
+    if (pawl_protobuf_unpack(&pawl__workflow_version__descriptor, with->arena, bytes, &version)
+            == PAWL_OK
+        && version_is_valid(version))
+        return version;
+    *done = (struct pawl_turn_done){ .turn = done->turn,
+                                     .instance = done->instance,
+                                     .err = PAWL_E_INVALID,
+                                     .message = PAWL_BYTES_LITERAL(
+                                         "the worker sent a version or patch that is no name") };
+    return NULL;
+}
+
+void pawl_durabletask_read_code(struct pawl_durabletask *with,
+                                const Pawl__WorkflowResponse *response, struct pawl_bytes recorded,
+                                struct pawl_turn_done *done)
+{
+    struct pawl_bytes name;
+    size_t cursor = 0, met = 0;
+    if (with->dialect != PAWL_DIALECT_DAPR || done->err != PAWL_OK) return;
+    const Pawl__WorkflowVersion *version = read_version(with, response, done);
+    if (!version) return;
+    for (; pawl_patches_next(recorded, &cursor, &name); met++) {
+        struct pawl_bytes patch = met < version->n_patches
+                                      ? pawl_protobuf_bytes(version->patches[met])
+                                      : PAWL_BYTES_ABSENT;
+        if (pawl_bytes_is_equal(patch, name)) continue;
+        patches_mismatch(with, done, name, patch);
+        return;
+    }
+    size_t news = version->n_patches - met;
+    if (news > PAWL_TURN_PATCHES_MAX) {
+        done->err = PAWL_E_TOO_LARGE;
+        done->actions_count = 0;
+        done->message = PAWL_BYTES_LITERAL("more than 256 new patches in one turn");
+        return;
+    }
+    if (version->name.len) done->version = pawl_protobuf_bytes(version->name);
+    done->patches = PAWL_ARENA_ARRAY(with->arena, struct pawl_bytes, news);
+    for (size_t i = 0; i < news; i++)
+        done->patches[done->patches_count++] = pawl_protobuf_bytes(version->patches[met + i]);
 }
 
 void pawl_durabletask_activity_done(struct pawl_durabletask *with,

@@ -363,6 +363,31 @@ static void write_stalled(struct pawl_durabletask *with, const struct pawl_histo
         out->execution_stalled->reason = PAYLOAD_SIZE_EXCEEDED;
 }
 
+static void write_patches(struct pawl_durabletask *with, struct pawl_bytes patches,
+                          Pawl__WorkflowVersion *out)
+{
+    struct pawl_bytes name;
+    size_t cursor = 0, count = 0;
+    while (pawl_patches_next(patches, &cursor, &name)) count++;
+    out->patches = PAWL_ARENA_ARRAY(with->arena, ProtobufCBinaryData, count);
+    for (cursor = 0; pawl_patches_next(patches, &cursor, &name);)
+        out->patches[out->n_patches++] = pawl_durabletask_bytes(with, name);
+}
+
+static void write_workflow_started(struct pawl_durabletask *with,
+                                   const struct pawl_history_event *event, Pawl__HistoryEvent *out)
+{
+    out->kind_case = PAWL__HISTORY_EVENT__KIND_WORKFLOW_STARTED;
+    out->workflow_started = NEW_MESSAGE(with, Pawl__WorkflowStarted, PAWL__WORKFLOW_STARTED__INIT);
+    bool says_nothing = event->patches.size == 0 && pawl_bytes_is_absent(event->version);
+    if (with->dialect != PAWL_DIALECT_DAPR || says_nothing) return;
+    Pawl__WorkflowVersion *version =
+        NEW_MESSAGE(with, Pawl__WorkflowVersion, PAWL__WORKFLOW_VERSION__INIT);
+    version->name = pawl_durabletask_bytes(with, event->version);
+    write_patches(with, event->patches, version);
+    out->workflow_started->version = version;
+}
+
 /* Who sent it and to whom. Dapr's Python learns its own app id from it. */
 static Pawl__TaskRouter *router_of(struct pawl_durabletask *with,
                                    const struct pawl_history_event *event)
@@ -406,11 +431,7 @@ static bool write_event(struct pawl_durabletask *with, struct pawl_durabletask_h
         return true;
     case PAWL_EVENT_TIMER_CREATED: write_timer_created(with, event, out); return true;
     case PAWL_EVENT_TIMER_FIRED: write_timer_fired(with, event, out); return true;
-    case PAWL_EVENT_WORKFLOW_STARTED:
-        out->kind_case = PAWL__HISTORY_EVENT__KIND_WORKFLOW_STARTED;
-        out->workflow_started =
-            NEW_MESSAGE(with, Pawl__WorkflowStarted, PAWL__WORKFLOW_STARTED__INIT);
-        return true;
+    case PAWL_EVENT_WORKFLOW_STARTED: write_workflow_started(with, event, out); return true;
     case PAWL_EVENT_EVENT_SENT: write_sent(with, event, out); return true;
     case PAWL_EVENT_EVENT_RAISED: write_raised(with, event, out); return true;
     case PAWL_EVENT_CONTINUE_AS_NEW:

@@ -85,6 +85,7 @@ void pawl_grpc_item_free(struct pawl_grpc_items *items, struct pawl_grpc_item *i
     pawl_map_remove(&items->by_id, id_key(&item->id));
     if (pawl_list_is_linked(&item->of_stream)) pawl_list_remove(&item->of_stream);
     pawl_buf_deinit(&item->parts);
+    pawl_mem_free((void *)(uintptr_t)item->patches.data);
     pawl_mem_free(item);
 }
 

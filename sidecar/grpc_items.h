@@ -21,6 +21,7 @@ struct pawl_grpc_item {
     struct pawl_buf parts;      /* of an answer that comes in parts */
     int64_t return_at_ms;       /* given back: then; 0: it is not */
     struct pawl_grpc_past past; /* of a turn: what the worker will hold once it is done */
+    struct pawl_bytes patches;  /* owned; a turn: what its history recorded, packed */
 };
 
 struct pawl_grpc_items {

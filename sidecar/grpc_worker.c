@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "sidecar/grpc_items.h"
+#include "sidecar/grpc_names.h"
 
 /* Turns or activities of one stream. */
 struct quota {
@@ -173,16 +174,6 @@ static void stream_unsettle(struct pawl_grpc_workers *workers, struct stream *st
         pawl_list_push_tail(&workers->unsettled, &stream->unsettled_link);
 }
 
-static struct pawl_registration *names_copy(struct pawl_arena *arena, size_t count,
-                                            Pawl__Name *const *names)
-{
-    struct pawl_registration *copy = PAWL_ARENA_ARRAY(arena, struct pawl_registration, count);
-    for (size_t i = 0; i < count; i++)
-        copy[i].name =
-            pawl_arena_copy(arena, pawl_bytes_make(names[i]->name.data, names[i]->name.len));
-    return copy;
-}
-
 /* A worker that filters says what it has; any other may have everything. */
 static void stream_register(struct stream *stream, const Pawl__WorkItemFilters *filters)
 {
@@ -190,19 +181,10 @@ static void stream_register(struct stream *stream, const Pawl__WorkItemFilters *
     hello->worker = stream->name;
     hello->any_name = !filters || (filters->n_workflows == 0 && filters->n_activities == 0);
     if (hello->any_name) return;
-    hello->workflows_count = (uint32_t)filters->n_workflows;
-    hello->workflows = names_copy(&stream->kept, filters->n_workflows, filters->workflows);
-    hello->activities_count = (uint32_t)filters->n_activities;
-    hello->activities = names_copy(&stream->kept, filters->n_activities, filters->activities);
-}
-
-static bool names_are_valid(size_t count, Pawl__Name *const *names)
-{
-    if (count > PAWL_HELLO_NAMES_MAX) return false;
-    for (size_t i = 0; i < count; i++)
-        if (!pawl_name_is_valid(pawl_protobuf_bytes(names[i]->name), PAWL_NAME_SIZE_MAX))
-            return false;
-    return true;
+    hello->workflows = pawl_grpc_names_copy(&stream->kept, filters->n_workflows, filters->workflows,
+                                            &hello->workflows_count);
+    hello->activities = pawl_grpc_names_copy(&stream->kept, filters->n_activities,
+                                             filters->activities, &hello->activities_count);
 }
 
 /* Why this stream is not taken; NULL: it is. */
@@ -211,10 +193,11 @@ static const char *stream_refusal(const struct pawl_grpc_workers *workers,
 {
     if (workers->is_stopping) return "this sidecar is stopping; connect again in a moment";
     if (!filters) return NULL;
-    if (names_are_valid(filters->n_workflows, filters->workflows)
-        && names_are_valid(filters->n_activities, filters->activities))
+    if (pawl_grpc_names_are_valid(filters->n_workflows, filters->workflows)
+        && pawl_grpc_names_are_valid(filters->n_activities, filters->activities))
         return NULL;
-    return "a work item filter has more than 4096 names, or one that is not 1 to 256 bytes of "
+    return "a work item filter has more than 4096 names and versions, or one that is not 1 to 256 "
+           "bytes of "
            "text without control characters";
 }
 
@@ -481,6 +464,37 @@ static struct pawl_grpc_past past_held(const struct pawl_grpc_workers *workers,
     return held && held->events <= workers->past_count ? *held : (struct pawl_grpc_past){ 0 };
 }
 
+/* What the history says that the code was told to apply: all of it, held or not. */
+static struct pawl_bytes recorded_patches(struct pawl_grpc_workers *workers)
+{
+    struct pawl_bytes *patches =
+        PAWL_ARENA_ARRAY(&workers->out, struct pawl_bytes, workers->past_count);
+    struct pawl_history_event event;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < workers->past_count; i++) {
+        if (pawl_history_event_kind(workers->past[i]) != PAWL_EVENT_WORKFLOW_STARTED) continue;
+        if (pawl_history_event_decode(workers->past[i], &event) != PAWL_OK) continue;
+        if (event.patches.size) patches[count++] = event.patches;
+    }
+    size_t size = 0;
+    for (uint32_t i = 0; i < count; i++) size += patches[i].size;
+    uint8_t *joined = pawl_arena_alloc(&workers->out, size);
+    size = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(joined + size, patches[i].data, patches[i].size);
+        size += patches[i].size;
+    }
+    return pawl_bytes_make(joined, size);
+}
+
+static struct pawl_bytes bytes_keep(struct pawl_bytes bytes)
+{
+    if (bytes.size == 0) return PAWL_BYTES_ABSENT;
+    uint8_t *kept = pawl_mem_alloc(bytes.size);
+    memcpy(kept, bytes.data, bytes.size);
+    return pawl_bytes_make(kept, bytes.size);
+}
+
 static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *stream,
                              const struct pawl_turn *turn, int64_t now_ms, pawl_err *ret_err)
 {
@@ -515,7 +529,10 @@ static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *s
     struct pawl_grpc_item *sent = NULL;
     const char *why = item_send(workers, stream, &item, turn->turn, turn->instance, PAWL_NO_TASK,
                                 now_ms, ret_err, &sent);
-    if (sent) sent->past = past;
+    if (sent) {
+        sent->past = past;
+        sent->patches = bytes_keep(recorded_patches(workers));
+    }
     return why;
 }
 
@@ -688,6 +705,7 @@ static void turn_end(struct pawl_grpc_workers *workers, enum pawl_dialect dialec
     struct pawl_durabletask with = reading(workers, dialect);
     struct pawl_node_event event = { .type = PAWL_NODE_TURN_DONE, .worker = item->worker };
     struct pawl_bytes instance = pawl_arena_copy(&workers->in, item->instance);
+    struct pawl_bytes patches = pawl_arena_copy(&workers->in, item->patches);
     struct pawl_id turn = item->id;
     struct pawl_turn_done done;
     turn_hold(workers, item, response);
@@ -699,6 +717,7 @@ static void turn_end(struct pawl_grpc_workers *workers, enum pawl_dialect dialec
         return;
     }
     pawl_durabletask_turn_done(&with, response, instance, &done);
+    pawl_durabletask_read_code(&with, response, patches, &done);
     done.turn = turn;
     event.turn_done = &done;
     step(workers, event);
@@ -771,7 +790,7 @@ static void item_return(struct pawl_grpc_workers *workers, struct pawl_grpc_item
     struct pawl_node_event event = { .worker = item->worker };
     pawl_arena_reset(&workers->in);
     if (item->task == PAWL_NO_TASK) {
-        event.type = PAWL_NODE_NEED_HISTORY;
+        event.type = PAWL_NODE_TURN_RETURNED;
         event.need_history.turn = item->id;
         event.need_history.instance = pawl_arena_copy(&workers->in, item->instance);
     } else {

@@ -127,6 +127,18 @@ static void write_limit(struct pawl_json *json, const char *key, int64_t limit_m
     pawl_json_int(json, limit_ms);
 }
 
+/* Patches that the code of the turn was told to apply. */
+static void write_patches(struct pawl_json *json, struct pawl_bytes patches)
+{
+    struct pawl_bytes name;
+    size_t cursor = 0;
+    if (pawl_bytes_is_absent(patches)) return;
+    pawl_json_key(json, "patches");
+    pawl_json_array_begin(json);
+    while (pawl_patches_next(patches, &cursor, &name)) pawl_json_text(json, name);
+    pawl_json_array_end(json);
+}
+
 static void write_event(struct pawl_json *json, const struct pawl_history_event *event)
 {
     pawl_json_key(json, "kind");
@@ -140,6 +152,7 @@ static void write_event(struct pawl_json *json, const struct pawl_history_event 
     write_time(json, "timestamp", event->timestamp_ms);
     write_text(json, "name", event->name);
     write_text(json, "version", event->version);
+    write_patches(json, event->patches);
     write_text(json, "instanceID", event->instance);
     write_text(json, "appID", event->target_app);
     write_status(json, event);

@@ -181,6 +181,26 @@ static struct pawl_bytes read_any_payload(struct read *read, json_t *object)
     return PAWL_BYTES_ABSENT;
 }
 
+static struct pawl_bytes read_patches(struct read *read, json_t *object)
+{
+    json_t *list = json_object_get(object, "patches");
+    if (!list) return PAWL_BYTES_ABSENT;
+    size_t count = json_array_size(list);
+    if (!json_is_array(list) || count > PAWL_TURN_PATCHES_MAX) {
+        wrong(read, "patches", "is not a list of at most 256 names");
+        return PAWL_BYTES_ABSENT;
+    }
+    struct pawl_bytes *names = PAWL_ARENA_ARRAY(read->arena, struct pawl_bytes, count);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *name = json_array_get(list, i);
+        names[i] = pawl_bytes_make(json_string_value(name), json_string_length(name));
+        if (json_is_string(name) && pawl_name_is_valid(names[i], PAWL_NAME_SIZE_MAX)) continue;
+        wrong(read, "patches", "has something that is not a name");
+        return PAWL_BYTES_ABSENT;
+    }
+    return pawl_patches_pack(read->arena, (uint32_t)count, names);
+}
+
 static struct pawl_bytes read_event(struct read *read, json_t *object)
 {
     if (!json_is_object(object)) {
@@ -211,6 +231,7 @@ static struct pawl_bytes read_event(struct read *read, json_t *object)
     event.heartbeat_ms = read_number(read, object, "heartbeatMs", 0, 0, INT64_MAX);
     event.progress = read_payload(read, object, "progress");
     event.extra = read_payload(read, object, "extra");
+    event.patches = read_patches(read, object);
     return read->why ? PAWL_BYTES_ABSENT : pawl_history_event_pack(read->arena, &event);
 }
 

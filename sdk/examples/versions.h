@@ -6,5 +6,6 @@
 
 pawl_err order_1(struct pawl_workflow_ctx *ctx, struct pawl_bytes order);
 pawl_err order_2(struct pawl_workflow_ctx *ctx, struct pawl_bytes order);
+pawl_err shipping(struct pawl_workflow_ctx *ctx, struct pawl_bytes order);
 
 #endif /* PAWL_EXAMPLE_VERSIONS_H */

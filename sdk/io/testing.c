@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/timetext.h"
+#include "base/version.h"
 #include "sdk/io/activities.h"
 #include "sdk/io/result.h"
 #include "sdk/io/settings.h"
@@ -28,6 +29,7 @@ struct definition {
     struct definition *next;
     struct pawl_bytes name;
     struct pawl_bytes version; /* absent: every version without its own */
+    bool latest;               /* workflow: for new instances without a version */
     pawl_workflow_fn *workflow;
     pawl_activity_fn *activity;
     void *user;
@@ -190,13 +192,30 @@ static const struct definition *find_definition(const struct pawl_test *test, bo
     return for_all;
 }
 
-static bool find_workflow(void *context, struct pawl_bytes name, struct pawl_bytes version,
-                          pawl_workflow_fn **ret_run, void **ret_user)
+/* For a new instance without a version, as a worker chooses. */
+static const struct definition *find_latest(const struct pawl_test *test, struct pawl_bytes name)
 {
-    const struct definition *found = find_definition(context, true, name, version);
+    const struct definition *for_all = NULL, *greatest = NULL;
+    for (const struct definition *each = test->definitions; each; each = each->next) {
+        if (!each->workflow || !pawl_bytes_is_equal(each->name, name)) continue;
+        if (each->latest) return each;
+        if (pawl_bytes_is_absent(each->version)) for_all = each;
+        if (!greatest || pawl_version_compare(each->version, greatest->version) > 0)
+            greatest = each;
+    }
+    return for_all ? for_all : greatest;
+}
+
+static bool find_workflow(void *context, const struct pawl_code_wanted *wanted,
+                          struct pawl_code *ret_code)
+{
+    const struct definition *found =
+        wanted->is_new ? find_latest(context, wanted->name)
+                       : find_definition(context, true, wanted->name, wanted->version);
     if (!found) return false;
-    *ret_run = found->workflow;
-    *ret_user = found->user;
+    *ret_code = (struct pawl_code){ .run = found->workflow,
+                                    .user = found->user,
+                                    .version = found->version };
     return true;
 }
 
@@ -412,8 +431,9 @@ static pawl_err add_definition(struct pawl_test *test, struct definition definit
 
 pawl_err pawl_test_add_workflow(struct pawl_test *test, const struct pawl_workflow_def *def)
 {
-    return add_definition(test, (struct definition){ .workflow = def->run, .user = def->user },
-                          def->name, def->version);
+    return add_definition(
+        test, (struct definition){ .workflow = def->run, .user = def->user, .latest = def->latest },
+        def->name, def->version);
 }
 
 pawl_err pawl_test_add_activity(struct pawl_test *test, const struct pawl_activity_def *def)

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/version.h"
 #include "sdk/io/activities.h"
 #include "sdk/io/link.h"
 #include "sdk/io/settings.h"
@@ -28,6 +29,7 @@
 struct definition {
     struct pawl_bytes name;
     struct pawl_bytes version; /* absent: every version without its own */
+    bool latest;               /* workflow: for new instances without a version */
     pawl_workflow_fn *workflow;
     pawl_activity_fn *activity;
     void *user;
@@ -51,6 +53,7 @@ struct pawl_worker {
     struct pawl_worker_options options; /* defaults filled in; strings are in settings */
     struct pawl_settings settings;
     struct pawl_pool names;
+    struct pawl_bytes version; /* of the options, in names */
     struct definitions workflows;
     struct definitions activities_known;
     struct pawl_hello hello;
@@ -132,14 +135,46 @@ static const struct definition *find(const struct definitions *definitions, stru
     return NULL;
 }
 
-static bool find_workflow(void *context, struct pawl_bytes name, struct pawl_bytes version,
-                          pawl_workflow_fn **ret_run, void **ret_user)
+static const struct definition *find_latest(const struct definitions *definitions,
+                                            struct pawl_bytes name)
+{
+    for (uint32_t i = 0; i < definitions->count; i++) {
+        const struct definition *definition = &definitions->items[i];
+        if (definition->latest && pawl_bytes_is_equal(definition->name, name)) return definition;
+    }
+    return NULL;
+}
+
+/* Where the author marked none and has no function for all versions, the greatest one. */
+static void choose_latest(struct definitions *definitions)
+{
+    for (uint32_t i = 0; i < definitions->count; i++) {
+        struct definition *definition = &definitions->items[i];
+        if (pawl_bytes_is_absent(definition->version)) continue;
+        if (find(definitions, definition->name, PAWL_BYTES_ABSENT)) continue;
+        struct definition *best = definition;
+        bool is_marked = false;
+        for (uint32_t j = 0; j < definitions->count; j++) {
+            struct definition *other = &definitions->items[j];
+            if (!pawl_bytes_is_equal(other->name, definition->name)) continue;
+            is_marked = is_marked || other->latest;
+            if (pawl_version_compare(other->version, best->version) > 0) best = other;
+        }
+        if (!is_marked) best->latest = true;
+    }
+}
+
+static bool find_workflow(void *context, const struct pawl_code_wanted *wanted,
+                          struct pawl_code *ret_code)
 {
     const struct pawl_worker *worker = context;
-    const struct definition *definition = find(&worker->workflows, name, version);
+    const struct definition *definition = NULL;
+    if (wanted->is_new) definition = find_latest(&worker->workflows, wanted->name);
+    if (!definition) definition = find(&worker->workflows, wanted->name, wanted->version);
     if (!definition) return false;
-    *ret_run = definition->workflow;
-    *ret_user = definition->user;
+    *ret_code = (struct pawl_code){ .run = definition->workflow,
+                                    .user = definition->user,
+                                    .version = definition->version };
     return true;
 }
 
@@ -159,6 +194,12 @@ static pawl_err choose_options(struct pawl_worker *worker)
     if (options->stack_size == 0) options->stack_size = 64u << 10;
     if (options->stop_timeout_ms == 0) options->stop_timeout_ms = 30000;
     if (!options->log) options->log = log_to_stderr;
+    bool is_match =
+        options->version_match <= PAWL_MATCH_CURRENT_OR_OLDER
+        && (options->version_match == PAWL_MATCH_ANY || options->version)
+        && (!options->version
+            || pawl_name_is_valid(pawl_bytes_str(options->version), PAWL_NAME_SIZE_MAX));
+    if (!is_match) return PAWL_E_INVALID;
     bool fits = options->turns_max <= PAWL_CREDIT_MAX && options->activities_max <= PAWL_CREDIT_MAX
                 && options->activity_threads <= THREADS_MAX && options->cache_max <= CACHE_MAX
                 && options->stack_size >= STACK_SIZE_MIN && options->stack_size <= STACK_SIZE_MAX
@@ -199,6 +240,9 @@ pawl_err pawl_worker_new(const struct pawl_worker_options *options, struct pawl_
     pawl_pool_init(&worker->names, &worker->allocator);
     pawl_buf_init(&worker->out, PAWL_FRAME_SIZE_MAX);
     pawl_err err = choose_options(worker);
+    if (err == PAWL_OK
+        && !pawl_pool_copy(&worker->names, pawl_bytes_str(options->version), &worker->version))
+        err = PAWL_E_NOMEM;
     if (err == PAWL_OK) {
         err = pawl_settings_init(&worker->settings, &worker->allocator, options->endpoint,
                                  options->app_id, options->token);
@@ -274,6 +318,8 @@ static pawl_err add(struct pawl_worker *worker, struct definitions *definitions,
             return PAWL_E_EXISTS;
         }
     }
+    if (definition.latest && !version) return PAWL_E_INVALID;
+    if (definition.latest && find_latest(definitions, name_bytes)) return PAWL_E_EXISTS;
     if (definitions->count == PAWL_HELLO_NAMES_MAX) return PAWL_E_LIMIT;
     if (grow(worker, definitions)) return PAWL_E_NOMEM;
     if (!pawl_pool_copy(&worker->names, name_bytes, &definition.name)) return PAWL_E_NOMEM;
@@ -284,8 +330,9 @@ static pawl_err add(struct pawl_worker *worker, struct definitions *definitions,
 
 pawl_err pawl_worker_add_workflow(struct pawl_worker *worker, const struct pawl_workflow_def *def)
 {
-    return add(worker, &worker->workflows, def->name, def->version,
-               (struct definition){ .workflow = def->run, .user = def->user });
+    return add(
+        worker, &worker->workflows, def->name, def->version,
+        (struct definition){ .workflow = def->run, .user = def->user, .latest = def->latest });
 }
 
 pawl_err pawl_worker_add_activity(struct pawl_worker *worker, const struct pawl_activity_def *def)
@@ -515,7 +562,8 @@ static pawl_err make_hello(struct pawl_worker *worker, const struct definitions 
     if (!registrations) return PAWL_E_NOMEM;
     for (uint32_t i = 0; i < definitions->count; i++) {
         registrations[i] =
-            (struct pawl_registration){ definitions->items[i].name, definitions->items[i].version };
+            (struct pawl_registration){ definitions->items[i].name, definitions->items[i].version,
+                                        definitions->items[i].latest };
     }
     *ret_registrations = registrations;
     *ret_count = definitions->count;
@@ -541,6 +589,10 @@ static pawl_err prepare(struct pawl_worker *worker)
     hello->app_id = pawl_bytes_str(worker->settings.app_id);
     hello->token = pawl_bytes_str(worker->settings.token);
     hello->worker = pawl_bytes_str(worker->settings.worker);
+    hello->match = worker->options.version_match;
+    hello->match_version = worker->version;
+    hello->mismatch_fails = worker->options.version_mismatch_fails;
+    choose_latest(&worker->workflows);
     pawl_err err =
         make_hello(worker, &worker->workflows, &hello->workflows_count, &hello->workflows);
     if (err == PAWL_OK) {

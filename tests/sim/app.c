@@ -108,6 +108,63 @@ static void held_add_actions(struct held *held, const struct pawl_turn_done *don
     pawl_arena_deinit(&arena);
 }
 
+/* Code: each app has the program in version 1, in version 2 or in both, which all do the
+ * same. A generation keeps the version that it began with, and, for half of the instances,
+ * the patch that its first turn applied. ---------------------------------------------- */
+
+#define CODE_WHOLE (1u << 1 | 1u << 2)
+
+static const struct pawl_bytes code_versions[3] = { { NULL, 0 },
+                                                    { (const uint8_t *)"1", 1 },
+                                                    { (const uint8_t *)"2", 1 } };
+
+static bool code_is_patched(struct pawl_bytes instance)
+{
+    return instance.data[instance.size - 1] % 2 == 0;
+}
+
+static uint32_t code_latest(const struct app *app)
+{
+    return app->versions & 1u << 2 ? 2 : 1;
+}
+
+/* The first turn of a generation chooses; what it chose must come back with its history. */
+static void code_check(const struct app *app, const struct pawl_turn *turn, const struct held *held,
+                       struct pawl_turn_done *done)
+{
+    static struct pawl_bytes patch = { (const uint8_t *)"patch", 5 };
+    struct pawl_history_event first = { .kind = 0 };
+    uint32_t index = 0;
+    for (; first.kind != PAWL_EVENT_WORKFLOW_STARTED; index++) {
+        PAWL_ASSERT(index < held->count);
+        pawl_err err = pawl_history_event_decode(held->events[index], &first);
+        PAWL_ASSERT(err == PAWL_OK);
+    }
+    if (index > held->count - turn->events_count) {
+        done->version = code_versions[code_latest(app)];
+        done->patches = &patch;
+        done->patches_count = code_is_patched(turn->instance) ? 1 : 0;
+        return;
+    }
+    struct pawl_bytes name = PAWL_BYTES_ABSENT;
+    size_t cursor = 0;
+    bool is_patched = pawl_patches_next(first.patches, &cursor, &name);
+    PAWL_ASSERT(is_patched == code_is_patched(turn->instance));
+    PAWL_ASSERT(!is_patched || pawl_bytes_is_equal(name, patch));
+    bool is_here = false;
+    for (uint32_t i = 1; i <= 2; i++)
+        if (app->versions & 1u << i)
+            is_here |= pawl_bytes_is_equal(first.version, code_versions[i]);
+    PAWL_ASSERT(is_here); /* nobody is given code that he has not */
+}
+
+/* A mistake in the app: it is another program than the history says. The next life of the
+ * app has the right one again, perhaps. */
+static bool code_is_wrong(struct sim *sim, const struct app *app)
+{
+    return !sim->calm && app->versions == 1u << 1 && sim_chance(&sim->network, 100);
+}
+
 static void app_on_turn(struct sim *sim, uint32_t target, const struct pawl_turn *turn,
                         struct pawl_arena *arena)
 {
@@ -135,7 +192,18 @@ static void app_on_turn(struct sim *sim, uint32_t target, const struct pawl_turn
     for (uint32_t i = 0; i < turn->events_count; i++) held_add(held, turn->events[i]);
 
     struct pawl_frame done = { .type = PAWL_FRAME_TURN_DONE };
+    if (code_is_wrong(sim, app)) {
+        held_free(held);
+        done.turn_done = (struct pawl_turn_done){ .turn = turn->turn,
+                                                  .instance = turn->instance,
+                                                  .err = PAWL_E_NONDETERMINISM,
+                                                  .message = PAWL_BYTES_LITERAL("wrong code") };
+        app_reply(sim, target, &done);
+        app_grant(sim, target, 1, 0);
+        return;
+    }
     sim_program_run(turn, held->count, held->events, arena, &done.turn_done);
+    if (!is_delta) code_check(app, turn, held, &done.turn_done);
     done.turn_done.cached = true;
     held->turn = turn->turn;
     app_reply(sim, target, &done);
@@ -209,18 +277,29 @@ void sim_app_on_frame(struct sim *sim, struct item *item)
 void sim_app_connect(struct sim *sim, uint32_t target)
 {
     struct node *node = &sim->nodes[target];
-    if (!node->life || node->app.life) return;
+    if (!node->life) return;
+    bool is_partial = node->app.versions != CODE_WHOLE;
+    if (node->app.life && sim->calm && is_partial && node->paused_ms <= sim->now_ms)
+        sim_app_disconnect(sim, target, false); /* and comes back with the whole code */
+    if (node->app.life) return;
     if (node->paused_ms > sim->now_ms) {
         sim_item_at(sim, sim_item_new(ITEM_APP_CONNECT, target, node->life), node->paused_ms);
         return;
     }
-    struct pawl_registration program = { .name = PAWL_BYTES_LITERAL("Program") };
-    struct pawl_registration work = { .name = PAWL_BYTES_LITERAL("Work") };
-    struct pawl_hello hello = { .workflows_count = 1,
-                                .workflows = &program,
+    static const uint32_t some[] = { 1u << 1, 1u << 2, CODE_WHOLE, CODE_WHOLE };
+    node->app.versions = sim->calm ? CODE_WHOLE : some[pawl_rng_below(&sim->world, 4)];
+    struct pawl_registration programs[2], work = { .name = PAWL_BYTES_LITERAL("Work") };
+    struct pawl_hello hello = { .workflows = programs,
                                 .activities_count = 1,
                                 .activities = &work,
                                 .minor = PAWL_PROTOCOL_MINOR };
+    for (uint32_t i = 1; i <= 2; i++) {
+        if (!(node->app.versions & 1u << i)) continue;
+        programs[hello.workflows_count++] =
+            (struct pawl_registration){ .name = PAWL_BYTES_LITERAL("Program"),
+                                        .version = code_versions[i],
+                                        .latest = i == code_latest(&node->app) };
+    }
     node->app.life = ++sim->lives;
     sim_node_step(sim, target,
                   (struct pawl_node_event){

@@ -241,6 +241,12 @@ uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage 
     sim_until(sim, SIM_START_MS + plan->safety_ms, false);
 
     sim->calm = true;
+    /* From now on every app has the whole code: those that run ask for it when they can. */
+    for (uint32_t i = 0; i < SIM_NODES; i++) {
+        const struct node *node = &sim->nodes[i];
+        int64_t at_ms = node->paused_ms > sim->now_ms ? node->paused_ms : sim->now_ms;
+        sim_item_at(sim, sim_item_new(ITEM_APP_CONNECT, i, node->life), at_ms + 1);
+    }
     sim_until(sim, SIM_START_MS + plan->safety_ms + SIM_LIVENESS_MS, true);
     struct pawl_arena arena;
     struct pawl_bytes why;

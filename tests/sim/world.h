@@ -79,7 +79,8 @@ struct held {
 
 /* The app beside a node: one worker connection, one cache. */
 struct app {
-    uint64_t life; /* of the connection; 0: away */
+    uint64_t life;     /* of the connection; 0: away */
+    uint32_t versions; /* of the program that it has: bit 1 and bit 2 */
     struct pawl_list held;
     struct pawl_arena past; /* HISTORY frames of the next turn */
     uint32_t past_count;

@@ -39,4 +39,12 @@ enum pawl_status {
         PAWL_STATUS_COUNT
 };
 
+/* Which instances a worker runs, by comparing their version with its own. */
+enum pawl_version_match {
+    PAWL_MATCH_ANY = 0,          /* whatever their version, if there is a function for it */
+    PAWL_MATCH_STRICT,           /* those of exactly its version */
+    PAWL_MATCH_CURRENT_OR_OLDER, /* those of its version, of older ones and of none:
+                                    1.2 < 1.2.0 < 1.10 < 2 < 2.beta */
+};
+
 #endif /* PAWL_TYPES_H */

@@ -39,12 +39,22 @@ struct pawl_worker_options {
     pawl_log_fn *log;                /* NULL: warnings and workflow messages go to stderr */
     void *log_context;
     bool keep_sigsegv; /* true: do not recognise stack overflow with a SIGSEGV handler */
+    /* Which instances this worker runs, by the version that they were started with. */
+    enum pawl_version_match version_match; /* PAWL_MATCH_ANY */
+    const char *version;                   /* of this worker; needed for the other rules */
+    bool version_mismatch_fails; /* an instance that no worker may run fails (VersionMismatch);
+                                    false: it stalls until one comes that may */
 };
 
-/* A workflow: `version` NULL serves every version that has no function of its own. */
+/* A workflow: `version` NULL serves every version that has no function of its own.
+ * An instance that is started without a version begins with the function that is `latest`;
+ * if none is, with the one without a version; if there is none, with the greatest version
+ * (see enum pawl_version_match). It keeps what it has begun with until it ends or continues
+ * as new. */
 struct pawl_workflow_def {
     const char *name;
     const char *version;
+    bool latest; /* needs a version; of one name, one function */
     pawl_workflow_fn *run;
     void *user; /* pawl_workflow_user */
 };
@@ -64,7 +74,8 @@ PAWL_API PAWL_MUST_USE pawl_err pawl_worker_new(const struct pawl_worker_options
 PAWL_API void pawl_worker_free(struct pawl_worker *worker);
 
 /* Before run or start; names are copied. PAWL_E_INVALID: a bad name; PAWL_E_EXISTS: this
- * name and version is taken; PAWL_E_STATE: already running; PAWL_E_LIMIT; PAWL_E_NOMEM. */
+ * name and version is taken, or another is the latest; PAWL_E_STATE: already running; PAWL_E_LIMIT;
+ * PAWL_E_NOMEM. */
 PAWL_API PAWL_MUST_USE pawl_err pawl_worker_add_workflow(struct pawl_worker *worker,
                                                          const struct pawl_workflow_def *def);
 PAWL_API PAWL_MUST_USE pawl_err pawl_worker_add_activity(struct pawl_worker *worker,

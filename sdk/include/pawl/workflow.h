@@ -210,11 +210,21 @@ PAWL_API pawl_err pawl_send_event_to_app(struct pawl_workflow_ctx *ctx, const ch
 PAWL_API void pawl_log_message(struct pawl_workflow_ctx *ctx, enum pawl_level level,
                                const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Changing code ------------------------------------------------------------------- */
+
+/* True for instances that come here for the first time with code that has this question,
+ * false for those that passed here before: so a change goes into `if (pawl_patched(...))`,
+ * and what was there before into `else`. The answer is recorded, and stays the same for the
+ * whole generation. `name` is 1 to 256 bytes without control characters. */
+PAWL_API bool pawl_patched(struct pawl_workflow_ctx *ctx, const char *name);
+
 /* Facts ------------------------------------------------------------------------- */
 
 PAWL_API const char *pawl_instance_id(const struct pawl_workflow_ctx *ctx);
 PAWL_API const char *pawl_workflow_name(const struct pawl_workflow_ctx *ctx);
-PAWL_API const char *pawl_workflow_version(const struct pawl_workflow_ctx *ctx); /* "": none */
+PAWL_API const char *pawl_workflow_version(const struct pawl_workflow_ctx *ctx); /* of the code
+                                                                                    that runs; "":
+                                                                                    none */
 PAWL_API const char *pawl_parent_id(const struct pawl_workflow_ctx *ctx);        /* "": none */
 
 /* 1 in the first generation, one more with each continue-as-new. */

@@ -31,6 +31,12 @@ static void keep_answer(struct fixture *fixture, uint64_t token, const struct pa
     for (uint32_t i = 0; i < answer->states_count; i++)
         fixture->listed[i] = pawl_arena_copy(&fixture->arena, answer->states[i].instance);
     fixture->cursor = pawl_arena_copy(&fixture->arena, answer->cursor);
+    for (uint32_t i = 0; i < answer->events_count; i++) {
+        struct pawl_history_event event;
+        pawl_err err = pawl_history_event_decode(answer->events[i], &event);
+        PAWL_ASSERT(err == PAWL_OK && fixture->history_kinds_count < FIXTURE_ANSWERS_MAX);
+        fixture->history_kinds[fixture->history_kinds_count++] = event.kind;
+    }
     if (answer->states_count) {
         fixture->answer_status = answer->states[0].status;
         fixture->answer_failure = answer->states[0].failure;

@@ -31,6 +31,8 @@ struct fixture {
     uint32_t listed_count; /* of the last answer with states: their ids, and the next page */
     struct pawl_bytes *listed;
     struct pawl_bytes cursor;
+    uint32_t history_kinds_count; /* of the last answer with events */
+    enum pawl_event_kind history_kinds[FIXTURE_ANSWERS_MAX];
     bool store_away;               /* requests are refused */
     enum pawl_store_op reply_lost; /* the next of this kind is applied, and nobody hears of it */
     enum pawl_store_op reply_late; /* the next of this kind is applied, and is heard of later */

@@ -92,6 +92,9 @@ static void test_odd_values_come_back_as_they_were(void **state)
     event.start_to_close_ms = 30000;
     event.heartbeat_ms = 1;
     event.progress = PAWL_BYTES_LITERAL("\xff\x00 7/9");
+    struct pawl_bytes patches[2] = { PAWL_BYTES_LITERAL("fraud"),
+                                     PAWL_BYTES_LITERAL("m\xc3\xa4il") };
+    event.patches = pawl_patches_pack(&arena, 2, patches);
     event.id = INT32_MAX;
     event.payload = PAWL_BYTES_LITERAL(""); /* empty is not absent */
     events[0] = pawl_history_event_pack(&arena, &event);

@@ -49,18 +49,23 @@ static void keep_log(void *context, enum pawl_level level, const char *text)
     (void)snprintf(engine->log + used, sizeof engine->log - used, "%s\n", text);
 }
 
-static bool find_function(void *context, struct pawl_bytes name, struct pawl_bytes version,
-                          pawl_workflow_fn **ret_run, void **ret_user)
+/* With a new instance and no version asked for, the last function added is chosen. */
+static bool find_function(void *context, const struct pawl_code_wanted *wanted,
+                          struct pawl_code *ret_code)
 {
     struct engine *engine = context;
-    (void)version;
+    bool found = false;
     for (size_t i = 0; i < engine->functions_count; i++) {
-        if (!pawl_bytes_is_str(name, engine->functions[i].name)) continue;
-        *ret_run = engine->functions[i].run;
-        *ret_user = engine->functions[i].user;
-        return true;
+        const struct engine_function *function = &engine->functions[i];
+        struct pawl_bytes version = pawl_bytes_str(function->version);
+        if (!pawl_bytes_is_str(wanted->name, function->name)) continue;
+        bool fits = pawl_bytes_is_absent(version) || wanted->is_new
+                    || pawl_bytes_is_equal(version, wanted->version);
+        if (!fits) continue;
+        found = true;
+        *ret_code = (struct pawl_code){ function->run, function->user, version };
     }
-    return false;
+    return found;
 }
 
 void engine_init(struct engine *engine, uint32_t cache_max)
@@ -101,6 +106,13 @@ void engine_add(struct engine *engine, const char *name, pawl_workflow_fn *run, 
     assert_true(engine->functions_count < ENGINE_FUNCTIONS_MAX);
     engine->functions[engine->functions_count++] =
         (struct engine_function){ .name = name, .run = run, .user = user };
+}
+
+void engine_add_version(struct engine *engine, const char *name, const char *version,
+                        pawl_workflow_fn *run)
+{
+    engine_add(engine, name, run, NULL);
+    engine->functions[engine->functions_count - 1].version = version;
 }
 
 void engine_push(struct engine *engine, const struct pawl_history_event *event)
@@ -293,6 +305,17 @@ static void continue_as_new(struct engine *engine, const struct pawl_action *act
     }
 }
 
+/* Which code it was, in the turn's WORKFLOW_STARTED. */
+static void record_code(struct engine *engine, struct pawl_bytes *first,
+                        struct pawl_history_event *started)
+{
+    const struct pawl_turn_done *done = &engine->done;
+    started->version = done->version;
+    if (done->patches_count)
+        started->patches = pawl_patches_pack(&engine->arena, done->patches_count, done->patches);
+    *first = pawl_history_event_pack(&engine->arena, started);
+}
+
 pawl_err engine_turn(struct engine *engine)
 {
     struct pawl_history_event started =
@@ -332,6 +355,7 @@ pawl_err engine_turn(struct engine *engine)
                    PAWL_BYTES_FMT(frame.turn_done.message));
     if (frame.turn_done.err) return frame.turn_done.err;
 
+    record_code(engine, &fresh[0], &started);
     for (uint32_t i = 0; i < fresh_count; i++) keep(engine, fresh[i]);
     for (uint32_t i = 0; i < engine->done.actions_count; i++) {
         keep(engine, record(engine, &engine->done.actions[i]));

@@ -52,6 +52,8 @@ struct engine {
 void engine_init(struct engine *engine, uint32_t cache_max);
 void engine_deinit(struct engine *engine);
 void engine_add(struct engine *engine, const char *name, pawl_workflow_fn *run, void *user);
+void engine_add_version(struct engine *engine, const char *name, const char *version,
+                        pawl_workflow_fn *run);
 
 /* Begin a new instance with an empty history and a start event pending. */
 void engine_begin(struct engine *engine, const char *instance, const char *name,

@@ -155,14 +155,11 @@ static void step(struct node_world *world, struct pawl_node_event event)
     }
 }
 
-static bool find(void *context, struct pawl_bytes name, struct pawl_bytes version,
-                 pawl_workflow_fn **ret_run, void **ret_user)
+static bool find(void *context, const struct pawl_code_wanted *wanted, struct pawl_code *ret_code)
 {
     struct node_world *world = context;
-    (void)name;
-    (void)version;
-    *ret_run = world->run;
-    *ret_user = NULL;
+    (void)wanted;
+    *ret_code = (struct pawl_code){ .run = world->run };
     return true;
 }
 

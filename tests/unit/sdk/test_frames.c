@@ -141,7 +141,19 @@ static void assert_id_required(struct pawl_frame *frame, struct pawl_id *field)
 static struct pawl_frame sample_appended(enum pawl_frame_type type)
 {
     struct pawl_frame frame = sample(type);
-    if (type == PAWL_FRAME_HELLO) frame.hello.minor = 1;
+    static struct pawl_bytes patch = { (const uint8_t *)"fraud", 5 };
+    if (type == PAWL_FRAME_HELLO) {
+        frame.hello.minor = 1;
+        frame.hello.match = PAWL_MATCH_CURRENT_OR_OLDER;
+        frame.hello.match_version = PAWL_BYTES_LITERAL("2");
+        frame.hello.mismatch_fails = true;
+        frame.hello.workflows[0].latest = true;
+    }
+    if (type == PAWL_FRAME_TURN_DONE) {
+        frame.turn_done.version = PAWL_BYTES_LITERAL("2");
+        frame.turn_done.patches_count = 1;
+        frame.turn_done.patches = &patch;
+    }
     if (type == PAWL_FRAME_ACTIVITY) {
         frame.activity.takes_heartbeats = true;
         frame.activity.start_to_close_ms = 30000;

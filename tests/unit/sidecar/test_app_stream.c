@@ -123,7 +123,7 @@ static void hear(struct outside *outside, uint64_t conn, struct pawl_frame frame
     pawl_buf_deinit(&buf);
 }
 
-static struct pawl_registration greet[] = { { { (const uint8_t *)"greet", 5 }, { NULL, 0 } } };
+static struct pawl_registration greet[] = { { .name = { (const uint8_t *)"greet", 5 } } };
 
 static struct pawl_frame hello_make(const char *app, const char *token)
 {

@@ -421,34 +421,35 @@ void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *
     activity_queue(node, activity);
 }
 
-void pawl_activity_on_not_registered(struct pawl_node *node, struct pawl_activity *activity)
-{
-    activity_fail(
-        node, activity, "ActivityNotRegistered",
-        pawl_arena_printf(&node->effects->arena,
-                          "no connected worker of app '%s' has registered an activity named '%.*s'",
-                          node->app, PAWL_BYTES_FMT(activity->scheduled.name)));
-}
-
-/* Alarms --------------------------------------------------------------------------------------- */
+/* Others ----------------------------------------------------------------------------------------
+ */
 
 static void activity_refuse(struct pawl_node *node, const struct pawl_host *host,
-                            struct pawl_id run)
+                            struct pawl_id run, bool unregistered)
 {
     struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_RUN_REFUSED);
-    frame->run_id = run;
+    frame->run_refused = (struct pawl_peer_run_refused){ .run = run, .unregistered = unregistered };
     pawl_node_peer_send(node, host, frame);
 }
 
-/* The owner looks for somebody else. Who asked is not remembered: the owner may be
- * another by now, and finds out by asking. */
-static void activity_give_back(struct pawl_node *node, struct pawl_activity *activity)
+/* Who asked for it is not remembered: the owner may be another by now, and finds out by
+ * asking; or it is here, and took this execution for its own. */
+static bool activity_is_owned_here(struct pawl_node *node, const struct pawl_activity *activity)
+{
+    if (pawl_id_is_zero(activity->run)) return true;
+    return pawl_directory_is_own_app(node, activity->app)
+           && pawl_node_partition(node, activity->instance)->state == PAWL_PARTITION_OWNED;
+}
+
+/* The owner looks for somebody else. */
+static void activity_give_back(struct pawl_node *node, struct pawl_activity *activity,
+                               bool unregistered)
 {
     struct pawl_arena *arena = &node->effects->arena;
-    PAWL_COVER(RUN_GIVEN_BACK);
-    if (!pawl_id_is_zero(activity->run)) {
+    if (!activity_is_owned_here(node, activity)) {
         struct pawl_route route = pawl_directory_owner(node, activity->app, activity->instance);
-        if (route.kind == PAWL_ROUTE_PEER) activity_refuse(node, route.host, activity->run);
+        if (route.kind == PAWL_ROUTE_PEER)
+            activity_refuse(node, route.host, activity->run, unregistered);
         activity_free(node, activity);
         return;
     }
@@ -457,8 +458,34 @@ static void activity_give_back(struct pawl_node *node, struct pawl_activity *act
     struct pawl_bytes event = pawl_history_event_pack(arena, &activity->scheduled);
     struct pawl_activity gone = *activity;
     activity_free(node, activity);
-    pawl_run_spawn(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
+    if (unregistered)
+        pawl_run_spawn_elsewhere(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
+    else
+        pawl_run_spawn(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
 }
+
+struct pawl_bytes pawl_activity_why_not_registered(struct pawl_node *node, struct pawl_bytes app,
+                                                   struct pawl_bytes name)
+{
+    struct pawl_bytes id = app.size ? app : pawl_bytes_str(node->app);
+    return pawl_arena_printf(
+        &node->effects->arena,
+        "no connected worker of app '%.*s' has registered an activity named '%.*s'",
+        PAWL_BYTES_FMT(id), PAWL_BYTES_FMT(name));
+}
+
+void pawl_activity_on_not_registered(struct pawl_node *node, struct pawl_activity *activity)
+{
+    if (node->config.placed) {
+        activity_give_back(node, activity, true);
+        return;
+    }
+    activity_fail(
+        node, activity, "ActivityNotRegistered",
+        pawl_activity_why_not_registered(node, PAWL_BYTES_ABSENT, activity->scheduled.name));
+}
+
+/* Alarms --------------------------------------------------------------------------------------- */
 
 static void activity_on_queue_alarm(struct pawl_node *node, struct pawl_activity *activity)
 {
@@ -472,10 +499,12 @@ static void activity_on_queue_alarm(struct pawl_node *node, struct pawl_activity
         return;
     }
     bool is_workerless = node->config.placed && node->task_workers == 0;
-    if (is_workerless)
-        activity_give_back(node, activity);
-    else
+    if (!is_workerless) {
         activity_watch_queue(node, activity);
+        return;
+    }
+    PAWL_COVER(RUN_GIVEN_BACK);
+    activity_give_back(node, activity, false);
 }
 
 static void activity_on_attempt_alarm(struct pawl_node *node, struct pawl_activity *activity)
@@ -539,7 +568,7 @@ void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,
     if (other && other != activity) return; /* a run id names one execution for ever */
     bool is_leaving = node->directory.self && node->directory.self->leaving;
     if (!activity && (node->task_workers == 0 || is_leaving)) {
-        activity_refuse(node, host, run->run);
+        activity_refuse(node, host, run->run, false);
         return;
     }
     if (!activity)

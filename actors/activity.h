@@ -75,7 +75,11 @@ void pawl_activity_on_heartbeat(struct pawl_node *node, uint64_t worker,
 /* Queued again; it does not count as an attempt. */
 void pawl_activity_on_returned(struct pawl_node *node, uint64_t worker, struct pawl_id token);
 void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *activity);
+/* There are workers here, and none knows its name. With placement others are tried. */
 void pawl_activity_on_not_registered(struct pawl_node *node, struct pawl_activity *activity);
+/* For a person; absent: the own app. */
+struct pawl_bytes pawl_activity_why_not_registered(struct pawl_node *node, struct pawl_bytes app,
+                                                   struct pawl_bytes name);
 
 /* From peers. */
 void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,

@@ -266,10 +266,41 @@ struct pawl_route pawl_directory_any(struct pawl_node *node, struct pawl_bytes a
     return route_to(found->hosts[pawl_rng_below(&node->rng, found->hosts_count)]);
 }
 
+static bool hosts_have(const struct pawl_hosts *hosts, const struct pawl_host *host)
+{
+    for (uint32_t i = 0; i < hosts->count; i++)
+        if (hosts->numbers[i] == host->number) return true;
+    return false;
+}
+
+/* As among the runners; a silent one is better than none. */
+static struct pawl_host *app_other_runner(const struct pawl_node *node, const struct pawl_app *app,
+                                          struct pawl_bytes key, const struct pawl_hosts *tried)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_host **others = PAWL_ARENA_ARRAY(arena, struct pawl_host *, app->hosts_count);
+    uint64_t *hashes = PAWL_ARENA_ARRAY(arena, uint64_t, app->hosts_count);
+    uint32_t count = 0;
+    for (int with_silent = 0; with_silent < 2 && count == 0; with_silent++)
+        for (uint32_t i = 0; i < app->hosts_count; i++) {
+            struct pawl_host *host = app->hosts[i];
+            if (!host_runs_activities(node, host) || (host->silent && !with_silent)) continue;
+            if (hosts_have(tried, host)) continue;
+            others[count] = host;
+            hashes[count++] = host->hash;
+        }
+    uint32_t picked = pawl_ring_pick_hashed(count, hashes, key);
+    return picked == PAWL_RING_NOBODY ? NULL : others[picked];
+}
+
 struct pawl_route pawl_directory_runner(struct pawl_node *node, struct pawl_bytes app,
-                                        struct pawl_bytes key)
+                                        struct pawl_bytes key, const struct pawl_hosts *tried)
 {
     const struct pawl_app *found = app_find(node, app);
+    if (found && tried && tried->count) {
+        struct pawl_host *other = app_other_runner(node, found, key, tried);
+        return other ? route_to(other) : (struct pawl_route){ .kind = PAWL_ROUTE_NOWHERE };
+    }
     uint32_t picked = PAWL_RING_NOBODY;
     if (found) picked = pawl_ring_pick_hashed(found->runners_count, found->runner_hashes, key);
     if (picked == PAWL_RING_NOBODY) return (struct pawl_route){ .kind = PAWL_ROUTE_NOWHERE };
@@ -338,7 +369,7 @@ void pawl_directory_on_frame(struct pawl_node *node, struct pawl_bytes name,
         pawl_outbox_on_message_done(node, host, &frame->message_done);
         return;
     case PAWL_PEER_RUN: pawl_activity_on_run(node, host, &frame->run); return;
-    case PAWL_PEER_RUN_REFUSED: pawl_run_on_refused(node, host, frame->run_id); return;
+    case PAWL_PEER_RUN_REFUSED: pawl_run_on_refused(node, host, &frame->run_refused); return;
     case PAWL_PEER_RESULT: pawl_run_on_result(node, host, &frame->run); return;
     case PAWL_PEER_RESULT_DONE: pawl_activity_on_result_done(node, frame->run_id); return;
     case PAWL_PEER_ASK: pawl_activity_on_ask(node, host, &frame->runs); return;

@@ -72,9 +72,15 @@ struct pawl_route pawl_directory_owner(struct pawl_node *node, struct pawl_bytes
 /* Any sidecar of another app, for what is no single instance's. */
 struct pawl_route pawl_directory_any(struct pawl_node *node, struct pawl_bytes app);
 
-/* Who runs the activity with this key. */
+/* Hosts by their numbers. */
+struct pawl_hosts {
+    uint32_t count;
+    uint64_t *numbers;
+};
+
+/* Who runs the activity with this key; somebody else than `tried` (NULL: nobody was). */
 struct pawl_route pawl_directory_runner(struct pawl_node *node, struct pawl_bytes app,
-                                        struct pawl_bytes key);
+                                        struct pawl_bytes key, const struct pawl_hosts *tried);
 
 /* NULL: not in the list (any more). */
 struct pawl_host *pawl_directory_find(struct pawl_node *node, struct pawl_bytes name);

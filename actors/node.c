@@ -11,6 +11,7 @@
 #include "actors/pace.h"
 #include "actors/partition.h"
 #include "actors/request.h"
+#include "actors/request_list.h"
 #include "actors/router.h"
 #include "actors/run.h"
 #include "actors/worker.h"
@@ -176,6 +177,8 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
                                 &node->asks,       &node->asks_asker };
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         pawl_map_init(maps[i], pawl_rng_next(&node->rng));
+    pawl_list_init(&node->list_jobs);
+    pawl_list_init(&node->purge_jobs);
     pawl_list_init(&node->runs_waiting);
     pawl_list_init(&node->asks_parked);
     pawl_outbox_init(node);
@@ -203,6 +206,7 @@ void pawl_node_free(struct pawl_node *node)
     pawl_partitions_deinit(node);
     pawl_pace_deinit(node);
     pawl_calls_deinit(node);
+    pawl_request_jobs_deinit(node);
     pawl_heap_deinit(&node->alarms);
     pawl_effects_deinit(&effects);
     pawl_mem_free(node->app);

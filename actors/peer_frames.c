@@ -26,7 +26,7 @@ static uint32_t fields_count(enum pawl_peer_frame_type type)
     case PAWL_PEER_MESSAGE: return 2;
     case PAWL_PEER_MESSAGE_DONE: return 3;
     case PAWL_PEER_RUN: return 7;
-    case PAWL_PEER_RUN_REFUSED: return 1;
+    case PAWL_PEER_RUN_REFUSED: return 2;
     case PAWL_PEER_RESULT: return 7;
     case PAWL_PEER_RESULT_DONE: return 1;
     case PAWL_PEER_ASK: return 1;
@@ -109,6 +109,9 @@ void pawl_peer_frame_encode(struct pawl_buf *buf, const struct pawl_peer_frame *
     case PAWL_PEER_RUN:
     case PAWL_PEER_RESULT: run_encode(buf, &frame->run); break;
     case PAWL_PEER_RUN_REFUSED:
+        pawl_write_id(buf, frame->run_refused.run);
+        pawl_write_bool(buf, frame->run_refused.unregistered);
+        break;
     case PAWL_PEER_RESULT_DONE:
     case PAWL_PEER_CANCEL: pawl_write_id(buf, frame->run_id); break;
     case PAWL_PEER_ASK: ids_encode(buf, frame->runs.known_count, frame->runs.known); break;
@@ -292,6 +295,9 @@ static void frame_read_fields(struct decoder *in, struct pawl_peer_frame *frame)
     case PAWL_PEER_RUN:
     case PAWL_PEER_RESULT: run_decode(in, &frame->run); break;
     case PAWL_PEER_RUN_REFUSED:
+        frame->run_refused.run = read_id(in);
+        frame->run_refused.unregistered = pawl_read_bool(&in->reader);
+        break;
     case PAWL_PEER_RESULT_DONE:
     case PAWL_PEER_CANCEL: frame->run_id = read_id(in); break;
     case PAWL_PEER_ASK:

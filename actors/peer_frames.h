@@ -13,7 +13,8 @@
  *            MESSAGE -> MESSAGE_DONE        an outbox message for an instance that the
  *                                           receiver owns
  *            RUN -> RESULT -> RESULT_DONE   run an activity; its result, repeated until
- *                   | RUN_REFUSED           it is durable; not here, and not begun
+ *                   | RUN_REFUSED           it is durable; not begun, and not here: no
+ *                                           worker, or none that knows its name
  *            ASK -> ASKED                   which of these runs do you know?
  *            CANCEL                         nobody waits for this run any more
  */
@@ -98,6 +99,11 @@ struct pawl_peer_run {
     struct pawl_bytes event; /* RUN: its TASK_SCHEDULED; RESULT: TASK_COMPLETED or _FAILED */
 };
 
+struct pawl_peer_run_refused {
+    struct pawl_id run;
+    bool unregistered; /* there are workers, and none has registered its name */
+};
+
 /* ASKED: those of the asked ones that the receiver knows, and those it does not. */
 struct pawl_peer_runs {
     uint32_t known_count; /* ASK: all */
@@ -115,8 +121,9 @@ struct pawl_peer_frame {
         struct pawl_peer_call call;       /* CALL, RETURN, GONE */
         struct pawl_peer_message message;
         struct pawl_peer_message_done message_done;
-        struct pawl_peer_run run;   /* RUN, RESULT */
-        struct pawl_id run_id;      /* RUN_REFUSED, RESULT_DONE, CANCEL */
+        struct pawl_peer_run run; /* RUN, RESULT */
+        struct pawl_peer_run_refused run_refused;
+        struct pawl_id run_id;      /* RESULT_DONE, CANCEL */
         struct pawl_peer_runs runs; /* ASK, ASKED */
     };
 };

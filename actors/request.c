@@ -86,7 +86,7 @@ static struct pawl_bytes request_waiting_for(struct pawl_node *node,
         if (pawl_history_event_decode(pending->event, &event) != PAWL_OK) continue;
         bool is_activity = pending->op.kind == 'a';
         struct pawl_route route =
-            is_activity ? pawl_directory_runner(node, event.target_app, event.name)
+            is_activity ? pawl_directory_runner(node, event.target_app, event.name, NULL)
                         : pawl_directory_owner(node, event.target_app, event.instance);
         if (route.kind != PAWL_ROUTE_NOWHERE) continue;
         struct pawl_arena *arena = &node->effects->arena;

@@ -27,6 +27,7 @@ struct list_part {
 };
 
 struct list_job {
+    struct pawl_list link; /* node.list_jobs */
     struct pawl_arena arena;
     uint64_t token;
     struct pawl_query query; /* of the first round */
@@ -38,6 +39,13 @@ struct list_job {
     uint32_t rows_capacity;
     struct list_row *rows; /* newest first, at most limit + 1 */
 };
+
+static void list_free(struct list_job *job)
+{
+    pawl_list_remove(&job->link);
+    pawl_arena_deinit(&job->arena);
+    pawl_mem_free(job);
+}
 
 static struct pawl_bytes list_cursor_pack(struct pawl_arena *arena, int64_t created_ms,
                                           struct pawl_bytes instance)
@@ -174,8 +182,7 @@ static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
         if (list_is_wanted(job, &job->parts[i])) list_ask(node, job, i);
     if (job->outstanding > 0) return;
     if (!job->failed) list_answer(node, job);
-    pawl_arena_deinit(&job->arena);
-    pawl_mem_free(job);
+    list_free(job);
 }
 
 void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
@@ -197,6 +204,7 @@ void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl
     if (query.limit < LIST_ROWS_MIN) query.limit = LIST_ROWS_MIN;
     if (query.limit > limit + 1) query.limit = limit + 1;
     struct list_job *job = PAWL_NEW(struct list_job);
+    pawl_list_push_tail(&node->list_jobs, &job->link);
     pawl_arena_init(&job->arena);
     job->token = token;
     job->limit = limit;
@@ -223,6 +231,7 @@ struct purge_item {
 };
 
 struct purge_job {
+    struct pawl_list link; /* node.purge_jobs */
     struct pawl_arena arena;
     uint64_t token;
     bool force;
@@ -236,6 +245,7 @@ static void purge_next(struct pawl_node *node, struct purge_job *job);
 
 static void purge_free(struct purge_job *job)
 {
+    pawl_list_remove(&job->link);
     pawl_arena_deinit(&job->arena);
     pawl_mem_free(job);
 }
@@ -413,6 +423,7 @@ static void purge_next(struct pawl_node *node, struct purge_job *job)
 void pawl_request_purge(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
 {
     struct purge_job *job = PAWL_NEW(struct purge_job);
+    pawl_list_push_tail(&node->purge_jobs, &job->link);
     pawl_arena_init(&job->arena);
     job->token = token;
     job->force = request->force;
@@ -423,4 +434,12 @@ void pawl_request_purge(struct pawl_node *node, uint64_t token, const struct paw
                == PAWL_OK;
     purge_push(job, NULL, PAWL_BYTES_ABSENT, request->instance);
     purge_next(node, job);
+}
+
+void pawl_request_jobs_deinit(struct pawl_node *node)
+{
+    while (!pawl_list_is_empty(&node->list_jobs))
+        list_free(PAWL_CONTAINER_OF(node->list_jobs.next, struct list_job, link));
+    while (!pawl_list_is_empty(&node->purge_jobs))
+        purge_free(PAWL_CONTAINER_OF(node->purge_jobs.next, struct purge_job, link));
 }

@@ -15,6 +15,9 @@ void pawl_request_purge(struct pawl_node *node, uint64_t token, const struct paw
 struct pawl_call *pawl_request_call(struct pawl_node *node, uint64_t token, enum pawl_store_op op,
                                     struct pawl_bytes instance, pawl_call_on_reply *on_reply);
 
+/* What was not answered is forgotten (end of the node). */
+void pawl_request_jobs_deinit(struct pawl_node *node);
+
 void pawl_request_answer_store_err(struct pawl_node *node, uint64_t token,
                                    struct pawl_bytes instance,
                                    const struct pawl_store_reply *reply);

@@ -33,7 +33,8 @@ struct pawl_run {
     struct pawl_host *host;    /* SENT */
     struct pawl_list link;     /* on host.runs, longest unconfirmed first, or node.runs_waiting */
     int64_t confirmed_ms;      /* SENT: when the host was last known to have it */
-    struct pawl_alarm overdue; /* WAITING: nobody may begin it after this */
+    struct pawl_hosts tried;   /* owned: they do not know its name */
+    struct pawl_alarm overdue; /* WAITING: nobody may begin it after this, or nobody can */
 };
 
 static struct pawl_bytes run_id_key(const struct pawl_run *run)
@@ -86,6 +87,7 @@ static void run_free(struct pawl_node *node, struct pawl_run *run)
     pawl_list_remove(&run->link);
     pawl_alarm_clear(node, &run->overdue);
     (void)pawl_map_remove(&node->runs, run->key);
+    pawl_mem_free(run->tried.numbers);
     pawl_mem_free(run);
 }
 
@@ -133,11 +135,16 @@ static void run_start_here(struct pawl_node *node, struct pawl_run *run)
 static void run_route(struct pawl_node *node, struct pawl_run *run)
 {
     PAWL_ASSERT(run->state == RUN_WAITING);
-    struct pawl_route route = pawl_directory_runner(node, run->scheduled.target_app, run->key);
+    struct pawl_route route =
+        pawl_directory_runner(node, run->scheduled.target_app, run->key, &run->tried);
     switch (route.kind) {
     case PAWL_ROUTE_HERE: run_start_here(node, run); return;
     case PAWL_ROUTE_PEER: run_send(node, run, route.host); return;
     case PAWL_ROUTE_NOWHERE: break;
+    }
+    if (run->tried.count) {
+        pawl_alarm_set(node, &run->overdue, node->now_ms);
+        return;
     }
     if (run->scheduled.start_within_ms && !pawl_heap_node_is_linked(&run->overdue.node))
         pawl_alarm_set(
@@ -160,6 +167,28 @@ static void run_route_again(struct pawl_node *node, struct pawl_run *run)
     run_route(node, run);
 }
 
+/* NULL: it is under way. */
+static struct pawl_run *run_add(struct pawl_node *node, struct pawl_bytes instance,
+                                struct pawl_id inc, uint32_t gen, struct pawl_op op, uint64_t nonce,
+                                struct pawl_bytes event)
+{
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, op);
+    if (run_find(node, key) || pawl_activity_is_known(node, key)) return NULL;
+    struct pawl_run *run = run_new(node, key, event);
+    run->inc = inc;
+    run->gen = gen;
+    run->op = op;
+    run->nonce = nonce;
+    return run;
+}
+
+static void run_add_tried(struct pawl_run *run, const struct pawl_host *host)
+{
+    struct pawl_hosts *tried = &run->tried;
+    tried->numbers = pawl_mem_resize(tried->numbers, (tried->count + 1) * sizeof(uint64_t));
+    tried->numbers[tried->count++] = host->number;
+}
+
 void pawl_run_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                     uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
 {
@@ -167,13 +196,18 @@ void pawl_run_spawn(struct pawl_node *node, struct pawl_bytes instance, struct p
         pawl_activity_spawn(node, instance, inc, gen, op, nonce, event);
         return;
     }
-    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, op);
-    if (run_find(node, key) || pawl_activity_is_known(node, key)) return;
-    struct pawl_run *run = run_new(node, key, event);
-    run->inc = inc;
-    run->gen = gen;
-    run->op = op;
-    run->nonce = nonce;
+    struct pawl_run *run = run_add(node, instance, inc, gen, op, nonce, event);
+    if (run) run_route(node, run);
+}
+
+void pawl_run_spawn_elsewhere(struct pawl_node *node, struct pawl_bytes instance,
+                              struct pawl_id inc, uint32_t gen, struct pawl_op op, uint64_t nonce,
+                              struct pawl_bytes event)
+{
+    PAWL_ASSERT(node->config.placed);
+    struct pawl_run *run = run_add(node, instance, inc, gen, op, nonce, event);
+    if (!run) return;
+    if (node->directory.self) run_add_tried(run, node->directory.self);
     run_route(node, run);
 }
 
@@ -222,7 +256,14 @@ static void run_on_overdue(struct pawl_node *node, struct pawl_alarm *alarm)
 {
     struct pawl_run *run = PAWL_CONTAINER_OF(alarm, struct pawl_run, overdue);
     struct pawl_arena *arena = &node->effects->arena;
-    struct pawl_bytes why = pawl_directory_why_nowhere(node, arena, run->scheduled.target_app);
+    struct pawl_bytes app = run->scheduled.target_app;
+    if (run->tried.count) {
+        run_finish(node, run,
+                   run_failure(node, run, "ActivityNotRegistered",
+                               pawl_activity_why_not_registered(node, app, run->scheduled.name)));
+        return;
+    }
+    struct pawl_bytes why = pawl_directory_why_nowhere(node, arena, app);
     run_finish(node, run,
                run_failure(node, run, "ScheduleToStartTimeout",
                            pawl_arena_printf(
@@ -253,10 +294,18 @@ void pawl_run_on_result(struct pawl_node *node, struct pawl_host *host,
                             origin);
 }
 
-void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host, struct pawl_id id)
+void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host,
+                         const struct pawl_peer_run_refused *refused)
 {
-    struct pawl_run *run = run_find_id(node, id);
+    struct pawl_run *run = run_find_id(node, refused->run);
     if (!run || run->host != host) return;
+    if (refused->unregistered) {
+        PAWL_COVER(RUN_UNREGISTERED);
+        run_add_tried(run, host);
+        run_wait(node, run);
+        run_route(node, run);
+        return;
+    }
     PAWL_COVER(RUN_REFUSED);
     /* Until placement says that it has a worker again. */
     host->runs_activities = false;

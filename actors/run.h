@@ -5,6 +5,10 @@
  *      +--- refused, unknown there, --+
  *           host gone or silent
  *
+ * A host whose workers do not know the activity's name (an older version of the app, while a
+ * newer one is rolled out) gives it back, and it is tried elsewhere. It fails when nobody is
+ * left who could know it.
+ *
  * Which sidecar runs an activity follows from its key, so that a new owner of the
  * instance asks the same one, which then has it already. The owner asks from time to
  * time for what it has sent: "still known" keeps it there, so a long activity runs once;
@@ -20,6 +24,11 @@
 void pawl_run_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                     uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event);
 
+/* The same, for one that no worker here knows the name of: others may have one. */
+void pawl_run_spawn_elsewhere(struct pawl_node *node, struct pawl_bytes instance,
+                              struct pawl_id inc, uint32_t gen, struct pawl_op op, uint64_t nonce,
+                              struct pawl_bytes event);
+
 /* Nobody wants its result any more. */
 void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                      uint32_t gen, struct pawl_op op);
@@ -27,7 +36,8 @@ void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct 
 /* From peers. */
 void pawl_run_on_result(struct pawl_node *node, struct pawl_host *host,
                         const struct pawl_peer_run *result);
-void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host, struct pawl_id run);
+void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host,
+                         const struct pawl_peer_run_refused *refused);
 void pawl_runs_on_asked(struct pawl_node *node, struct pawl_host *host,
                         const struct pawl_peer_runs *runs);
 void pawl_runs_on_peer_down(struct pawl_node *node, struct pawl_host *host);

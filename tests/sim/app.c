@@ -288,7 +288,10 @@ void sim_app_connect(struct sim *sim, uint32_t target)
     }
     static const uint32_t some[] = { 1u << 1, 1u << 2, CODE_WHOLE, CODE_WHOLE };
     node->app.versions = sim->calm ? CODE_WHOLE : some[pawl_rng_below(&sim->world, 4)];
+    bool is_old =
+        !sim->calm && sim->faults.app_old && sim_chance(&sim->network, sim->faults.app_old);
     struct pawl_registration programs[2], work = { .name = PAWL_BYTES_LITERAL("Work") };
+    if (is_old) work.name = PAWL_BYTES_LITERAL("Former");
     struct pawl_hello hello = { .workflows = programs,
                                 .activities_count = 1,
                                 .activities = &work,
@@ -305,6 +308,20 @@ void sim_app_connect(struct sim *sim, uint32_t target)
                   (struct pawl_node_event){
                       .type = PAWL_NODE_WORKER_OPENED, .worker = node->app.life, .hello = &hello });
     app_grant(sim, target, 4, 8);
+    if (is_old)
+        sim_item_at(sim, sim_item_new(ITEM_APP_RENEW, target, node->app.life),
+                    sim->now_ms + sim_draw_ms(&sim->network, 3000));
+}
+
+/* The present version of the app takes the place of an old one. */
+void sim_app_renew(struct sim *sim, const struct item *item)
+{
+    const struct node *node = &sim->nodes[item->target];
+    if (!node->life || node->app.life != item->life) return;
+    if (node->paused_ms > sim->now_ms)
+        sim_item_at(sim, sim_item_new(ITEM_APP_RENEW, item->target, item->life), node->paused_ms);
+    else
+        sim_app_disconnect(sim, item->target, true);
 }
 
 void sim_node_on_frame(struct sim *sim, struct item *item)

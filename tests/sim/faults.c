@@ -56,6 +56,7 @@ struct sim_plan sim_plan_draw(uint64_t seed)
     pawl_rng_init(&rng, seed ^ UINT64_C(0x706c616e));
     faults_draw(&rng, &plan.faults);
     plan.clients = 1 + (uint32_t)pawl_rng_below(&rng, SIM_ROOTS_MAX);
+    plan.faults.app_old = draw_rate(&rng, 300);
     return plan;
 }
 

@@ -8,6 +8,7 @@
 
 #define STEPS_MAX      6u
 #define FAN_MAX        5u
+#define AGAIN_MAX      512u /* tries of what nobody knows, and the pauses before them */
 #define DEPTH_MAX      2u
 #define GENERATION_MAX 3u
 #define EVENTS_MAX     4096u
@@ -197,6 +198,7 @@ struct fact {
     uint8_t scheduled; /* enum pawl_event_kind of the schedule, 0: not yet */
     bool resolved;
     bool failed;
+    bool unknown; /* failed, because nobody knew its name */
     bool cancelled;
     uint32_t position; /* of the resolution */
     struct pawl_bytes output;
@@ -255,6 +257,8 @@ static void run_read(struct run *run, uint32_t position, struct pawl_bytes bytes
         fact->resolved = true;
         fact->failed =
             event.kind == PAWL_EVENT_TASK_FAILED || event.kind == PAWL_EVENT_CHILD_FAILED;
+        fact->unknown =
+            event.failure.present && pawl_bytes_is_str(event.failure.type, "ActivityNotRegistered");
         fact->output = event.payload;
         fact->position = position;
         break;
@@ -313,20 +317,23 @@ static int32_t run_timer(struct run *run, uint32_t ms)
     return id;
 }
 
+/* What no worker of the time knew is tried again: a newer version will come. */
 static bool run_activities(struct run *run, uint32_t step, uint32_t count)
 {
     int32_t first = run->next_id;
-    bool all = true;
+    for (uint32_t k = 0; k < count; k++) (void)run_activity(run, step, k);
     for (uint32_t k = 0; k < count; k++) {
-        int32_t id = run_activity(run, step, k);
-        all = all && fact_of(run, id)->resolved;
-    }
-    for (uint32_t k = 0; all && k < count; k++) {
         const struct fact *fact = fact_of(run, first + (int32_t)k);
+        while (fact->resolved && fact->unknown) {
+            int32_t pause = run_timer(run, 1000);
+            if (!fact_of(run, pause)->resolved) return false;
+            fact = fact_of(run, run_activity(run, step, k));
+        }
+        if (!fact->resolved) return false;
         run->input.accumulator =
             mix(run->input.accumulator, fact->failed ? 13 : text_value(fact->output));
     }
-    return all;
+    return true;
 }
 
 /* Whoever comes first; what lost is given up. Some of the activities may not take long,
@@ -431,7 +438,7 @@ void sim_program_run(const struct pawl_turn *turn, uint32_t events_count,
     struct run run = { .arena = arena,
                        .instance = turn->instance,
                        .gen = turn->gen,
-                       .facts_count = STEPS_MAX * (FAN_MAX + 2) + 8,
+                       .facts_count = STEPS_MAX * (FAN_MAX + 2) + 8 + AGAIN_MAX,
                        .done = ret_done };
     run.facts = PAWL_ARENA_ARRAY(arena, struct fact, run.facts_count);
     run.raised = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, events_count + 1);

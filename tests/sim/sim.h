@@ -47,6 +47,7 @@
     X(node_pause) /* it stands still for up to 6 s */                           \
     X(node_leave) /* it stops in order, and starts again */                     \
     X(app_crash)                                                                \
+    X(app_old)      /* per connection: without its activities, for a while */   \
     X(link_cut)     /* between app and sidecar */                               \
     X(peer_cut)     /* between two sidecars: what was on it is lost */          \
     X(peer_isolate) /* … and cannot be made again for up to 8 s */            \

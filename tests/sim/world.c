@@ -94,6 +94,7 @@ static void item_run_in_world(struct sim *sim, struct item *item)
     case ITEM_LEASE_APPLY: sim_lease_apply(sim, item); return;
     case ITEM_PLACEMENT_START: sim_placement_start(sim, item->target); return;
     case ITEM_APP_CONNECT: sim_app_connect(sim, item->target); return;
+    case ITEM_APP_RENEW: sim_app_renew(sim, item); return;
     case ITEM_ACTIVITY_END: sim_activity_end(sim, item); return;
     case ITEM_CLIENT:
         if (sim->clients[item->target].attempt == item->life) sim_client_step(sim, item->target);

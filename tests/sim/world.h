@@ -29,6 +29,7 @@ enum item_kind {
     ITEM_NODE_START,
     ITEM_NODE_STOP,
     ITEM_APP_CONNECT,
+    ITEM_APP_RENEW,
     ITEM_ACTIVITY_END,
     ITEM_CLIENT,
     ITEM_FAULTS,
@@ -254,6 +255,7 @@ void sim_app_disconnect(struct sim *sim, uint32_t target, bool process_dies);
 
 /* The app beside a node (app.c). */
 void sim_app_connect(struct sim *sim, uint32_t target);
+void sim_app_renew(struct sim *sim, const struct item *item);
 void sim_app_on_frame(struct sim *sim, struct item *item);
 void sim_app_drop_all(struct app *app);
 void sim_activity_end(struct sim *sim, struct item *item);

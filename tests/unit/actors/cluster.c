@@ -298,6 +298,7 @@ void cluster_connect(struct cluster *cluster, enum cluster_host host, enum clust
                                 .workflows = &workflow,
                                 .activities_count = worker != TURNS,
                                 .activities = &activity };
+    if (worker == OLDER) activity.name = PAWL_BYTES_LITERAL("B");
     uint32_t room = worker == BUSY ? 0 : 10;
     cluster_step(cluster, host,
                  (struct pawl_node_event){

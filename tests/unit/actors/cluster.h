@@ -16,9 +16,10 @@ enum cluster_host { X1, X2, Y1 };
 
 /* Numbers of connections. */
 enum cluster_worker {
-    TURNS = 7, /* runs the workflow "W" */
-    TASKS = 8, /* runs the activity "A" */
-    BUSY = 9,  /* has registered "A", and room for none */
+    TURNS = 7,  /* runs the workflow "W" */
+    TASKS = 8,  /* runs the activity "A" */
+    BUSY = 9,   /* has registered "A", and room for none */
+    OLDER = 10, /* of an older version: has registered the activity "B" */
 };
 
 struct cluster_item;

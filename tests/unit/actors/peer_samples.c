@@ -67,6 +67,9 @@ struct pawl_peer_frame pawl_sample_peer_frame(int type, struct pawl_arena *arena
     case PAWL_PEER_RUN:
     case PAWL_PEER_RESULT: frame.run = sample_run(); break;
     case PAWL_PEER_RUN_REFUSED:
+        frame.run_refused =
+            (struct pawl_peer_run_refused){ .run = id_make(0x50), .unregistered = true };
+        break;
     case PAWL_PEER_RESULT_DONE:
     case PAWL_PEER_CANCEL: frame.run_id = id_make(0x50); break;
     case PAWL_PEER_ASK:

@@ -36,7 +36,7 @@ static const struct {
     { PAWL_PEER_MESSAGE_DONE, "940bb0101112131415161718191a1b1c1d1e1f00a56576656e74" },
     { PAWL_PEER_RUN, "980cb0505152535455565758595a5b5c5d5e5fa76f726465722d31b060616263646566676869"
                      "6a6b6c6d6e6f0207cf1122334455667788a56576656e74" },
-    { PAWL_PEER_RUN_REFUSED, "920db0505152535455565758595a5b5c5d5e5f" },
+    { PAWL_PEER_RUN_REFUSED, "930db0505152535455565758595a5b5c5d5e5fc3" },
     { PAWL_PEER_RESULT,
       "980eb0505152535455565758595a5b5c5d5e5fa76f726465722d31b060616263646566676869"
       "6a6b6c6d6e6f0207cf1122334455667788a56576656e74" },
@@ -355,12 +355,13 @@ static void runs_and_results_have_their_ranges(void **state)
 static void what_names_a_run_is_not_zero(void **state)
 {
     (void)state;
-    static const enum pawl_peer_frame_type types[] = { PAWL_PEER_RUN_REFUSED, PAWL_PEER_RESULT_DONE,
-                                                       PAWL_PEER_CANCEL };
+    static const enum pawl_peer_frame_type types[] = { PAWL_PEER_RESULT_DONE, PAWL_PEER_CANCEL };
     for (size_t i = 0; i < COUNT(types); i++) {
         struct pawl_peer_frame frame = sample(types[i]);
         assert_id(&frame, &frame.run_id);
     }
+    struct pawl_peer_frame refused = sample(PAWL_PEER_RUN_REFUSED);
+    assert_id(&refused, &refused.run_refused.run);
 }
 
 static struct pawl_id *many_ids(uint32_t count)

@@ -1,5 +1,6 @@
 #include "actors/call.h"
 
+#include "base/cover.h"
 #include "base/mutant.h"
 
 #define RETRY_MS_MIN 50
@@ -167,6 +168,16 @@ void pawl_call_on_store_reply(struct pawl_node *node, const struct pawl_store_re
     slot_give(node, reply->token);
     call->on_reply(node, call, reply);
     call_finish(node, call);
+}
+
+void pawl_calls_on_store_back(struct pawl_node *node)
+{
+    for (uint32_t slot = 0; slot < node->calls_capacity; slot++) {
+        struct pawl_call *call = node->calls[slot];
+        if (!call || !pawl_heap_node_is_linked(&call->retry.node)) continue;
+        PAWL_COVER(CALL_SENT_EARLY);
+        pawl_alarm_set(node, &call->retry, node->now_ms);
+    }
 }
 
 void pawl_calls_deinit(struct pawl_node *node)

@@ -42,6 +42,9 @@ void pawl_call_send(struct pawl_node *node, struct pawl_call *call);
 
 void pawl_call_on_store_reply(struct pawl_node *node, const struct pawl_store_reply *reply);
 
+/* What waits to be sent again because the store was away is sent at once. */
+void pawl_calls_on_store_back(struct pawl_node *node);
+
 /* The effects of the last step have been carried out: what it finished is reusable. */
 void pawl_calls_recycle(struct pawl_node *node);
 

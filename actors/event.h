@@ -18,6 +18,7 @@ enum pawl_node_event_type {
     PAWL_NODE_OWN,      /* this sidecar is to own a partition (runs without placement) */
     PAWL_NODE_DISOWN,   /* … no longer */
     PAWL_NODE_STORE_REPLY,
+    PAWL_NODE_STORE_BACK,    /* it was away, and takes requests again: a hint not to wait */
     PAWL_NODE_WORKER_OPENED, /* a worker said HELLO and was accepted */
     PAWL_NODE_WORKER_CLOSED, /* its connection is gone */
     PAWL_NODE_WORKER_CREDIT,

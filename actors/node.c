@@ -226,6 +226,7 @@ static void node_dispatch(struct pawl_node *node, const struct pawl_node_event *
         return;
     case PAWL_NODE_DISOWN: pawl_partition_on_disown(node, event->own.partition); return;
     case PAWL_NODE_STORE_REPLY: pawl_call_on_store_reply(node, event->store_reply); return;
+    case PAWL_NODE_STORE_BACK: pawl_calls_on_store_back(node); return;
     case PAWL_NODE_WORKER_OPENED: pawl_worker_on_opened(node, event->worker, event->hello); return;
     case PAWL_NODE_WORKER_CLOSED: pawl_worker_on_closed(node, event->worker); return;
     case PAWL_NODE_WORKER_CREDIT: pawl_worker_on_credit(node, event->worker, event->credit); return;

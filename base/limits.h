@@ -84,6 +84,7 @@
 #define PAWL_INSPECT_SIZE_MAX       (1u << 20)   /* bytes of history, of inbox per page: as above */
 #define PAWL_STORE_IN_FLIGHT_MAX    4096u        /* more wait in the adapter, in order */
 #define PAWL_STORE_TIMEOUT_MS       5000u        /* then PAWL_E_UNKNOWN and a new connection */
+#define PAWL_STORE_RECONNECT_MS_MAX 1000u        /* between two attempts */
 #define PAWL_STORE_WAITING_MAX      65536u       /* not yet sent; beyond: PAWL_E_UNAVAILABLE */
 #define PAWL_STORE_WAITING_SIZE_MAX (256u << 20) /* as above */
 #define PAWL_STORE_REQUEST_SIZE_MAX (128u << 20) /* PAWL_E_TOO_LARGE */

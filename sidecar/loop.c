@@ -203,11 +203,22 @@ static void fronts_run(struct pawl_loop *loop)
     pawl_loop_calls_run(loop);
 }
 
+/* Not from inside the callback that told it, which may be the store's own submit. */
+static void store_settle(struct pawl_loop *loop)
+{
+    if (!loop->store_is_back) return;
+    loop->store_is_back = false;
+    const struct pawl_node_event event = { .type = PAWL_NODE_STORE_BACK,
+                                           .now_ms = pawl_loop_now_ms(loop) };
+    pawl_loop_step(loop, &event);
+}
+
 /* Send off what this turn has produced. A store may reply from inside its flush, which
  * steps the node again: so look twice. */
 static void loop_settle(struct pawl_loop *loop)
 {
     if (loop->state == LOOP_STOPPED || loop->state == LOOP_CLOSED) return;
+    store_settle(loop);
     fronts_run(loop);
     ready_report(loop);
     rival_report(loop);
@@ -274,6 +285,7 @@ static void on_store_state(void *context, bool ready, const char *why)
         loop->give_up_ms = 0;
     else if (loop->store_ready)
         loop->give_up_ms = pawl_loop_now_ms(loop) + PAWL_STORE_TIMEOUT_MS;
+    loop->store_is_back = ready;
     loop->store_ready = ready;
     snprintf(loop->store_why, sizeof loop->store_why, "%s",
              why ? why : "the store is not reachable");

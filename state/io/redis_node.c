@@ -132,9 +132,9 @@ static void on_retry(uv_timer_t *timer)
 /* Doubling with jitter, so that a herd of sidecars spreads. */
 static uint64_t retry_delay_ms(struct pawl_redis_node *node)
 {
-    uint64_t delay_ms = PAWL_RECONNECT_MS_MAX;
+    uint64_t delay_ms = PAWL_STORE_RECONNECT_MS_MAX;
     if (node->failures < 6) delay_ms = (uint64_t)PAWL_RECONNECT_MS_MIN << node->failures;
-    if (delay_ms > PAWL_RECONNECT_MS_MAX) delay_ms = PAWL_RECONNECT_MS_MAX;
+    if (delay_ms > PAWL_STORE_RECONNECT_MS_MAX) delay_ms = PAWL_STORE_RECONNECT_MS_MAX;
     node->failures++;
     return delay_ms / 2 + pawl_rng_below(&node->store->rng, delay_ms / 2 + 1);
 }

@@ -145,6 +145,9 @@ void sim_store_fail_over(struct sim *sim, uint32_t app)
     shard->mem = pawl_mem_store_new();
     sim_check_failed_over(sim->check, app, shard->mem);
     shard_replay(sim, app);
+    for (uint32_t i = 0; i < SIM_NODES; i++)
+        if (sim->nodes[i].life && sim_node_app(i) == app)
+            sim_item_at(sim, sim_item_new(ITEM_STORE_BACK, i, sim->nodes[i].life), shard->away_ms);
 }
 
 void sim_store_init(struct sim *sim, uint32_t app)

@@ -46,6 +46,7 @@ static enum target_kind item_target(enum item_kind kind)
     case ITEM_STORE_REPLY:
     case ITEM_TO_NODE:
     case ITEM_WAKE:
+    case ITEM_STORE_BACK:
     case ITEM_NODE_STOP:
     case ITEM_PEER_FRAME:
     case ITEM_PEER_DOWN:
@@ -75,6 +76,9 @@ static void item_run_at_node(struct sim *sim, struct item *item)
     case ITEM_WAKE:
         node->wake_ms = 0;
         sim_node_step(sim, item->target, (struct pawl_node_event){ .type = PAWL_NODE_TICK });
+        return;
+    case ITEM_STORE_BACK:
+        sim_node_step(sim, item->target, (struct pawl_node_event){ .type = PAWL_NODE_STORE_BACK });
         return;
     case ITEM_TO_NODE: sim_node_on_frame(sim, item); return;
     case ITEM_NODE_STOP: sim_node_stop(sim, item->target); return;

@@ -26,6 +26,7 @@ enum item_kind {
     ITEM_TO_APP,
     ITEM_TO_NODE,
     ITEM_WAKE,
+    ITEM_STORE_BACK,
     ITEM_NODE_START,
     ITEM_NODE_STOP,
     ITEM_APP_CONNECT,

@@ -174,6 +174,24 @@ static void nothing_leaves_before_the_commit_is_known(void **state)
     fixture_free(fixture);
 }
 
+static void what_waits_for_the_store_does_not_wait_on_when_it_is_back(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_connect(fixture, WORKER, 10, 10);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    struct pawl_action action = fixture_action(PAWL_ACTION_ACTIVITY, 0);
+    fixture->store_away = true;
+    fixture_turn_done(fixture, WORKER, &turn->turn, 1, &action);
+    fixture_pass(fixture, 60000); /* the pauses are long by now */
+    fixture->store_away = false;
+    fixture_step(fixture, (struct pawl_node_event){ .type = PAWL_NODE_STORE_BACK });
+    fixture_pass(fixture, 1);
+    assert_non_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY));
+    fixture_free(fixture);
+}
+
 static void work_in_flight_goes_back_when_its_worker_is_lost(void **state)
 {
     struct fixture *fixture = new_fixture();
@@ -674,6 +692,7 @@ int main(void)
         cmocka_unit_test(a_row_behind_an_unheard_one_waits_for_it),
         cmocka_unit_test(a_repeated_event_counts_also_when_it_has_ended_the_workflow),
         cmocka_unit_test(nothing_leaves_before_the_commit_is_known),
+        cmocka_unit_test(what_waits_for_the_store_does_not_wait_on_when_it_is_back),
         cmocka_unit_test(work_in_flight_goes_back_when_its_worker_is_lost),
         cmocka_unit_test(a_long_activity_keeps_its_instance_and_what_the_worker_holds),
         cmocka_unit_test(a_workflow_that_kills_every_worker_stalls_and_can_be_resumed),

@@ -8,9 +8,6 @@ from harness import TERMINAL, ApiError, output_of
 from programs import Program, hash_text, payload_of
 
 TRY_SECONDS = 8.0
-# What was frozen with a start or a child's creation in its hands may do it yet, and the id of
-# a purged instance is free: see "Not covered" in docs/CHAOS.md.
-PURGE_SECONDS = 25.0
 
 
 class Failure(AssertionError):
@@ -39,6 +36,16 @@ class AppLog:
             for line in lines:
                 self._take(line.decode().split(" "))
 
+    def ticks_after(self, instance, since):
+        """Sorted. Several workers write the log, so it is only nearly in order."""
+        times = []
+        for at in reversed(self.ticks.get(instance, {}).values()):
+            if at < since - 1:
+                break
+            if at > since:
+                times.append(at)
+        return sorted(times)
+
     def _take(self, words):
         if words[0] == "tick":
             self.ticks.setdefault(words[1], {}).setdefault(int(words[2]), int(words[3]) / 1000)
@@ -58,7 +65,7 @@ class Client(threading.Thread):
         self.number, self.world, self.rng = number, world, rng
         self.app_log, self.record = app_log, record
         self.ending, self.deadline = False, None
-        self.kept = []  # (when, app, instance, generation): ended, to be purged later
+        self.unsure = 0  # calls for the present instance that nobody answered
         self.error, self.doing = None, "nothing yet"
 
     def run(self):
@@ -67,7 +74,6 @@ class Client(threading.Thread):
             while not self.ending:
                 self.one(f"p{self.number}-{count}")
                 count += 1
-                self.purge_old()
             self.doing = "ended"
         except BaseException as error:  # shown by the main thread
             self.error = error
@@ -96,6 +102,7 @@ class Client(threading.Thread):
             if known:
                 return value
             self.doing = f"{what}: {value}"
+            self.unsure += 1
             self.check_time()
             time.sleep(0.1)
 
@@ -104,14 +111,12 @@ class Client(threading.Thread):
             raise Failure(f"not answered in time after the last fault: {self.doing}")
 
     def control(self, what, app, call, *args):
-        """A repeated one may find it done: 409. True if this call was answered with success."""
+        """One that is repeated, or comes after such a one, may find it done: 409."""
         try:
             self.insist(what, app, call, *args)
         except ApiError as error:
-            if error.status != 409:
+            if error.status != 409 or not self.unsure:
                 raise
-            return False
-        return True
 
     # One instance ------------------------------------------------------------------------
 
@@ -120,6 +125,7 @@ class Client(threading.Thread):
         app = rng.choice(sorted(apps))
         program = Program(rng, app, sorted(apps))
         plan = rng.choice(["plain"] * 16 + ["unknown", "terminate"])
+        self.unsure = 0
         if plan == "unknown":
             return self.start_once(app, instance, program)
         started = time.monotonic()
@@ -131,7 +137,7 @@ class Client(threading.Thread):
                 self.suspend_awhile(app, instance)
             if plan == "terminate" and number == program.events - 1:
                 return self.terminate(app, instance)
-            self.raise_one(app, instance, number, number == program.events - 1)
+            self.insist(f"raise {number} in {instance}", app, raise_event, instance, number)
             self.record.note("raised", app, instance, number)
         state = self.wait(app, instance)
         if (state["runtimeStatus"], output_of(state, json_=False)) != ("COMPLETED",
@@ -140,16 +146,9 @@ class Client(threading.Thread):
         self.record.took.append(time.monotonic() - started)
         self.check(app, instance, program)
         if self.rng.random() < 0.7:
-            self.kept.append((time.monotonic(), app, instance, state["generation"]))
-
-    def raise_one(self, app, instance, number, is_last):
-        """Without the last event it cannot end: if it has ended, the event has counted, and
-        only the answer was lost."""
-        try:
-            self.insist(f"raise {number} in {instance}", app, raise_event, instance, number)
-        except ApiError as error:
-            if error.status != 409 or not is_last:
-                raise
+            time.sleep(rng.choice([0, 0, 1]))
+            self.purge_one(app, instance)
+            self.record.note("purged", app, instance, state["generation"])
 
     def start_once(self, app, instance, program):
         """A client that does not care: there may be one, or none."""
@@ -180,18 +179,13 @@ class Client(threading.Thread):
             self.doing = f"wait for {instance}: {state}"
             self.check_time()
 
-    def purge_old(self):
-        while self.kept and time.monotonic() > self.kept[0][0] + PURGE_SECONDS:
-            _, app, instance, generation = self.kept.pop(0)
-            self.purge_one(app, instance)
-            self.record.note("purged", app, instance, generation)
-
     def purge_one(self, app, instance):
-        """404: an attempt whose answer was lost has done it; in the end it must be gone."""
+        """One that is repeated may find it gone: 404. In the end it must be."""
+        before = self.unsure
         try:
             self.insist(f"purge {instance}", app, purge, instance)
         except ApiError as error:
-            if error.status != 404:
+            if error.status != 404 or self.unsure == before:
                 raise
 
     # What must be true -------------------------------------------------------------------

@@ -14,8 +14,8 @@ class Links:
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
-    def make(self, name, target=None):
-        link = Link(self, name, target)
+    def make(self, name, target=None, replaced=None):
+        link = Link(self, name, target, replaced or {})
         self.do(link.open())
         return link
 
@@ -24,10 +24,13 @@ class Links:
 
 
 class Link:
-    """A port of its own that leads to `target`, a port of this machine."""
+    """A port of its own that leads to `target`, a port of this machine. What is `replaced` in
+    what comes down has the same size, and is never split in two: numbers in short messages."""
 
-    def __init__(self, links, name, target):
+    def __init__(self, links, name, target, replaced):
         self.links, self.name, self.target = links, name, target
+        self.replaced = replaced
+        assert all(len(old) == len(new) for old, new in replaced.items()), replaced
         self.port = 0
         self.is_cut, self.stalled, self.delay = False, set(), 0.0
         self.flows = None  # set: what flows is not stalled
@@ -75,6 +78,9 @@ class Link:
                     await asyncio.sleep(self.delay)
                 await self.flows[direction].wait()
                 self.passed += len(data)
+                if direction == DOWN:
+                    for old, new in self.replaced.items():
+                        data = data.replace(old, new)
                 writer.write(data)
                 await writer.drain()
             await self.flows[direction].wait()  # an end is held back as bytes are

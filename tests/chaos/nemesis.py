@@ -34,10 +34,11 @@ class Nemesis:
         self.world, self.rng, self.kinds, self.left = world, rng, kinds, []
 
     KINDS = ["kill_sidecar", "kill_pair", "kill_worker", "kill_placement", "kill_all_placement",
-             "kill_redis", "freeze_sidecar", "freeze_worker", "freeze_placement", "freeze_redis",
-             "stop_sidecar", "cut_store", "stall_store", "cut_peers", "stall_peers",
-             "half_stall_peers", "slow_peers", "stall_worker", "cut_placement", "isolate",
-             "lose_scripts"]
+             "freeze_sidecar", "freeze_worker", "freeze_placement", "stop_sidecar", "cut_store",
+             "stall_store", "cut_peers", "stall_peers", "half_stall_peers", "slow_peers",
+             "stall_worker", "cut_placement", "isolate", "kill_redis", "replace_redis",
+             "promote_redis", "part_redis", "kill_replica", "freeze_redis", "freeze_replica",
+             "kill_sentinel", "lose_scripts"]
 
     def draw(self):
         if not self.left:
@@ -89,9 +90,6 @@ class Nemesis:
         return self.restart("kill_all_placement", "both", self.world.placements, BEGIN,
                             self.hold(1, 6))
 
-    def kill_redis(self):
-        return self.restart("kill_redis", "redis", [self.world.redis], END, self.hold(0, 3))
-
     def freeze_sidecar(self):
         return self.freeze("freeze_sidecar", self.pair().sidecar, BEGIN, self.hold(1, 10))
 
@@ -101,9 +99,6 @@ class Nemesis:
     def freeze_placement(self):
         placement = self.rng.choice(self.world.placements)
         return self.freeze("freeze_placement", placement, BEGIN, self.hold(1, 6))
-
-    def freeze_redis(self):
-        return self.freeze("freeze_redis", self.world.redis, END, self.hold(0.5, 7))
 
     def stop_sidecar(self):
         pair = self.pair()
@@ -127,13 +122,18 @@ class Nemesis:
 
         return Fault(kind, ", ".join(link.name for link in links), begin_all, end, recovers, hold)
 
+    def store_links(self):
+        """Sentinels may be reached although the servers are not."""
+        pair = self.pair()
+        return pair.store + self.rng.choice([[], pair.sentinels])
+
     def cut_store(self):
-        return self.on_link("cut_store", [self.pair().store], lambda link: link.cut(), END,
+        return self.on_link("cut_store", self.store_links(), lambda link: link.cut(), END,
                             self.hold(0, 6))
 
     def stall_store(self):
         side = self.rng.choice([(UP,), (DOWN,), (UP, DOWN)])
-        return self.on_link("stall_store", [self.pair().store], lambda link: link.stall(*side),
+        return self.on_link("stall_store", self.store_links(), lambda link: link.stall(*side),
                             END, self.hold(1, 8))
 
     def cut_peers(self):
@@ -173,12 +173,82 @@ class Nemesis:
                             self.hold(2, 10))
 
     # Redis -------------------------------------------------------------------------------
+    # Which one is the master is known when the fault begins; it has ended when there is a
+    # master with its replica again, since without one nothing may go on.
+
+    def on_redis(self, kind, begin, end, hold):
+        redis = self.world.redis
+
+        def end_all():
+            end()
+            redis.settle()
+
+        return Fault(kind, "redis", begin, end_all, END, hold)
+
+    def restart_redis(self, kind, choose, hold, wait=lambda: None):
+        killed = []
+
+        def begin():
+            killed.append(choose())
+            killed[0].kill()
+            wait()
+
+        return self.on_redis(kind, begin, lambda: killed[0].start(), hold)
+
+    def freeze_server(self, kind, choose, hold):
+        frozen = []
+
+        def begin():
+            frozen.append(choose())
+            frozen[0].pause()
+
+        return self.on_redis(kind, begin, lambda: frozen[0].resume(), hold)
+
+    def kill_redis(self):
+        """It may be back before anybody has noticed, or find that it has been replaced."""
+        return self.restart_redis("kill_redis", lambda: self.world.redis.master,
+                                  self.hold(0, 3))
+
+    def replace_redis(self):
+        """It is back when it has been replaced for some time, and holds itself for the master."""
+        redis = self.world.redis
+        return self.restart_redis("replace_redis", lambda: redis.master, self.hold(0, 3),
+                                  redis.wait_failover)
+
+    def kill_replica(self):
+        return self.restart_redis("kill_replica", lambda: self.world.redis.replica(),
+                                  self.hold(0, 3))
+
+    def promote_redis(self):
+        return self.on_redis("promote_redis", self.world.redis.fail_over, lambda: None, 0)
+
+    def part_redis(self):
+        """The master and its clients on one side, its replica and the sentinels on the other."""
+        parted = []
+
+        def begin():
+            parted.append(self.world.redis.master.link)
+            parted[0].stall(UP, DOWN)
+
+        return self.on_redis("part_redis", begin, lambda: parted[0].heal(), self.hold(0.5, 8))
+
+    def freeze_redis(self):
+        return self.freeze_server("freeze_redis", lambda: self.world.redis.master,
+                                  self.hold(0.5, 7))
+
+    def freeze_replica(self):
+        return self.freeze_server("freeze_replica", lambda: self.world.redis.replica(),
+                                  self.hold(0.5, 7))
+
+    def kill_sentinel(self):
+        sentinel = self.rng.choice(self.world.redis.sentinels)
+        return self.restart("kill_sentinel", sentinel.name, [sentinel], BEGIN, self.hold(0, 5))
 
     def lose_scripts(self):
         redis = self.world.redis
 
         def begin():
-            redis.command("SCRIPT", "FLUSH")
-            redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            redis.on_both("SCRIPT", "FLUSH")
+            redis.on_both("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
-        return Fault("lose_scripts", "redis", begin, lambda: None, END, 0)
+        return self.on_redis("lose_scripts", begin, lambda: None, 0)

@@ -82,11 +82,11 @@ class Run:
         self.app_log.read()
         standing, last = [], since
         for _, instance in self.tickers:
-            times = [at for at in self.app_log.ticks.get(instance, {}).values() if at > since]
+            times = self.app_log.ticks_after(instance, since)
             if len(times) < RECOVERED_TICKS:
                 standing.append(instance)
             else:
-                last = max(last, sorted(times)[RECOVERED_TICKS - 1])
+                last = max(last, times[RECOVERED_TICKS - 1])
         return standing, last
 
     def wait_ticking(self, since, seconds, what):
@@ -315,7 +315,7 @@ class Run:
 
     def check_logs(self):
         for process in self.h.processes:
-            if process is self.world.redis:
+            if process in self.world.redis.processes:
                 continue
             for line in process.log().splitlines():
                 if BAD.search(line):

@@ -1,20 +1,14 @@
 """The processes of a chaos run, and the links between them: three sidecars of the app "shop",
-two of "bank", a worker beside each, two replicas of placement, one Redis."""
+two of "bank", a worker beside each, two replicas of placement, Redis with a replica and sentinels."""
 
 import time
 
 from harness import Placement, Process, Sidecar, free_port, until
 from links import Links
+from redis_pair import RedisPair
 
 APPS = {"shop": 3, "bank": 2}
 PARTITIONS = 64
-
-
-class Redis:
-    """How the sidecars see it: through a link of their own."""
-
-    def __init__(self, link):
-        self.url = f"redis://127.0.0.1:{link.port}"
 
 
 class Pair:
@@ -23,12 +17,12 @@ class Pair:
     def __init__(self, world, app, number):
         self.world, self.app, self.name = world, app, f"{app}-{number}"
         links, h = world.links, world.h
-        self.store = links.make(f"{self.name} to Redis", world.redis.port)
+        self.store, self.sentinels, store_url = world.redis.links_for(self.name, links)
         self.peer_port = free_port()
         self.peer = links.make(f"others to {self.name}", self.peer_port)
         self.to_worker = links.make(f"worker of {self.name}")
         addresses = ",".join(f"127.0.0.1:{link.port}" for link in world.placement_links)
-        self.sidecar = Sidecar(h, self.name, app, Redis(self.store), options=[
+        self.sidecar = Sidecar(h, self.name, app, store_url, options=[
             f"--placement={addresses}", f"--peer-listen=127.0.0.1:{self.peer_port}",
             f"--peer-advertise=127.0.0.1:{self.peer.port}", f"--partitions={PARTITIONS}"])
         self.api = self.sidecar.api
@@ -40,14 +34,14 @@ class Pair:
 
     @property
     def all_links(self):
-        return [self.store, self.peer, self.to_worker]
+        return [*self.store, *self.sentinels, self.peer, self.to_worker]
 
 
 class World:
     def __init__(self, h):
         self.h = h
         self.links = Links()
-        self.redis = h.redis()
+        self.redis = RedisPair(h, self.links)
         self.placements, self.placement_links = [], []
         for number in range(2):
             link = self.links.make(f"sidecars to placement-{number}")
@@ -66,6 +60,7 @@ class World:
 
     def settle(self, timeout=60):
         """Until all know each other, every partition has an owner and every sidecar a worker."""
+        self.redis.settle()
         until(self.is_settled, timeout, "all sidecars and workers together")
 
     def is_settled(self):

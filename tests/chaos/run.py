@@ -24,6 +24,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 from clients import AppLog, Client, Failure, call, history
+from disk import Disk
 from harness import TERMINAL, ApiError, Harness, Timeout, output_of, until
 from nemesis import BEGIN, SIDECAR_STARTS, Nemesis
 from world import APPS, World
@@ -32,6 +33,7 @@ TICKERS = 16  # of each app
 RECOVERED_TICKS = 2  # the first may be of a turn from before the fault
 RECOVERY_MAX = 30.0
 END_SECONDS = 60.0
+SLOW_DISK = 0.5  # seconds: worth saying
 BAD = re.compile(r"assert|Sanitizer|runtime error|level=fatal|core dumped|internal error", re.I)
 
 
@@ -58,6 +60,7 @@ class Run:
         self.world = World(harness)
         self.app_log = AppLog(harness.folder / "chaos.log")
         self.record = Record(harness.folder / "clients.log")
+        self.disk = Disk(harness.folder)
         self.nemesis = Nemesis(self.world, random.Random(f"{harness.seed} nemesis"),
                                options.only.split(","))
         self.clients = [Client(n, self.world, random.Random(f"{harness.seed} client {n}"),
@@ -149,8 +152,10 @@ class Run:
             self.recoveries[measured.kind].append(took)
         self.wait_whole(names)
         self.faults.update(fault.kind for fault in faults)
+        slowest = self.disk.slowest(faults[0].begun)
         self.say(f"{names}: held {ended - faults[0].begun:.1f} s, {worked} activities meanwhile, "
-                 f"all went on after {took:.2f} s")
+                 f"all went on after {took:.2f} s"
+                 + (f"; the disk took {slowest:.1f} s to sync" if slowest > SLOW_DISK else ""))
 
     @staticmethod
     def compatible(faults):

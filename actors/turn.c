@@ -167,7 +167,7 @@ static void turn_take_input(struct pawl_workflow *workflow, struct pawl_turn_dra
     if (input->durable) {
         PAWL_ASSERT(input->index == turn->inbox_consumed);
         turn->inbox_consumed++;
-        turn->consumed_delivery = input->delivery;
+        *TURN_PUSH(turn, consumed) = input->delivery;
     }
     if (input->kind == PAWL_EVENT_EXECUTION_TERMINATED) return; /* the ending turn says it */
     if (input->seed.size) {
@@ -736,7 +736,8 @@ void pawl_turn_seal(struct pawl_node *node, struct pawl_workflow *workflow,
         .id = turn->id,
         .now_ms = node->now_ms,
         .inbox_consumed = turn->inbox_consumed,
-        .consumed_delivery = turn->consumed_delivery,
+        .consumed_count = turn->consumed_count,
+        .consumed = turn->consumed,
         .history_max = PAWL_HISTORY_EVENTS_MAX + 2 * PAWL_TURN_EVENTS_MAX,
         .events_count = turn->continued ? 0 : turn->events_count,
         .events = turn->events,

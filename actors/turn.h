@@ -46,7 +46,9 @@ struct pawl_turn_draft {
 
     uint32_t inputs_taken; /* from the head of workflow.inputs */
     uint32_t inbox_consumed;
-    struct pawl_id consumed_delivery;
+    uint32_t consumed_count; /* inbox rows: their deliveries */
+    uint32_t consumed_capacity;
+    struct pawl_id *consumed;
     uint32_t events_count;
     uint32_t events_capacity;
     struct pawl_bytes *events;

@@ -53,6 +53,8 @@ static void commit_rows_copy(struct pawl_arena *arena, struct pawl_commit *commi
 static void commit_copy(struct pawl_arena *arena, struct pawl_commit *commit)
 {
     copy_in(arena, &commit->instance);
+    commit->consumed =
+        array_copy(arena, commit->consumed, sizeof *commit->consumed, commit->consumed_count);
     commit_rows_copy(arena, commit);
     commit->pending_done = array_copy(arena, commit->pending_done, sizeof *commit->pending_done,
                                       commit->pending_done_count);

@@ -214,8 +214,9 @@ struct pawl_load {
  *   NOT_FOUND  no such instance
  *   OK         metadata.last == id: it was applied before; nothing changes
  *   CONFLICT   inc, gen or last differ, or the instance is terminal
- *   CONFLICT   inbox_consumed is not within [head, tail], or consumed_delivery is not
- *              the delivery of row inbox_consumed - 1 (skipped when it equals head)
+ *   CONFLICT   inbox_consumed is not within [head, tail], or `consumed` are not the
+ *              deliveries of the rows from the head up to it. Each of them counts: rows
+ *              that were read before a failover may have given way to others
  *   TOO_LARGE  history_count + events would pass history_max
  * Then writes: history rows; consumed inbox rows go; pending_done removed and
  * pending_added added; reminders removed, then added; outbox messages added, each
@@ -247,7 +248,8 @@ struct pawl_commit {
     struct pawl_id id;   /* of this commit */
     int64_t now_ms;
     uint32_t inbox_consumed; /* the new head */
-    struct pawl_id consumed_delivery;
+    uint32_t consumed_count;
+    struct pawl_id *consumed; /* deliveries of the rows that go, in their order */
     uint32_t history_max;
     uint32_t events_count;
     struct pawl_bytes *events;

@@ -50,12 +50,6 @@ static void nonce_format(uint64_t nonce, char text[static NONCE_TEXT_SIZE])
         text[i] = "0123456789abcdef"[nonce >> (60 - 4 * i) & 15];
 }
 
-/* As a str: the scripts cannot read bin. */
-static void raw_id_write(struct pawl_buf *buf, struct pawl_id id)
-{
-    pawl_write_bytes(buf, pawl_bytes_make(id.bytes, sizeof id.bytes));
-}
-
 static void fence_write(struct pawl_buf *buf, const struct pawl_fence *fence)
 {
     decimal_write(buf, fence->epoch);
@@ -326,7 +320,9 @@ static void commit_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     hex_write(buf, commit->id);
     signed_write(buf, commit->now_ms);
     pawl_write_uint(buf, commit->inbox_consumed);
-    raw_id_write(buf, commit->consumed_delivery);
+    /* As one str: the scripts cannot read bin. */
+    pawl_write_bytes(
+        buf, pawl_bytes_make(commit->consumed, commit->consumed_count * sizeof *commit->consumed));
     pawl_write_uint(buf, commit->history_max);
     list_write(buf, commit->events_count);
     for (uint32_t i = 0; i < commit->events_count; i++) pawl_write_bytes(buf, commit->events[i]);

@@ -41,8 +41,10 @@ static pawl_err check(struct turn *turn)
 
     uint32_t head = commit->inbox_consumed;
     if (head < metadata->inbox_head || head > metadata->inbox_tail) return PAWL_E_CONFLICT;
-    if (head != metadata->inbox_head && !consumed_row_is(turn, head - 1, commit->consumed_delivery))
-        return PAWL_E_CONFLICT;
+    if (commit->consumed_count != head - metadata->inbox_head) return PAWL_E_CONFLICT;
+    for (uint32_t i = 0; i < commit->consumed_count; i++)
+        if (!consumed_row_is(turn, metadata->inbox_head + i, commit->consumed[i]))
+            return PAWL_E_CONFLICT;
 
     uint64_t history_count = (uint64_t)metadata->history_count + commit->events_count;
     return history_count > commit->history_max ? PAWL_E_TOO_LARGE : PAWL_OK;

@@ -112,7 +112,8 @@ static void slot_commit(struct bench *bench, struct slot *slot)
     commit->id = slot->next = pawl_rng_id(&bench->rng);
     commit->now_ms = now_ms;
     commit->inbox_consumed = 1;
-    commit->consumed_delivery = slot->delivery;
+    commit->consumed_count = is_first ? 1 : 0;
+    commit->consumed = &slot->delivery;
     commit->history_max = 1000;
     commit->events_count = 3;
     commit->events = events;

@@ -267,7 +267,19 @@ static void consume(struct suite_generator *generator, const struct pawl_snapsho
 {
     uint32_t rows = below(generator, present->inbox_count + 1);
     commit->inbox_consumed = present->metadata.inbox_head + rows;
-    if (rows) commit->consumed_delivery = present->inbox[rows - 1].delivery;
+    commit->consumed_count = rows;
+    commit->consumed = PAWL_ARENA_ARRAY(&generator->arena, struct pawl_id, rows);
+    for (uint32_t i = 0; i < rows; i++) commit->consumed[i] = present->inbox[i].delivery;
+}
+
+static void spoil_consumed(struct suite_generator *generator, struct pawl_commit *commit)
+{
+    if (commit->consumed_count == 0) {
+        commit->consumed_count = 1;
+        commit->consumed = PAWL_ARENA_NEW(&generator->arena, struct pawl_id);
+        return;
+    }
+    commit->consumed[below(generator, commit->consumed_count)] = pawl_rng_id(&generator->rng);
 }
 
 static void spoil_commit(struct suite_generator *generator, struct pawl_commit *commit)
@@ -278,7 +290,7 @@ static void spoil_commit(struct suite_generator *generator, struct pawl_commit *
     case 2: commit->last = pawl_rng_id(&generator->rng); return;
     case 3: commit->inbox_consumed += 1 + below(generator, 3); return;
     case 4: commit->inbox_consumed -= commit->inbox_consumed ? 1 : 0; return;
-    case 5: commit->consumed_delivery = pawl_rng_id(&generator->rng); return;
+    case 5: spoil_consumed(generator, commit); return;
     }
 }
 

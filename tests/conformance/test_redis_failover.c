@@ -63,8 +63,11 @@ static struct pawl_store_request create_request(uint32_t number, struct pawl_byt
                                                     .created_ms = 1000 } };
 }
 
+static struct pawl_id one_row[1];
+
 static struct pawl_store_request commit_request(uint32_t number, struct pawl_bytes name)
 {
+    one_row[0] = number_id(2, number);
     return (struct pawl_store_request){ .op = PAWL_STORE_COMMIT,
                                         .commit = { .fence = fence,
                                                     .instance = name,
@@ -74,7 +77,8 @@ static struct pawl_store_request commit_request(uint32_t number, struct pawl_byt
                                                     .id = number_id(3, number),
                                                     .now_ms = 2000,
                                                     .inbox_consumed = 1,
-                                                    .consumed_delivery = number_id(2, number),
+                                                    .consumed_count = 1,
+                                                    .consumed = one_row,
                                                     .history_max = 100,
                                                     .status = PAWL_STATUS_RUNNING } };
 }

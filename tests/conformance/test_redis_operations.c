@@ -69,6 +69,8 @@ static const struct redis_client_reply *create(const char *instance)
 
 static struct pawl_store_request commit_request(const char *instance, uint32_t number)
 {
+    static struct pawl_id first;
+    first = commit_id(0);
     struct pawl_store_request request = {
         .op = PAWL_STORE_COMMIT,
         .commit = { .fence = fence,
@@ -79,7 +81,8 @@ static struct pawl_store_request commit_request(const char *instance, uint32_t n
                     .id = commit_id(number),
                     .now_ms = 2000,
                     .inbox_consumed = 1,
-                    .consumed_delivery = commit_id(0),
+                    .consumed_count = number == 1 ? 1 : 0,
+                    .consumed = &first,
                     .history_max = PAWL_HISTORY_EVENTS_MAX,
                     .status = PAWL_STATUS_RUNNING },
     };
@@ -159,7 +162,6 @@ static void a_commit_with_ten_thousand_rows_of_everything_is_applied_and_purged(
         loaded->text, "pending a:9999 nonce=270f state=1 index=9999 event=\"event\\x209999\""));
 
     struct pawl_store_request done = commit_request("wide", 2);
-    done.commit.consumed_delivery = (struct pawl_id){ { 0 } };
     done.commit.pending_done_count = ROWS;
     done.commit.pending_done = PAWL_ARENA_ARRAY(&arena, struct pawl_op, ROWS);
     for (uint32_t i = 0; i < ROWS; i++) done.commit.pending_done[i] = commit->pending_added[i].op;

@@ -97,10 +97,12 @@ static struct pawl_store_request create_request(uint32_t number)
 }
 
 static struct pawl_bytes one_event[1];
+static struct pawl_id one_row[1];
 
 static struct pawl_store_request commit_request(uint32_t number)
 {
     one_event[0] = PAWL_BYTES_LITERAL("event");
+    one_row[0] = number_id(2, number);
     return (struct pawl_store_request){
         .token = number,
         .op = PAWL_STORE_COMMIT,
@@ -113,7 +115,8 @@ static struct pawl_store_request commit_request(uint32_t number)
                     .id = number_id(3, number),
                     .now_ms = 2000,
                     .inbox_consumed = 1,
-                    .consumed_delivery = number_id(2, number),
+                    .consumed_count = 1,
+                    .consumed = one_row,
                     .history_max = 100,
                     .events_count = 1,
                     .events = one_event,

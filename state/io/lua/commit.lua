@@ -2,7 +2,7 @@
 --@include many.lua
 --@include index.lua
 -- 1 epoch, 2 nonce, 3 instance, 4 inc, 5 gen, 6 last, 7 id, 8 now, 9 consumed,
--- 10 delivery of the last consumed row, 11 history rows at most, 12 events,
+-- 10 deliveries of the consumed rows in one, 11 history rows at most, 12 events,
 -- 13 pending done, 14 pending added as op, value, offset, …, 15 reminders removed,
 -- 16 reminders added as due, member, …, 17 messages as id, body, …,
 -- 18 message reminders as due, member, …, 19 carried inbox rows,
@@ -26,8 +26,12 @@ if m[1]~=a[4] or m[2]~=a[5] or m[3]~=a[6]
   or was=='1' or was=='3' or was=='4' or was=='5' then return {'CONFLICT'} end
 local head,tail,consumed=tonumber(m[7]),tonumber(m[8]),a[9]
 if consumed<head or consumed>tail then return {'CONFLICT'} end
-if consumed>head and call('GETRANGE',i..format('inbox-%06d',consumed-1),0,15)~=a[10] then
-  return {'CONFLICT'}
+if #a[10]~=16*(consumed-head) then return {'CONFLICT'} end
+for n=head,consumed-1 do
+  local k=16*(n-head)
+  if call('GETRANGE',i..format('inbox-%06d',n),0,15)~=string.sub(a[10],k+1,k+16) then
+    return {'CONFLICT'}
+  end
 end
 local first,events=tonumber(m[5]),a[12]
 local count=first+(events and #events or 0)

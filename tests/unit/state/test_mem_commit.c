@@ -63,14 +63,16 @@ static void the_consumed_rows_must_be_the_rows_that_were_read(void **state)
     struct world *world = with_instance(state);
     const struct pawl_store_request right = world_commit(world, "a");
     struct pawl_store_request commit = right;
-    commit.commit.consumed_delivery = world_id(world);
+    struct pawl_id wrong = world_id(world);
+    commit.commit.consumed = &wrong;
     assert_int_equal(refused(world, &commit), PAWL_E_CONFLICT);
     commit = right;
     commit.commit.inbox_consumed++;
     assert_int_equal(refused(world, &commit), PAWL_E_CONFLICT);
     commit = right;
-    commit.commit.inbox_consumed = 0; /* none: then the delivery does not matter */
-    commit.commit.consumed_delivery = world_id(world);
+    commit.commit.consumed_count = 0;
+    assert_int_equal(refused(world, &commit), PAWL_E_CONFLICT);
+    commit.commit.inbox_consumed = 0;
     assert_int_equal(world_apply(world, &commit).err, PAWL_OK);
 }
 
@@ -81,6 +83,7 @@ static void a_row_below_the_head_cannot_be_consumed_again(void **state)
     assert_int_equal(world_apply(world, &first).err, PAWL_OK);
     struct pawl_store_request commit = world_commit(world, "a");
     commit.commit.inbox_consumed = 0;
+    commit.commit.consumed_count = 0;
     assert_int_equal(refused(world, &commit), PAWL_E_CONFLICT);
 }
 

@@ -96,8 +96,10 @@ struct pawl_store_request world_commit(struct world *world, const char *instance
     request.commit.id = world_id(world);
     request.commit.now_ms = WORLD_NOW_MS + 100;
     request.commit.inbox_consumed = present->metadata.inbox_tail;
-    if (present->inbox_count)
-        request.commit.consumed_delivery = present->inbox[present->inbox_count - 1].delivery;
+    request.commit.consumed_count = present->inbox_count;
+    request.commit.consumed = PAWL_ARENA_ARRAY(&world->arena, struct pawl_id, present->inbox_count);
+    for (uint32_t i = 0; i < present->inbox_count; i++)
+        request.commit.consumed[i] = present->inbox[i].delivery;
     request.commit.history_max = 100;
     request.commit.status = PAWL_STATUS_RUNNING;
     return request;

@@ -11,6 +11,7 @@
 #include "actors/pace.h"
 #include "actors/partition.h"
 #include "actors/request.h"
+#include "actors/request_again.h"
 #include "actors/request_list.h"
 #include "actors/router.h"
 #include "actors/run.h"
@@ -181,6 +182,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_list_init(&node->purge_jobs);
     pawl_list_init(&node->runs_waiting);
     pawl_list_init(&node->asks_parked);
+    pawl_list_init(&node->again_jobs);
     pawl_outbox_init(node);
     pawl_workers_init(node);
     pawl_directory_init(node);
@@ -196,6 +198,7 @@ void pawl_node_free(struct pawl_node *node)
     pawl_effects_init(&effects);
     node->effects = &effects;
     pawl_requests_deinit(node);
+    pawl_requests_again_deinit(node);
     pawl_workflows_deinit(node);
     pawl_runs_deinit(node);
     pawl_activities_deinit(node);

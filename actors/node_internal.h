@@ -146,6 +146,7 @@ struct pawl_node {
     struct pawl_map asks;          /* token -> struct pawl_ask: calls being answered */
     struct pawl_map asks_asker;
     struct pawl_list asks_parked;
+    struct pawl_list again_jobs; /* management calls that run something again */
     uint64_t asks_last;
 
     struct pawl_list acks;    /* partitions with acknowledgements to send */

@@ -2,6 +2,7 @@
 
 #include "actors/call.h"
 #include "actors/directory.h"
+#include "actors/request_again.h"
 #include "actors/request_list.h"
 #include "actors/request_start.h"
 #include "actors/waiter.h"
@@ -278,7 +279,12 @@ void pawl_request_on_call(struct pawl_node *node, uint64_t token,
     case PAWL_REQUEST_PURGE: pawl_request_purge(node, token, request); return;
     case PAWL_REQUEST_LIST: pawl_request_list(node, token, request); return;
     case PAWL_REQUEST_HISTORY: request_history(node, token, request); return;
-    case PAWL_REQUEST_RERUN: request_rerun(node, token, request); return;
+    case PAWL_REQUEST_RERUN:
+        if (request->has_event)
+            pawl_request_rerun_from(node, token, request);
+        else
+            request_rerun(node, token, request);
+        return;
     }
     PAWL_UNREACHABLE("pawl_request_check lets no other operation through");
 }

@@ -75,7 +75,8 @@ static void ask_copy_request(struct pawl_ask *ask, const struct pawl_request *re
                                    &ask->request.name,         &ask->request.version,
                                    &ask->request.payload,      &ask->request.prefix,
                                    &ask->request.cursor,       &ask->request.parent,
-                                   &ask->request.event_name,   &ask->request.event_data };
+                                   &ask->request.event_name,   &ask->request.event_data,
+                                   &ask->request.new_child };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = pawl_arena_copy(&ask->arena, *texts[i]);
 }

@@ -160,6 +160,9 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
     case PAWL_CLI_RERUN:
         pawl_buf_append_str(url, "/rerun");
         add_param(url, "newInstanceID", options->new_instance_id);
+        if (options->from_event != UINT32_MAX) add_number(url, "eventID", options->from_event, "");
+        if (options->no_input) add_param(url, "overwriteInput", "true");
+        add_param(url, "newChildInstanceID", options->new_child_id);
         break;
     case PAWL_CLI_PLACEMENT_MEMBERS:
     case PAWL_CLI_PLACEMENT_TABLE:

@@ -31,6 +31,11 @@ static const struct pawl_cli_option options[] = {
       AT(instance_id) },
     { 0, "new-instance-id", "ID", "id of the new instance (default: a random one)", PAWL_CLI_TEXT,
       AT(new_instance_id) },
+    { 0, "from-event", "ID", "keep what came before this call (an ID of the history)",
+      PAWL_CLI_NUMBER, AT(from_event) },
+    { 0, "no-input", NULL, "the call of --from-event gets no input", PAWL_CLI_FLAG, AT(no_input) },
+    { 0, "new-child-id", "ID", "the child of --from-event gets this id", PAWL_CLI_TEXT,
+      AT(new_child_id) },
     { 0, "start-time", "TIME", "do not begin before this time, e.g. 2026-08-21T10:00:00Z",
       PAWL_CLI_TEXT, AT(start_time) },
     { 0, "workflow-version", "TEXT", "version of the workflow to run", PAWL_CLI_TEXT,
@@ -253,9 +258,12 @@ static const struct pawl_cli_spec specs[] = {
       "<instance-id>",
       { AT(id), NONE },
       "start an ended instance anew, under a new id",
-      "The new instance gets the input of the old one, unless a payload is given.",
-      "new-instance-id data data-file" COMMON,
-      "  pawl workflow rerun order-17 --new-instance-id order-17b\n" },
+      "The new instance gets the input of the old one, unless a payload is given. With\n"
+      "--from-event it gets its history, too, up to the turn that made this call, and only from\n"
+      "there the code runs anew; a payload is then the call's new input.",
+      "new-instance-id data data-file from-event no-input new-child-id" COMMON,
+      "  pawl workflow rerun order-17 --new-instance-id order-17b\n"
+      "  pawl workflow rerun order-17 --from-event 3 -d '{\"item\":\"tea\"}'\n" },
 };
 
 #define PLACEMENT "namespace app address token output json help"

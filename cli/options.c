@@ -311,6 +311,7 @@ bool pawl_cli_parse(int argc, char **argv, const char *env_address, const char *
         .timeout_ms = -1,
         .stuck_ms = -1,
         .limit = UINT32_MAX,
+        .from_event = UINT32_MAX,
     };
     if (argc >= 2 && is_help(argv[1])) {
         ret_options->command = PAWL_CLI_HELP;

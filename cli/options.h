@@ -92,6 +92,9 @@ struct pawl_cli_options {
     int64_t timeout_ms; /* -1: not given */
     uint32_t limit;     /* UINT32_MAX: not given */
     uint32_t from;
+    uint32_t from_event; /* UINT32_MAX: not given */
+    bool no_input;
+    const char *new_child_id;
 };
 
 /* Defaults for --address and --token come from `env_address`, `env_token` (NULL: not

@@ -464,6 +464,10 @@ static void request_read_field(struct decoder *in, struct pawl_request *request)
     case PAWL_REQUEST_FIELD_PARENT: request->parent = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_EVENT_NAME: request->event_name = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_EVENT_DATA: request->event_data = pawl_read_bytes(reader); break;
+    case PAWL_REQUEST_FIELD_HAS_EVENT: request->has_event = read_bool(in); break;
+    case PAWL_REQUEST_FIELD_EVENT_ID: request->event_id = read_u32(in, UINT32_MAX); break;
+    case PAWL_REQUEST_FIELD_OVERWRITE: request->overwrite = read_bool(in); break;
+    case PAWL_REQUEST_FIELD_NEW_CHILD: request->new_child = pawl_read_bytes(reader); break;
     default: pawl_read_skip(reader); break;
     }
 }

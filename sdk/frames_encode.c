@@ -240,6 +240,10 @@ static void request_fields(struct map_writer *map, const struct pawl_request *re
     map_bytes(map, PAWL_REQUEST_FIELD_PARENT, request->parent);
     map_bytes(map, PAWL_REQUEST_FIELD_EVENT_NAME, request->event_name);
     map_bytes(map, PAWL_REQUEST_FIELD_EVENT_DATA, request->event_data);
+    map_true(map, PAWL_REQUEST_FIELD_HAS_EVENT, request->has_event);
+    map_int(map, PAWL_REQUEST_FIELD_EVENT_ID, request->event_id);
+    map_true(map, PAWL_REQUEST_FIELD_OVERWRITE, request->overwrite);
+    map_bytes(map, PAWL_REQUEST_FIELD_NEW_CHILD, request->new_child);
 }
 
 static void request_encode(struct pawl_buf *buf, const struct pawl_request_frame *frame)

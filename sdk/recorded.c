@@ -122,10 +122,9 @@ bool pawl_recorded_is_same(const struct pawl_action *recorded, const struct pawl
         /* The reason for a timer is a note that a history may lack. */
         return pawl_bytes_is_absent(recorded->name)
                || pawl_bytes_is_equal(recorded->name, made->name);
-    case PAWL_ACTION_ACTIVITY: return pawl_bytes_is_equal(recorded->name, made->name);
-    default:
-        return pawl_bytes_is_equal(recorded->name, made->name)
-               && pawl_bytes_is_equal(recorded->instance, made->instance);
+    /* Whose child, or to whom, is the history's to say: a run that began with another one's
+     * has other ids. */
+    default: return pawl_bytes_is_equal(recorded->name, made->name);
     }
 }
 
@@ -156,6 +155,8 @@ const char *pawl_recorded_difference(const struct pawl_action *recorded,
         return "another version is asked for";
     if (is_call && !pawl_bytes_is_equal(recorded->target_app, made->target_app))
         return "another app is to run it";
+    if (!pawl_bytes_is_equal(recorded->instance, made->instance))
+        return is_call ? "the child has another instance id" : "it goes to another instance";
     return NULL;
 }
 

@@ -128,6 +128,23 @@ static void check_list(struct check *check, const struct pawl_request *request)
                request->created_to_ms, request->created_from_ms);
 }
 
+static void check_rerun_from(struct check *check, const struct pawl_request *request)
+{
+    check_optional(check, "new_child", request->new_child, PAWL_INSTANCE_ID_SIZE_MAX);
+    if (check->err != PAWL_OK) return;
+    if (request->has_event) {
+        check_range(check, "event_id", request->event_id, 0, INT32_MAX);
+        if (request->payload.size && !request->overwrite)
+            CHECK_FAIL(check, PAWL_E_INVALID,
+                       "an input for event %" PRIu32 " without overwrite: say that its input is "
+                       "to be overwritten",
+                       request->event_id);
+    } else if (request->overwrite || !pawl_bytes_is_absent(request->new_child)) {
+        CHECK_FAIL(check, PAWL_E_INVALID,
+                   "overwrite and new_child belong to an event: say from which event it is to run");
+    }
+}
+
 static void check_app(struct check *check, struct pawl_bytes app)
 {
     if (check->err != PAWL_OK || pawl_bytes_is_absent(app) || pawl_app_id_is_valid(app)) return;
@@ -159,6 +176,7 @@ static void check_fields(struct check *check, const struct pawl_request *request
     case PAWL_REQUEST_RERUN:
         check_optional(check, "new_instance", request->new_instance, PAWL_INSTANCE_ID_SIZE_MAX);
         check_payload(check, "input", request->payload);
+        check_rerun_from(check, request);
         break;
     default: break;
     }

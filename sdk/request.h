@@ -20,7 +20,9 @@
  *   HISTORY    instance from limit                        events, events_total, state;
  *                                                         NOT_FOUND
  *   RERUN      instance(source) new_instance(optional)    instance; NOT_FOUND NOT_TERMINAL
- *              payload(absent: the old input)
+ *              payload(absent: the old input)             EXISTS
+ *     … from   has_event event_id overwrite payload       instance; as above; NOT_FOUND also of
+ *     an event new_child(optional)                        the event; INVALID TOO_LARGE
  *
  * Each may name another app of the namespace in `app`; its sidecars do it then.
  *
@@ -90,8 +92,12 @@ struct pawl_request {
     struct pawl_bytes name;
     struct pawl_bytes version;
     struct pawl_bytes payload;
-    struct pawl_bytes prefix;     /* LIST: of the instance id */
-    struct pawl_bytes cursor;     /* LIST: from the previous answer */
+    struct pawl_bytes prefix; /* LIST: of the instance id */
+    struct pawl_bytes cursor; /* LIST: from the previous answer */
+    bool has_event;           /* RERUN: run anew from the call with this number (event id) */
+    uint32_t event_id;
+    bool overwrite;               /* … which gets `payload` as its input, also an absent one */
+    struct pawl_bytes new_child;  /* … and, as a child workflow, this instance id */
     struct pawl_bytes event_name; /* START: raise this event as well; absent: none */
     struct pawl_bytes event_data;
     struct pawl_bytes parent; /* PURGE, between sidecars: only if it is a child of this

@@ -264,6 +264,11 @@ static void build_rerun(struct build *build)
         check_instance(build, build->request->new_instance);
     }
     build->request->payload = body_or_param(build, NULL);
+    build->request->has_event = !pawl_bytes_is_absent(param(build, "eventID"));
+    build->request->event_id = param_uint(build, "eventID", 0, INT32_MAX);
+    build->request->overwrite =
+        param_bool(build, "overwriteInput", build->request->has_event && build->input->body.size);
+    build->request->new_child = param_text(build, "newChildInstanceID");
 }
 
 static void build_route(struct build *build)

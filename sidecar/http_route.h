@@ -21,7 +21,8 @@
       "status name prefix createdFrom createdTo limit cursor appID")                            \
     X(HISTORY, PAWL_REQUEST_HISTORY, "ERR_GET_WORKFLOW_HISTORY", "history", "from limit appID") \
     X(WAIT, PAWL_REQUEST_WAIT, "ERR_WAIT_WORKFLOW", "wait", "for timeout payloads appID")       \
-    X(RERUN, PAWL_REQUEST_RERUN, "ERR_RERUN_WORKFLOW", "rerun", "newInstanceID appID")          \
+    X(RERUN, PAWL_REQUEST_RERUN, "ERR_RERUN_WORKFLOW", "rerun",                                 \
+      "newInstanceID eventID overwriteInput newChildInstanceID appID")                          \
     X(HEALTH, 0, "ERR_HEALTH_NOT_READY", "healthz", "appid")                                    \
     X(METADATA, 0, "ERR_METADATA_GET", "metadata", "")                                          \
     X(METRICS, 0, "ERR_METRICS", "metrics", "")

@@ -381,24 +381,29 @@ void pawl_taskhub_on_restart(void *hub, const struct pawl_grpc_call *from)
     pawl_taskhub_ask(call, restart_next);
 }
 
-/* From the first event on is all of it; from a later one needs the history before it. */
+static void answer_rerun(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    struct pawl_answer refused = *answer;
+    if (refused.err == PAWL_E_NOT_TERMINAL) refused.err = PAWL_E_INVALID; /* as Dapr has it */
+    answer_started(call, &refused);
+}
+
 void pawl_taskhub_on_rerun(void *hub, const struct pawl_grpc_call *from)
 {
     Pawl__RerunRequest *request = NULL;
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__rerun_request__descriptor, &request);
     if (!call) return;
-    if (request->event_id != 0 || request->overwrite_input
-        || request->new_child_instance_id.len > 0) {
-        pawl_taskhub_finish(
-            call, PAWL_GRPC_UNIMPLEMENTED,
-            PAWL_BYTES_LITERAL("this sidecar runs an instance again from its beginning only: "
-                               "event 0, with the input it had"));
-        return;
-    }
-    call->request =
-        (struct pawl_request){ .op = PAWL_REQUEST_RERUN,
-                               .instance = pawl_protobuf_bytes(request->instance_id),
-                               .new_instance = pawl_protobuf_bytes(request->new_instance_id) };
-    pawl_taskhub_ask(call, answer_started);
+    call->request = (struct pawl_request){
+        .op = PAWL_REQUEST_RERUN,
+        .instance = pawl_protobuf_bytes(request->instance_id),
+        .new_instance = pawl_protobuf_bytes(request->new_instance_id),
+        .has_event = true,
+        .event_id = request->event_id,
+        .overwrite = request->overwrite_input,
+        .new_child = pawl_protobuf_bytes(request->new_child_instance_id),
+    };
+    if (request->overwrite_input)
+        call->request.payload = pawl_durabletask_text_bytes(request->input);
+    pawl_taskhub_ask(call, answer_rerun);
 }

@@ -519,3 +519,20 @@ pawl_err pawl_client_rerun(struct pawl_client *client, const char *id, const cha
                                     .payload = input };
     return ask(client, &request, ret_result);
 }
+
+pawl_err pawl_client_rerun_from(struct pawl_client *client, const char *id,
+                                const struct pawl_rerun *rerun, struct pawl_result **ret_result)
+{
+    char random[PAWL_ID_TEXT_SIZE];
+    make_random_text(random);
+    struct pawl_request request = { .op = PAWL_REQUEST_RERUN,
+                                    .instance = pawl_bytes_str(id),
+                                    .new_instance =
+                                        pawl_bytes_str(rerun->new_id ? rerun->new_id : random),
+                                    .payload = rerun->input,
+                                    .has_event = true,
+                                    .event_id = rerun->event_id,
+                                    .overwrite = rerun->overwrite_input,
+                                    .new_child = pawl_bytes_str(rerun->new_child_id) };
+    return ask(client, &request, ret_result);
+}

@@ -462,8 +462,9 @@ class Api:
         self.call("POST", self._path(instance, "purge"),
                   {"force": force, "recursive": recursive}, **options)
 
-    def rerun(self, instance, new_instance=None, payload=None, **options):
-        return self.call("POST", self._path(instance, "rerun"), {"newInstanceID": new_instance},
+    def rerun(self, instance, new_instance=None, payload=None, event=None, **options):
+        return self.call("POST", self._path(instance, "rerun"),
+                         {"newInstanceID": new_instance, "eventID": event},
                          payload, **options)["instanceID"]
 
     def list_page(self, **filters):

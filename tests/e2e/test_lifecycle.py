@@ -7,7 +7,7 @@
 import functools
 import unittest
 
-from checks import check_history, scenario, store_kind, test_app
+from checks import check_history, read_runs, scenario, store_kind, test_app
 from harness import ApiError, output_of, until
 
 STORE = store_kind() if __name__ == "__main__" else "sqlite"
@@ -72,6 +72,45 @@ class Start(Lifecycle):
         self.api.start("held", instance="b", event="go", event_data="again")
         self.assertEqual(text_of(self.ended("b")), "again")
         self.expect_error(400, "ERR_MALFORMED_REQUEST", self.api.start, "held", event_data="x")
+
+
+class Rerun(Lifecycle):
+    def calls(self, instance):
+        return [(e["eventId"], e.get("input")) for e in self.api.history(instance)
+                if e["kind"] == "TaskScheduled"]
+
+    @with_app
+    def test_from_a_call_on_the_code_runs_anew(self):
+        self.api.start("chain", "4", instance="c")
+        self.assertEqual(text_of(self.ended("c")), "4")
+        calls = self.calls("c")
+        self.assertEqual(len(calls), 4)
+        for index, (event, _) in enumerate(calls):
+            new = f"c{index}"
+            self.api.rerun("c", new, event=event)
+            self.assertEqual(text_of(self.ended(new)), "4")
+            runs = read_runs(self.h).get(new, [])
+            self.assertEqual(len(runs), 4 - index, (new, runs))
+        self.api.rerun("c", "d", "10", event=calls[2][0])  # two and ten: the third gives eleven
+        self.assertEqual(text_of(self.ended("d")), "12")
+
+    @with_app
+    def test_children_and_refusals(self):
+        self.api.start("parent", "2", instance="p")
+        for child in ("p-1", "p-2"):
+            until(lambda c=child: self.api.list(prefix=c), what=f"{child} created")
+        self.expect_error(409, "ERR_RERUN_WORKFLOW", self.api.rerun, "p", "q", event=0)
+        for child in ("p-1", "p-2"):
+            self.api.raise_event(child, "go", "x")
+        self.ended("p")
+        self.api.rerun("p", "q", event=1)
+        self.sidecar.restart()
+        for child in ("q-1", "q-2"):
+            until(lambda c=child: self.api.list(prefix=c), what=f"{child} created")
+            self.api.raise_event(child, "go", "x")
+        self.ended("q")
+        self.expect_error(404, "ERR_INSTANCE_ID_NOT_FOUND", self.api.rerun, "p", "r", event=77)
+        self.expect_error(409, "ERR_RERUN_WORKFLOW", self.api.rerun, "p", "q", event=0)
 
 
 if __name__ == "__main__":

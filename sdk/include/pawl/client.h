@@ -180,6 +180,24 @@ PAWL_API pawl_err pawl_client_history(struct pawl_client *client, const char *id
 PAWL_API pawl_err pawl_client_rerun(struct pawl_client *client, const char *id, const char *new_id,
                                     struct pawl_bytes input, struct pawl_result **ret_result);
 
+/* Run anew, but only from a call of an activity, child or timer on. */
+struct pawl_rerun {
+    const char *new_id;   /* NULL: a random one */
+    uint32_t event_id;    /* of the call: `id` in the history */
+    bool overwrite_input; /* the call gets `input`, which may be absent */
+    struct pawl_bytes input;
+    const char *new_child_id; /* a child gets this instance id; NULL: the one it had, made anew of
+                                 the new instance's where it was made of the old one's */
+};
+
+/* Start a new instance with the history of one that has ended, up to the turn that made the
+ * call; from there the code runs anew. Calls that had no result by then are made again.
+ * PAWL_E_NOT_FOUND (also: no such call), PAWL_E_NOT_TERMINAL, PAWL_E_EXISTS, PAWL_E_INVALID (it is
+ * a child; or the change does not fit the call), PAWL_E_TOO_LARGE (its history). */
+PAWL_API pawl_err pawl_client_rerun_from(struct pawl_client *client, const char *id,
+                                         const struct pawl_rerun *rerun,
+                                         struct pawl_result **ret_result);
+
 /* Results. Everything lives until pawl_result_free; NULL is fine everywhere. ------- */
 
 PAWL_API void pawl_result_free(struct pawl_result *result);

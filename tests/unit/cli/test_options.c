@@ -241,6 +241,8 @@ static void commands_become_urls_with_every_name_escaped(void **state)
               V "/a/terminate?recursive=false");
     check_url("pawl workflow purge a --force --no-recursive", &none, "POST",
               V "/a/purge?force=true&recursive=false");
+    check_url("pawl workflow rerun a --from-event 3 --no-input --new-child-id c", &none, "POST",
+              V "/a/rerun?eventID=3&overwriteInput=true&newChildInstanceID=c");
     check_url("pawl workflow rerun a --new-instance-id b", &none, "POST",
               V "/a/rerun?newInstanceID=b");
     check_url("pawl workflow list --created-from 2026-08-21T10:00:00+02:00",

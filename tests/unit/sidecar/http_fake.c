@@ -48,6 +48,9 @@ static void describe(struct http_fake *fake, const struct pawl_request *request)
     append(fake, "prefix", request->prefix);
     append(fake, "cursor", request->cursor);
     append(fake, "event", request->event_name);
+    append(fake, "new_child", request->new_child);
+    append_int(fake, "from_event", request->has_event ? (int64_t)request->event_id + 1 : 0);
+    append_int(fake, "overwrite", request->overwrite);
     append(fake, "event_data", request->event_data);
     append_int(fake, "start_at", request->start_at_ms);
     append_int(fake, "wait_for", request->wait_for);

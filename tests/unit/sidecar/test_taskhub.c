@@ -478,12 +478,19 @@ static void an_instance_is_restarted_or_run_again(void **state)
     call_instance(&world, "TerminateInstance", "i", PAWL_GRPC_OK);
     rerun.instance_id = hub_text("i");
     rerun.new_instance_id = hub_text("j");
+    rerun.event_id = 4; /* it never made a call */
     assert_int_equal(hub_world_call(&world, "RerunWorkflowFromEvent", &rerun.base)->status,
-                     PAWL_GRPC_OK);
-    assert_int_equal(hub_world_status(&world, "j"), PAWL_STATUS_PENDING);
-    rerun.event_id = 4;
+                     PAWL_GRPC_NOT_FOUND);
+    rerun.new_instance_id = hub_text("i");
     assert_int_equal(hub_world_call(&world, "RerunWorkflowFromEvent", &rerun.base)->status,
-                     PAWL_GRPC_UNIMPLEMENTED);
+                     PAWL_GRPC_INVALID_ARGUMENT);
+    start(&world, "k");
+    rerun.instance_id = hub_text("k");
+    assert_int_equal(hub_world_call(&world, "RerunWorkflowFromEvent", &rerun.base)->status,
+                     PAWL_GRPC_INVALID_ARGUMENT);
+    rerun.instance_id = hub_text("nobody");
+    assert_int_equal(hub_world_call(&world, "RerunWorkflowFromEvent", &rerun.base)->status,
+                     PAWL_GRPC_NOT_FOUND);
     hub_world_deinit(&world);
 }
 

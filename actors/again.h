@@ -1,0 +1,44 @@
+/* Again: how a run that has ended becomes the beginning of another one. Pure.
+ *
+ * The history of a run is a row of turns: each begins with WORKFLOW_STARTED, then what the
+ * workflow was told, then what it did. A new run begins before one of these turns: the
+ * turns before it are its past, what that turn was told is news, and what it did is done
+ * anew by the code. Calls of the past that have no result by then are made again.
+ */
+#ifndef PAWL_ACTORS_AGAIN_H
+#define PAWL_ACTORS_AGAIN_H
+
+#include "actors/seed.h"
+#include "sdk/history.h"
+
+/* The run that has ended, and the one that comes. */
+struct pawl_again {
+    struct pawl_arena *arena; /* of everything that is made */
+    struct pawl_bytes source; /* instance id */
+    uint32_t source_gen;
+    struct pawl_bytes instance;
+    uint32_t gen;
+    struct pawl_id execution;  /* of the new run */
+    struct pawl_parent parent; /* … too; absent instance: nobody's child */
+    int64_t now_ms;
+    uint32_t events_count; /* the history of the last generation */
+    struct pawl_bytes *events;
+};
+
+/* What is to be different. */
+struct pawl_again_change {
+    uint32_t event_id; /* the call from which it runs anew */
+    bool change_input;
+    struct pawl_bytes input;
+    struct pawl_bytes child; /* another instance id for that child; absent: no */
+};
+
+/* Run anew from a call: the history before the turn that made it is copied. On an error
+ * *ret_message says why: NOT_FOUND (no such call), INVALID (the change does not fit it),
+ * CORRUPT. */
+PAWL_MUST_USE pawl_err pawl_again_from_event(const struct pawl_again *again,
+                                             const struct pawl_again_change *change,
+                                             struct pawl_seed *ret_seed,
+                                             struct pawl_bytes *ret_message);
+
+#endif /* PAWL_ACTORS_AGAIN_H */

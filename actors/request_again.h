@@ -1,0 +1,15 @@
+/* The management calls that run again what has ended: from a call of its history, or from
+ * where it failed. */
+#ifndef PAWL_ACTORS_REQUEST_AGAIN_H
+#define PAWL_ACTORS_REQUEST_AGAIN_H
+
+#include "actors/node_internal.h"
+
+/* RERUN from an event. The history is read page by page, cut (actors/again.h), and is the seed
+ * of the new instance: one CREATE, so there is nothing in between. */
+void pawl_request_rerun_from(struct pawl_node *node, uint64_t token,
+                             const struct pawl_request *request);
+
+void pawl_requests_again_deinit(struct pawl_node *node);
+
+#endif /* PAWL_ACTORS_REQUEST_AGAIN_H */

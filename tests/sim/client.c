@@ -22,6 +22,12 @@ static struct pawl_bytes first_request_id(struct pawl_arena *arena, uint32_t ind
     return pawl_arena_printf(arena, "start-%u", index);
 }
 
+/* Of the same app, which the first letter tells. */
+static struct pawl_bytes rerun_instance(struct pawl_arena *arena, const struct client *client)
+{
+    return pawl_arena_printf(arena, "%sr%u", client->instance, client->rerun_from);
+}
+
 static void client_add_event(const struct client *client, struct pawl_arena *arena,
                              struct pawl_request *request)
 {
@@ -43,6 +49,13 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
         request.name = PAWL_BYTES_LITERAL("Program");
         request.payload = sim_program_again_input(arena, client->seed);
         request.request_id = pawl_arena_printf(arena, "again-%u", index);
+        break;
+    case CLIENT_RERUN:
+        request.op = PAWL_REQUEST_RERUN;
+        request.new_instance = rerun_instance(arena, client);
+        request.request_id = pawl_arena_printf(arena, "rerun-%u-%u", index, client->rerun_from);
+        request.has_event = true;
+        request.event_id = client->rerun_from;
         break;
     case CLIENT_PURGE:
         client->asked_purge = true;
@@ -76,6 +89,7 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
         request.op = PAWL_REQUEST_TERMINATE;
         request.recursive = true;
         break;
+    case CLIENT_RERUN_WAIT: request.instance = rerun_instance(arena, client); /* fall through */
     case CLIENT_WAIT:
         request.op = PAWL_REQUEST_WAIT;
         request.wait_for = PAWL_WAIT_COMPLETED;
@@ -167,10 +181,18 @@ static void client_next(struct sim *sim, struct client *client)
         sim->coverage->terminated++;
         break;
     case CLIENT_WAIT:
-        client->state = client->will_purge   ? CLIENT_PURGE
+        client->state = client->will_rerun   ? CLIENT_RERUN
+                        : client->will_purge ? CLIENT_PURGE
                         : client->will_again ? CLIENT_AGAIN
                                              : CLIENT_DONE;
         sim->coverage->waited++;
+        return;
+    case CLIENT_RERUN: client->state = CLIENT_RERUN_WAIT; return;
+    case CLIENT_RERUN_WAIT:
+        client->state = client->will_purge   ? CLIENT_PURGE
+                        : client->will_again ? CLIENT_AGAIN
+                                             : CLIENT_DONE;
+        sim->coverage->rerun++;
         return;
     case CLIENT_PURGE:
         client_first_is_gone(sim, client);
@@ -253,7 +275,8 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
     bool is_settled = err == PAWL_OK;
     /* An attempt whose answer was lost may have done it. */
     if (client->state == CLIENT_RESUME && err == PAWL_E_STATE) is_settled = true;
-    if (client->state == CLIENT_WAIT && is_settled) {
+    bool is_waiting = client->state == CLIENT_WAIT || client->state == CLIENT_RERUN_WAIT;
+    if (is_waiting && is_settled) {
         is_settled = answer->reached;
         if (is_settled) client_check_end(client, answer);
         /* An earlier attempt to suspend, given up, may have come late. */
@@ -263,6 +286,10 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
     }
     bool is_after_end = client->state == CLIENT_PURGE || client->state == CLIENT_AGAIN
                         || client->state == CLIENT_REPLACE || client->state == CLIENT_LATE;
+    if (client->state == CLIENT_RERUN && err == PAWL_E_NOT_FOUND && client->rerun_from > 0) {
+        client->rerun_from = 0; /* it made no such call; it always made a first one */
+        err = PAWL_E_UNAVAILABLE;
+    }
     /* A start that raises an event on what has ended says that it is there. */
     if (client->signals && client->state == CLIENT_RAISE && err == PAWL_E_EXISTS)
         err = PAWL_E_TERMINAL;
@@ -299,6 +326,17 @@ void sim_client_draw_end(struct client *client, uint64_t seed, uint32_t index)
     client->will_purge = pawl_rng_below(&rng, 3) != 0;
     client->recursively = pawl_rng_below(&rng, 2) == 0;
     client->will_again = is_simple && pawl_rng_below(&rng, 3) != 0;
+}
+
+/* Only a program that waits for nobody ends by itself a second time. */
+void sim_client_draw_rerun(struct client *client, uint64_t seed, uint32_t index)
+{
+    struct pawl_rng rng;
+    pawl_rng_init(&rng, seed * SIM_ROOTS_MAX + index + UINT64_C(0x726572756e));
+    client->rerun_from = (uint32_t)pawl_rng_below(&rng, 8);
+    client->will_rerun = client->will_wait && !client->will_terminate && !client->will_suspend
+                         && client->events_wanted == 0 && sim_program_is_alone(client->seed)
+                         && pawl_rng_below(&rng, 2) == 0;
 }
 
 /* One that arrives late must not make an instance anew that has been purged. */

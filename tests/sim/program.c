@@ -179,6 +179,17 @@ struct pawl_bytes sim_program_expected(struct pawl_arena *arena, uint64_t seed,
     return pawl_arena_printf(arena, "%llu", (unsigned long long)value);
 }
 
+bool sim_program_is_alone(uint64_t seed)
+{
+    struct input input = { .seed = seed };
+    for (;; input.generation++) {
+        struct program program = program_draw(&input);
+        for (uint32_t i = 0; i < program.steps_count; i++)
+            if (program.steps[i].kind == STEP_CHILD) return false;
+        if (!program.continues) return true;
+    }
+}
+
 struct pawl_bytes sim_program_again_input(struct pawl_arena *arena, uint64_t seed)
 {
     struct input input = { .seed = seed, .depth = DEPTH_MAX };

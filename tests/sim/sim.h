@@ -116,7 +116,8 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(again, "started again")                 \
     X(refused, "late starts refused")         \
     X(replaced, "replaced by a start")        \
-    X(signals, "events raised by starts")
+    X(signals, "events raised by starts")     \
+    X(rerun, "run again from an event")
 
 struct sim_coverage {
 #define X(name, text) uint64_t name;
@@ -152,6 +153,9 @@ struct pawl_bytes sim_program_expected(struct pawl_arena *arena, uint64_t seed,
 
 /* The same for a root that is started again under its id. It has no children, whose ids those
  * of the first may still have, and waits for no events. */
+/* True: the program has no child in any generation. */
+bool sim_program_is_alone(uint64_t seed);
+
 struct pawl_bytes sim_program_again_input(struct pawl_arena *arena, uint64_t seed);
 struct pawl_bytes sim_program_again_expected(struct pawl_arena *arena, uint64_t seed);
 

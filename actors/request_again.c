@@ -98,6 +98,7 @@ static void job_create(struct pawl_node *node, struct again_job *job, struct paw
         .body = body,
         .name = pawl_arena_copy(arena, job->metadata.name),
         .version = pawl_arena_copy(arena, job->metadata.version),
+        .tags = pawl_arena_copy(arena, job->metadata.tags),
         .input = pawl_arena_copy(arena, job->input),
         .created_ms = node->now_ms,
         .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
@@ -160,6 +161,7 @@ static void job_take_page(struct again_job *job, const struct pawl_snapshot *sna
         job->metadata.name = pawl_arena_copy(arena, snapshot->metadata.name);
         job->metadata.version = pawl_arena_copy(arena, snapshot->metadata.version);
         job->metadata.parent = pawl_arena_copy(arena, snapshot->metadata.parent);
+        job->metadata.tags = pawl_arena_copy(arena, snapshot->metadata.tags);
         job->input = pawl_arena_copy(arena, snapshot->payloads.input);
         job->events = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, snapshot->metadata.history_count);
     }

@@ -147,7 +147,6 @@ static void turn_take_past(struct pawl_node *node, struct pawl_workflow *workflo
     turn->seed = seed;
     for (uint32_t i = 0; i < seed->past_count; i++) turn_add_packed(turn, seed->events[i]);
     turn->past_count = turn->events_count;
-    turn->past_size = turn->events_size;
     for (uint32_t i = 0; i < seed->reopened_count; i++)
         turn_reopen(node, workflow, turn, seed->reopened[i]);
 }
@@ -210,10 +209,9 @@ void pawl_turn_take_inputs(struct pawl_node *node, struct pawl_workflow *workflo
     for (; link != &workflow->inputs; link = link->next) {
         const struct pawl_input *input = PAWL_CONTAINER_OF(link, struct pawl_input, link);
         uint32_t told_count = turn->events_count - turn->past_count;
-        size_t told_size = turn->events_size - turn->past_size;
         if (told_count >= PAWL_TURN_EVENTS_MAX) break;
         /* One input always fits: it is bounded by the payload limit, or the seed's. */
-        if (told_count > 1 && told_size + input->event.size > PAWL_TURN_SIZE_MAX) break;
+        if (told_count > 1 && turn->events_size + input->event.size > PAWL_TURN_SIZE_MAX) break;
         turn_take_input(workflow, turn, input);
     }
     turn_take_timers(node, workflow, turn);

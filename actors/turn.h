@@ -56,7 +56,6 @@ struct pawl_turn_draft {
     uint32_t inputs_events_count; /* the first events: what the worker is told */
     uint32_t past_count;          /* … of them as its past: the first turn of an instance that
                                      began with a seed */
-    size_t past_size;
     uint32_t reopened_count;      /* the first ops: calls of that past */
     const struct pawl_seed *seed; /* NULL: none taken */
     uint32_t resolved_count;

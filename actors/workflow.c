@@ -659,7 +659,6 @@ static void workflow_send_turn(struct pawl_node *node, struct pawl_workflow *wor
     struct pawl_turn_draft *turn = workflow->turn;
     bool is_held = workflow->sticky_worker != 0;
     if (!is_held && workflow->past) workflow_send_past(node, turn, workflow->past);
-    workflow_send_chunks(node, turn, turn->events, turn->past_count); /* a seed's */
 
     struct pawl_frame *frame = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_frame);
     frame->type = PAWL_FRAME_TURN;
@@ -669,8 +668,9 @@ static void workflow_send_turn(struct pawl_node *node, struct pawl_workflow *wor
                                       .instance = workflow->id,
                                       .name = workflow->metadata.name,
                                       .version = workflow->metadata.version,
-                                      .events_count = turn->events_count - turn->past_count,
-                                      .events = turn->events + turn->past_count };
+                                      .past_count = turn->past_count,
+                                      .events_count = turn->events_count,
+                                      .events = turn->events };
     if (is_held) frame->turn.base = workflow->metadata.last;
     turn->dispatched_ms = node->now_ms;
     workflow_move(node, workflow, PAWL_WORKFLOW_RUNNING);

@@ -356,14 +356,12 @@ static void refuse(struct pawl_grpc_workers *workers, uint64_t worker, struct pa
     pawl_list_push_tail(&workers->refusals, &refused->link);
 }
 
-/* Microsoft's workers that can are sent a long past in parts of its own. */
-static struct pawl_bytes item_pack(struct pawl_grpc_workers *workers, const struct stream *stream,
+/* Microsoft's workers that can fetch a long past from the store. */
+static struct pawl_bytes item_pack(struct pawl_grpc_workers *workers, bool may_stream,
                                    Pawl__WorkItem *item)
 {
     struct pawl_bytes message = pawl_protobuf_pack(&workers->out, &item->base);
-    bool is_turn = item->request_case == PAWL__WORK_ITEM__REQUEST_WORKFLOW;
-    if (!stream->streams_histories || !is_turn || message.size <= PAWL_GRPC_HISTORY_PART_SIZE)
-        return message;
+    if (!may_stream || message.size <= PAWL_GRPC_HISTORY_PART_SIZE) return message;
     item->workflow->requires_history_streaming = true;
     item->workflow->n_past_events = 0;
     return pawl_protobuf_pack(&workers->out, &item->base);
@@ -371,15 +369,15 @@ static struct pawl_bytes item_pack(struct pawl_grpc_workers *workers, const stru
 
 /* Send an item and remember it as *ret_item. NULL, or the text and *ret_err say why not. */
 static const char *item_send(struct pawl_grpc_workers *workers, struct stream *stream,
-                             Pawl__WorkItem *item, struct pawl_id id, struct pawl_bytes instance,
-                             int32_t task, int64_t now_ms, pawl_err *ret_err,
-                             struct pawl_grpc_item **ret_item)
+                             bool may_stream, Pawl__WorkItem *item, struct pawl_id id,
+                             struct pawl_bytes instance, int32_t task, int64_t now_ms,
+                             pawl_err *ret_err, struct pawl_grpc_item **ret_item)
 {
     char *token = pawl_arena_alloc(&workers->out, PAWL_ID_TEXT_SIZE);
     pawl_id_format(id, token);
     item->completion_token.data = (uint8_t *)token;
     item->completion_token.len = PAWL_ID_TEXT_SIZE - 1;
-    struct pawl_bytes message = item_pack(workers, stream, item);
+    struct pawl_bytes message = item_pack(workers, may_stream, item);
     *ret_err = PAWL_E_LIMIT;
     if (message.size > PAWL_GRPC_WORK_ITEM_SIZE_MAX)
         return "what a worker must be sent is larger than gRPC clients take (4 MiB): continue as "
@@ -527,8 +525,10 @@ static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *s
     item.request_case = PAWL__WORK_ITEM__REQUEST_WORKFLOW;
     item.workflow = &request;
     struct pawl_grpc_item *sent = NULL;
-    const char *why = item_send(workers, stream, &item, turn->turn, turn->instance, PAWL_NO_TASK,
-                                now_ms, ret_err, &sent);
+    /* A past that comes with its turn is not stored yet. */
+    bool may_stream = stream->streams_histories && turn->past_count == 0;
+    const char *why = item_send(workers, stream, may_stream, &item, turn->turn, turn->instance,
+                                PAWL_NO_TASK, now_ms, ret_err, &sent);
     if (sent) {
         sent->past = past;
         sent->patches = bytes_keep(recorded_patches(workers));
@@ -559,8 +559,8 @@ static const char *activity_send(struct pawl_grpc_workers *workers, struct strea
     item.activity = pawl_durabletask_activity(&with, activity);
     if (with.is_not_text)
         return "the input is not UTF-8 text, which is all that a durabletask app can be given";
-    return item_send(workers, stream, &item, activity->token, activity->instance, activity->id,
-                     now_ms, &err, &sent);
+    return item_send(workers, stream, false, &item, activity->token, activity->instance,
+                     activity->id, now_ms, &err, &sent);
 }
 
 static void on_activity(struct pawl_grpc_workers *workers, struct stream *stream,

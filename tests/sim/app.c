@@ -140,7 +140,7 @@ static void code_check(const struct app *app, const struct pawl_turn *turn, cons
         pawl_err err = pawl_history_event_decode(held->events[index], &first);
         PAWL_ASSERT(err == PAWL_OK);
     }
-    if (index > held->count - turn->events_count) {
+    if (index > held->count - (turn->events_count - turn->past_count)) {
         done->version = code_versions[code_latest(app)];
         done->patches = &patch;
         done->patches_count = code_is_patched(turn->instance) ? 1 : 0;

@@ -22,10 +22,12 @@ static struct pawl_bytes first_request_id(struct pawl_arena *arena, uint32_t ind
     return pawl_arena_printf(arena, "start-%u", index);
 }
 
-/* Of the same app, which the first letter tells. */
+/* Of the same app, which the first letter tells, and with the same code, which the last one
+ * tells. */
 static struct pawl_bytes rerun_instance(struct pawl_arena *arena, const struct client *client)
 {
-    return pawl_arena_printf(arena, "%sr%u", client->instance, client->rerun_from);
+    return pawl_arena_printf(arena, "%cr%u.%s", client->instance[0], client->rerun_from,
+                             client->instance);
 }
 
 static void client_add_event(const struct client *client, struct pawl_arena *arena,

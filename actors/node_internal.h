@@ -56,6 +56,7 @@ struct pawl_partition {
     bool polling;          /* a POLL is in flight */
     bool recovering;       /* the next polls also return what is leased */
     bool look_for_stalled; /* workers are new here, or to us: see actors/stalled.h */
+    uint64_t stalled_seen; /* how many there were at the last look, less those that went */
     uint32_t recovery_skip;
     int64_t polled_ms;
     uint32_t poll_max; /* reminders per poll */

@@ -89,12 +89,18 @@ static void partition_look(struct pawl_node *node, struct pawl_partition *partit
     pawl_call_send(node, call);
 }
 
+/* One more than before may be one that a worker has come for since: its commit was on its
+ * way when that worker came, and its answer was lost. */
 void pawl_stalled_on_polled(struct pawl_node *node, struct pawl_partition *partition)
 {
+    uint64_t count = partition->counts[PAWL_STATUS_STALLED];
+    if (count > partition->stalled_seen) partition->look_for_stalled = true;
+    if (count < partition->stalled_seen) partition->stalled_seen = count;
     if (!partition->look_for_stalled || node->turn_workers == 0) return;
     if (PAWL_MUTANT(STALLED_STAYS)) return;
     partition->look_for_stalled = false;
-    if (partition->counts[PAWL_STATUS_STALLED] > 0)
+    partition->stalled_seen = count;
+    if (count > 0)
         partition_look(node, partition, 0, PAWL_BYTES_ABSENT);
 }
 

@@ -187,6 +187,8 @@ void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow
     pawl_alarm_clear(node, &workflow->alarm);
     pawl_pace_release(node, workflow);
     node->workflows_in[workflow->state]--;
+    /* It was to be tried, or a commit that stalls it may still arrive. */
+    if (workflow->try_stalled || workflow->turn) workflow->partition->look_for_stalled = true;
     if (workflow->turn && workflow->state == PAWL_WORKFLOW_COMMITTING) {
         /* The commit is on its way and belongs to its call. */
         pawl_workflow_answer_controls(node, &workflow->turn->controls,

@@ -406,6 +406,27 @@ void pawl_activity_on_returned(struct pawl_node *node, uint64_t worker, struct p
     activity_queue(node, activity);
 }
 
+/* QUEUED, and on no lane: the alarm is for the end of the rest, or for a limit before it. */
+static void activity_watch_rest(struct pawl_node *node, struct pawl_activity *activity)
+{
+    int64_t watch_ms = activity->rests_until_ms;
+    if (activity->scheduled.start_within_ms && activity_start_by_ms(activity) < watch_ms)
+        watch_ms = activity_start_by_ms(activity);
+    pawl_alarm_set(node, &activity->alarm, watch_ms);
+}
+
+/* It may be what kills its workers, and others are to run on them in between: each time it
+ * waits longer. */
+static void activity_rest(struct pawl_node *node, struct pawl_activity *activity)
+{
+    uint32_t doublings = activity->attempts < 10 ? activity->attempts - 2 : 8;
+    int64_t rest_ms = (int64_t)PAWL_TURN_RETRY_MS_MIN << doublings;
+    if (rest_ms > PAWL_TURN_RETRY_MS_MAX) rest_ms = PAWL_TURN_RETRY_MS_MAX;
+    rest_ms += (int64_t)pawl_rng_below(&node->rng, (uint64_t)rest_ms / 2 + 1);
+    activity->rests_until_ms = node->now_ms + rest_ms;
+    activity_watch_rest(node, activity);
+}
+
 void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *activity)
 {
     activity_take_back(node, activity);
@@ -418,7 +439,10 @@ void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *
                                         activity->attempts));
         return;
     }
-    activity_queue(node, activity);
+    if (activity->attempts > 1)
+        activity_rest(node, activity);
+    else
+        activity_queue(node, activity);
 }
 
 /* Others ----------------------------------------------------------------------------------------
@@ -496,6 +520,15 @@ static void activity_on_queue_alarm(struct pawl_node *node, struct pawl_activity
                                         "not begun within the %lld ms that it may wait: no worker "
                                         "of app '%s' had room for it",
                                         (long long)within_ms, node->app));
+        return;
+    }
+    bool is_resting = !pawl_list_is_linked(&activity->link);
+    if (is_resting && activity->rests_until_ms > node->now_ms) {
+        activity_watch_rest(node, activity);
+        return;
+    }
+    if (is_resting) {
+        activity_queue(node, activity);
         return;
     }
     bool is_workerless = node->config.placed && node->task_workers == 0;

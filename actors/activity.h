@@ -37,7 +37,8 @@ struct pawl_activity {
     struct pawl_history_event scheduled; /* decoded from event */
     struct pawl_list link;               /* on a lane or on its worker */
     uint64_t worker;
-    struct pawl_id token; /* of this dispatch; key of node.activities_token */
+    struct pawl_id token;   /* of this dispatch; key of node.activities_token */
+    int64_t rests_until_ms; /* QUEUED, on no lane: after several lost workers */
     int64_t dispatched_ms;
     int64_t begun_ms;           /* RUNNING: from here its limits count; 0: it waits at its worker */
     int64_t beat_ms;            /* RUNNING: its last heartbeat, or its beginning */

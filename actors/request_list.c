@@ -38,6 +38,7 @@ struct list_job {
     uint32_t rows_count;
     uint32_t rows_capacity;
     struct list_row *rows; /* newest first, at most limit + 1 */
+    uint32_t causes_count; /* rows looked at for why they are stalled */
 };
 
 static void list_free(struct list_job *job)
@@ -100,6 +101,8 @@ static struct pawl_instance_state list_copy_state(struct pawl_arena *arena,
     state.custom_status = pawl_arena_copy(arena, state.custom_status);
     state.parent_instance = pawl_arena_copy(arena, state.parent_instance);
     state.parent_app = pawl_arena_copy(arena, state.parent_app);
+    state.failure.type = pawl_arena_copy(arena, state.failure.type);
+    state.failure.message = pawl_arena_copy(arena, state.failure.message);
     return state;
 }
 
@@ -166,6 +169,56 @@ static void list_take_rows(struct list_job *job, struct list_part *part,
     part->scanned.instance = pawl_arena_copy(&job->arena, reply->query.scanned_instance);
 }
 
+static void list_end(struct pawl_node *node, struct list_job *job)
+{
+    if (!job->failed) list_answer(node, job);
+    list_free(job);
+}
+
+/* Why those are stalled that are: a row has it not. One after the other, for the rest of what
+ * is read with it may be large. ------------------------------------------------------- */
+
+static void list_ask_causes(struct pawl_node *node, struct list_job *job);
+
+static void list_on_cause(struct pawl_node *node, struct pawl_call *call,
+                          const struct pawl_store_reply *reply)
+{
+    struct list_job *job = call->context;
+    struct pawl_instance_state *state = &job->rows[job->causes_count++].state;
+    struct pawl_failure_view failure = { .present = false };
+    /* It may have ended or gone meanwhile: then the row is as it was, without a cause. */
+    bool is_stalled =
+        reply->err == PAWL_OK && reply->load.snapshot.metadata.status == PAWL_STATUS_STALLED;
+    if (is_stalled
+        && pawl_failure_decode(reply->load.snapshot.payloads.failure, &failure) == PAWL_OK)
+        state->failure =
+            (struct pawl_failure_view){ .present = failure.present,
+                                        .type = pawl_arena_copy(&job->arena, failure.type),
+                                        .message = pawl_arena_copy(&job->arena, failure.message) };
+    list_ask_causes(node, job);
+}
+
+static void list_ask_causes(struct pawl_node *node, struct list_job *job)
+{
+    uint32_t count = job->rows_count < job->limit ? job->rows_count : job->limit;
+    while (job->causes_count < count
+           && job->rows[job->causes_count].state.status != PAWL_STATUS_STALLED)
+        job->causes_count++;
+    if (job->failed || job->causes_count >= count) {
+        list_end(node, job);
+        return;
+    }
+    struct pawl_bytes instance = job->rows[job->causes_count].instance;
+    struct pawl_call *call = pawl_call_new(
+        node, PAWL_STORE_LOAD, pawl_node_partition(node, instance)->index, list_on_cause);
+    call->attempts_max = 2;
+    call->context = job;
+    call->instance = pawl_arena_copy(&call->arena, instance);
+    call->request.load =
+        (struct pawl_load){ .want = PAWL_LOAD_PAYLOADS, .instance = call->instance };
+    pawl_call_send(node, call);
+}
+
 static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
                          const struct pawl_store_reply *reply)
 {
@@ -181,8 +234,7 @@ static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
     for (uint32_t i = 0; !job->failed && i < node->config.partitions; i++)
         if (list_is_wanted(job, &job->parts[i])) list_ask(node, job, i);
     if (job->outstanding > 0) return;
-    if (!job->failed) list_answer(node, job);
-    list_free(job);
+    list_ask_causes(node, job);
 }
 
 void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl_request *request)

@@ -65,6 +65,7 @@ static const struct pawl_cli_option options[] = {
     { 0, "export", NULL, "everything about the history as JSON, for pawl replay", PAWL_CLI_FLAG,
       AT(export_all) },
     { 'r', "reason", "TEXT", "why; kept in the history", PAWL_CLI_TEXT, AT(reason) },
+    { 0, "resume", NULL, "let each of them go on", PAWL_CLI_FLAG, AT(resume) },
     { 0, "force", NULL, "also remove an instance that has not ended", PAWL_CLI_FLAG, AT(force) },
     { 0, "no-recursive", NULL, "leave child workflows alone", PAWL_CLI_FLAG, AT(no_recursive) },
     /* doctor */
@@ -186,6 +187,16 @@ static const struct pawl_cli_spec specs[] = {
       "status name prefix created-from created-to limit" COMMON,
       "  pawl workflow list --status RUNNING,SUSPENDED\n"
       "  pawl workflow list --name Order --created-from 2026-08-21T00:00:00Z --limit 0 -o json\n" },
+    { PAWL_CLI_DEAD_LETTERS,
+      "dead-letters",
+      "",
+      { NONE, NONE },
+      "list what is stalled, why and since when; or let it go on",
+      "What lacks its code goes on by itself when a worker that has it connects. What has\n"
+      "killed its workers again and again waits for --resume, or for \"resume\" of one.",
+      "name prefix limit resume reason" COMMON,
+      "  pawl workflow dead-letters\n"
+      "  pawl workflow dead-letters --name Order --resume -r 'mended in build 7'\n" },
     { PAWL_CLI_GET,
       "get",
       "<instance-id>",

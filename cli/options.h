@@ -25,6 +25,7 @@ enum pawl_cli_command {
     PAWL_CLI_RUN,
     PAWL_CLI_START,
     PAWL_CLI_LIST,
+    PAWL_CLI_DEAD_LETTERS,
     PAWL_CLI_GET,
     PAWL_CLI_HISTORY,
     PAWL_CLI_WAIT,
@@ -86,6 +87,7 @@ struct pawl_cli_options {
     const char *created_to;
     const char *only_app; /* placement: only this one */
     bool wait;
+    bool resume;
     bool force;
     bool no_recursive;
     bool export_all;

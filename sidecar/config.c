@@ -14,6 +14,7 @@
 
 #define TOKEN_SIZE_MAX         256u
 #define IN_FLIGHT_MAX          1000000
+#define ATTEMPTS_MAX           1000
 #define IDLE_MS_MIN            100
 #define IDLE_MS_MAX            3600000
 #define PLACEMENT_PORT_DEFAULT 50005u
@@ -174,6 +175,24 @@ const struct pawl_config_option pawl_config_options[] = {
       .offset = FIELD(activities_max),
       .min = 0,
       .max = IN_FLIGHT_MAX },
+    { .name = "turn-attempts",
+      .env = "PAWL_TURN_ATTEMPTS",
+      .argument = "N",
+      .help = "how often a workflow's turn may lose its worker in a row before the instance is "
+              "stalled (default: 10)",
+      .kind = PAWL_CONFIG_NUMBER,
+      .offset = FIELD(turn_attempts),
+      .min = 1,
+      .max = ATTEMPTS_MAX },
+    { .name = "activity-attempts",
+      .env = "PAWL_ACTIVITY_ATTEMPTS",
+      .argument = "N",
+      .help = "how often one activity may lose its worker before it fails with WorkerLost "
+              "(default: 10)",
+      .kind = PAWL_CONFIG_NUMBER,
+      .offset = FIELD(activity_attempts),
+      .min = 1,
+      .max = ATTEMPTS_MAX },
     { .name = "instance-idle",
       .env = "PAWL_INSTANCE_IDLE",
       .argument = "TIME",
@@ -211,6 +230,8 @@ void pawl_config_init(struct pawl_config *config, struct pawl_arena *arena)
         .grpc_host = "127.0.0.1",
         .grpc_port = PAWL_CONFIG_PORT_OFF,
         .durabletask_port = PAWL_CONFIG_PORT_OFF,
+        .turn_attempts = PAWL_TURN_ATTEMPTS_MAX,
+        .activity_attempts = PAWL_ACTIVITY_ATTEMPTS_MAX,
         .instance_idle_ms = PAWL_INSTANCE_IDLE_MS,
         .log_level = PAWL_LOG_INFO - 1,
         .peer_listen = "0.0.0.0:3502",

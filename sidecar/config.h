@@ -55,6 +55,8 @@ struct pawl_config {
     const char *token_file;
     uint32_t turns_max;
     uint32_t activities_max;
+    uint32_t turn_attempts;
+    uint32_t activity_attempts;
     int64_t instance_idle_ms;
     uint32_t log_level; /* enum pawl_log_level - 1 */
     uint32_t log_format;

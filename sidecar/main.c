@@ -380,6 +380,8 @@ static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
                   .seed = pawl_runtime_seed(),
                   .turns_in_flight_max = config->turns_max,
                   .activities_in_flight_max = config->activities_max,
+                  .turn_attempts_max = config->turn_attempts,
+                  .activity_attempts_max = config->activity_attempts,
                   .instance_idle_ms = config->instance_idle_ms },
         .namespace_ = config->namespace_,
         .version = PAWL_VERSION,

@@ -65,6 +65,26 @@ void pawl_view_list(json_t *workflows, uint32_t width, struct pawl_buf *buf)
     pawl_table_deinit(&table);
 }
 
+void pawl_view_dead_letters(json_t *workflows, uint32_t width, struct pawl_buf *buf)
+{
+    static const char *const titles[] = { "INSTANCE", "WORKFLOW", "SINCE", "CAUSE", "REASON" };
+    struct pawl_table table;
+    head(&table, titles, 5);
+    size_t index;
+    json_t *state;
+    json_array_foreach(workflows, index, state)
+    {
+        json_t *properties = json_object_get(state, "properties");
+        pawl_table_cell(&table, text_of(state, "instanceID"));
+        pawl_table_cell(&table, text_of(state, "workflowName"));
+        cell_time(&table, text_of(state, "lastUpdatedAt"));
+        pawl_table_cell(&table, text_of(properties, "dapr.workflow.failure.error_type"));
+        pawl_table_cell(&table, text_of(properties, "dapr.workflow.failure.error_message"));
+    }
+    pawl_table_write(&table, width, buf);
+    pawl_table_deinit(&table);
+}
+
 static void row(struct pawl_table *table, const char *title, struct pawl_bytes value)
 {
     if (value.size == 0) return;

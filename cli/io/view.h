@@ -8,6 +8,9 @@
 
 /* `width`: of the terminal; 0: do not cut. */
 void pawl_view_list(json_t *workflows, uint32_t width, struct pawl_buf *buf);
+
+/* Stalled ones: since when and why. */
+void pawl_view_dead_letters(json_t *workflows, uint32_t width, struct pawl_buf *buf);
 void pawl_view_state(json_t *state, uint32_t width, struct pawl_buf *buf);
 void pawl_view_history(json_t *events, uint32_t width, struct pawl_buf *buf);
 

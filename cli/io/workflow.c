@@ -375,6 +375,53 @@ static enum pawl_cli_exit run_many(const struct pawl_cli_options *options)
     return code;
 }
 
+/* One that has gone on, ended or left meanwhile is no failure of the others. */
+static enum pawl_cli_exit resume_each(const struct pawl_cli_options *options, json_t *stalled)
+{
+    enum pawl_cli_exit worst = PAWL_CLI_OK;
+    size_t index;
+    json_t *state;
+    json_array_foreach(stalled, index, state)
+    {
+        struct pawl_cli_options resume = *options;
+        json_t *json = NULL;
+        long status = 0;
+        resume.command = PAWL_CLI_RESUME;
+        resume.id = json_string_value(json_object_get(state, "instanceID"));
+        resume.name = NULL;
+        enum pawl_cli_exit code = call_json(&resume, &(struct pawl_call_page){ .from = 0 },
+                                            PAWL_BYTES_ABSENT, &json, &status);
+        json_decref(json);
+        if (code == PAWL_CLI_OK && !options->json) printf("%s goes on\n", resume.id);
+        if (code != PAWL_CLI_OK && code != PAWL_CLI_NOT_FOUND && code != PAWL_CLI_CONFLICT)
+            return code;
+        if (code != PAWL_CLI_OK) worst = code;
+    }
+    return fflush(stdout) == 0 ? worst : PAWL_CLI_FAILED;
+}
+
+static enum pawl_cli_exit run_dead_letters(const struct pawl_cli_options *options)
+{
+    struct pawl_cli_options list = *options;
+    list.command = PAWL_CLI_LIST;
+    list.status = "STALLED";
+    json_t *all = json_array();
+    uint32_t wanted = options->limit != UINT32_MAX ? options->limit : 0;
+    enum pawl_cli_exit code = list_collect(&list, wanted, all);
+    if (code == PAWL_CLI_OK && options->resume) {
+        code = resume_each(options, all);
+    } else if (code == PAWL_CLI_OK && options->json) {
+        code = print_json(all, code);
+    } else if (code == PAWL_CLI_OK) {
+        struct pawl_buf buf;
+        buf_init(&buf);
+        pawl_view_dead_letters(all, terminal_width(), &buf);
+        code = print(&buf, code);
+    }
+    json_decref(all);
+    return code;
+}
+
 static void print_done(const struct pawl_cli_options *options, json_t *json)
 {
     switch (options->command) {
@@ -438,6 +485,7 @@ enum pawl_cli_exit pawl_cli_workflow(const struct pawl_cli_options *options)
     case PAWL_CLI_WAIT: return run_wait(options);
     case PAWL_CLI_HISTORY: return options->export_all ? run_export(options) : run_many(options);
     case PAWL_CLI_LIST: return run_many(options);
+    case PAWL_CLI_DEAD_LETTERS: return run_dead_letters(options);
     default: return run_change(options);
     }
 }

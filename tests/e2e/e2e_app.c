@@ -451,6 +451,24 @@ static pawl_err register_all(struct pawl_worker *worker)
     return err;
 }
 
+/* waits for the event go and says in which version it runs */
+static pawl_err versioned(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    (void)input;
+    pawl_err err = pawl_wait_for_event(ctx, "go", PAWL_FOREVER, NULL);
+    return err ? err : pawl_return(ctx, pawl_text(pawl_workflow_version(ctx)));
+}
+
+/* The version is that of the code. */
+static pawl_err register_versioned(struct pawl_worker *worker)
+{
+    char version[16];
+    (void)snprintf(version, sizeof version, "%ld", settings.code);
+    return pawl_worker_add_workflow(
+        worker, &(struct pawl_workflow_def){
+                    .name = "versioned", .version = version, .latest = true, .run = versioned });
+}
+
 static bool options_read(int argc, char **argv, struct pawl_worker_options *options)
 {
     static const struct option flags[] = { { "code", required_argument, NULL, 'c' },
@@ -475,6 +493,7 @@ int main(int argc, char **argv)
 
     pawl_err err = pawl_worker_new(&options, &running_worker);
     if (!err) err = register_all(running_worker);
+    if (!err) err = register_versioned(running_worker);
     if (!err) {
         (void)signal(SIGINT, on_signal);
         (void)signal(SIGTERM, on_signal);

@@ -8,6 +8,7 @@ import base64
 import datetime
 import functools
 import json
+import subprocess
 import unittest
 
 from checks import check_history, read_runs, scenario, store_kind, test_app
@@ -369,6 +370,36 @@ class Reading(Http):
         self.assertTrue(any("turns" in key and value >= 3 for key, value in metrics.items()), metrics)
 
 
+class Versions(Http):
+    @with_app
+    def test_a_version_that_is_gone_stalls_visibly_and_goes_on_when_it_is_back(self):
+        self.api.start("versioned", "x", "old")
+        until(lambda: self.status("old") == "RUNNING", what="begun")
+        self.assertEqual(self.api.history("old")[0]["version"], "1")
+        self.assertEqual(self.app.stop(), 0)
+        test_app(self.h, self.sidecar, "--code", "2", name="newer")
+        self.api.start("versioned", "x", "new")
+        self.api.raise_event("new", "go")
+        self.assertEqual(text_of(self.api.wait("new")), "2")
+
+        self.api.raise_event("old", "go")
+        until(lambda: self.status("old") == "STALLED", what="STALLED")
+        stalled, = self.api.list(status="STALLED")
+        self.assertEqual(stalled["instanceID"], "old")
+        self.assertEqual(stalled["properties"]["dapr.workflow.failure.error_type"],
+                         "VersionNotAvailable")
+        done = subprocess.run(
+            [self.h.build / "cli/pawl", "workflow", "dead-letters", "--address",
+             f"http://127.0.0.1:{self.sidecar.http_port}"],
+            capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for word in ("old", "versioned", "VersionNotAvailable", "'1'"):
+            self.assertIn(word, done.stdout)
+        self.app.start()
+        self.assertEqual(text_of(self.api.wait("old")), "1")
+        self.assertEqual(self.api.list(status="STALLED"), [])
+
+
 class Determinism(Http):
     @with_app
     def test_changed_code_stalls_the_workflow_until_it_is_mended(self):
@@ -390,8 +421,7 @@ class Determinism(Http):
         self.api.resume("d")
         until(lambda: kinds(self.api.history("d")).count("ExecutionStalled") == 2, what="again")
         self.assertEqual(changed.stop(), 0)
-        self.app.start()
-        self.api.resume("d")
+        self.app.start()  # it goes on by itself
         state = self.api.wait("d")
         self.assertEqual((state["runtimeStatus"], text_of(state)), ("COMPLETED", "7"))
         self.assertNotIn("dapr.workflow.failure.error_type", state["properties"])

@@ -327,6 +327,40 @@ static void an_activity_given_up_before_it_began_never_does(void **state)
     fixture_free(fixture);
 }
 
+static void an_activity_that_loses_its_workers_rests_ever_longer_and_then_fails(void **state)
+{
+    struct pawl_node_config config = { .partitions = 1, .activity_attempts_max = 4 };
+    struct fixture *fixture = fixture_new(&config);
+    (void)state;
+    fixture_connect(fixture, 1, 10, 10);
+    fixture_start(fixture, "i");
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    struct pawl_action action = fixture_action(PAWL_ACTION_ACTIVITY, 0);
+    fixture_turn_done(fixture, 1, &turn->turn, 1, &action);
+    int64_t rested_ms = 0;
+    for (uint32_t attempt = 1; attempt <= 4; attempt++) {
+        const struct pawl_frame *item = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
+        assert_non_null(item);
+        assert_int_equal(item->activity.attempt, attempt);
+        fixture_disconnect(fixture, attempt);
+        fixture_connect(fixture, attempt + 1, 10, 10);
+        if (attempt < 2 || attempt == 4) continue; /* one loss may be bad luck */
+        int64_t before_ms = fixture->now_ms, least_ms = rested_ms + 1;
+        uint32_t sent = fixture->sent_count;
+        while (fixture->sent_count == sent) fixture_pass(fixture, 10);
+        rested_ms = fixture->now_ms - before_ms;
+        assert_true(rested_ms >= PAWL_TURN_RETRY_MS_MIN && rested_ms >= least_ms);
+    }
+    turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_non_null(turn); /* it is told of the failure */
+    struct pawl_history_event event;
+    assert_int_equal(
+        pawl_history_event_decode(turn->turn.events[turn->turn.events_count - 1], &event), PAWL_OK);
+    assert_int_equal(event.kind, PAWL_EVENT_TASK_FAILED);
+    assert_true(pawl_bytes_is_str(event.failure.type, "WorkerLost"));
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +376,7 @@ int main(void)
         cmocka_unit_test(an_activity_that_its_workflow_gives_up_is_called_off),
         cmocka_unit_test(an_activity_given_up_in_the_turn_that_made_it_never_runs),
         cmocka_unit_test(an_activity_given_up_before_it_began_never_does),
+        cmocka_unit_test(an_activity_that_loses_its_workers_rests_ever_longer_and_then_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

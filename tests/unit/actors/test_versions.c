@@ -291,6 +291,21 @@ static void one_that_killed_its_workers_is_not_tried_by_itself(void **state)
     fixture_free(fixture);
 }
 
+static void a_list_says_why_its_stalled_ones_are(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    connect_version(fixture, 1, "1", true);
+    start(fixture, "a", "2");
+    fixture_pass(fixture, PAWL_CODE_WAIT_MS + 1);
+    struct pawl_request list = { .op = PAWL_REQUEST_LIST,
+                                 .status_mask = 1u << PAWL_STATUS_STALLED };
+    fixture_call(fixture, &list);
+    assert_int_equal(fixture->listed_count, 1);
+    assert_true(pawl_bytes_is_str(fixture->answer_failure.type, "VersionNotAvailable"));
+    fixture_free(fixture);
+}
+
 static void workers_that_say_they_lack_the_version_are_asked_one_by_one(void **state)
 {
     struct fixture *fixture = new_fixture();
@@ -401,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_mismatch_is_tried_with_each_new_worker_and_recorded_once),
         cmocka_unit_test(a_worker_that_comes_while_it_is_decided_is_asked_too),
         cmocka_unit_test(one_that_killed_its_workers_is_not_tried_by_itself),
+        cmocka_unit_test(a_list_says_why_its_stalled_ones_are),
         cmocka_unit_test(workers_that_say_they_lack_the_version_are_asked_one_by_one),
         cmocka_unit_test(a_turn_that_is_given_back_again_and_again_ends_visibly),
         cmocka_unit_test(rules_of_workers_decide_by_version),

@@ -13,6 +13,7 @@
 #include "actors/request.h"
 #include "actors/request_again.h"
 #include "actors/request_list.h"
+#include "actors/retention.h"
 #include "actors/router.h"
 #include "actors/run.h"
 #include "actors/worker.h"
@@ -188,6 +189,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_directory_init(node);
     pawl_partitions_init(node);
     pawl_pace_init(node);
+    pawl_retention_init(node);
     return node;
 }
 
@@ -208,6 +210,7 @@ void pawl_node_free(struct pawl_node *node)
     pawl_workers_deinit(node);
     pawl_partitions_deinit(node);
     pawl_pace_deinit(node);
+    pawl_retention_deinit(node);
     pawl_calls_deinit(node);
     pawl_request_jobs_deinit(node);
     pawl_heap_deinit(&node->alarms);

@@ -14,20 +14,21 @@
 struct pawl_node;
 
 struct pawl_node_config {
-    const char *app;                   /* app id of this sidecar */
-    const char *host;                  /* name of this sidecar, as in the member list */
-    const char *namespace_;            /* shown in errors */
-    uint32_t partitions;               /* 1..PAWL_PARTITIONS_MAX, as stored */
-    bool placed;                       /* MEMBERS say what to own and where others are; else
-                                          OWN does, and there are no others */
-    uint64_t seed;                     /* of all random ids: from the OS in production */
-    uint32_t turns_in_flight_max;      /* 0: no limit besides credit */
-    uint32_t activities_in_flight_max; /* 0: no limit besides credit */
-    int64_t instance_idle_ms;          /* 0: PAWL_INSTANCE_IDLE_MS */
-    uint32_t instances_max;            /* 0: PAWL_INSTANCES_MAX */
-    uint32_t wakes_max;                /* 0: PAWL_WAKES_MAX */
-    uint32_t turn_attempts_max;        /* 0: PAWL_TURN_ATTEMPTS_MAX */
-    uint32_t activity_attempts_max;    /* 0: PAWL_ACTIVITY_ATTEMPTS_MAX */
+    const char *app;                         /* app id of this sidecar */
+    const char *host;                        /* name of this sidecar, as in the member list */
+    const char *namespace_;                  /* shown in errors */
+    uint32_t partitions;                     /* 1..PAWL_PARTITIONS_MAX, as stored */
+    bool placed;                             /* MEMBERS say what to own and where others are; else
+                                                OWN does, and there are no others */
+    uint64_t seed;                           /* of all random ids: from the OS in production */
+    uint32_t turns_in_flight_max;            /* 0: no limit besides credit */
+    uint32_t activities_in_flight_max;       /* 0: no limit besides credit */
+    int64_t instance_idle_ms;                /* 0: PAWL_INSTANCE_IDLE_MS */
+    uint32_t instances_max;                  /* 0: PAWL_INSTANCES_MAX */
+    uint32_t wakes_max;                      /* 0: PAWL_WAKES_MAX */
+    int64_t retention_ms[PAWL_STATUS_COUNT]; /* what ended so is purged then; 0: kept */
+    uint32_t turn_attempts_max;              /* 0: PAWL_TURN_ATTEMPTS_MAX */
+    uint32_t activity_attempts_max;          /* 0: PAWL_ACTIVITY_ATTEMPTS_MAX */
 };
 
 struct pawl_node *pawl_node_new(const struct pawl_node_config *config);
@@ -65,6 +66,7 @@ struct pawl_node_metrics {
     uint64_t started_total;              /* instances created here */
     uint64_t ended_total[PAWL_STATUS_COUNT];
     uint64_t events_total; /* external events accepted */
+    uint64_t purged_total; /* ended instances whose time was up */
     uint64_t requests_total;
     uint64_t requests_failed_total;
     uint64_t store_ops_total[PAWL_STORE_OPS_END];

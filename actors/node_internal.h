@@ -80,6 +80,15 @@ struct pawl_pace {
     struct pawl_alarm alarm;                       /* when there may be a place for them */
 };
 
+/* See actors/retention.h. */
+struct pawl_retention {
+    struct pawl_alarm alarm; /* the next round */
+    uint32_t partition;      /* … of which this one is looked at */
+    int status;              /* … for what ended so */
+    uint32_t purges;         /* in flight */
+    bool more;               /* there is more of it */
+};
+
 /* See actors/directory.h. */
 struct pawl_directory {
     uint64_t version; /* of the member list; 0: none yet */
@@ -147,6 +156,7 @@ struct pawl_node {
     struct pawl_map asks;          /* token -> struct pawl_ask: calls being answered */
     struct pawl_map asks_asker;
     struct pawl_list asks_parked;
+    struct pawl_retention retention;
     struct pawl_list again_jobs; /* management calls that run something again */
     uint64_t asks_last;
 

@@ -102,6 +102,9 @@
 #define PAWL_LEASE_ACTIVITY_MS      30000u
 #define PAWL_LEASE_CHILD_MS         60000u
 #define PAWL_LEASE_OUTBOX_MS        10000u
+#define PAWL_RETENTION_PURGES_MAX   16u  /* at a time; the rest after these */
+#define PAWL_RETENTION_ROUND_MS_MIN 1000 /* looking for what is to be purged */
+#define PAWL_RETENTION_ROUND_MS_MAX 60000
 #define PAWL_TOMB_MS                600000 /* how long the start of what was purged is remembered */
 #define PAWL_TOMBS_MAX              10000u /* per partition; then the oldest are forgotten */
 #define PAWL_LEASE_MS_MAX           60000u /* the longest of the five leases */

@@ -17,6 +17,7 @@
 #define ATTEMPTS_MAX           1000
 #define IDLE_MS_MIN            100
 #define IDLE_MS_MAX            3600000
+#define RETENTION_MS_MAX       (INT64_C(10) * 366 * 86400 * 1000) /* ten years */
 #define PLACEMENT_PORT_DEFAULT 50005u
 #define PEER_PORT_DEFAULT      3502u
 #define FIELD(name)            offsetof(struct pawl_config, name)
@@ -201,6 +202,38 @@ const struct pawl_config_option pawl_config_options[] = {
       .offset = FIELD(instance_idle_ms),
       .min = IDLE_MS_MIN,
       .max = IDLE_MS_MAX },
+    { .name = "retention",
+      .env = "PAWL_RETENTION",
+      .argument = "TIME",
+      .help = "an instance that has ended is purged after this time, e.g. 720h (default: never)",
+      .kind = PAWL_CONFIG_DURATION,
+      .offset = FIELD(retention_ms),
+      .min = 0,
+      .max = RETENTION_MS_MAX },
+    { .name = "retention-completed",
+      .env = "PAWL_RETENTION_COMPLETED",
+      .argument = "TIME",
+      .help = "the same for those that completed (default: as --retention)",
+      .kind = PAWL_CONFIG_DURATION,
+      .offset = FIELD(retention_completed_ms),
+      .min = 0,
+      .max = RETENTION_MS_MAX },
+    { .name = "retention-failed",
+      .env = "PAWL_RETENTION_FAILED",
+      .argument = "TIME",
+      .help = "the same for those that failed (default: as --retention)",
+      .kind = PAWL_CONFIG_DURATION,
+      .offset = FIELD(retention_failed_ms),
+      .min = 0,
+      .max = RETENTION_MS_MAX },
+    { .name = "retention-terminated",
+      .env = "PAWL_RETENTION_TERMINATED",
+      .argument = "TIME",
+      .help = "the same for those that were terminated (default: as --retention)",
+      .kind = PAWL_CONFIG_DURATION,
+      .offset = FIELD(retention_terminated_ms),
+      .min = 0,
+      .max = RETENTION_MS_MAX },
     { .name = "log-level",
       .env = "PAWL_LOG_LEVEL",
       .argument = "LEVEL",
@@ -225,6 +258,10 @@ void pawl_config_init(struct pawl_config *config, struct pawl_arena *arena)
         .arena = arena,
         .namespace_ = "default",
         .partitions = PAWL_PARTITIONS_DEFAULT,
+        .retention_ms = -1,
+        .retention_completed_ms = -1,
+        .retention_failed_ms = -1,
+        .retention_terminated_ms = -1,
         .http_host = "127.0.0.1",
         .http_port = 3500,
         .grpc_host = "127.0.0.1",
@@ -735,4 +772,14 @@ const char *pawl_config_url_redact(struct pawl_arena *arena, const char *url)
         query = rest;
     }
     return TEXT(pawl_arena_printf(arena, "%.*s%s", PAWL_BYTES_FMT(text), rest));
+}
+
+int64_t pawl_config_retention_ms(const struct pawl_config *config, enum pawl_status status)
+{
+    int64_t own_ms = -1;
+    if (status == PAWL_STATUS_COMPLETED) own_ms = config->retention_completed_ms;
+    if (status == PAWL_STATUS_FAILED) own_ms = config->retention_failed_ms;
+    if (status == PAWL_STATUS_TERMINATED) own_ms = config->retention_terminated_ms;
+    if (own_ms < 0) own_ms = config->retention_ms;
+    return own_ms == 0 ? 1 : own_ms < 0 ? 0 : own_ms;
 }

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "pawl/err.h"
+#include "pawl/types.h"
 
 enum pawl_config_source {
     PAWL_CONFIG_DEFAULT = 1,
@@ -58,6 +59,10 @@ struct pawl_config {
     uint32_t turn_attempts;
     uint32_t activity_attempts;
     int64_t instance_idle_ms;
+    int64_t retention_ms; /* of what ended in any other way; -1: kept */
+    int64_t retention_completed_ms;
+    int64_t retention_failed_ms;
+    int64_t retention_terminated_ms;
     uint32_t log_level; /* enum pawl_log_level - 1 */
     uint32_t log_format;
     const char *host_id; /* NULL: one is made up */
@@ -117,6 +122,9 @@ struct pawl_config_surroundings {
 PAWL_MUST_USE pawl_err pawl_config_finish(struct pawl_config *config,
                                           const struct pawl_config_surroundings *surroundings,
                                           const char **ret_message);
+
+/* How long an instance is kept that ended with this status; 0: for ever. */
+int64_t pawl_config_retention_ms(const struct pawl_config *config, enum pawl_status status);
 
 /* "full", "normal", "off". */
 const char *pawl_config_synchronous(const struct pawl_config *config);

@@ -115,6 +115,8 @@ static void write_engine_counters(struct expo *expo, const struct pawl_node_metr
           m->reminders_unreadable_total },
         { "pawl_workflows_started_total", "Workflow instances created here.", m->started_total },
         { "pawl_events_total", "External events accepted.", m->events_total },
+        { "pawl_purged_total", "Ended instances purged because their time was up.",
+          m->purged_total },
         { "pawl_requests_total", "Management requests answered by the engine.", m->requests_total },
         { "pawl_requests_failed_total", "Management requests that were refused or failed.",
           m->requests_failed_total },

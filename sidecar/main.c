@@ -372,7 +372,7 @@ static struct pawl_loop_placement placement_config(struct sidecar *sidecar)
 static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
 {
     struct pawl_config *config = &sidecar->config;
-    const struct pawl_loop_config loop = {
+    struct pawl_loop_config loop = {
         .uv = &sidecar->uv,
         .node = { .app = config->app_id,
                   .host = config->host_id ? config->host_id : pawl_runtime_host_id(&sidecar->arena),
@@ -395,6 +395,10 @@ static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
         .on_ready = on_ready,
         .on_stopped = on_stopped,
     };
+    static const enum pawl_status ends[] = { PAWL_STATUS_COMPLETED, PAWL_STATUS_FAILED,
+                                             PAWL_STATUS_CANCELED, PAWL_STATUS_TERMINATED };
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        loop.node.retention_ms[ends[i]] = pawl_config_retention_ms(config, ends[i]);
     pawl_log(PAWL_LOG_INFO, "sidecar", "pawld %s for app %s in namespace %s, state in %s",
              PAWL_VERSION, config->app_id, config->namespace_, loop.store_url);
     if (loop.placement.addresses_count > 0 && !config->token

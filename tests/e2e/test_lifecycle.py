@@ -74,6 +74,26 @@ class Start(Lifecycle):
         self.expect_error(400, "ERR_MALFORMED_REQUEST", self.api.start, "held", event_data="x")
 
 
+class Retention(Lifecycle):
+    @scenario
+    def test_what_has_ended_goes_by_itself_also_what_ended_before(self):
+        store = getattr(self.h, STORE)()
+        sidecar = self.h.sidecar("keeps", store)
+        app = test_app(self.h, sidecar)
+        sidecar.api.start("echo", "1", instance="old")
+        sidecar.api.wait("old")
+        sidecar.api.start("failing", "1", instance="bad")
+        sidecar.api.wait("bad")
+        sidecar.api.start("held", instance="held")
+        sidecar.api.wait("held", for_="started")
+        app.stop()
+        sidecar.stop()
+        sidecar = self.h.sidecar("keeps", store, options=["--retention-completed=1s"])
+        until(lambda: not sidecar.api.list(prefix="old"), what="the old one purged")
+        self.assertEqual(sidecar.api.get("bad")["runtimeStatus"], "FAILED")
+        self.assertEqual(sidecar.api.get("held")["runtimeStatus"], "RUNNING")
+
+
 class Rerun(Lifecycle):
     def calls(self, instance):
         return [(e["eventId"], e.get("input")) for e in self.api.history(instance)

@@ -320,9 +320,10 @@ static void commit_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     hex_write(buf, commit->id);
     signed_write(buf, commit->now_ms);
     pawl_write_uint(buf, commit->inbox_consumed);
-    /* As one str: the scripts cannot read bin. */
-    pawl_write_bytes(
-        buf, pawl_bytes_make(commit->consumed, commit->consumed_count * sizeof *commit->consumed));
+    /* As one str, empty when there are none: the scripts cannot read bin. */
+    pawl_write_bytes(buf,
+                     pawl_bytes_make(commit->consumed_count ? (const void *)commit->consumed : "",
+                                     commit->consumed_count * sizeof *commit->consumed));
     pawl_write_uint(buf, commit->history_max);
     list_write(buf, commit->events_count);
     for (uint32_t i = 0; i < commit->events_count; i++) pawl_write_bytes(buf, commit->events[i]);

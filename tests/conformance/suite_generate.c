@@ -268,7 +268,8 @@ static void consume(struct suite_generator *generator, const struct pawl_snapsho
     uint32_t rows = below(generator, present->inbox_count + 1);
     commit->inbox_consumed = present->metadata.inbox_head + rows;
     commit->consumed_count = rows;
-    commit->consumed = PAWL_ARENA_ARRAY(&generator->arena, struct pawl_id, rows);
+    /* As the engine has it: nothing at all when there are none. */
+    commit->consumed = rows ? PAWL_ARENA_ARRAY(&generator->arena, struct pawl_id, rows) : NULL;
     for (uint32_t i = 0; i < rows; i++) commit->consumed[i] = present->inbox[i].delivery;
 }
 

@@ -65,8 +65,22 @@ static size_t utf8_char_size(struct pawl_bytes text)
     return size;
 }
 
+/* Most text is ASCII, and is looked at eight bytes at a time. */
+static size_t ascii_words_size(struct pawl_bytes text)
+{
+    size_t size = 0;
+    for (uint64_t word; text.size - size >= sizeof word; size += sizeof word) {
+        memcpy(&word, text.data + size, sizeof word);
+        if (word & UINT64_C(0x8080808080808080)) break;
+    }
+    return size;
+}
+
 bool pawl_utf8_is_valid(struct pawl_bytes text)
 {
+    size_t ascii = ascii_words_size(text);
+    if (ascii == text.size) return true;
+    text = pawl_bytes_make(text.data + ascii, text.size - ascii);
     while (text.size > 0) {
         size_t size = utf8_char_size(text);
         if (size == 0) return false;

@@ -91,13 +91,23 @@ int64_t pawl_durabletask_timestamp_ms(const Pawl__Timestamp *timestamp)
 
 /* Ids -------------------------------------------------------------------------------------- */
 
+#define UUID_TEXT_SIZE 36u
+
 struct pawl_bytes pawl_durabletask_uuid_text(struct pawl_durabletask *with, struct pawl_id id)
 {
+    static const uint8_t parts[] = { 8, 4, 4, 4, 12 };
     char hex[PAWL_ID_TEXT_SIZE];
     if (pawl_id_is_zero(id)) return PAWL_BYTES_ABSENT;
     pawl_id_format(id, hex);
-    return pawl_arena_printf(with->arena, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
-                             hex + 16, hex + 20);
+    uint8_t *text = pawl_arena_alloc(with->arena, UUID_TEXT_SIZE);
+    size_t from = 0, to = 0;
+    for (size_t i = 0; i < sizeof parts; i++) {
+        if (i > 0) text[to++] = '-';
+        memcpy(text + to, hex + from, parts[i]);
+        from += parts[i];
+        to += parts[i];
+    }
+    return pawl_bytes_make(text, UUID_TEXT_SIZE);
 }
 
 struct pawl_id pawl_durabletask_uuid(struct pawl_bytes text)

@@ -31,6 +31,9 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONCURRENCIES = (1, 32, 128)
 FAN_OUTS = (100, 1000)
+GRPC_ROUNDS = 3
+IDLE_STREAMS = 200
+DIALECTS = {"dapr": "Dapr", "microsoft": "Durable Task"}
 RUN_TIMEOUT_S = 900
 START_TIMEOUT_S = 20
 READY_TIMEOUT_S = 20
@@ -130,7 +133,7 @@ class Sidecar:
         begin = time.monotonic()
         self.process = spawn(
             [build / "sidecar/pawld", "--app-id", "bench", "--store", store.url, "--http-port",
-             "0", "--app-listen", self.endpoint, "--instance-idle", f"{idle_ms}ms",
+             "0", "--grpc-port", "0", "--durabletask-port", "0", "--app-listen", self.endpoint, "--instance-idle", f"{idle_ms}ms",
              "--ready-fd", str(write), "--log-level", "warn", *store.pawld], log, pass_fds=(write,))
         os.close(write)
         with os.fdopen(ready, "rb") as pipe:
@@ -140,7 +143,9 @@ class Sidecar:
         if not line:
             raise RuntimeError("the sidecar ended before it was ready; its log says why")
         self.ready_ms = (time.monotonic() - begin) * 1000
-        self.http = json.loads(line)["http"]
+        ports = json.loads(line)
+        self.http = ports["http"]
+        self.grpc = {"dapr": ports["grpc"], "microsoft": ports["durabletask"]}
         self.pid = self.process.pid
 
     def metrics(self):
@@ -205,8 +210,18 @@ class World:
 
     def app(self, scenario, **flags):
         """Run a scenario; its numbers, and what the sidecar counted meanwhile."""
+        return self.measured(self.app_argv(scenario, **flags))
+
+    def taskhub(self, dialect, scenario, **flags):
+        """The same over gRPC."""
+        argv = self.app_argv(scenario, **flags)
+        argv[:3] = [self.build / "tests/bench/bench_taskhub", "--dialect", dialect, "--port",
+                    self.sidecar.grpc[dialect]]
+        return self.measured(argv)
+
+    def measured(self, argv):
         before = self.sidecar.metrics()
-        done = subprocess.run([str(a) for a in self.app_argv(scenario, **flags)], check=True,
+        done = subprocess.run([str(a) for a in argv], check=True,
                               stdout=subprocess.PIPE, stderr=self.log, timeout=RUN_TIMEOUT_S)
         result = json.loads(done.stdout)
         after = self.sidecar.metrics()
@@ -275,6 +290,29 @@ def cpu_per_1000(run):
     return {name: seconds * 1000 / run["steps"] for name, seconds in run["cpu_s"].items()}
 
 
+def measure_grpc(world, seconds):
+    """Chains by the app stream and by each dialect in turn, so that all meet the same machine;
+    and the memory of streams that wait for work."""
+    found = {"chain": {}, "idle": {}}
+    for concurrency in CONCURRENCIES:
+        runs = {"native": []} | {dialect: [] for dialect in DIALECTS}
+        for _ in range(GRPC_ROUNDS if concurrency == CONCURRENCIES[-1] else 1):
+            runs["native"].append(world.app("chain", concurrency=concurrency, seconds=seconds))
+            for dialect in DIALECTS:
+                runs[dialect].append(
+                    world.taskhub(dialect, "chain", concurrency=concurrency, seconds=seconds))
+        found["chain"][concurrency] = runs
+    for dialect in DIALECTS:
+        found["idle"][dialect] = world.taskhub(dialect, "idle", count=IDLE_STREAMS)
+    return found
+
+
+def sidecar_us(runs):
+    """The sidecar's CPU per step, of several runs together."""
+    steps = sum(run["steps"] for run in runs)
+    return sum(run["cpu_s"]["sidecar"] for run in runs) * 1e6 / steps if steps else 0
+
+
 def measure_store(options, kind, say):
     size = options.size
     results = {"store": kind}
@@ -296,6 +334,8 @@ def measure_store(options, kind, say):
             results["chain"][concurrency] = [
                 world.app("chain", concurrency=concurrency, seconds=options.seconds)
                 for _ in range(repeat)]
+        say(f"{kind}: chain by gRPC")
+        results["grpc"] = measure_grpc(world, options.seconds)
         results["fan_out"] = {}
         for width in FAN_OUTS:
             say(f"{kind}: fan-out of {width}")
@@ -348,7 +388,19 @@ def targets(results, hop):
         at_most("ready after", idle["ready_ms"], 100, " ms"),
         at_most("sidecar memory per sleeping workflow", timers["bytes_each"], 1024, " B"),
         at_most("three chain runs in a row, spread", spread, 10, " %"),
+        *grpc_targets(results["grpc"], at_most),
     ]
+
+
+def grpc_targets(grpc, at_most):
+    runs = grpc["chain"][CONCURRENCIES[-1]]
+    native_us = sidecar_us(runs["native"])
+    for dialect, name in DIALECTS.items():
+        if native_us > 0:
+            yield at_most(f"sidecar's CPU per step, {name} / app stream",
+                          sidecar_us(runs[dialect]) / native_us, 2)
+        yield at_most(f"idle stream of work, {name}", grpc["idle"][dialect]["kb_each"], 100,
+                      " KB")
 
 
 def print_table(head, rows):
@@ -398,6 +450,18 @@ def run_rows(results):
            ops_cell(run), *cpu_cells(run), *rss_cells(run))
 
 
+def grpc_rows(grpc):
+    names = {"native": "app stream", **DIALECTS}
+    for concurrency, by_front in grpc["chain"].items():
+        for front, runs in by_front.items():
+            rates = [run["steps_per_s"] for run in runs]
+            yield (f"chain of 5, {concurrency} at once, {names[front]}",
+                   f"{statistics.median(rates):.0f}",
+                   f"{statistics.median(run['workflow_p50_us'] for run in runs) / 1000:.2f}",
+                   f"{statistics.median(run['workflow_p99_us'] for run in runs) / 1000:.2f}",
+                   f"{sidecar_us(runs):.0f}")
+
+
 def print_report(report):
     machine = report["machine"]
     print(f"\n{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}; "
@@ -409,6 +473,8 @@ def print_report(report):
                      for n, y in results["yardstick"].items()])
         print_table(["run", "steps/s", "p50 ms", "p99 ms", "store ops/step", "store us/step", "sidecar us/step",
                      "app us/step", "store MB", "sidecar MB", "app MB"], run_rows(results))
+        print_table(["front", "steps/s", "p50 ms", "p99 ms", "sidecar us/step"],
+                    grpc_rows(results["grpc"]))
         timers = results["timers"]
         print(f"{timers['count']} sleeping workflows: created in "
               f"{timers['created']['seconds']:.1f} s, sidecar {timers['rss_idle_kb'] / MB:.1f} MB "
@@ -459,7 +525,8 @@ def parse():
 
 def main():
     options = parse()
-    for program in ("sidecar/pawld", "tests/bench/bench_app", "tests/bench/bench_store"):
+    for program in ("sidecar/pawld", "tests/bench/bench_app", "tests/bench/bench_store",
+                    "tests/bench/bench_taskhub"):
         if not (options.build / program).exists():
             sys.exit(f"{options.build / program} is missing: build it, or give --build")
 

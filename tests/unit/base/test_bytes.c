@@ -137,6 +137,10 @@ static const struct {
       "a\xac",
       false, false },
     { "good then \xfe", false, false },
+    { "eight by\xc3\xa9tes and m\xc3\xb6re", true, true },
+    { "eight by\xfftes and more", false, false },
+    { "sixteen letters..", true, true },
+    { "sixteen letters.\x80", false, false },
 };
 
 static void utf8_and_names_are_judged_by_the_table(void **state)

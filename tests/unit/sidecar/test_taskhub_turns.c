@@ -168,6 +168,76 @@ static void a_worker_that_holds_histories_is_sent_the_rest(void **state)
     hub_world_deinit(&world);
 }
 
+/* The last item of a stream. */
+static const Pawl__WorkItem *newest(struct hub_world *world, const struct grpc_reply *work)
+{
+    uint32_t count = grpc_reply_messages_count(work);
+    assert_true(count > 0);
+    return hub_world_item(world, work, count - 1);
+}
+
+static Pawl__WorkItem *wait_for_activity(struct hub_world *world, const struct grpc_reply *a,
+                                         const struct grpc_reply *b)
+{
+    const struct grpc_reply *works[] = { a, b };
+    for (size_t i = 0; i < 2; i++) {
+        uint32_t count = grpc_reply_messages_count(works[i]);
+        Pawl__WorkItem *item = count ? hub_world_item(world, works[i], count - 1) : NULL;
+        if (item && item->request_case == PAWL__WORK_ITEM__REQUEST_ACTIVITY) return item;
+    }
+    fail_msg("no activity was given to either");
+    return NULL;
+}
+
+static void of_two_workers_each_is_sent_what_it_lacks(void **state)
+{
+    struct hub_world world;
+    Pawl__GetWorkItemsRequest one_turn = PAWL__GET_WORK_ITEMS_REQUEST__INIT;
+    int32_t capability = 2;
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_DAPR);
+    one_turn.max_workflows = 1;
+    one_turn.dapr_capabilities = &capability;
+    one_turn.n_dapr_capabilities = 1;
+    struct grpc_reply *a = hub_world_call(&world, "GetWorkItems", &one_turn.base);
+    start(&world, "i");
+    (void)turn_and_step(&world, a, 0);
+    const Pawl__WorkItem *turn = hub_world_item(&world, a, 2);
+    start(&world, "j");        /* it is A's as soon as A has answered */
+    schedule(&world, turn, 2); /* and A holds three events */
+    const Pawl__WorkItem *of_j = hub_world_item(&world, a, 3);
+    if (of_j->request_case != PAWL__WORK_ITEM__REQUEST_WORKFLOW)
+        of_j = hub_world_item(&world, a, 4);
+    IS(of_j->workflow->instance_id, "j");
+
+    struct grpc_reply *b = hub_world_call(&world, "GetWorkItems", &one_turn.base);
+    for (uint32_t at = 3; at <= 4; at++) {
+        const Pawl__WorkItem *item = hub_world_item(&world, a, at);
+        if (item->request_case == PAWL__WORK_ITEM__REQUEST_ACTIVITY)
+            activity_done(&world, item, &item->completion_token);
+    }
+    turn = newest(&world, b); /* A has its hands full */
+    IS(turn->workflow->instance_id, "i");
+    assert_null(turn->workflow->cached_history);
+    size_t whole = turn->workflow->n_past_events;
+    assert_int_equal(whole, 6);
+    schedule(&world, turn, 4);
+    const Pawl__WorkItem *activity = wait_for_activity(&world, a, b);
+    complete(&world, of_j, &of_j->completion_token);
+    grpc_client_cancel(&world.link->client, b);
+    hub_world_run(&world);
+    if (hub_world_item(&world, a, 5)) activity = newest(&world, a); /* B had it: again */
+    activity_done(&world, activity, &activity->completion_token);
+
+    turn = newest(&world, a);
+    IS(turn->workflow->instance_id, "i");
+    assert_int_equal(turn->workflow->cached_history->event_count, 3);
+    assert_int_equal(3 + turn->workflow->n_past_events,
+                     history_size(&world, "GetInstanceHistory", "i"));
+    assert_true(3 + turn->workflow->n_past_events > whole);
+    hub_world_deinit(&world);
+}
+
 static void what_streams_are_thought_to_hold_is_bounded(void **state)
 {
     struct pawl_grpc_held held;
@@ -236,6 +306,7 @@ int main(void)
         cmocka_unit_test(times_are_told_of_every_event_and_never_go_back),
         cmocka_unit_test(a_dapr_worker_that_knows_pings_is_pinged),
         cmocka_unit_test(a_worker_that_holds_histories_is_sent_the_rest),
+        cmocka_unit_test(of_two_workers_each_is_sent_what_it_lacks),
         cmocka_unit_test(what_streams_are_thought_to_hold_is_bounded),
         cmocka_unit_test(a_long_past_is_streamed_to_a_worker_that_can),
     };

@@ -723,6 +723,18 @@ static void turn_end(struct pawl_grpc_workers *workers, enum pawl_dialect dialec
     step(workers, event);
 }
 
+/* NULL: it is not in a worker's hands, or not of this kind, or its worker speaks the other
+ * dialect, and what it is told would be misread. */
+static struct pawl_grpc_item *item_find(const struct pawl_grpc_workers *workers,
+                                        enum pawl_dialect dialect, ProtobufCBinaryData token,
+                                        ProtobufCBinaryData instance, int32_t task)
+{
+    struct pawl_grpc_item *item = pawl_grpc_item_find(&workers->items, pawl_protobuf_bytes(token),
+                                                      pawl_protobuf_bytes(instance), task);
+    if (!item || (item->task == PAWL_NO_TASK) != (task == PAWL_NO_TASK)) return NULL;
+    return stream_find(workers, item->worker)->dialect == dialect ? item : NULL;
+}
+
 pawl_err pawl_grpc_workers_turn_done(struct pawl_grpc_workers *workers, enum pawl_dialect dialect,
                                      struct pawl_bytes bytes)
 {
@@ -730,10 +742,9 @@ pawl_err pawl_grpc_workers_turn_done(struct pawl_grpc_workers *workers, enum paw
     pawl_arena_reset(&workers->in);
     pawl_err err = response_unpack(workers, bytes, &response);
     if (err != PAWL_OK) return err;
-    struct pawl_grpc_item *item =
-        pawl_grpc_item_find(&workers->items, pawl_protobuf_bytes(response->completion_token),
-                            pawl_protobuf_bytes(response->instance_id), PAWL_NO_TASK);
-    if (!item || item->task != PAWL_NO_TASK) return PAWL_E_NOT_FOUND;
+    struct pawl_grpc_item *item = item_find(workers, dialect, response->completion_token,
+                                            response->instance_id, PAWL_NO_TASK);
+    if (!item) return PAWL_E_NOT_FOUND;
 
     /* Parts are joined by putting their bytes in a row: lists grow, the last value of any
      * other field counts. That is how protobuf merges. */
@@ -758,10 +769,9 @@ pawl_err pawl_grpc_workers_activity_done(struct pawl_grpc_workers *workers,
         pawl_protobuf_unpack(&pawl__activity_response__descriptor, &workers->in, bytes, &response);
     if (err != PAWL_OK) return err;
     if (response->task_id < 0) return PAWL_E_NOT_FOUND;
-    struct pawl_grpc_item *item =
-        pawl_grpc_item_find(&workers->items, pawl_protobuf_bytes(response->completion_token),
-                            pawl_protobuf_bytes(response->instance_id), response->task_id);
-    if (!item || item->task == PAWL_NO_TASK) return PAWL_E_NOT_FOUND;
+    struct pawl_grpc_item *item = item_find(workers, dialect, response->completion_token,
+                                            response->instance_id, response->task_id);
+    if (!item) return PAWL_E_NOT_FOUND;
 
     struct pawl_activity_done done = { .token = item->id };
     struct pawl_node_event event = { .type = PAWL_NODE_ACTIVITY_DONE,

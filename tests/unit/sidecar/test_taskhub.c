@@ -74,6 +74,66 @@ static void stale_answers_change_nothing(void **state)
     }
 }
 
+static void answers_to_items_of_another_kind_or_dialect_change_nothing(void **state)
+{
+    struct hub_world world;
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_MICROSOFT);
+    start(&world, "i");
+    struct grpc_reply *work = hub_world_work(&world, 0, 0);
+    const Pawl__WorkItem *turn = hub_world_item(&world, work, 0);
+
+    /* The turn's token for an activity. */
+    Pawl__ActivityResponse odd = PAWL__ACTIVITY_RESPONSE__INIT;
+    odd.instance_id = hub_text("i");
+    odd.completion_token = turn->completion_token;
+    assert_int_equal(hub_world_call(&world, "CompleteActivityTask", &odd.base)->status,
+                     PAWL_GRPC_NOT_FOUND);
+
+    /* From a client of the other port. */
+    Pawl__WorkflowResponse foreign = PAWL__WORKFLOW_RESPONSE__INIT;
+    foreign.instance_id = hub_text("i");
+    foreign.completion_token = turn->completion_token;
+    assert_int_equal(pawl_grpc_workers_turn_done(world.workers, PAWL_DIALECT_DAPR,
+                                                 pawl_protobuf_pack(&world.arena, &foreign.base)),
+                     PAWL_E_NOT_FOUND);
+
+    schedule(&world, turn, 0);
+    const Pawl__WorkItem *activity = hub_world_item(&world, work, 1);
+    foreign.completion_token = activity->completion_token; /* the activity's for a turn */
+    assert_int_equal(hub_world_call(&world, complete_rpc(&world), &foreign.base)->status,
+                     PAWL_GRPC_NOT_FOUND);
+
+    /* Nested without end: refused, and the item is still the worker's. */
+    Pawl__Failure failures[200];
+    for (size_t i = 0; i < 200; i++) {
+        failures[i] = (Pawl__Failure)PAWL__FAILURE__INIT;
+        failures[i].inner = i + 1 < 200 ? &failures[i + 1] : NULL;
+    }
+    odd.completion_token = activity->completion_token;
+    odd.failure = &failures[0];
+    struct grpc_reply *refused = hub_world_call(&world, "CompleteActivityTask", &odd.base);
+    assert_int_equal(refused->status, PAWL_GRPC_INVALID_ARGUMENT);
+    assert_non_null(strstr(refused->message, "nested too deeply"));
+    assert_int_equal(activity_done(&world, activity, &activity->completion_token)->status,
+                     PAWL_GRPC_OK);
+    turn = hub_world_item(&world, work, 2);
+    complete(&world, turn, &turn->completion_token);
+    assert_int_equal(hub_world_status(&world, "i"), PAWL_STATUS_COMPLETED);
+
+    /* Names that are no text. */
+    Pawl__CreateInstanceRequest request = PAWL__CREATE_INSTANCE_REQUEST__INIT;
+    request.instance_id = hub_text("j");
+    request.name = hub_text("\xff\xfe");
+    assert_int_equal(hub_world_call(&world, "StartInstance", &request.base)->status,
+                     PAWL_GRPC_INVALID_ARGUMENT);
+    request.instance_id = hub_text("\xc3");
+    request.name = hub_text("W");
+    assert_int_equal(hub_world_call(&world, "StartInstance", &request.base)->status,
+                     PAWL_GRPC_INVALID_ARGUMENT);
+    hub_world_deinit(&world);
+}
+
 static void answers_without_tokens_belong_to_the_oldest_item(void **state)
 {
     struct hub_world world;
@@ -586,6 +646,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_workflow_runs_to_its_end_in_both_dialects),
         cmocka_unit_test(stale_answers_change_nothing),
+        cmocka_unit_test(answers_to_items_of_another_kind_or_dialect_change_nothing),
         cmocka_unit_test(answers_without_tokens_belong_to_the_oldest_item),
         cmocka_unit_test(a_worker_holds_no_more_than_it_asked_for),
         cmocka_unit_test(what_a_lost_stream_held_goes_to_another),

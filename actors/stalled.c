@@ -100,8 +100,7 @@ void pawl_stalled_on_polled(struct pawl_node *node, struct pawl_partition *parti
     if (PAWL_MUTANT(STALLED_STAYS)) return;
     partition->look_for_stalled = false;
     partition->stalled_seen = count;
-    if (count > 0)
-        partition_look(node, partition, 0, PAWL_BYTES_ABSENT);
+    if (count > 0) partition_look(node, partition, 0, PAWL_BYTES_ABSENT);
 }
 
 /* In memory --------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "sidecar/grpc_capabilities.h"
 #include "sidecar/grpc_items.h"
 #include "sidecar/grpc_names.h"
 
@@ -25,9 +26,7 @@ struct stream {
     uint64_t call;
     enum pawl_dialect dialect;
     bool is_leaving;
-    bool holds_histories;   /* the worker: it need not be sent the same again */
-    bool streams_histories; /* the worker fetches a long past itself */
-    bool wants_pings;
+    struct pawl_grpc_capabilities can;
     struct pawl_grpc_held held;
     struct quota turns;
     struct quota tasks;
@@ -210,34 +209,6 @@ static uint32_t quota_usual(const struct pawl_grpc_call *call)
     return drops ? PAWL_GRPC_WORK_ITEMS_MAX_JS : PAWL_GRPC_WORK_ITEMS_MAX;
 }
 
-/* What the numbers mean that a worker sends as its capabilities. */
-enum {
-    MICROSOFT_HISTORY_STREAMING = 1,
-    DAPR_STATEFUL_HISTORY = 2,
-    DAPR_HEALTH_PING = 3,
-};
-
-static bool has_number(size_t count, const int32_t *numbers, int32_t number)
-{
-    for (size_t i = 0; i < count; i++)
-        if (numbers[i] == number) return true;
-    return false;
-}
-
-static void stream_set_capabilities(struct stream *stream, const Pawl__GetWorkItemsRequest *request)
-{
-    if (stream->dialect == PAWL_DIALECT_MICROSOFT) {
-        stream->wants_pings = true;
-        stream->streams_histories =
-            has_number(request->n_microsoft_capabilities, request->microsoft_capabilities,
-                       MICROSOFT_HISTORY_STREAMING);
-        return;
-    }
-    size_t count = request->n_dapr_capabilities;
-    stream->wants_pings = has_number(count, request->dapr_capabilities, DAPR_HEALTH_PING);
-    stream->holds_histories = has_number(count, request->dapr_capabilities, DAPR_STATEFUL_HISTORY);
-}
-
 static uint32_t quota_max(int32_t wanted, uint32_t usual)
 {
     return wanted > 0 && (uint32_t)wanted < usual ? (uint32_t)wanted : usual;
@@ -262,7 +233,7 @@ void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc 
     stream->turns.max = quota_max(request->max_workflows, quota_usual(call));
     stream->tasks.max = quota_max(request->max_activities, quota_usual(call));
     stream->spoke_ms = now(workers);
-    stream_set_capabilities(stream, request);
+    stream->can = pawl_grpc_capabilities_of(dialect, request);
     pawl_grpc_held_init(&stream->held, workers->config.seed);
     pawl_list_init(&stream->items);
     pawl_list_init(&stream->backlog);
@@ -272,7 +243,7 @@ void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc 
     pawl_map_insert(&workers->streams, pawl_bytes_make(&stream->worker, sizeof stream->worker),
                     stream);
     stream_unsettle(workers, stream);
-    if (stream->wants_pings) wake_by(workers, stream->spoke_ms + PAWL_GRPC_HEALTH_PING_MS);
+    if (stream->can.wants_pings) wake_by(workers, stream->spoke_ms + PAWL_GRPC_HEALTH_PING_MS);
     pawl_log(PAWL_LOG_INFO, "grpc", "worker %.*s connected (%s protocol)",
              PAWL_BYTES_FMT(stream->name), dialect == PAWL_DIALECT_DAPR ? "Dapr" : "Durable Task");
     step(workers, (struct pawl_node_event){ .type = PAWL_NODE_WORKER_OPENED,
@@ -497,7 +468,7 @@ static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *s
                              const struct pawl_turn *turn, int64_t now_ms, pawl_err *ret_err)
 {
     struct pawl_durabletask with = writing(workers, stream);
-    struct pawl_durabletask_history history = { .for_clients = stream->holds_histories };
+    struct pawl_durabletask_history history = { .for_clients = stream->can.holds_histories };
     uint32_t new_count = turn->events_count - turn->past_count;
     Pawl__CachedHistory cached = PAWL__CACHED_HISTORY__INIT;
     struct pawl_grpc_past past = past_held(workers, stream, turn);
@@ -526,7 +497,7 @@ static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *s
     item.workflow = &request;
     struct pawl_grpc_item *sent = NULL;
     /* A past that comes with its turn is not stored yet. */
-    bool may_stream = stream->streams_histories && turn->past_count == 0;
+    bool may_stream = stream->can.streams_histories && turn->past_count == 0;
     const char *why = item_send(workers, stream, may_stream, &item, turn->turn, turn->instance,
                                 PAWL_NO_TASK, now_ms, ret_err, &sent);
     if (sent) {
@@ -691,7 +662,7 @@ static void turn_hold(struct pawl_grpc_workers *workers, const struct pawl_grpc_
                       const Pawl__WorkflowResponse *response)
 {
     struct stream *stream = stream_find(workers, item->worker);
-    if (!stream->holds_histories) return;
+    if (!stream->can.holds_histories) return;
     if (response_ends(response) || response->requires_history || item->past.messages == 0)
         pawl_grpc_held_remove(&stream->held, item->instance);
     else
@@ -828,7 +799,7 @@ static void items_return(struct pawl_grpc_workers *workers, int64_t now_ms)
 
 static void stream_ping(struct pawl_grpc_workers *workers, struct stream *stream, int64_t now_ms)
 {
-    if (!stream->wants_pings) return;
+    if (!stream->can.wants_pings) return;
     if (now_ms >= stream->spoke_ms + PAWL_GRPC_HEALTH_PING_MS) {
         Pawl__Empty nothing = PAWL__EMPTY__INIT;
         Pawl__WorkItem ping = PAWL__WORK_ITEM__INIT;

@@ -46,7 +46,7 @@ static const char input[] = "{\"order\":4711,\"customer\":\"Ada Lovelace\"}";
 
 static struct {
     const char *dialect;
-    const char *scenario;
+    bool is_idle; /* the scenario */
     uint16_t port;
     uint32_t concurrency;
     uint32_t count;
@@ -502,19 +502,19 @@ static void parse(int argc, char **argv)
         || options.concurrency > CONCURRENCY_MAX || options.seconds <= 0 || options.count < 2
         || options.count > IDLE_MAX)
         usage(argv[0]);
-    options.scenario = argv[optind];
-    if (strcmp(options.scenario, "idle") == 0 && options.watch.count == 0) usage(argv[0]);
+    const char *scenario = argv[optind];
+    options.is_idle = strcmp(scenario, "idle") == 0;
+    if (!options.is_idle && strcmp(scenario, "chain") != 0) usage(argv[0]);
+    if (options.is_idle && options.watch.count == 0) usage(argv[0]);
 }
 
 int main(int argc, char **argv)
 {
     parse(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN);
-    if (strcmp(options.scenario, "chain") == 0)
-        run_chain();
-    else if (strcmp(options.scenario, "idle") == 0)
+    if (options.is_idle)
         run_idle();
     else
-        usage(argv[0]);
+        run_chain();
     return 0;
 }

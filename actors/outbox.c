@@ -203,14 +203,14 @@ static void parent_told(struct pawl_node *node, struct pawl_message *message,
     peer_told(node, origin, PAWL_OK, packed);
 }
 
-static void child_refused(struct pawl_node *node, struct pawl_message *message, const char *type,
-                          struct pawl_bytes text)
+static void child_refused(struct pawl_node *node, struct pawl_message *message, bool may_retry,
+                          const char *type, struct pawl_bytes text)
 {
     struct pawl_history_event event =
         pawl_history_event_make(PAWL_EVENT_CHILD_FAILED, node->now_ms);
     event.ref = (int32_t)message->body.parent.op_id;
     event.failure = (struct pawl_failure_view){
-        .present = true, .non_retriable = true, .type = pawl_bytes_str(type), .message = text
+        .present = true, .non_retriable = !may_retry, .type = pawl_bytes_str(type), .message = text
     };
     parent_told(node, message, &event);
 }
@@ -272,13 +272,13 @@ static void child_on_created(struct pawl_node *node, struct pawl_call *call,
             message_done(node, message);
         return;
     case PAWL_E_EXISTS:
-        child_refused(node, message, "WorkflowInstanceAlreadyExists",
+        child_refused(node, message, true, "WorkflowInstanceAlreadyExists",
                       pawl_arena_printf(&node->effects->arena,
                                         "a workflow instance with id '%.*s' already exists",
                                         PAWL_BYTES_FMT(call->instance)));
         return;
     case PAWL_E_TERMINAL: /* unless the parent has its result, it would wait for ever */
-        child_refused(node, message, "WorkflowInstancePurged",
+        child_refused(node, message, false, "WorkflowInstancePurged",
                       pawl_arena_printf(&node->effects->arena,
                                         "the child workflow '%.*s' was started, and purged or "
                                         "replaced since",
@@ -293,7 +293,7 @@ static void message_start_child(struct pawl_node *node, struct pawl_message *mes
     struct pawl_history_event started;
     if (pawl_history_event_decode(message->body.event, &started) != PAWL_OK
         || !pawl_name_is_valid(message->body.instance, PAWL_INSTANCE_ID_SIZE_MAX)) {
-        child_refused(node, message, "InvalidInstanceId",
+        child_refused(node, message, false, "InvalidInstanceId",
                       PAWL_BYTES_LITERAL("the child's instance id must be 1 to 256 bytes of UTF-8 "
                                          "without control characters"));
         return;
@@ -472,7 +472,7 @@ static void message_too_late(struct pawl_node *node, struct pawl_message *messag
     struct pawl_bytes why = pawl_directory_why_nowhere(node, arena, message->body.app);
     message_unlink(node, message);
     pawl_fsm_move(message_states, &message->state, MESSAGE_LOCAL);
-    child_refused(node, message, "ScheduleToStartTimeout",
+    child_refused(node, message, false, "ScheduleToStartTimeout",
                   pawl_arena_printf(arena, "not started in time: %.*s", PAWL_BYTES_FMT(why)));
 }
 

@@ -307,13 +307,13 @@ static void instance_create(struct pawl_test_engine *engine, struct pawl_bytes i
 }
 
 static void refuse_child(struct pawl_test_engine *engine, const struct pawl_test_message *message,
-                         const char *type, struct pawl_bytes text)
+                         bool may_retry, const char *type, struct pawl_bytes text)
 {
     struct pawl_history_event event =
         pawl_history_event_make(PAWL_EVENT_CHILD_FAILED, engine->now_ms);
     event.ref = (int32_t)message->parent.op_id;
     event.failure = (struct pawl_failure_view){
-        .present = true, .non_retriable = true, .type = pawl_bytes_str(type), .message = text
+        .present = true, .non_retriable = !may_retry, .type = pawl_bytes_str(type), .message = text
     };
     deliver_result(engine, &message->parent, &event);
 }
@@ -323,7 +323,7 @@ static void refuse_existing_child(struct pawl_test_engine *engine,
 {
     struct pawl_arena arena;
     pawl_arena_init(&arena);
-    refuse_child(engine, message, "WorkflowInstanceAlreadyExists",
+    refuse_child(engine, message, true, "WorkflowInstanceAlreadyExists",
                  pawl_arena_printf(&arena, "a workflow instance with id '%.*s' already exists",
                                    PAWL_BYTES_FMT(message->instance)));
     pawl_arena_deinit(&arena);
@@ -337,7 +337,7 @@ static void send_child_start(struct pawl_test_engine *engine,
     pawl_err err = pawl_history_event_decode(message->event, &created);
     PAWL_ASSERT(err == PAWL_OK); /* encoded in start_child */
     if (!pawl_name_is_valid(message->instance, PAWL_INSTANCE_ID_SIZE_MAX)) {
-        refuse_child(engine, message, "InvalidInstanceId",
+        refuse_child(engine, message, false, "InvalidInstanceId",
                      PAWL_BYTES_LITERAL("the child's instance id must be 1 to 256 bytes of UTF-8 "
                                         "without control characters"));
         return;

@@ -31,9 +31,9 @@ def scenario(body):
     return test
 
 
-def test_app(harness, sidecar, *options, name="app"):
-    """The app e2e_app.c, connected."""
-    app = harness.app([harness.build / "tests/e2e/e2e_app", *options], sidecar, name)
+def test_app(harness, sidecar, *options, name="app", program="e2e_app"):
+    """The app e2e_app.c, or another one of this folder, connected."""
+    app = harness.app([harness.build / "tests/e2e" / program, *options], sidecar, name)
     wait_connected(app, sidecar)
     return app
 

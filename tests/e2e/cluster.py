@@ -22,7 +22,8 @@ class Pair:
                                options=cluster.options())
         self.api = self.sidecar.api
         self.sidecar.start()
-        self.app = test_app(h, self.sidecar, *app_options, name=f"app-{number}")
+        self.app = test_app(h, self.sidecar, *app_options, name=f"app-{number}",
+                            program=cluster.program)
 
     def kill(self):
         self.sidecar.kill()
@@ -61,8 +62,9 @@ class Client(Api):
 
 
 class Cluster:
-    def __init__(self, harness, count, app_id="shop", store=None, placements=None, replicas=1):
-        self.harness, self.app_id = harness, app_id
+    def __init__(self, harness, count, app_id="shop", store=None, placements=None, replicas=1,
+                 program="e2e_app"):
+        self.harness, self.app_id, self.program = harness, app_id, program
         self.store = store or harness.redis()
         self.placements = placements or self.start_placement(replicas)
         self.placement = self.placements[0]
@@ -78,7 +80,8 @@ class Cluster:
 
     def neighbour(self, count, app_id):
         """Sidecars of another app beside these."""
-        return Cluster(self.harness, count, app_id, self.store, self.placements)
+        return Cluster(self.harness, count, app_id, self.store, self.placements,
+                       program=self.program)
 
     def options(self):
         addresses = ",".join(placement.address for placement in self.placements)

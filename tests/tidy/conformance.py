@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """docs/CONFORMANCE.md tells the truth about itself.
 
+    conformance.py ROOT            say what is wrong
+    conformance.py ROOT --count    write the counts of its tables into its head
+
 - every case is there once, and is covered, or says why it does not apply, or what is missing
 - every test that it names is registered, and has that function
 - the counts in its head are those of its tables
 """
 import collections
 import fnmatch
+import functools
 import pathlib
 import re
 import sys
@@ -54,6 +58,7 @@ def unrolled(text):
     return re.sub(r"\$\{\w+\}", "*", LOOP.sub(once, text))
 
 
+@functools.cache
 def registered(root):
     """{ctest name: source files}; what a variable stands for is a * in a name."""
     found = {}
@@ -100,9 +105,21 @@ def test_problems(root, test):
             yield f"{name}: has no test {test.function}"
 
 
-def count_problems(text, found):
+def counts_of(found):
     kinds = collections.Counter(kind_of(case) for case in found)
-    real = [kinds[COVERED], kinds[NOT_APPLYING], kinds[OPEN], len(found)]
+    return [kinds[COVERED], kinds[NOT_APPLYING], kinds[OPEN], len(found)]
+
+
+def counted(text):
+    """The page with the counts of its tables in its head."""
+    head = COUNTS.search(text)
+    row = "| {} | {} | {} | {} |".format(*counts_of(cases(text)))
+    start = text.rindex("\n", 0, head.end()) + 1
+    return text[:start] + row + text[head.end():]
+
+
+def count_problems(text, found):
+    real = counts_of(found)
     head = COUNTS.search(text)
     if not head:
         yield "its head does not count: | covered | not applying | open | all |"
@@ -136,6 +153,9 @@ def problems(root):
 
 
 if __name__ == "__main__":
+    if sys.argv[2:] == ["--count"]:
+        page = pathlib.Path(sys.argv[1]) / PAGE
+        page.write_text(counted(page.read_text()))
     found = problems(pathlib.Path(sys.argv[1]))
     print("\n".join(found) or "conformance: what it names is there, and its counts are right")
     sys.exit(bool(found))

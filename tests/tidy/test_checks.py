@@ -227,6 +227,12 @@ class Conformance(unittest.TestCase):
         for wrong in ((2, *right[1:]), (*right[:3], 505), (0, right[1], 1, right[3])):
             self.assertIn("its tables have 1, ", self.found(self.GOOD, counts=wrong)[0])
 
+    def test_counts_can_be_written(self):
+        page = "| covered | not applying | open | all |\n|---|---|---|---|\n| 9 | 9 | 9 | 9 |\n\n"
+        rows = f"| a | it | {self.GOOD} |\n| b | it | open: not yet |\n"
+        self.assertEqual(conformance.counted(page + rows),
+                         page.replace("| 9 | 9 | 9 | 9 |", "| 1 | 0 | 1 | 2 |") + rows)
+
     def test_a_case_without_an_answer_is_found(self):
         self.assertIn("neither", " ".join(self.found("surely")))
 

@@ -62,7 +62,9 @@ static void ask_store(struct fixture *fixture, const struct pawl_store_request *
                                              .op = request->op,
                                              .partition = request->partition,
                                              .err = PAWL_E_UNAVAILABLE };
-    if (!fixture->store_away)
+    bool is_refused = fixture->refuse_count && request->op == fixture->refuse;
+    if (is_refused) fixture->refuse_count--;
+    if (!fixture->store_away && !is_refused)
         pawl_mem_store_apply(fixture->mem, request, &todo->arena, &todo->reply);
     if (request->op == fixture->reply_lost) {
         fixture->reply_lost = 0;

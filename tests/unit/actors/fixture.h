@@ -37,6 +37,8 @@ struct fixture {
     enum pawl_store_op reply_lost; /* the next of this kind is applied, and nobody hears of it */
     enum pawl_store_op reply_late; /* the next of this kind is applied, and is heard of later */
     struct todo *late;
+    enum pawl_store_op refuse; /* of this kind … */
+    uint32_t refuse_count;     /* … so many are refused */
     uint64_t last_token;
     struct todo *todo;
 };

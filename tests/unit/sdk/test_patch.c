@@ -110,6 +110,37 @@ static pawl_err new_loop(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
     return order(ctx, input);
 }
 
+static pawl_err old_rounds(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    pawl_err err = call(ctx, "reserve");
+    return err ? err : pawl_continue_as_new(ctx, input);
+}
+
+static pawl_err new_rounds(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    pawl_err err = call(ctx, pawl_patched(ctx, "fraud") ? "check" : "reserve");
+    return err ? err : pawl_continue_as_new(ctx, input);
+}
+
+static void a_generation_stays_as_it_began_and_the_next_is_patched(void **state)
+{
+    (void)state;
+    engine_init(&engine, 0);
+    engine_add(&engine, "order", old_rounds, NULL);
+    engine_begin(&engine, "i-1", "order", PAWL_BYTES_ABSENT);
+    assert_int_equal(engine_turn(&engine), PAWL_OK);
+    engine.functions[0].run = new_rounds;
+    assert_int_equal(step(0), PAWL_OK);
+    assert_int_equal(engine_action(&engine, 0)->kind, PAWL_ACTION_CONTINUE);
+    assert_int_equal(engine.done.patches_count, 0);
+    assert_int_equal(engine_turn(&engine), PAWL_OK);
+    assert_string_equal(called(), "check");
+    assert_int_equal(engine.done.patches_count, 1);
+    assert_int_equal(step(0), PAWL_OK);
+    assert_int_equal(engine_action(&engine, 0)->kind, PAWL_ACTION_CONTINUE);
+    engine_deinit(&engine);
+}
+
 /* The first answer holds, also where the code is ahead of the past. */
 static void a_question_that_is_repeated_has_the_same_answer(void **state)
 {
@@ -239,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_instance_is_patched_and_says_so_once),
         cmocka_unit_test(an_old_instance_stays_unpatched_to_its_end),
+        cmocka_unit_test(a_generation_stays_as_it_began_and_the_next_is_patched),
         cmocka_unit_test(a_question_that_is_repeated_has_the_same_answer),
         cmocka_unit_test(a_place_that_was_not_reached_yet_is_patched),
         cmocka_unit_test(a_patch_that_was_applied_must_stay),

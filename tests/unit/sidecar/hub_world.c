@@ -30,8 +30,9 @@ static void ask_store(struct hub_world *world, const struct pawl_store_request *
     pawl_arena_init(&todo->arena);
     todo->reply = (struct pawl_store_reply){ .token = request->token,
                                              .op = request->op,
-                                             .partition = request->partition };
-    pawl_mem_store_apply(world->mem, request, &todo->arena, &todo->reply);
+                                             .partition = request->partition,
+                                             .err = PAWL_E_UNAVAILABLE };
+    if (!world->store_away) pawl_mem_store_apply(world->mem, request, &todo->arena, &todo->reply);
     struct hub_todo **last = &world->todo;
     while (*last) last = &(*last)->next;
     *last = todo;

@@ -23,6 +23,7 @@ struct hub_world {
     struct hub_todo *todo;  /* replies of the store */
     struct hub_call *calls; /* asked, not answered */
     uint64_t last_token;
+    bool store_away; /* its requests are refused */
     enum pawl_dialect dialect;
 };
 

@@ -16,6 +16,7 @@
 #include "actors/retention.h"
 #include "actors/router.h"
 #include "actors/run.h"
+#include "actors/schedule.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
@@ -184,6 +185,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_list_init(&node->runs_waiting);
     pawl_list_init(&node->asks_parked);
     pawl_list_init(&node->again_jobs);
+    pawl_list_init(&node->schedule_asks);
     pawl_outbox_init(node);
     pawl_workers_init(node);
     pawl_directory_init(node);
@@ -206,6 +208,7 @@ void pawl_node_free(struct pawl_node *node)
     pawl_activities_deinit(node);
     pawl_outbox_deinit(node);
     pawl_router_deinit(node);
+    pawl_schedules_deinit(node);
     pawl_directory_deinit(node);
     pawl_workers_deinit(node);
     pawl_partitions_deinit(node);

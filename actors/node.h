@@ -10,6 +10,7 @@
 
 #include "actors/effect.h"
 #include "actors/event.h"
+#include "base/zone.h"
 
 struct pawl_node;
 
@@ -29,6 +30,10 @@ struct pawl_node_config {
     int64_t retention_ms[PAWL_STATUS_COUNT]; /* what ended so is purged then; 0: kept */
     uint32_t turn_attempts_max;              /* 0: PAWL_TURN_ATTEMPTS_MAX */
     uint32_t activity_attempts_max;          /* 0: PAWL_ACTIVITY_ATTEMPTS_MAX */
+    /* The time zone of this name, for schedules; NULL: it is not there. It must live as
+     * long as the node. NULL instead of the function: only UTC is there. */
+    const struct pawl_zone *(*zone_find)(void *context, struct pawl_bytes name);
+    void *zone_context;
 };
 
 struct pawl_node *pawl_node_new(const struct pawl_node_config *config);

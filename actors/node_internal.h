@@ -12,6 +12,7 @@
  *   directory    the other sidecars: who owns what, who runs what
  *   router       management calls on their way to the owner
  *   run          activities that another sidecar executes
+ *   schedule     instances that the engine runs itself
  */
 #ifndef PAWL_ACTORS_NODE_INTERNAL_H
 #define PAWL_ACTORS_NODE_INTERNAL_H
@@ -165,6 +166,8 @@ struct pawl_node {
     struct pawl_list messages_waiting;
     uint32_t messages_waiting_count;
     struct pawl_alarm messages_alarm;
+
+    struct pawl_list schedule_asks; /* calls on behalf of schedules */
 
     struct pawl_map waiters;       /* instance -> struct pawl_waiters */
     struct pawl_map waiters_token; /* request token -> struct pawl_waiter */

@@ -3,6 +3,7 @@
 #include "actors/call.h"
 #include "actors/request.h"
 #include "actors/request_list.h"
+#include "actors/schedule.h"
 #include "actors/seed.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
@@ -290,6 +291,11 @@ static void start_create(struct pawl_node *node, uint64_t token, const struct st
 void pawl_request_start(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
 {
     struct start start = { .request = *request };
+    struct pawl_bytes why = PAWL_BYTES_ABSENT;
+    if (pawl_schedule_check_zone(node, request, &node->effects->arena, &why) != PAWL_OK) {
+        pawl_node_answer_err(node, token, PAWL_E_INVALID, "%.*s", PAWL_BYTES_FMT(why));
+        return;
+    }
     if (start.request.instance.size == 0)
         start.request.instance = pawl_request_new_instance(node, request->request_id);
     start.request.request_id = pawl_request_id_of(node, &node->effects->arena, request);

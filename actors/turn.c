@@ -159,15 +159,19 @@ static void turn_take_news(struct pawl_turn_draft *turn)
             turn, pawl_history_event_restamp(&turn->call->arena, seed->events[i], turn->now_ms));
 }
 
+void pawl_turn_consume(struct pawl_turn_draft *turn, const struct pawl_input *input)
+{
+    turn->inputs_taken++;
+    if (!input->durable) return;
+    PAWL_ASSERT(input->index == turn->inbox_consumed);
+    turn->inbox_consumed++;
+    *TURN_PUSH(turn, consumed) = input->delivery;
+}
+
 static void turn_take_input(struct pawl_workflow *workflow, struct pawl_turn_draft *turn,
                             const struct pawl_input *input)
 {
-    turn->inputs_taken++;
-    if (input->durable) {
-        PAWL_ASSERT(input->index == turn->inbox_consumed);
-        turn->inbox_consumed++;
-        *TURN_PUSH(turn, consumed) = input->delivery;
-    }
+    pawl_turn_consume(turn, input);
     if (input->kind == PAWL_EVENT_EXECUTION_TERMINATED) return; /* the ending turn says it */
     if (input->seed.size) {
         turn_take_news(turn);
@@ -748,6 +752,7 @@ void pawl_turn_seal(struct pawl_node *node, struct pawl_workflow *workflow,
         .status = turn->status,
         .custom_status_set = turn->custom_status_set,
         .custom_status = turn->custom_status,
+        .wake_at_ms = turn->wake_at_ms,
         .payloads = turn->payloads,
         .wake_keep = turn_leaves_activities(workflow, turn) && !PAWL_MUTANT(NO_ACTIVITY_LEASE),
     };

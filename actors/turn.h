@@ -10,6 +10,7 @@
 #include "actors/call.h"
 #include "actors/envelope.h"
 
+struct pawl_input;
 struct pawl_workflow;
 struct pawl_seed;
 
@@ -81,6 +82,8 @@ struct pawl_turn_draft {
     uint32_t carry_count;
     struct pawl_inbox_row *carry;
     struct pawl_payloads payloads;
+    int64_t wake_at_ms; /* 0: as the inbox and the operations need it */
+    bool is_schedule;   /* made by schedule.c */
     bool custom_status_set;
     struct pawl_bytes custom_status;
     struct pawl_list controls; /* answered when committed */
@@ -92,6 +95,9 @@ struct pawl_turn_draft *pawl_turn_new(struct pawl_node *node, struct pawl_workfl
 void pawl_turn_drop(struct pawl_node *node, struct pawl_turn_draft *turn);
 
 void pawl_turn_add_event(struct pawl_turn_draft *turn, const struct pawl_history_event *event);
+
+/* The next input of the workflow leaves the inbox with this turn. */
+void pawl_turn_consume(struct pawl_turn_draft *turn, const struct pawl_input *input);
 
 /* Take the inputs and due timers into the turn: WORKFLOW_STARTED and their events. What
  * answers no pending operation is consumed without an event. */

@@ -5,6 +5,7 @@
 #include "actors/partition.h"
 #include "actors/request.h"
 #include "actors/run.h"
+#include "actors/schedule.h"
 #include "actors/seed.h"
 #include "actors/worker.h"
 #include "actors/workflow_state.h"
@@ -300,6 +301,7 @@ static void workflow_take_snapshot(struct pawl_node *node, struct pawl_workflow 
     if (!pawl_id_is_equal(workflow->metadata.last, snapshot->metadata.last))
         workflow->sticky_worker = 0;
     pawl_err err = pawl_workflow_set_metadata(workflow, &snapshot->metadata);
+    if (err == PAWL_OK) err = pawl_schedule_attach(workflow, snapshot->custom_status);
     if (err == PAWL_OK && pawl_status_is_terminal(snapshot->metadata.status)) {
         pawl_workflow_forget(node, workflow, PAWL_E_TERMINAL);
         return;
@@ -367,6 +369,7 @@ void pawl_workflow_on_created(struct pawl_node *node, struct pawl_bytes id,
     if (is_futile || !workflow_may_add(node, id)) return;
     workflow = workflow_add(node, id);
     pawl_err err = pawl_workflow_set_metadata(workflow, metadata);
+    if (err == PAWL_OK) err = pawl_schedule_attach(workflow, PAWL_BYTES_ABSENT);
     if (err == PAWL_OK) err = pawl_workflow_add_row(workflow, 0, delivery, body);
     PAWL_ASSERT(err == PAWL_OK); /* we have just encoded both */
     workflow_move(node, workflow, PAWL_WORKFLOW_READY);
@@ -542,6 +545,10 @@ static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow 
     if (!workflow_is_runnable(workflow)
         || (is_stalled && !pawl_workflow_judge_try(node, workflow))) {
         workflow_rest(node, workflow);
+        return;
+    }
+    if (workflow->schedule) {
+        pawl_schedule_advance(node, workflow);
         return;
     }
     if (!workflow_has_work(node, workflow)) {

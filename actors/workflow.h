@@ -97,11 +97,12 @@ struct pawl_workflow {
     bool reload;     /* COMMITTING: read again afterwards, somebody else has delivered */
     bool clear_wake; /* the store holds a wake-up for which there is nothing to do */
 
-    struct pawl_turn_draft *turn; /* FETCHING RUNNING COMMITTING */
-    uint64_t sticky_worker;       /* holds the instance at metadata.last; 0: none */
-    struct pawl_past *past;       /* whole history, right after a load; NULL: not at hand */
-    struct pawl_list lane_link;   /* on a lane, worker.sticky or worker.turns */
-    struct pawl_list pace_link;   /* in line for a place, see actors/pace.h */
+    struct pawl_turn_draft *turn;    /* FETCHING RUNNING COMMITTING */
+    struct pawl_scheduler *schedule; /* the engine's own code; NULL: a worker runs it */
+    uint64_t sticky_worker;          /* holds the instance at metadata.last; 0: none */
+    struct pawl_past *past;          /* whole history, right after a load; NULL: not at hand */
+    struct pawl_list lane_link;      /* on a lane, worker.sticky or worker.turns */
+    struct pawl_list pace_link;      /* in line for a place, see actors/pace.h */
     bool has_place;
     int64_t place_ms;               /* since when */
     struct pawl_bytes code_version; /* owned; chosen by its first turn, when its start

@@ -5,6 +5,7 @@
 #include "actors/partition.h"
 #include "actors/request.h"
 #include "actors/run.h"
+#include "actors/schedule.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
 #include "actors/workflow_state.h"
@@ -484,6 +485,7 @@ static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *
         tail_known += turn->carry_count + (tail_known - turn->call->request.commit.inbox_consumed);
     }
     workflow->metadata.inbox_tail = reply->commit.inbox_tail;
+    if (!is_terminal) pawl_schedule_on_committed(workflow, turn);
     committed_release(node, workflow, turn);
     if (turn->status != before || is_terminal || workflow->metadata.turn == 1)
         pawl_request_on_status(node, workflow->id, turn->status);

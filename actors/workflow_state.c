@@ -1,5 +1,6 @@
 #include "actors/workflow_state.h"
 
+#include "actors/schedule.h"
 #include "actors/seed.h"
 
 static void metadata_free(struct pawl_metadata *metadata)
@@ -35,6 +36,7 @@ void pawl_workflow_state_free(struct pawl_workflow *workflow)
         pawl_mem_free(control);
     }
     pawl_workflow_clear_ops(workflow);
+    pawl_schedule_detach(workflow);
     pawl_mem_free(workflow->ops);
     PAWL_ASSERT(workflow->past == NULL);
     metadata_free(&workflow->metadata);

@@ -33,6 +33,7 @@
     X(ACQUIRE_REFUSED, "a partition was refused for an old member list")              \
     X(ACQUIRE_NEWS, "a newer member list came while a partition was wanted")          \
     X(CALL_SENT_EARLY, "a request did not wait on, because the store was back")       \
+    X(SCHEDULE_REFUSED, "a call of a schedule was refused for now")                   \
     X(INSTANCE_RELOADED, "an instance was read again")                                \
     X(CHILD_ASKED, "an owner asked for a child it had not heard of")                  \
     X(PACE_WAITED, "an instance that the clock woke waited for a place")              \

@@ -41,6 +41,22 @@
 #define PAWL_TURN_RETRY_MS_MIN     500u                    /* doubles per attempt */
 #define PAWL_TURN_RETRY_MS_MAX     60000u
 
+/* Schedules ------------------------------------------------------------------- */
+#define PAWL_SCHEDULE_ID_SIZE_MAX     200u                  /* PAWL_E_INVALID, says so */
+#define PAWL_SCHEDULE_CRON_SIZE_MAX   256u                  /* as above */
+#define PAWL_SCHEDULE_INPUT_SIZE_MAX  (32u << 10)           /* PAWL_E_TOO_LARGE */
+#define PAWL_SCHEDULE_EVERY_MS_MIN    1000u                 /* PAWL_E_INVALID */
+#define PAWL_SCHEDULE_CATCH_UP_MS_MIN 10000u                /* as above */
+#define PAWL_SCHEDULE_CATCH_UP_MS     3600000u              /* unless said otherwise */
+#define PAWL_SCHEDULE_DURATION_MS_MAX INT64_C(315360000000) /* ten years: 400, says so */
+#define PAWL_SCHEDULE_TRIGGERS_MAX    16u    /* not begun yet; further ones count as skipped */
+#define PAWL_SCHEDULE_RECENT_MAX      10u    /* starts that are shown; older ones are forgotten */
+#define PAWL_SCHEDULE_MISSED_STEP     1000u  /* times counted at once; further ones are not */
+#define PAWL_SCHEDULE_AGAIN_MS        1000u  /* a start that was refused for now is tried again */
+#define PAWL_SCHEDULE_ZONE_AGAIN_MS   60000u /* a zone that is not there is looked for again */
+#define PAWL_ZONE_FILE_SIZE_MAX       (64u << 10) /* not taken for a zone */
+#define PAWL_ZONE_NAME_SIZE_MAX       64u         /* PAWL_E_INVALID, says so */
+
 /* Streams ---------------------------------------------------------------------- */
 #define PAWL_FRAME_SIZE_MAX         (18u << 20) /* checked before allocation: connection ends */
 #define PAWL_STREAM_OUT_SIZE_MAX    (64u << 20) /* per connection; a reader this slow is cut off */

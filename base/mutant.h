@@ -19,6 +19,8 @@
     X(OLD_GENERATION_MATCHES, "results of an older generation count for the new one")       \
     X(NO_OUTBOX_ROW, "messages to other instances are not stored")                          \
     X(TIMER_EARLY, "a timer fires before it is due")                                        \
+    X(SCHEDULE_ANY_REQUEST, "a run of a schedule is started under any request id")          \
+    X(SCHEDULE_NO_WAKE, "a schedule has no wake-up row")                                    \
     X(CHILD_UNTOLD, "a child that ends tells its parent nothing")                           \
     X(FENCED_IGNORED, "a former owner goes on with what it held")                           \
     X(REMINDERS_STAY, "what a turn resolves keeps its reminder row")                        \

@@ -113,6 +113,30 @@ static void call_purge(struct pawl_buf *url, const struct pawl_cli_options *opti
     if (options->no_recursive) add_param(url, "recursive", "false");
 }
 
+static void call_schedule_create(struct pawl_buf *url, const struct pawl_cli_options *options)
+{
+    pawl_buf_append_str(url, "/create");
+    add_param(url, "workflow", options->workflow);
+    add_param(url, "version", options->workflow_version);
+    add_param(url, "cron", options->cron);
+    add_param(url, "timezone", options->timezone);
+    add_param(url, "every", options->every);
+    add_param(url, "offset", options->offset);
+    add_param(url, "overlap", options->overlap);
+    add_param(url, "catchUp", options->catch_up);
+    add_param(url, "startTime", options->start_time);
+    add_param(url, "endTime", options->end_time);
+    if (options->paused) add_param(url, "paused", "true");
+}
+
+static void call_schedule_list(struct pawl_buf *url, const struct pawl_cli_options *options,
+                               const struct pawl_call_page *page)
+{
+    add_param(url, "prefix", options->prefix);
+    add_number(url, "limit", page->limit, "");
+    add_param(url, "cursor", page->cursor);
+}
+
 void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_call_page *page,
                     struct pawl_call *ret_call)
 {
@@ -122,7 +146,10 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
     add_origin(url, options->address);
     bool is_placement = options->command == PAWL_CLI_PLACEMENT_MEMBERS
                         || options->command == PAWL_CLI_PLACEMENT_TABLE;
-    if (!is_placement) pawl_buf_append_str(url, "/v1.0/workflows/dapr");
+    if (pawl_cli_is_schedule(options->command))
+        pawl_buf_append_str(url, "/v1.0/schedules");
+    else if (!is_placement)
+        pawl_buf_append_str(url, "/v1.0/workflows/dapr");
     if (options->id) add_segment(url, options->id);
 
     switch (options->command) {
@@ -164,6 +191,19 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
         if (options->no_input) add_param(url, "overwriteInput", "true");
         add_param(url, "newChildInstanceID", options->new_child_id);
         break;
+    case PAWL_CLI_SCHEDULE_CREATE: call_schedule_create(url, options); break;
+    case PAWL_CLI_SCHEDULE_LIST:
+        ret_call->method = "GET";
+        call_schedule_list(url, options, page);
+        break;
+    case PAWL_CLI_SCHEDULE_GET: ret_call->method = "GET"; break;
+    case PAWL_CLI_SCHEDULE_PAUSE:
+        pawl_buf_append_str(url, "/pause");
+        add_param(url, "reason", options->reason);
+        break;
+    case PAWL_CLI_SCHEDULE_RESUME: pawl_buf_append_str(url, "/resume"); break;
+    case PAWL_CLI_SCHEDULE_TRIGGER: pawl_buf_append_str(url, "/trigger"); break;
+    case PAWL_CLI_SCHEDULE_DELETE: pawl_buf_append_str(url, "/delete"); break;
     case PAWL_CLI_PLACEMENT_MEMBERS:
     case PAWL_CLI_PLACEMENT_TABLE:
         ret_call->method = "GET";

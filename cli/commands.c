@@ -68,6 +68,22 @@ static const struct pawl_cli_option options[] = {
     { 0, "resume", NULL, "let each of them go on", PAWL_CLI_FLAG, AT(resume) },
     { 0, "force", NULL, "also remove an instance that has not ended", PAWL_CLI_FLAG, AT(force) },
     { 0, "no-recursive", NULL, "leave child workflows alone", PAWL_CLI_FLAG, AT(no_recursive) },
+    /* schedule */
+    { 0, "workflow", "NAME", "the workflow to start", PAWL_CLI_TEXT, AT(workflow) },
+    { 0, "cron", "LINE", "when: minute hour day month weekday, e.g. '0 9 * * MON-FRI'",
+      PAWL_CLI_TEXT, AT(cron) },
+    { 0, "timezone", "NAME", "of the cron line, e.g. Europe/Berlin (default: UTC)", PAWL_CLI_TEXT,
+      AT(timezone) },
+    { 0, "every", "DURATION", "when: at multiples of this since 1970, e.g. 15m, 1d", PAWL_CLI_TEXT,
+      AT(every) },
+    { 0, "offset", "DURATION", "with --every: so much later", PAWL_CLI_TEXT, AT(offset) },
+    { 0, "overlap", "RULE",
+      "if the last run has not ended: skip (the default), allow, buffer, terminate", PAWL_CLI_TEXT,
+      AT(overlap) },
+    { 0, "catch-up", "DURATION", "a run later than this is left out (default: 1h)", PAWL_CLI_TEXT,
+      AT(catch_up) },
+    { 0, "end-time", "TIME", "no run at or after this time", PAWL_CLI_TEXT, AT(end_time) },
+    { 0, "paused", NULL, "begin paused", PAWL_CLI_FLAG, AT(paused) },
     /* doctor */
     { 0, "instance", "ID", "tell everything that is stored of this instance", PAWL_CLI_TEXT,
       AT(id) },
@@ -277,6 +293,68 @@ static const struct pawl_cli_spec specs[] = {
       "  pawl workflow rerun order-17 --from-event 3 -d '{\"item\":\"tea\"}'\n" },
 };
 
+static const struct pawl_cli_spec schedule_specs[] = {
+    { PAWL_CLI_SCHEDULE_CREATE,
+      "create",
+      "<schedule-id>",
+      { AT(id), NONE },
+      "start a workflow by the clock from now on",
+      "Each run is an instance with the id <schedule-id>-<time>, e.g. daily-20260821T090000Z.",
+      "workflow cron timezone every offset data data-file workflow-version overlap catch-up "
+      "start-time end-time paused idempotency-key" COMMON,
+      "  pawl schedule create daily --workflow Report --cron '0 9 * * *' --timezone "
+      "Europe/Berlin\n"
+      "  pawl schedule create poll --workflow Poll --every 15m --overlap buffer -d '{\"q\":1}'\n" },
+    { PAWL_CLI_SCHEDULE_LIST,
+      "list",
+      "",
+      { NONE, NONE },
+      "list schedules",
+      NULL,
+      "prefix limit" COMMON,
+      "  pawl schedule list\n" },
+    { PAWL_CLI_SCHEDULE_GET,
+      "get",
+      "<schedule-id>",
+      { AT(id), NONE },
+      "show a schedule and its last runs",
+      NULL,
+      &COMMON[1],
+      "  pawl schedule get daily\n" },
+    { PAWL_CLI_SCHEDULE_PAUSE,
+      "pause",
+      "<schedule-id>",
+      { AT(id), NONE },
+      "start nothing by the clock",
+      "Times that pass meanwhile are not made up for. A trigger still works.",
+      "reason" COMMON,
+      "  pawl schedule pause daily -r 'stock count'\n" },
+    { PAWL_CLI_SCHEDULE_RESUME,
+      "resume",
+      "<schedule-id>",
+      { AT(id), NONE },
+      "go on with the next time",
+      NULL,
+      &COMMON[1],
+      "  pawl schedule resume daily\n" },
+    { PAWL_CLI_SCHEDULE_TRIGGER,
+      "trigger",
+      "<schedule-id>",
+      { AT(id), NONE },
+      "start a run now, besides those by the clock",
+      "The rule for overlapping runs holds for it, too.",
+      "idempotency-key" COMMON,
+      "  pawl schedule trigger daily\n" },
+    { PAWL_CLI_SCHEDULE_DELETE,
+      "delete",
+      "<schedule-id>",
+      { AT(id), NONE },
+      "forget a schedule; its runs stay",
+      NULL,
+      &COMMON[1],
+      "  pawl schedule delete daily\n" },
+};
+
 #define PLACEMENT "namespace app address token output json help"
 
 static const struct pawl_cli_spec placement_specs[] = {
@@ -344,8 +422,17 @@ const struct pawl_cli_spec *pawl_cli_spec_find_placement(const char *word)
     return NULL;
 }
 
+const struct pawl_cli_spec *pawl_cli_spec_find_schedule(const char *word)
+{
+    for (size_t i = 0; i < COUNT(schedule_specs); i++) {
+        if (strcmp(schedule_specs[i].word, word) == 0) return &schedule_specs[i];
+    }
+    return NULL;
+}
+
 const char *pawl_cli_spec_group(const struct pawl_cli_spec *spec)
 {
+    if (pawl_cli_is_schedule(spec->command)) return "schedule ";
     switch (spec->command) {
     case PAWL_CLI_RUN:
     case PAWL_CLI_DOCTOR:
@@ -363,7 +450,7 @@ static const char exit_codes[] =
     "  0  done\n"
     "  1  it failed; the message says why\n"
     "  2  wrong usage\n"
-    "  3  no such instance\n"
+    "  3  no such instance, or schedule\n"
     "  4  not possible now: the id is in use, or the instance is in another state\n"
     "  5  the sidecar cannot be reached, or the placement service\n";
 
@@ -389,6 +476,7 @@ const char *pawl_cli_help_main(struct pawl_arena *arena)
            "Usage\n"
            "  pawl run --app-id <id> [options] -- <command>    run an app with its sidecar\n"
            "  pawl workflow <command> [options]                look at and steer workflows\n"
+           "  pawl schedule <command> [options]                start workflows by the clock\n"
            "  pawl doctor --store <url> --app-id <id>          check what is stored\n"
            "  pawl replay <history>... -- <command>            try new code on recorded histories\n"
            "  pawl placement <command> [options]               look at who is there and owns what\n"
@@ -419,6 +507,25 @@ const char *pawl_cli_help_workflow(struct pawl_arena *arena)
                               "  pawl workflow history order-17\n"
                               "  pawl workflow raise-event order-17 paid\n"
                               "\nOptions of a command: pawl workflow <command> --help\n");
+    pawl_buf_append_str(&buf, exit_codes);
+    return text_keep(arena, &buf);
+}
+
+const char *pawl_cli_help_schedule(struct pawl_arena *arena)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, 65536);
+    pawl_buf_append_str(&buf, "pawl schedule: start workflows by the clock\n\n"
+                              "Usage\n  pawl schedule <command> [options]\n\nCommands\n");
+    for (size_t i = 0; i < COUNT(schedule_specs); i++) {
+        pawl_buf_printf(&buf, "  %-8s %-14s %s\n", schedule_specs[i].word,
+                        schedule_specs[i].arguments, schedule_specs[i].summary);
+    }
+    pawl_buf_append_str(&buf,
+                        "\nExamples\n"
+                        "  pawl schedule create daily --workflow Report --cron '0 9 * * MON-FRI'\n"
+                        "  pawl schedule trigger daily\n"
+                        "\nOptions of a command: pawl schedule <command> --help\n");
     pawl_buf_append_str(&buf, exit_codes);
     return text_keep(arena, &buf);
 }

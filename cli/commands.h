@@ -37,9 +37,10 @@ const struct pawl_cli_spec *pawl_cli_spec_run(void);
 const struct pawl_cli_spec *pawl_cli_spec_doctor(void);
 const struct pawl_cli_spec *pawl_cli_spec_replay(void);
 
-/* NULL: no such workflow command, or command of placement. */
+/* NULL: no such command of workflow, placement or schedule. */
 const struct pawl_cli_spec *pawl_cli_spec_find(const char *word);
 const struct pawl_cli_spec *pawl_cli_spec_find_placement(const char *word);
+const struct pawl_cli_spec *pawl_cli_spec_find_schedule(const char *word);
 
 /* What stands between "pawl" and its word: "workflow ", or nothing. */
 const char *pawl_cli_spec_group(const struct pawl_cli_spec *spec);
@@ -47,6 +48,7 @@ const char *pawl_cli_spec_group(const struct pawl_cli_spec *spec);
 /* Help texts, made in the arena. */
 const char *pawl_cli_help_main(struct pawl_arena *arena);
 const char *pawl_cli_help_workflow(struct pawl_arena *arena);
+const char *pawl_cli_help_schedule(struct pawl_arena *arena);
 const char *pawl_cli_help_placement(struct pawl_arena *arena);
 const char *pawl_cli_help_spec(struct pawl_arena *arena, const struct pawl_cli_spec *spec);
 

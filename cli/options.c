@@ -229,6 +229,11 @@ static void parse_check(struct parse *parse)
     if (options->export_all && (options->from > 0 || options->limit != UINT32_MAX)) {
         parse_fail(parse, "%s", "--export is the whole history: leave --from and --limit out");
     }
+    if (options->command == PAWL_CLI_SCHEDULE_CREATE) {
+        if (!options->workflow) parse_fail(parse, "%s", "--workflow is missing: what is to run");
+        if (!options->cron == !options->every)
+            parse_fail(parse, "%s", "say when: with --cron or with --every, not both");
+    }
     if (options->wait_for && strcmp(options->wait_for, "started") != 0
         && strcmp(options->wait_for, "completed") != 0) {
         parse_fail(parse, "--for must be started or completed, not \"%s\"", options->wait_for);
@@ -275,6 +280,33 @@ static bool parse_placement(int argc, char **argv, struct pawl_arena *arena,
     *ret_error =
         (const char *)pawl_arena_printf(
             arena, "there is no command \"pawl placement %s\"\nSee: pawl placement --help", argv[1])
+            .data;
+    return false;
+}
+
+bool pawl_cli_is_schedule(enum pawl_cli_command command)
+{
+    return command >= PAWL_CLI_SCHEDULE_CREATE && command <= PAWL_CLI_SCHEDULE_DELETE;
+}
+
+static bool parse_schedule(int argc, char **argv, struct pawl_arena *arena,
+                           struct pawl_cli_options *options, const char **ret_error)
+{
+    if (argc >= 2 && is_help(argv[1])) {
+        options->command = PAWL_CLI_HELP;
+        options->help = pawl_cli_help_schedule(arena);
+        return true;
+    }
+    if (argc < 2) {
+        *ret_error = "pawl schedule needs a command\nSee: pawl schedule --help";
+        return false;
+    }
+    const char *word = strcmp(argv[1], "ls") == 0 ? "list" : argv[1];
+    const struct pawl_cli_spec *spec = pawl_cli_spec_find_schedule(word);
+    if (spec) return parse_spec(spec, argc - 1, argv + 1, arena, options, ret_error);
+    *ret_error =
+        (const char *)pawl_arena_printf(
+            arena, "there is no command \"pawl schedule %s\"\nSee: pawl schedule --help", argv[1])
             .data;
     return false;
 }
@@ -336,14 +368,18 @@ bool pawl_cli_parse(int argc, char **argv, const char *env_address, const char *
     if (argc >= 2 && (strcmp(argv[1], "workflow") == 0 || strcmp(argv[1], "wf") == 0)) {
         return parse_workflow(argc - 1, argv + 1, arena, ret_options, ret_error);
     }
+    if (argc >= 2 && strcmp(argv[1], "schedule") == 0) {
+        return parse_schedule(argc - 1, argv + 1, arena, ret_options, ret_error);
+    }
     if (argc >= 2 && strcmp(argv[1], "placement") == 0) {
         return parse_placement(argc - 1, argv + 1, arena, ret_options, ret_error);
     }
     const char *word = argc >= 2 ? argv[1] : NULL;
-    *ret_error = word ? (const char *)pawl_arena_printf(
-                            arena, "there is no command \"pawl %s\"\nSee: pawl --help", word)
-                            .data
-                      : "pawl needs a command: run, workflow, placement, replay or doctor\n"
-                        "See: pawl --help";
+    *ret_error =
+        word ? (const char *)pawl_arena_printf(
+                   arena, "there is no command \"pawl %s\"\nSee: pawl --help", word)
+                   .data
+             : "pawl needs a command: run, workflow, schedule, placement, replay or doctor\n"
+               "See: pawl --help";
     return false;
 }

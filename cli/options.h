@@ -37,6 +37,13 @@ enum pawl_cli_command {
     PAWL_CLI_RERUN,
     PAWL_CLI_DOCTOR,
     PAWL_CLI_REPLAY,
+    PAWL_CLI_SCHEDULE_CREATE,
+    PAWL_CLI_SCHEDULE_LIST,
+    PAWL_CLI_SCHEDULE_GET,
+    PAWL_CLI_SCHEDULE_PAUSE,
+    PAWL_CLI_SCHEDULE_RESUME,
+    PAWL_CLI_SCHEDULE_TRIGGER,
+    PAWL_CLI_SCHEDULE_DELETE,
     PAWL_CLI_PLACEMENT_MEMBERS,
     PAWL_CLI_PLACEMENT_TABLE,
 };
@@ -85,6 +92,16 @@ struct pawl_cli_options {
     const char *prefix;
     const char *created_from;
     const char *created_to;
+    /* schedule; `id`: its own */
+    const char *workflow;
+    const char *cron;
+    const char *timezone;
+    const char *every;
+    const char *offset;
+    const char *overlap;
+    const char *catch_up;
+    const char *end_time;
+    bool paused;
     const char *only_app; /* placement: only this one */
     bool wait;
     bool resume;
@@ -98,6 +115,8 @@ struct pawl_cli_options {
     bool no_input;
     const char *new_child_id;
 };
+
+bool pawl_cli_is_schedule(enum pawl_cli_command command);
 
 /* Defaults for --address and --token come from `env_address`, `env_token` (NULL: not
  * set). False: *ret_error says what is wrong and which help to ask for. Texts in

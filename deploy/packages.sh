@@ -7,6 +7,7 @@ build_packages=(
     libnng-dev libuv1-dev libhiredis-dev libmsgpack-dev libsodium-dev libsqlite3-dev
     libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libcyaml-dev libyaml-dev
     libnghttp2-dev libssl-dev libprotobuf-c-dev protobuf-c-compiler
+    tzdata # time zones of schedules
 )
 
 # To check it as well.

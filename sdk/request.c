@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "sdk/schedule.h"
 
 /* One check in progress: the first thing wrong is kept, the rest is passed over. */
 struct check {
@@ -80,6 +81,32 @@ static void check_range(struct check *check, const char *field, int64_t value, i
                field, value, min, max);
 }
 
+/* The name and the ids that schedules have are theirs alone. */
+static void check_schedule(struct check *check, const struct pawl_request *request)
+{
+    if (check->err != PAWL_OK) return;
+    struct pawl_bytes id = pawl_schedule_id(request->instance);
+    bool is_named = pawl_bytes_is_str(request->name, PAWL_SCHEDULE_NAME);
+    if (!is_named && pawl_bytes_is_absent(id)) return;
+    if (!is_named || pawl_bytes_is_absent(id)) {
+        CHECK_FAIL(check, PAWL_E_INVALID,
+                   "workflows named " PAWL_SCHEDULE_NAME
+                   " and ids that begin with " PAWL_SCHEDULE_PREFIX
+                   " are schedules; create them as such");
+        return;
+    }
+    check_text(check, "schedule id", id, PAWL_SCHEDULE_ID_SIZE_MAX);
+    if (check->err == PAWL_OK && !pawl_bytes_is_absent(request->event_name))
+        CHECK_FAIL(check, PAWL_E_INVALID, "event name: a schedule takes none with its start");
+    struct pawl_schedule_spec spec;
+    if (check->err != PAWL_OK) return;
+    if (pawl_schedule_spec_unpack(request->payload, &spec) != PAWL_OK) {
+        CHECK_FAIL(check, PAWL_E_INVALID, "the input is no schedule; create schedules as such");
+        return;
+    }
+    check->err = pawl_schedule_check(&spec, check->arena, &check->message);
+}
+
 static void check_start(struct check *check, const struct pawl_request *request)
 {
     check_optional(check, "instance", request->instance, PAWL_INSTANCE_ID_SIZE_MAX);
@@ -94,6 +121,7 @@ static void check_start(struct check *check, const struct pawl_request *request)
     if (check->err == PAWL_OK && pawl_bytes_is_absent(request->event_name)
         && request->event_data.size)
         CHECK_FAIL(check, PAWL_E_INVALID, "event data without an event name: name the event");
+    check_schedule(check, request);
 }
 
 static void check_wait(struct check *check, const struct pawl_request *request)

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/timetext.h"
 #include "sidecar/http_history.h"
+#include "sidecar/http_schedule.h"
 
 #define TYPE_JSON "application/json"
 
@@ -139,12 +140,18 @@ static void write_id(struct pawl_json *json, const char *key, struct pawl_id id)
     pawl_json_str(json, text);
 }
 
-static void write_list(struct pawl_json *json, const struct pawl_answer *answer)
+static void write_list(struct pawl_json *json, const char *key, const struct pawl_answer *answer)
 {
+    bool is_schedules = strcmp(key, "schedules") == 0;
     pawl_json_object_begin(json);
-    pawl_json_key(json, "workflows");
+    pawl_json_key(json, key);
     pawl_json_array_begin(json);
-    for (uint32_t i = 0; i < answer->states_count; i++) write_state(json, &answer->states[i]);
+    for (uint32_t i = 0; i < answer->states_count; i++) {
+        if (is_schedules)
+            pawl_http_schedule_write(json, &answer->states[i]);
+        else
+            write_state(json, &answer->states[i]);
+    }
     pawl_json_array_end(json);
     if (!pawl_bytes_is_absent(answer->cursor)) {
         pawl_json_key(json, "cursor");
@@ -208,6 +215,15 @@ static void reply_success(struct pawl_http_reply *reply, enum pawl_http_route ro
     reply->status = 200;
     reply->type = TYPE_JSON;
     switch (route) {
+    case PAWL_HTTP_ROUTE_SCHEDULE_CREATE:
+        reply->status = 202;
+        pawl_http_schedule_write_id(&json, request->instance);
+        break;
+    case PAWL_HTTP_ROUTE_SCHEDULE_GET:
+        PAWL_ASSERT(answer->states_count == 1);
+        pawl_http_schedule_write(&json, answer->states);
+        break;
+    case PAWL_HTTP_ROUTE_SCHEDULE_LIST: write_list(&json, "schedules", answer); break;
     case PAWL_HTTP_ROUTE_START:
     case PAWL_HTTP_ROUTE_RERUN:
         reply->status = 202;
@@ -222,7 +238,7 @@ static void reply_success(struct pawl_http_reply *reply, enum pawl_http_route ro
         PAWL_ASSERT(answer->states_count == 1);
         write_state(&json, answer->states);
         break;
-    case PAWL_HTTP_ROUTE_LIST: write_list(&json, answer); break;
+    case PAWL_HTTP_ROUTE_LIST: write_list(&json, "workflows", answer); break;
     case PAWL_HTTP_ROUTE_HISTORY: write_history(&json, request, answer); break;
     default:
         reply->status = 202;
@@ -239,6 +255,9 @@ void pawl_http_reply_answer(struct pawl_http_reply *reply, enum pawl_http_route 
     if (answer->err != PAWL_OK && answer->err != PAWL_E_DUPLICATE) {
         struct pawl_bytes message = answer->message;
         if (message.size == 0) message = pawl_bytes_str(pawl_err_text(answer->err));
+        if (pawl_http_route_is_schedule(route)
+            && pawl_http_schedule_problem(reply, route, request, answer->err))
+            return;
         pawl_http_reply_problem(reply, pawl_http_status_of(answer->err),
                                 error_code_of(route, answer->err), message);
         return;

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/timetext.h"
+#include "sdk/schedule.h"
 
 /* What a build works on. The first problem stays. */
 struct build {
@@ -155,6 +156,26 @@ static enum pawl_wait_for param_wait_for(struct build *build)
     return PAWL_WAIT_COMPLETED;
 }
 
+/* As long as any, but of no sense when it is longer than this. */
+static int64_t param_long_duration(struct build *build, const char *name)
+{
+    struct pawl_bytes value = param(build, name);
+    int64_t ms = 0;
+    if (pawl_bytes_is_absent(value)) return 0;
+    if (pawl_timetext_parse_duration(value, &ms) && ms <= PAWL_SCHEDULE_DURATION_MS_MAX) return ms;
+    build_malformed(build, name, value, "write a duration such as 30s, 5m, 1h30m or 7d");
+    return 0;
+}
+
+static enum pawl_overlap_policy param_overlap(struct build *build)
+{
+    struct pawl_bytes value = param(build, "overlap");
+    enum pawl_overlap_policy policy = PAWL_OVERLAP_SKIP;
+    if (!pawl_bytes_is_absent(value) && !pawl_overlap_parse(value, &policy))
+        build_malformed(build, "overlap", value, "write skip, allow, buffer or terminate");
+    return policy;
+}
+
 /* Names ---------------------------------------------------------------------------- */
 
 /* Our ids may hold any character but controls; Dapr allows letters, digits, _ and -,
@@ -238,6 +259,58 @@ static void build_raise(struct build *build)
     build->request->payload = body_or_param(build, NULL);
 }
 
+static void build_schedule_create(struct build *build)
+{
+    struct pawl_schedule_spec spec = {
+        .workflow = param_text(build, "workflow"),
+        .version = param_text(build, "version"),
+        .input = body_or_param(build, NULL),
+        .cron = param_text(build, "cron"),
+        .timezone = param_text(build, "timezone"),
+        .every_ms = param_long_duration(build, "every"),
+        .offset_ms = param_long_duration(build, "offset"),
+        .overlap = param_overlap(build),
+        .catch_up_ms = param_long_duration(build, "catchUp"),
+        .from_ms = param_time(build, "startTime"),
+        .until_ms = param_time(build, "endTime"),
+        .paused = param_bool(build, "paused", false),
+    };
+    struct pawl_request *request = build->request;
+    request->name = PAWL_BYTES_LITERAL(PAWL_SCHEDULE_NAME);
+    request->payload = pawl_schedule_spec_pack(build->arena, &spec);
+    request->reuse = PAWL_REUSE_TERMINAL;
+    request->request_id = build->input->idempotency_key;
+}
+
+/* What is done to schedules are events. */
+static void build_schedule_event(struct build *build, const char *event)
+{
+    build->request->name = pawl_bytes_str(event);
+    build->request->request_id = build->input->idempotency_key;
+}
+
+static void build_schedule_list(struct build *build)
+{
+    struct pawl_bytes prefix = param(build, "prefix");
+    build->request->name = PAWL_BYTES_LITERAL(PAWL_SCHEDULE_NAME);
+    build->request->prefix = pawl_schedule_instance(build->arena, prefix);
+    build->request->limit = param_uint(build, "limit", 1, PAWL_QUERY_ITEMS_MAX);
+    build->request->cursor = param_cursor(build);
+}
+
+static void check_schedule(struct build *build, struct pawl_bytes id)
+{
+    if (pawl_name_is_valid(id, PAWL_SCHEDULE_ID_SIZE_MAX)) return;
+    build_fail(build, 400, "ERR_SCHEDULE_ID_INVALID",
+               pawl_arena_printf(build->arena,
+                                 "the schedule id %s: it must be 1 to %u bytes of UTF-8 text "
+                                 "without control characters",
+                                 id.size == 0                          ? "is missing"
+                                 : id.size > PAWL_SCHEDULE_ID_SIZE_MAX ? "is too long"
+                                                                       : "is not valid",
+                                 PAWL_SCHEDULE_ID_SIZE_MAX));
+}
+
 static void build_list(struct build *build)
 {
     struct pawl_request *request = build->request;
@@ -295,6 +368,18 @@ static void build_route(struct build *build)
         break;
     case PAWL_HTTP_ROUTE_WAIT: build_wait(build); break;
     case PAWL_HTTP_ROUTE_RERUN: build_rerun(build); break;
+    case PAWL_HTTP_ROUTE_SCHEDULE_CREATE: build_schedule_create(build); break;
+    case PAWL_HTTP_ROUTE_SCHEDULE_LIST: build_schedule_list(build); break;
+    case PAWL_HTTP_ROUTE_SCHEDULE_GET: request->with_payloads = true; break;
+    case PAWL_HTTP_ROUTE_SCHEDULE_PAUSE:
+        build_schedule_event(build, PAWL_SCHEDULE_PAUSE);
+        request->payload = body_or_param(build, "reason");
+        break;
+    case PAWL_HTTP_ROUTE_SCHEDULE_RESUME: build_schedule_event(build, PAWL_SCHEDULE_RESUME); break;
+    case PAWL_HTTP_ROUTE_SCHEDULE_TRIGGER:
+        build_schedule_event(build, PAWL_SCHEDULE_TRIGGER);
+        break;
+    case PAWL_HTTP_ROUTE_SCHEDULE_DELETE: request->force = true; break;
     default: PAWL_UNREACHABLE("a route without an operation");
     }
 }
@@ -349,6 +434,10 @@ bool pawl_http_request_build(const struct pawl_http_input *input, struct pawl_ar
     if (!pawl_bytes_is_absent(input->match->instance)) {
         request.instance = input->match->instance;
         check_instance(&build, request.instance);
+    }
+    if (!pawl_bytes_is_absent(input->match->schedule)) {
+        request.instance = pawl_schedule_instance(arena, input->match->schedule);
+        check_schedule(&build, input->match->schedule);
     }
     request.app = param_app(&build);
     build_route(&build);

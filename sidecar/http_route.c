@@ -38,6 +38,13 @@ static const struct route_row route_rows[] = {
     { PAWL_HTTP_ROUTE_RAISE,
       PAWL_HTTP_POST,
       { "workflows", "{component}", "{instance}", "raiseEvent", "{name}" } },
+    { PAWL_HTTP_ROUTE_SCHEDULE_LIST, PAWL_HTTP_GET, { "schedules" } },
+    { PAWL_HTTP_ROUTE_SCHEDULE_GET, PAWL_HTTP_GET, { "schedules", "{schedule}" } },
+    { PAWL_HTTP_ROUTE_SCHEDULE_CREATE, PAWL_HTTP_POST, { "schedules", "{schedule}", "create" } },
+    { PAWL_HTTP_ROUTE_SCHEDULE_PAUSE, PAWL_HTTP_POST, { "schedules", "{schedule}", "pause" } },
+    { PAWL_HTTP_ROUTE_SCHEDULE_RESUME, PAWL_HTTP_POST, { "schedules", "{schedule}", "resume" } },
+    { PAWL_HTTP_ROUTE_SCHEDULE_TRIGGER, PAWL_HTTP_POST, { "schedules", "{schedule}", "trigger" } },
+    { PAWL_HTTP_ROUTE_SCHEDULE_DELETE, PAWL_HTTP_POST, { "schedules", "{schedule}", "delete" } },
     { PAWL_HTTP_ROUTE_HEALTH, PAWL_HTTP_GET, { "healthz" } },
     { PAWL_HTTP_ROUTE_HEALTH, PAWL_HTTP_GET, { "healthz", "outbound" } },
     { PAWL_HTTP_ROUTE_METADATA, PAWL_HTTP_GET, { "metadata" } },
@@ -76,6 +83,7 @@ static bool row_matches(const struct route_row *row, const struct pawl_http_url 
         if (want[0] != '{' && !pawl_bytes_is_str(have, want)) return false;
         if (strcmp(want, "{instance}") == 0) found.instance = have;
         if (strcmp(want, "{name}") == 0) found.name = have;
+        if (strcmp(want, "{schedule}") == 0) found.schedule = have;
     }
     if (i + 1 != url->segments_count) return false;
     *match = found;
@@ -145,6 +153,11 @@ static const struct route_facts *facts(enum pawl_http_route route)
 {
     PAWL_ASSERT(route > PAWL_HTTP_ROUTE_NONE && route < PAWL_HTTP_ROUTE_COUNT);
     return &route_facts[route];
+}
+
+bool pawl_http_route_is_schedule(enum pawl_http_route route)
+{
+    return route >= PAWL_HTTP_ROUTE_SCHEDULE_CREATE && route <= PAWL_HTTP_ROUTE_SCHEDULE_DELETE;
 }
 
 const char *pawl_http_route_name(enum pawl_http_route route)

@@ -7,24 +7,34 @@
 
 /* name, the engine's operation (0: answered by the front itself), Dapr's error name,
  * what it is called in metrics, query parameters it takes */
-#define PAWL_HTTP_ROUTE_MAP(X)                                                                  \
-    X(START, PAWL_REQUEST_START, "ERR_START_WORKFLOW", "start",                                 \
-      "instanceID startTime version reuse event eventData appID")                               \
-    X(GET, PAWL_REQUEST_GET, "ERR_GET_WORKFLOW", "get", "payloads appID")                       \
-    X(RAISE, PAWL_REQUEST_RAISE, "ERR_RAISE_EVENT_WORKFLOW", "raise-event", "appID")            \
-    X(SUSPEND, PAWL_REQUEST_SUSPEND, "ERR_PAUSE_WORKFLOW", "pause", "reason appID")             \
-    X(RESUME, PAWL_REQUEST_RESUME, "ERR_RESUME_WORKFLOW", "resume", "reason appID")             \
-    X(TERMINATE, PAWL_REQUEST_TERMINATE, "ERR_TERMINATE_WORKFLOW", "terminate",                 \
-      "output recursive appID")                                                                 \
-    X(PURGE, PAWL_REQUEST_PURGE, "ERR_PURGE_WORKFLOW", "purge", "force recursive appID")        \
-    X(LIST, PAWL_REQUEST_LIST, "ERR_LIST_WORKFLOWS", "list",                                    \
-      "status name prefix createdFrom createdTo limit cursor appID")                            \
-    X(HISTORY, PAWL_REQUEST_HISTORY, "ERR_GET_WORKFLOW_HISTORY", "history", "from limit appID") \
-    X(WAIT, PAWL_REQUEST_WAIT, "ERR_WAIT_WORKFLOW", "wait", "for timeout payloads appID")       \
-    X(RERUN, PAWL_REQUEST_RERUN, "ERR_RERUN_WORKFLOW", "rerun",                                 \
-      "newInstanceID eventID overwriteInput newChildInstanceID appID")                          \
-    X(HEALTH, 0, "ERR_HEALTH_NOT_READY", "healthz", "appid")                                    \
-    X(METADATA, 0, "ERR_METADATA_GET", "metadata", "")                                          \
+#define PAWL_HTTP_ROUTE_MAP(X)                                                                    \
+    X(START, PAWL_REQUEST_START, "ERR_START_WORKFLOW", "start",                                   \
+      "instanceID startTime version reuse event eventData appID")                                 \
+    X(GET, PAWL_REQUEST_GET, "ERR_GET_WORKFLOW", "get", "payloads appID")                         \
+    X(RAISE, PAWL_REQUEST_RAISE, "ERR_RAISE_EVENT_WORKFLOW", "raise-event", "appID")              \
+    X(SUSPEND, PAWL_REQUEST_SUSPEND, "ERR_PAUSE_WORKFLOW", "pause", "reason appID")               \
+    X(RESUME, PAWL_REQUEST_RESUME, "ERR_RESUME_WORKFLOW", "resume", "reason appID")               \
+    X(TERMINATE, PAWL_REQUEST_TERMINATE, "ERR_TERMINATE_WORKFLOW", "terminate",                   \
+      "output recursive appID")                                                                   \
+    X(PURGE, PAWL_REQUEST_PURGE, "ERR_PURGE_WORKFLOW", "purge", "force recursive appID")          \
+    X(LIST, PAWL_REQUEST_LIST, "ERR_LIST_WORKFLOWS", "list",                                      \
+      "status name prefix createdFrom createdTo limit cursor appID")                              \
+    X(HISTORY, PAWL_REQUEST_HISTORY, "ERR_GET_WORKFLOW_HISTORY", "history", "from limit appID")   \
+    X(WAIT, PAWL_REQUEST_WAIT, "ERR_WAIT_WORKFLOW", "wait", "for timeout payloads appID")         \
+    X(RERUN, PAWL_REQUEST_RERUN, "ERR_RERUN_WORKFLOW", "rerun",                                   \
+      "newInstanceID eventID overwriteInput newChildInstanceID appID")                            \
+    X(SCHEDULE_CREATE, PAWL_REQUEST_START, "ERR_SCHEDULE_CREATE", "schedule-create",              \
+      "workflow version cron timezone every offset overlap catchUp startTime endTime paused "     \
+      "appID")                                                                                    \
+    X(SCHEDULE_LIST, PAWL_REQUEST_LIST, "ERR_SCHEDULE_LIST", "schedule-list",                     \
+      "prefix limit cursor appID")                                                                \
+    X(SCHEDULE_GET, PAWL_REQUEST_GET, "ERR_SCHEDULE_GET", "schedule-get", "appID")                \
+    X(SCHEDULE_PAUSE, PAWL_REQUEST_RAISE, "ERR_SCHEDULE_PAUSE", "schedule-pause", "reason appID") \
+    X(SCHEDULE_RESUME, PAWL_REQUEST_RAISE, "ERR_SCHEDULE_RESUME", "schedule-resume", "appID")     \
+    X(SCHEDULE_TRIGGER, PAWL_REQUEST_RAISE, "ERR_SCHEDULE_TRIGGER", "schedule-trigger", "appID")  \
+    X(SCHEDULE_DELETE, PAWL_REQUEST_PURGE, "ERR_SCHEDULE_DELETE", "schedule-delete", "appID")     \
+    X(HEALTH, 0, "ERR_HEALTH_NOT_READY", "healthz", "appid")                                      \
+    X(METADATA, 0, "ERR_METADATA_GET", "metadata", "")                                            \
     X(METRICS, 0, "ERR_METRICS", "metrics", "")
 
 enum pawl_http_route {
@@ -55,6 +65,7 @@ struct pawl_http_match {
     const char *allow;          /* value of the Allow header */
     struct pawl_bytes instance; /* absent where the route has none */
     struct pawl_bytes name;     /* of the workflow or the event */
+    struct pawl_bytes schedule; /* its id */
 };
 
 enum pawl_http_method pawl_http_method_parse(const char *method);
@@ -63,6 +74,7 @@ struct pawl_http_match pawl_http_route_find(const struct pawl_http_url *url,
                                             enum pawl_http_method method);
 
 /* Of a real route. */
+bool pawl_http_route_is_schedule(enum pawl_http_route route);
 const char *pawl_http_route_name(enum pawl_http_route route);
 const char *pawl_http_route_error_code(enum pawl_http_route route);
 const char *pawl_http_route_params(enum pawl_http_route route); /* separated by spaces */

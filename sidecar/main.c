@@ -20,6 +20,7 @@
 #include "sidecar/io/config_yaml.h"
 #include "sidecar/io/grpc.h"
 #include "sidecar/io/http.h"
+#include "sidecar/io/zones.h"
 #include "sidecar/loop.h"
 #include "sidecar/taskhub.h"
 #include "state/io/backends.h"
@@ -44,6 +45,7 @@ struct sidecar {
     const char *config_path;
     int ready_fd; /* -1: nobody wants to know */
     uv_loop_t uv;
+    struct pawl_zones *zones;
     struct pawl_loop *loop;
     struct pawl_http *http;
     struct grpc_port dapr;
@@ -382,7 +384,9 @@ static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
                   .activities_in_flight_max = config->activities_max,
                   .turn_attempts_max = config->turn_attempts,
                   .activity_attempts_max = config->activity_attempts,
-                  .instance_idle_ms = config->instance_idle_ms },
+                  .instance_idle_ms = config->instance_idle_ms,
+                  .zone_find = pawl_zones_find,
+                  .zone_context = sidecar->zones },
         .namespace_ = config->namespace_,
         .version = PAWL_VERSION,
         .store_url = pawl_config_url_redact(&sidecar->arena, config->store),
@@ -516,6 +520,7 @@ int main(int argc, char **argv)
 
     struct sidecar sidecar = { .ready_fd = -1 };
     pawl_arena_init(&sidecar.arena);
+    sidecar.zones = pawl_zones_new(NULL);
     int status = options_read(&sidecar, argc, argv);
     if (status < 0) {
         pawl_log_open((enum pawl_log_level)(sidecar.config.log_level + 1),
@@ -525,6 +530,7 @@ int main(int argc, char **argv)
         int rc = uv_loop_close(&sidecar.uv);
         PAWL_ASSERT(rc == 0); /* every adapter has closed its handles */
     }
+    pawl_zones_free(sidecar.zones);
     pawl_arena_deinit(&sidecar.arena);
     return status;
 }

@@ -136,8 +136,9 @@ static void write_wake(struct pawl_mem *mem, struct pawl_mem_partition *partitio
 {
     const struct pawl_metadata *metadata = &instance->metadata;
     bool rows_wait = metadata->inbox_head != metadata->inbox_tail; /* never when terminal */
+    int64_t lease_ms = commit->now_ms + PAWL_LEASE_WAKE_MS;
     int64_t due_ms = commit->wake_at_ms;
-    if (due_ms == 0) due_ms = commit->now_ms + PAWL_LEASE_WAKE_MS;
+    if (due_ms == 0 || (rows_wait && due_ms > lease_ms)) due_ms = lease_ms;
 
     struct pawl_reminder wake = pawl_mem_wake(instance, due_ms);
     bool is_kept = commit->wake_keep && !pawl_store_status_is_terminal(commit->status);

@@ -224,21 +224,19 @@ struct pawl_load {
  * payloads that are set; metadata (last = id, turn + 1, status, times).
  * started_ms is set to now_ms by the first commit, completed_ms by a terminal one.
  * WAKE reminder: when inbox rows remain (or carry rows were added) and the status is
- * not terminal it is set to now_ms + PAWL_LEASE_WAKE_MS, unless wake_at_ms is not 0
- * (then it is set to that, rows or not); else, with wake_keep and a status that is not
- * terminal, it is set to now_ms + PAWL_LEASE_WAKE_MS as well, but left as it is when it
- * is there and this commit consumed no inbox row; else it is removed.
- * A terminal status also removes: all inbox rows, all pending operations. The new inbox
- * head is then the tail; pending_added of a terminal commit is dropped too. The request
- * ids seen stay until the instance is purged or replaced: the event that ended it may be
- * repeated afterwards. Every pending operation added starts OPEN; one with the same op is
- * replaced.
- * Continue as new (carry_count > 0): gen + 1, history of the old generation removed,
- * `events` must be empty, all pending operations removed, carry rows appended at the
- * tail, then the unconsumed rows moved behind them (their order and delivery kept);
- * name, version and input are replaced by those given, absent ones too; the new head
- * is the old tail. Reminders and pending_added all belong to `instance`; with carry
- * there is no pending_added and the status is not terminal. */
+ * not terminal it is set to now_ms + PAWL_LEASE_WAKE_MS, or to wake_at_ms when that is not 0
+ * and earlier; without rows it is set to wake_at_ms when that is not 0; else, with wake_keep and a
+ * status that is not terminal, it is set to now_ms + PAWL_LEASE_WAKE_MS as well, but left as it is
+ * when it is there and this commit consumed no inbox row; else it is removed. A terminal status
+ * also removes: all inbox rows, all pending operations. The new inbox head is then the tail;
+ * pending_added of a terminal commit is dropped too. The request ids seen stay until the instance
+ * is purged or replaced: the event that ended it may be repeated afterwards. Every pending
+ * operation added starts OPEN; one with the same op is replaced. Continue as new (carry_count > 0):
+ * gen + 1, history of the old generation removed, `events` must be empty, all pending operations
+ * removed, carry rows appended at the tail, then the unconsumed rows moved behind them (their order
+ * and delivery kept); name, version and input are replaced by those given, absent ones too; the new
+ * head is the old tail. Reminders and pending_added all belong to `instance`; with carry there is
+ * no pending_added and the status is not terminal. */
 struct pawl_commit {
     struct pawl_fence fence;
     struct pawl_bytes instance;

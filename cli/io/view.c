@@ -143,6 +143,111 @@ void pawl_view_state(json_t *state, uint32_t width, struct pawl_buf *buf)
     pawl_table_deinit(&table);
 }
 
+/* "0 9 * * * Europe/Berlin", or "every 15m". */
+static void cell_when(struct pawl_table *table, json_t *schedule)
+{
+    struct pawl_bytes cron = text_of(schedule, "cron");
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, 4096);
+    if (cron.size) {
+        pawl_buf_append_bytes(&buf, cron);
+        pawl_buf_append_str(&buf, " ");
+        pawl_buf_append_bytes(&buf, text_of(schedule, "timezone"));
+    } else {
+        pawl_buf_append_str(&buf, "every ");
+        pawl_buf_append_bytes(&buf, text_of(schedule, "every"));
+    }
+    pawl_table_cell(table, pawl_buf_view(&buf));
+    pawl_buf_deinit(&buf);
+}
+
+static const char *schedule_status(json_t *schedule)
+{
+    const char *status = json_string_value(json_object_get(schedule, "runtimeStatus"));
+    bool is_paused = json_is_true(json_object_get(schedule, "paused"));
+    if (is_paused) return "paused";
+    bool is_active = status && (strcmp(status, "RUNNING") == 0 || strcmp(status, "PENDING") == 0);
+    return is_active ? "active" : status;
+}
+
+void pawl_view_schedules(json_t *schedules, uint32_t width, struct pawl_buf *buf)
+{
+    static const char *const titles[] = { "SCHEDULE", "WORKFLOW", "WHEN",
+                                          "STATUS",   "NEXT",     "STARTED" };
+    struct pawl_table table;
+    head(&table, titles, 6);
+    size_t index;
+    json_t *schedule;
+    json_array_foreach(schedules, index, schedule)
+    {
+        pawl_table_cell(&table, text_of(schedule, "scheduleID"));
+        pawl_table_cell(&table, text_of(schedule, "workflowName"));
+        cell_when(&table, schedule);
+        pawl_table_text(&table, schedule_status(schedule));
+        cell_time(&table, text_of(schedule, "nextTime"));
+        cell_int(&table, json_object_get(schedule, "started"), false);
+    }
+    pawl_table_write(&table, width, buf);
+    pawl_table_deinit(&table);
+}
+
+static void row_count(struct pawl_table *table, const char *title, json_t *value)
+{
+    if (json_integer_value(value) == 0) return;
+    pawl_table_text(table, title);
+    cell_int(table, value, false);
+}
+
+static void schedule_rows(struct pawl_table *table, json_t *schedule)
+{
+    row(table, "Schedule", text_of(schedule, "scheduleID"));
+    row(table, "Workflow", text_of(schedule, "workflowName"));
+    row(table, "Version", text_of(schedule, "version"));
+    row(table, "Input", text_of(schedule, "input"));
+    row(table, "Input (base64)", text_of(schedule, "inputBase64"));
+    pawl_table_text(table, "When");
+    cell_when(table, schedule);
+    row(table, "Offset", text_of(schedule, "offset"));
+    row(table, "Overlap", text_of(schedule, "overlap"));
+    row(table, "Catch-up", text_of(schedule, "catchUp"));
+    row_time(table, "Not before", text_of(schedule, "startTime"));
+    row_time(table, "Not after", text_of(schedule, "endTime"));
+    pawl_table_text(table, "Status");
+    pawl_table_text(table, schedule_status(schedule));
+    row(table, "Reason", text_of(schedule, "reason"));
+    row_time(table, "Next", text_of(schedule, "nextTime"));
+    row_count(table, "Started", json_object_get(schedule, "started"));
+    row_count(table, "Skipped", json_object_get(schedule, "skipped"));
+    row_count(table, "Missed", json_object_get(schedule, "missed"));
+    row_count(table, "Failed", json_object_get(schedule, "failed"));
+    row(table, "Starting", text_of(schedule, "starting"));
+    row(table, "Waits its turn", text_of(schedule, "buffered"));
+}
+
+void pawl_view_schedule(json_t *schedule, uint32_t width, struct pawl_buf *buf)
+{
+    static const char *const titles[] = { "RUN", "STARTED", "" };
+    struct pawl_table table;
+    pawl_table_init(&table, 2);
+    schedule_rows(&table, schedule);
+    pawl_table_write(&table, width, buf);
+    pawl_table_deinit(&table);
+    json_t *recent = json_object_get(schedule, "recent");
+    if (json_array_size(recent) == 0) return;
+    pawl_buf_append_str(buf, "\n");
+    head(&table, titles, 3);
+    size_t index;
+    json_t *run;
+    json_array_foreach(recent, index, run)
+    {
+        pawl_table_cell(&table, text_of(run, "instanceID"));
+        cell_time(&table, text_of(run, "startedAt"));
+        pawl_table_cell(&table, text_of(run, "error"));
+    }
+    pawl_table_write(&table, width, buf);
+    pawl_table_deinit(&table);
+}
+
 static void detail(struct pawl_buf *buf, const char *label, struct pawl_bytes value)
 {
     if (value.size == 0) return;

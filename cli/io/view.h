@@ -14,6 +14,9 @@ void pawl_view_dead_letters(json_t *workflows, uint32_t width, struct pawl_buf *
 void pawl_view_state(json_t *state, uint32_t width, struct pawl_buf *buf);
 void pawl_view_history(json_t *events, uint32_t width, struct pawl_buf *buf);
 
+void pawl_view_schedules(json_t *schedules, uint32_t width, struct pawl_buf *buf);
+void pawl_view_schedule(json_t *schedule, uint32_t width, struct pawl_buf *buf);
+
 /* `answer`: of the placement service. */
 void pawl_view_members(json_t *answer, uint32_t width, struct pawl_buf *buf);
 void pawl_view_owners(json_t *answer, uint32_t width, struct pawl_buf *buf);

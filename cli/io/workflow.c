@@ -101,6 +101,8 @@ static const char *advice_for(const struct pawl_cli_options *options, long statu
     if (status == 409 && options->command == PAWL_CLI_PURGE) {
         return "Terminate it first, or use --force.";
     }
+    bool is_schedule = pawl_cli_is_schedule(options->command);
+    if (status == 404 && is_schedule) return "\"pawl schedule list\" shows those there are.";
     if (status == 404) return "\"pawl workflow list\" shows the instances there are.";
     if (status == 429 || status == 503) return "Try again in a moment.";
     return NULL;
@@ -189,7 +191,10 @@ static enum pawl_cli_exit print_state(const struct pawl_cli_options *options, js
     if (options->json) return print_json(state, code);
     struct pawl_buf buf;
     buf_init(&buf);
-    pawl_view_state(state, terminal_width(), &buf);
+    if (options->command == PAWL_CLI_SCHEDULE_GET)
+        pawl_view_schedule(state, terminal_width(), &buf);
+    else
+        pawl_view_state(state, terminal_width(), &buf);
     return print(&buf, code);
 }
 
@@ -260,7 +265,8 @@ static enum pawl_cli_exit list_collect(const struct pawl_cli_options *options, u
         long status = 0;
         enum pawl_cli_exit code = call_json(options, &page, PAWL_BYTES_ABSENT, &json, &status);
         if (code != PAWL_CLI_OK) return code;
-        json_array_extend(all, json_object_get(json, "workflows"));
+        bool is_schedules = options->command == PAWL_CLI_SCHEDULE_LIST;
+        json_array_extend(all, json_object_get(json, is_schedules ? "schedules" : "workflows"));
         const char *next = json_string_value(json_object_get(json, "cursor"));
         snprintf(cursor, sizeof cursor, "%s", next ? next : "");
         json_decref(json);
@@ -354,7 +360,8 @@ static enum pawl_cli_exit run_export(const struct pawl_cli_options *options)
 
 static enum pawl_cli_exit run_many(const struct pawl_cli_options *options)
 {
-    bool is_list = options->command == PAWL_CLI_LIST;
+    bool is_schedules = options->command == PAWL_CLI_SCHEDULE_LIST;
+    bool is_list = options->command == PAWL_CLI_LIST || is_schedules;
     uint32_t wanted = options->limit != UINT32_MAX ? options->limit : is_list ? LIST_DEFAULT : 0;
     json_t *all = json_array();
     enum pawl_cli_exit code =
@@ -364,6 +371,8 @@ static enum pawl_cli_exit run_many(const struct pawl_cli_options *options)
     if (code == PAWL_CLI_OK) {
         if (options->json)
             pawl_view_json(all, &buf);
+        else if (is_schedules)
+            pawl_view_schedules(all, terminal_width(), &buf);
         else if (is_list)
             pawl_view_list(all, terminal_width(), &buf);
         else
@@ -433,6 +442,11 @@ static void print_done(const struct pawl_cli_options *options, json_t *json)
     case PAWL_CLI_SUSPEND: printf("%s is suspended\n", options->id); return;
     case PAWL_CLI_RESUME: printf("%s goes on\n", options->id); return;
     case PAWL_CLI_TERMINATE: printf("%s is terminated\n", options->id); return;
+    case PAWL_CLI_SCHEDULE_CREATE: printf("%s is created\n", options->id); return;
+    case PAWL_CLI_SCHEDULE_PAUSE: printf("%s is paused\n", options->id); return;
+    case PAWL_CLI_SCHEDULE_RESUME: printf("%s goes on\n", options->id); return;
+    case PAWL_CLI_SCHEDULE_TRIGGER: printf("%s is triggered\n", options->id); return;
+    case PAWL_CLI_SCHEDULE_DELETE: printf("%s is deleted\n", options->id); return;
     default: printf("%s is purged\n", options->id);
     }
 }
@@ -481,9 +495,11 @@ static enum pawl_cli_exit run_change(const struct pawl_cli_options *options)
 enum pawl_cli_exit pawl_cli_workflow(const struct pawl_cli_options *options)
 {
     switch (options->command) {
+    case PAWL_CLI_SCHEDULE_GET:
     case PAWL_CLI_GET: return run_get(options);
     case PAWL_CLI_WAIT: return run_wait(options);
     case PAWL_CLI_HISTORY: return options->export_all ? run_export(options) : run_many(options);
+    case PAWL_CLI_SCHEDULE_LIST:
     case PAWL_CLI_LIST: return run_many(options);
     case PAWL_CLI_DEAD_LETTERS: return run_dead_letters(options);
     default: return run_change(options);

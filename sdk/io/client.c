@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/list.h"
+#include "sdk/io/ask.h"
 #include "sdk/io/link.h"
 #include "sdk/io/result.h"
 #include "sdk/io/settings.h"
@@ -346,8 +347,8 @@ static pawl_err call_run(struct pawl_client *client, struct call *call)
     return err;
 }
 
-static pawl_err ask(struct pawl_client *client, const struct pawl_request *request,
-                    struct pawl_result **ret_result)
+pawl_err pawl_client_ask(struct pawl_client *client, const struct pawl_request *request,
+                         struct pawl_result **ret_result)
 {
     struct call call;
     call_init(&call, request, ret_result != NULL, client->timeout_ms);
@@ -356,8 +357,7 @@ static pawl_err ask(struct pawl_client *client, const struct pawl_request *reque
     return err;
 }
 
-/* 32 hex digits that nobody else has. */
-static void make_random_text(char text[PAWL_ID_TEXT_SIZE])
+void pawl_client_random_text(char text[PAWL_ID_TEXT_SIZE])
 {
     struct pawl_id id;
     ssize_t size = getrandom(&id, sizeof id, 0); /* never short for so few bytes */
@@ -374,8 +374,8 @@ pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *
                                               [PAWL_ID_REUSE_TERMINATE] = PAWL_REUSE_TERMINATE };
     if ((unsigned int)start->reuse > PAWL_ID_REUSE_TERMINATE) return PAWL_E_INVALID;
     char id[PAWL_ID_TEXT_SIZE], request_id[PAWL_ID_TEXT_SIZE];
-    make_random_text(id);
-    make_random_text(request_id);
+    pawl_client_random_text(id);
+    pawl_client_random_text(request_id);
     struct pawl_request request = {
         .op = PAWL_REQUEST_START,
         .instance = pawl_bytes_str(start->id ? start->id : id),
@@ -388,7 +388,7 @@ pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *
         .event_name = pawl_bytes_str(start->event_name),
         .event_data = start->event_payload,
     };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }
 
 pawl_err pawl_client_get(struct pawl_client *client, const char *id,
@@ -397,7 +397,7 @@ pawl_err pawl_client_get(struct pawl_client *client, const char *id,
     struct pawl_request request = { .op = PAWL_REQUEST_GET,
                                     .instance = pawl_bytes_str(id),
                                     .with_payloads = true };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }
 
 /* One request is at most an hour; longer waits are several. */
@@ -435,14 +435,14 @@ pawl_err pawl_client_raise_event(struct pawl_client *client, const char *id, con
                                  struct pawl_result **ret_result)
 {
     char random[PAWL_ID_TEXT_SIZE];
-    make_random_text(random);
+    pawl_client_random_text(random);
     struct pawl_request request = { .op = PAWL_REQUEST_RAISE,
                                     .instance = pawl_bytes_str(id),
                                     .name = pawl_bytes_str(name),
                                     .payload = payload,
                                     .request_id =
                                         pawl_bytes_str(request_id ? request_id : random) };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }
 
 pawl_err pawl_client_suspend(struct pawl_client *client, const char *id, const char *reason,
@@ -451,7 +451,7 @@ pawl_err pawl_client_suspend(struct pawl_client *client, const char *id, const c
     struct pawl_request request = { .op = PAWL_REQUEST_SUSPEND,
                                     .instance = pawl_bytes_str(id),
                                     .payload = pawl_bytes_str(reason) };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }
 
 pawl_err pawl_client_resume(struct pawl_client *client, const char *id, const char *reason,
@@ -460,7 +460,7 @@ pawl_err pawl_client_resume(struct pawl_client *client, const char *id, const ch
     struct pawl_request request = { .op = PAWL_REQUEST_RESUME,
                                     .instance = pawl_bytes_str(id),
                                     .payload = pawl_bytes_str(reason) };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }
 
 pawl_err pawl_client_terminate(struct pawl_client *client, const char *id, struct pawl_bytes output,
@@ -470,7 +470,7 @@ pawl_err pawl_client_terminate(struct pawl_client *client, const char *id, struc
                                     .instance = pawl_bytes_str(id),
                                     .payload = output,
                                     .recursive = recursive };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }
 
 pawl_err pawl_client_purge(struct pawl_client *client, const char *id, bool recursive, bool force,
@@ -480,7 +480,7 @@ pawl_err pawl_client_purge(struct pawl_client *client, const char *id, bool recu
                                     .instance = pawl_bytes_str(id),
                                     .recursive = recursive,
                                     .force = force };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }
 
 pawl_err pawl_client_list(struct pawl_client *client, const struct pawl_list_query *query,
@@ -496,7 +496,7 @@ pawl_err pawl_client_list(struct pawl_client *client, const struct pawl_list_que
                                     .created_to_ms = query->created_to_ms,
                                     .limit = query->limit,
                                     .cursor = pawl_bytes_str(query->cursor) };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }
 
 pawl_err pawl_client_history(struct pawl_client *client, const char *id, uint32_t from,
@@ -505,26 +505,26 @@ pawl_err pawl_client_history(struct pawl_client *client, const char *id, uint32_
     struct pawl_request request = {
         .op = PAWL_REQUEST_HISTORY, .instance = pawl_bytes_str(id), .from = from, .limit = limit
     };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }
 
 pawl_err pawl_client_rerun(struct pawl_client *client, const char *id, const char *new_id,
                            struct pawl_bytes input, struct pawl_result **ret_result)
 {
     char random[PAWL_ID_TEXT_SIZE];
-    make_random_text(random);
+    pawl_client_random_text(random);
     struct pawl_request request = { .op = PAWL_REQUEST_RERUN,
                                     .instance = pawl_bytes_str(id),
                                     .new_instance = pawl_bytes_str(new_id ? new_id : random),
                                     .payload = input };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }
 
 pawl_err pawl_client_rerun_from(struct pawl_client *client, const char *id,
                                 const struct pawl_rerun *rerun, struct pawl_result **ret_result)
 {
     char random[PAWL_ID_TEXT_SIZE];
-    make_random_text(random);
+    pawl_client_random_text(random);
     struct pawl_request request = { .op = PAWL_REQUEST_RERUN,
                                     .instance = pawl_bytes_str(id),
                                     .new_instance =
@@ -534,5 +534,5 @@ pawl_err pawl_client_rerun_from(struct pawl_client *client, const char *id,
                                     .event_id = rerun->event_id,
                                     .overwrite = rerun->overwrite_input,
                                     .new_child = pawl_bytes_str(rerun->new_child_id) };
-    return ask(client, &request, ret_result);
+    return pawl_client_ask(client, &request, ret_result);
 }

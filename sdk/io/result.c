@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "sdk/instance.h"
+#include "sdk/schedule.h"
 
 static const char *text(struct pawl_result *result, struct pawl_bytes bytes, bool *complete)
 {
@@ -76,6 +77,88 @@ static void copy_instances(struct pawl_result *result, const struct pawl_answer 
     result->instances_count = answer->states_count;
 }
 
+static void copy_spec(struct pawl_result *result, const struct pawl_schedule_spec *spec,
+                      struct pawl_schedule *ret_schedule, bool *complete)
+{
+    static const enum pawl_overlap overlaps[] = {
+        [PAWL_OVERLAP_SKIP] = PAWL_OVERLAP_IS_SKIPPED,
+        [PAWL_OVERLAP_ALLOW] = PAWL_OVERLAP_IS_ALLOWED,
+        [PAWL_OVERLAP_BUFFER_ONE] = PAWL_OVERLAP_IS_BUFFERED,
+        [PAWL_OVERLAP_TERMINATE] = PAWL_OVERLAP_TERMINATES,
+    };
+    *ret_schedule = (struct pawl_schedule){
+        .id = ret_schedule->id,
+        .workflow = text(result, spec->workflow, complete),
+        .version = spec->version.size ? text(result, spec->version, complete) : NULL,
+        .input = payload(result, spec->input, complete),
+        .cron = spec->cron.size ? text(result, spec->cron, complete) : NULL,
+        .timezone = spec->timezone.size ? text(result, spec->timezone, complete) : NULL,
+        .every_ms = spec->every_ms,
+        .offset_ms = spec->offset_ms,
+        .overlap = overlaps[spec->overlap],
+        .catch_up_ms = spec->catch_up_ms,
+        .from_ms = spec->from_ms,
+        .until_ms = spec->until_ms,
+        .paused = spec->paused,
+    };
+}
+
+static void copy_last_run(struct pawl_result *result, struct pawl_bytes id,
+                          const struct pawl_schedule_state *state, struct pawl_schedule_info *info,
+                          bool *complete)
+{
+    if (state->recent_count == 0) return;
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
+    info->last_run =
+        text(result, pawl_schedule_run_instance(&arena, id, state->recent[0].run), complete);
+    info->last_run_ms = state->recent[0].run.time_ms;
+    pawl_arena_deinit(&arena);
+}
+
+/* A schedule that was created this very moment has no state yet, only what it was given. */
+static void copy_schedule(struct pawl_result *result, const struct pawl_instance_state *instance,
+                          struct pawl_schedule_info *info, bool *complete)
+{
+    struct pawl_schedule_state state;
+    struct pawl_schedule_spec spec;
+    struct pawl_bytes id = pawl_schedule_id(instance->instance);
+    *info = (struct pawl_schedule_info){ .reason = "", .last_run = "" };
+    info->schedule.id = text(result, id, complete);
+    info->schedule.workflow = "";
+    if (pawl_schedule_state_unpack(instance->custom_status, &state) == PAWL_OK) {
+        copy_spec(result, &state.spec, &info->schedule, complete);
+        info->schedule.paused = state.paused;
+        info->reason = text(result, state.reason, complete);
+        info->next_ms = state.next_ms;
+        info->started = state.started;
+        info->skipped = state.skipped;
+        info->missed = state.missed;
+        info->failed = state.failed;
+        copy_last_run(result, id, &state, info, complete);
+    } else if (pawl_schedule_spec_unpack(instance->input, &spec) == PAWL_OK) {
+        copy_spec(result, &spec, &info->schedule, complete);
+    }
+}
+
+static void copy_schedules(struct pawl_result *result, const struct pawl_answer *answer,
+                           bool *complete)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < answer->states_count; i++)
+        if (pawl_bytes_is_str(answer->states[i].name, PAWL_SCHEDULE_NAME)) count++;
+    if (count == 0) return;
+    result->schedules = pawl_pool_alloc(&result->pool, sizeof *result->schedules * count);
+    if (!result->schedules) {
+        *complete = false;
+        return;
+    }
+    for (uint32_t i = 0; i < answer->states_count; i++)
+        if (pawl_bytes_is_str(answer->states[i].name, PAWL_SCHEDULE_NAME))
+            copy_schedule(result, &answer->states[i], &result->schedules[result->schedules_count++],
+                          complete);
+}
+
 static void copy_history(struct pawl_result *result, const struct pawl_request *request,
                          const struct pawl_answer *answer, bool *complete)
 {
@@ -122,6 +205,7 @@ struct pawl_result *pawl_result_from_answer(const struct pawl_allocator *allocat
         result->cursor = text(result, answer->cursor, &complete);
     }
     copy_instances(result, answer, &complete);
+    copy_schedules(result, answer, &complete);
     copy_history(result, request, answer, &complete);
     if (!complete) {
         pawl_result_free(result);
@@ -183,6 +267,16 @@ const struct pawl_history_item *pawl_result_history(const struct pawl_result *re
 uint32_t pawl_result_history_total(const struct pawl_result *result)
 {
     return result ? result->history_total : 0;
+}
+
+size_t pawl_result_schedules_count(const struct pawl_result *result)
+{
+    return result ? result->schedules_count : 0;
+}
+
+const struct pawl_schedule_info *pawl_result_schedules(const struct pawl_result *result)
+{
+    return result ? result->schedules : NULL;
 }
 
 const char *pawl_status_text(enum pawl_status status)

@@ -2,7 +2,7 @@
 #ifndef PAWL_SDK_IO_RESULT_H
 #define PAWL_SDK_IO_RESULT_H
 
-#include "pawl/client.h"
+#include "pawl/schedule.h"
 #include "sdk/pool.h"
 #include "sdk/request.h"
 
@@ -14,6 +14,8 @@ struct pawl_result {
     const char *cursor; /* NULL: none */
     size_t instances_count;
     struct pawl_instance *instances;
+    size_t schedules_count; /* of the instances that are schedules */
+    struct pawl_schedule_info *schedules;
     size_t history_count;
     uint32_t history_total;
     struct pawl_history_item *history;

@@ -220,13 +220,15 @@ static void write_wake(struct turn *turn, bool rows_went)
                                   .due_ms = commit->wake_at_ms,
                                   .instance = commit->instance,
                                   .inc = metadata->inc };
-    bool is_wanted = commit->wake_at_ms != 0 || metadata->inbox_head != metadata->inbox_tail;
+    int64_t lease_ms = commit->now_ms + PAWL_LEASE_WAKE_MS;
+    bool rows_wait = metadata->inbox_head != metadata->inbox_tail;
+    bool is_wanted = commit->wake_at_ms != 0 || rows_wait;
     bool is_kept = commit->wake_keep && !pawl_store_status_is_terminal(commit->status);
     if (!is_wanted && !is_kept) {
         pawl_sqlite_reminder_remove(turn->db, turn->arena, turn->partition, &wake);
         return;
     }
-    if (commit->wake_at_ms == 0) wake.due_ms = commit->now_ms + PAWL_LEASE_WAKE_MS;
+    if (wake.due_ms == 0 || (rows_wait && wake.due_ms > lease_ms)) wake.due_ms = lease_ms;
     if (!is_wanted && !rows_went) {
         pawl_sqlite_reminder_ensure(turn->db, turn->arena, turn->partition, &wake);
         return;

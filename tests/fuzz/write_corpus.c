@@ -15,6 +15,7 @@
 #include "peer_samples.h"
 #include "placement/frames.h"
 #include "samples.h"
+#include "sdk/schedule.h"
 #include "state/keys.h"
 
 static const char *corpus;
@@ -369,6 +370,61 @@ static void write_records(struct pawl_arena *arena)
     write_texts("records", "text", texts);
 }
 
+/* As fuzz_cron.c reads it: sizes, a time, a line, a zone. */
+static void write_crons(struct pawl_arena *arena)
+{
+    static const char *const lines[] = { "30 2 * * *",      "*/15 9-17 * * MON-FRI",
+                                         "0 0 13,29 2 FRI", "5 * * * * *",
+                                         "@weekly",         "61 * * * *" };
+    static const char *const tails[] = { "CET-1CEST,M3.5.0,M10.5.0/3",
+                                         "<-02>2<-01>,M3.5.0/-1,J300/0", "UTC0" };
+    int number = 0;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        for (size_t k = 0; k < sizeof tails / sizeof tails[0]; k++) {
+            uint8_t header[54] = { 'T', 'Z', 'i', 'f', '2' };
+            header[39] = 1;
+            header[43] = 4;
+            size_t line = strlen(lines[i]), tail = strlen(tails[k]);
+            size_t size = 9 + line + 2 * sizeof header + tail + 2;
+            uint8_t *seed = pawl_arena_alloc(arena, size), *next = seed + 9;
+            seed[0] = (uint8_t)line;
+            seed[5] = 0x69; /* in 2026 */
+            next = (uint8_t *)memcpy(next, lines[i], line) + line;
+            next = (uint8_t *)memcpy(next, header, sizeof header) + sizeof header;
+            next = (uint8_t *)memcpy(next, header, sizeof header) + sizeof header;
+            *next++ = '\n';
+            next = (uint8_t *)memcpy(next, tails[k], tail) + tail;
+            *next = '\n';
+            write_seed("cron", "line", ++number, pawl_bytes_make(seed, size));
+        }
+    }
+}
+
+static void write_schedules(struct pawl_arena *arena)
+{
+    struct pawl_schedule_spec spec = { .workflow = PAWL_BYTES_LITERAL("Report"),
+                                       .input = PAWL_BYTES_LITERAL("in"),
+                                       .cron = PAWL_BYTES_LITERAL("0 9 * * *"),
+                                       .timezone = PAWL_BYTES_LITERAL("Europe/Berlin"),
+                                       .catch_up_ms = 60000 };
+    struct pawl_schedule_state state = { .spec = spec,
+                                         .reason = PAWL_BYTES_LITERAL("why"),
+                                         .last_ms = 1,
+                                         .next_ms = 2,
+                                         .starting = { 3, 4 },
+                                         .triggered_count = 1,
+                                         .triggered = { { 5, 6 } },
+                                         .recent_count = 1,
+                                         .recent = {
+                                             { { 7, 8 }, 9, 2, PAWL_BYTES_LITERAL("no") } } };
+    write_seed("schedule", "spec", 1, pawl_schedule_spec_pack(arena, &spec));
+    spec.cron = spec.timezone = PAWL_BYTES_ABSENT;
+    spec.every_ms = 60000;
+    spec.offset_ms = 1000;
+    write_seed("schedule", "spec", 2, pawl_schedule_spec_pack(arena, &spec));
+    write_seed("schedule", "state", 1, pawl_schedule_state_pack(arena, &state));
+}
+
 static const char *const small_texts[] = { "2026-08-21T10:00:00.123Z",
                                            "2026-02-28T23:59:59+14:00",
                                            "1h30m",
@@ -387,6 +443,10 @@ static const char *const http_calls[] = {
     "P/v1.0/workflows/pawl/order-1/raiseEvent/approved\ntrue",
     "P/v1.0/workflows/pawl/order-1/pause?reason=by+hand",
     "P/v1.0/workflows/pawl/order-1/resume",
+    "P/v1.0/schedules/daily/create?workflow=Report&cron=0+9+*+*+1-5&timezone=Europe/Berlin\nin",
+    "P/v1.0/schedules/poll/create?workflow=Poll&every=15m&offset=1m&overlap=buffer&catchUp=1d",
+    "P/v1.0/schedules/daily/pause?reason=stock",
+    "G/v1.0/schedules?prefix=d&limit=3",
     "P/v1.0/workflows/pawl/order-1/terminate?recursive=true",
     "P/v1.0/workflows/pawl/order-1/purge?force=true",
     "G/v1.0/workflows/pawl?status=RUNNING,FAILED&limit=10&prefix=order-&cursor=abc",
@@ -479,6 +539,8 @@ int main(int argc, char **argv)
     write_app_stream(&arena);
     write_peer_stream(&arena);
     write_grpc(&arena);
+    write_crons(&arena);
+    write_schedules(&arena);
     write_texts("text", "text", small_texts);
     write_texts("http", "call", http_calls);
     write_texts("redis", "answer", redis_answers);

@@ -4,6 +4,7 @@
 #include "actors/envelope.h"
 #include "base/hash.h"
 #include "base/map.h"
+#include "sdk/schedule.h"
 #include "state/keys.h"
 #include "tests/sim/sim.h"
 
@@ -35,6 +36,8 @@ const char *sim_app_name(uint32_t app)
 
 uint32_t sim_app_of(struct pawl_bytes instance)
 {
+    struct pawl_bytes schedule = pawl_schedule_id(instance);
+    if (!pawl_bytes_is_absent(schedule)) instance = schedule;
     PAWL_ASSERT(instance.size > 0 && (instance.data[0] == 'a' || instance.data[0] == 'b'));
     return instance.data[0] == 'a' ? 0 : 1;
 }
@@ -364,6 +367,23 @@ static void check_child_op(struct sim_check *check, struct pawl_bytes parent,
     pawl_arena_deinit(&arena);
 }
 
+/* A schedule that has something to come has the row that will bring it back. */
+static void check_schedule(const struct pawl_snapshot *snapshot, uint32_t reminders_count,
+                           const struct pawl_reminder *reminders)
+{
+    struct pawl_schedule_state state;
+    struct pawl_op none = { 0, 0 };
+    if (!pawl_bytes_is_str(snapshot->metadata.name, PAWL_SCHEDULE_NAME)) return;
+    PAWL_ASSERT(snapshot->metadata.status == PAWL_STATUS_PENDING
+                || snapshot->metadata.status == PAWL_STATUS_RUNNING);
+    if (snapshot->metadata.status == PAWL_STATUS_PENDING) return;
+    pawl_err err = pawl_schedule_state_unpack(snapshot->custom_status, &state);
+    PAWL_ASSERT(err == PAWL_OK);
+    bool is_due = state.next_ms != 0 || state.starting.time_ms != 0 || state.buffered.time_ms != 0
+                  || state.triggered_count > 0;
+    if (is_due) PAWL_ASSERT(has_reminder(reminders_count, reminders, PAWL_REMINDER_WAKE, none, 0));
+}
+
 static void wake_visit(void *context, uint32_t partition, struct pawl_bytes instance,
                        const struct pawl_snapshot *snapshot, uint32_t reminders_count,
                        const struct pawl_reminder *reminders)
@@ -378,6 +398,7 @@ static void wake_visit(void *context, uint32_t partition, struct pawl_bytes inst
         PAWL_ASSERT(reminders_count == 0);
         return;
     }
+    check_schedule(snapshot, reminders_count, reminders);
     if (snapshot->inbox_count > 0)
         PAWL_ASSERT(has_reminder(reminders_count, reminders, PAWL_REMINDER_WAKE, none, 0));
     for (uint32_t i = 0; i < snapshot->pending_count; i++) {

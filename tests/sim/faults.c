@@ -57,6 +57,8 @@ struct sim_plan sim_plan_draw(uint64_t seed)
     faults_draw(&rng, &plan.faults);
     plan.clients = 1 + (uint32_t)pawl_rng_below(&rng, SIM_ROOTS_MAX);
     plan.faults.app_old = draw_rate(&rng, 300);
+    if (pawl_rng_below(&rng, 4) == 0)
+        plan.schedules = 1 + (uint32_t)pawl_rng_below(&rng, SIM_SCHEDULES_MAX);
     return plan;
 }
 

@@ -37,7 +37,10 @@ static void node_carry_out(struct sim *sim, uint32_t target)
             if (effect->send.worker == node->app.life) app_send(sim, target, effect->send.frame);
             break;
         case PAWL_EFFECT_ANSWER:
-            sim_client_on_answer(sim, effect->answer.token, effect->answer.answer);
+            if (sim_schedule_owns(effect->answer.token))
+                sim_schedule_on_answer(sim, effect->answer.token, effect->answer.answer);
+            else
+                sim_client_on_answer(sim, effect->answer.token, effect->answer.answer);
             break;
         case PAWL_EFFECT_PEER_SEND:
             sim_peer_send(sim, target, effect->peer.host, effect->peer.frame);

@@ -12,6 +12,7 @@ struct knob {
 };
 
 static const struct knob knobs[] = { { "clients", offsetof(struct sim_plan, clients), 1 },
+                                     { "schedules", offsetof(struct sim_plan, schedules), 0 },
                                      { "safety_ms", offsetof(struct sim_plan, safety_ms), 1000 },
 #define X(name) { #name, offsetof(struct sim_plan, faults.name), 0 },
                                      SIM_FAULT_MAP(X)
@@ -61,6 +62,10 @@ bool sim_plan_read(const char *path, struct sim_plan *ret_plan)
         if (!is_good) fprintf(stderr, "%s: not a line of a plan: %s", path, line);
     }
     (void)fclose(file);
+    if (ret_plan->schedules > SIM_SCHEDULES_MAX) {
+        fprintf(stderr, "%s: schedules must be 0 to %u\n", path, SIM_SCHEDULES_MAX);
+        is_good = false;
+    }
     if (ret_plan->clients == 0 || ret_plan->clients > SIM_ROOTS_MAX) {
         fprintf(stderr, "%s: clients must be 1 to %u\n", path, SIM_ROOTS_MAX);
         is_good = false;

@@ -29,12 +29,13 @@
 #include "sdk/frames.h"
 #include "state/mem.h"
 
-#define SIM_APPS       2u
-#define SIM_NODES      6u /* the first four are app a's */
-#define SIM_NODES_OF_A 4u
-#define SIM_PLACEMENTS 2u
-#define SIM_PARTITIONS 4u /* of each app */
-#define SIM_ROOTS_MAX  24u
+#define SIM_APPS          2u
+#define SIM_NODES         6u /* the first four are app a's */
+#define SIM_NODES_OF_A    4u
+#define SIM_PLACEMENTS    2u
+#define SIM_PARTITIONS    4u /* of each app */
+#define SIM_ROOTS_MAX     24u
+#define SIM_SCHEDULES_MAX 2u
 
 /* Time in ms. */
 #define SIM_START_MS    1000000
@@ -81,6 +82,7 @@ struct sim_plan {
     uint64_t seed;
     struct sim_faults faults;
     uint32_t clients;
+    uint32_t schedules;
     uint32_t safety_ms;
 };
 
@@ -117,7 +119,9 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(refused, "late starts refused")         \
     X(replaced, "replaced by a start")        \
     X(signals, "events raised by starts")     \
-    X(rerun, "run again from an event")
+    X(rerun, "run again from an event")       \
+    X(runs, "runs of schedules")              \
+    X(runs_skipped, "runs skipped")
 
 struct sim_coverage {
 #define X(name, text) uint64_t name;

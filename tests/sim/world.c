@@ -103,6 +103,10 @@ static void item_run_in_world(struct sim *sim, struct item *item)
     case ITEM_CLIENT:
         if (sim->clients[item->target].attempt == item->life) sim_client_step(sim, item->target);
         return;
+    case ITEM_SCHEDULE:
+        if (sim->schedules[item->target].attempt == item->life)
+            sim_schedule_step(sim, item->target);
+        return;
     case ITEM_FAULTS: sim_faults_happen(sim); return;
     default: PAWL_UNREACHABLE("not an item of the world");
     }
@@ -187,6 +191,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
         pawl_arena_deinit(&arena);
         sim_client_again(sim, i, sim_draw_ms(&sim->workload, SIM_SAFETY_MS / 2));
     }
+    sim_schedules_init(sim, plan);
     sim_item_at(sim, sim_item_new(ITEM_FAULTS, 0, 0), sim->now_ms + 1000);
 }
 
@@ -210,6 +215,8 @@ static void sim_until(struct sim *sim, int64_t end_ms, bool stop_when_finished)
         bool is_finished = sim_check_is_finished(sim->check, &arena, &why);
         for (uint32_t i = 0; i < sim->clients_count; i++)
             is_finished = is_finished && sim->clients[i].state == CLIENT_DONE;
+        for (uint32_t i = 0; i < sim->schedules_count; i++)
+            is_finished = is_finished && sim->schedules[i].state == SCHEDULE_DONE;
         pawl_arena_deinit(&arena);
         if (is_finished) return;
     }
@@ -265,10 +272,14 @@ uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage 
                 fprintf(stderr, "client %u of %s: state %d, %u of %u events raised\n", i,
                         sim->clients[i].instance, (int)sim->clients[i].state,
                         sim->clients[i].events_raised, sim->clients[i].events_wanted);
+        for (uint32_t i = 0; i < sim->schedules_count; i++)
+            fprintf(stderr, "schedule %s: state %d\n", sim->schedules[i].id,
+                    (int)sim->schedules[i].state);
         PAWL_ASSERT(!"everything ends when faults have stopped");
     }
     pawl_arena_deinit(&arena);
     for (uint32_t i = 0; i < sim->clients_count; i++) sim_client_check_stored(sim, i);
+    for (uint32_t i = 0; i < sim->schedules_count; i++) sim_schedule_check_stored(sim, i);
     uint64_t trace = sim->trace;
     sim_deinit(sim);
     pawl_mem_free(sim);

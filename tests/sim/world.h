@@ -9,6 +9,7 @@
  *   placements.c  placement replicas, their lease, links between them and sidecars
  *   faults.c      what goes wrong, drawn from the seed
  *   client.c      clients;  program.c  what workflows do;  check.c  what must hold
+ *   schedules.c   clients with schedules
  */
 #ifndef PAWL_TESTS_SIM_WORLD_H
 #define PAWL_TESTS_SIM_WORLD_H
@@ -18,6 +19,7 @@
 #include "placement/follower.h"
 #include "placement/leader.h"
 #include "placement/membership.h"
+#include "sdk/schedule.h"
 #include "tests/sim/sim.h"
 
 enum item_kind {
@@ -33,6 +35,7 @@ enum item_kind {
     ITEM_APP_RENEW,
     ITEM_ACTIVITY_END,
     ITEM_CLIENT,
+    ITEM_SCHEDULE,
     ITEM_FAULTS,
     ITEM_PEER_FRAME,
     ITEM_PEER_DOWN,
@@ -202,6 +205,35 @@ struct client {
     bool first_is_gone;  /* it was told so */
 };
 
+enum schedule_state {
+    SCHEDULE_CREATE,
+    SCHEDULE_TRIGGER,
+    SCHEDULE_PAUSE,
+    SCHEDULE_RESUME,
+    SCHEDULE_CLOSE, /* pauses it for good */
+    SCHEDULE_LOOK,  /* until it is idle */
+    SCHEDULE_DELETE,
+    SCHEDULE_DONE
+};
+
+/* A client with a schedule. */
+struct schedule {
+    char id[16];
+    uint32_t app;
+    uint64_t seed; /* of its runs' program */
+    int64_t every_ms;
+    int64_t catch_up_ms;
+    enum pawl_overlap_policy overlap;
+    enum schedule_state state;
+    uint64_t attempt;  /* token of the present one */
+    uint32_t requests; /* settled ones: each has a request id of its own */
+    uint32_t steps_left;
+    uint32_t triggers; /* settled */
+    bool will_pause;
+    bool was_paused;
+    uint64_t started; /* as it said at its end */
+};
+
 struct sim {
     uint64_t seed;
     bool verbose;
@@ -229,6 +261,9 @@ struct sim {
     struct placement_link *placement_links; /* conn id = index + 1 */
     uint32_t clients_count;
     struct client clients[SIM_ROOTS_MAX];
+    struct pawl_rng schedules_rng;
+    uint32_t schedules_count;
+    struct schedule schedules[SIM_SCHEDULES_MAX];
 };
 
 bool sim_chance(struct pawl_rng *rng, uint32_t permille);
@@ -297,5 +332,19 @@ void sim_client_draw_signals(struct client *client, uint64_t seed, uint32_t inde
 /* At the end of a run: what is stored of its root is what the client was told. */
 void sim_client_check_stored(const struct sim *sim, uint32_t index);
 void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_answer *answer);
+
+/* Schedules (schedules.c). */
+void sim_schedules_init(struct sim *sim, const struct sim_plan *plan);
+void sim_schedule_step(struct sim *sim, uint32_t index);
+bool sim_schedule_owns(uint64_t token);
+void sim_schedule_on_answer(struct sim *sim, uint64_t token, const struct pawl_answer *answer);
+
+/* After each applied request. */
+void sim_schedule_on_applied(struct sim *sim, uint32_t app,
+                             const struct pawl_store_request *request,
+                             const struct pawl_store_reply *reply);
+
+/* At the end of a run: all its runs are stored, each once. */
+void sim_schedule_check_stored(const struct sim *sim, uint32_t index);
 
 #endif /* PAWL_TESTS_SIM_WORLD_H */

@@ -4,6 +4,7 @@
  *   activity.h   what an activity function sees
  *   worker.h     connect to the sidecar and run both
  *   client.h     start, query, signal and end workflows
+ *   schedule.h   start workflows by the clock
  *   testing.h    run workflows in memory; for tests, included by itself
  *
  * docs/SDK.md is the guide; sdk/examples has complete programs.
@@ -14,6 +15,7 @@
 #include "pawl/activity.h"
 #include "pawl/client.h"
 #include "pawl/err.h"
+#include "pawl/schedule.h"
 #include "pawl/types.h"
 #include "pawl/value.h"
 #include "pawl/worker.h"

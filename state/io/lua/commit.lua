@@ -8,7 +8,7 @@
 -- 18 message reminders as due, member, …, 19 carried inbox rows,
 -- 20 metadata set as field, value, …, 21 metadata fields removed, 22 status,
 -- 23 terminal, 24 custom status: nil as it is, false none, 25 wake at or nil,
--- 26 wake when rows remain, 27 keep the wake-up. Empty lists are nil.
+-- 26 wake at the latest when rows remain, 27 keep the wake-up. Empty lists are nil.
 local call,format=redis.call,string.format
 local a=cmsgpack.unpack(ARGV[1])
 local t=KEYS[1]
@@ -138,7 +138,8 @@ if a[17] then
   many('ZADD',a[18],reminders)
 end
 
-local due=a[25] or consumed<tail and a[26]
+local due=a[25]
+if consumed<tail and (not due or tonumber(due)>tonumber(a[26])) then due=a[26] end
 local keep=a[27] and not terminal
 if keep and not due and (a[9]>head or m[10]~='1') then due=a[26] end
 if due then

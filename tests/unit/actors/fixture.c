@@ -38,6 +38,8 @@ static void keep_answer(struct fixture *fixture, uint64_t token, const struct pa
         fixture->history_kinds[fixture->history_kinds_count++] = event.kind;
     }
     if (answer->states_count) {
+        fixture->answer_custom_status =
+            pawl_arena_copy(&fixture->arena, answer->states[0].custom_status);
         fixture->answer_status = answer->states[0].status;
         fixture->answer_failure = answer->states[0].failure;
         fixture->answer_failure.type =
@@ -123,6 +125,14 @@ void fixture_reply_late(struct fixture *fixture)
     pawl_mem_free(late);
 }
 
+static void begin(struct fixture *fixture)
+{
+    fixture->node = pawl_node_new(&fixture->config);
+    for (uint32_t i = 0; i < fixture->config.partitions; i++)
+        fixture_step(fixture, (struct pawl_node_event){ .type = PAWL_NODE_OWN, .own = { i, 1 } });
+    PAWL_ASSERT(pawl_node_is_ready(fixture->node));
+}
+
 struct fixture *fixture_new(const struct pawl_node_config *config)
 {
     struct fixture *fixture = PAWL_NEW(struct fixture);
@@ -132,14 +142,19 @@ struct fixture *fixture_new(const struct pawl_node_config *config)
     if (!full.partitions) full.partitions = 2;
     if (!full.seed) full.seed = 1;
     fixture->now_ms = 1000000;
-    fixture->node = pawl_node_new(&full);
+    fixture->config = full;
     fixture->mem = pawl_mem_store_new();
     pawl_effects_init(&fixture->effects);
     pawl_arena_init(&fixture->arena);
-    for (uint32_t i = 0; i < full.partitions; i++)
-        fixture_step(fixture, (struct pawl_node_event){ .type = PAWL_NODE_OWN, .own = { i, 1 } });
-    PAWL_ASSERT(pawl_node_is_ready(fixture->node));
+    begin(fixture);
     return fixture;
+}
+
+void fixture_restart(struct fixture *fixture)
+{
+    pawl_node_free(fixture->node);
+    fixture->config.seed++;
+    begin(fixture);
 }
 
 void fixture_free(struct fixture *fixture)

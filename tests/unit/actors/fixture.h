@@ -28,6 +28,8 @@ struct fixture {
     struct pawl_bytes answer_texts[FIXTURE_ANSWERS_MAX];
     enum pawl_status answer_status; /* of the last answer with a state */
     struct pawl_failure_view answer_failure;
+    struct pawl_bytes answer_custom_status;
+    struct pawl_node_config config;
     uint32_t listed_count; /* of the last answer with states: their ids, and the next page */
     struct pawl_bytes *listed;
     struct pawl_bytes cursor;
@@ -46,6 +48,9 @@ struct fixture {
 /* A node that owns all of its partitions. */
 struct fixture *fixture_new(const struct pawl_node_config *config);
 void fixture_free(struct fixture *fixture);
+
+/* The node dies, and another one begins on the same store. */
+void fixture_restart(struct fixture *fixture);
 
 /* One event, and all store operations that follow from it. */
 void fixture_step(struct fixture *fixture, struct pawl_node_event event);

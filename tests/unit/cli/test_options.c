@@ -120,6 +120,40 @@ static void every_level_has_help_with_examples(void **state)
     }
 }
 
+static void schedules_have_commands_of_their_own(void **state)
+{
+    struct parsed parsed;
+    struct pawl_call call;
+    (void)state;
+    parse(&parsed,
+          "pawl schedule create a/b --workflow W --every 15m --overlap buffer --paused -a h:1",
+          NULL);
+    assert_true(parsed.good);
+    pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call);
+    assert_string_equal(call.method, "POST");
+    assert_string_equal((const char *)call.url.data,
+                        "http://h:1/v1.0/schedules/a%2Fb/create?workflow=W&every=15m&overlap=buffer"
+                        "&paused=true");
+    pawl_buf_deinit(&call.url);
+    parsed_deinit(&parsed);
+    parse(&parsed, "pawl schedule pause s -r why -a h:1", NULL);
+    assert_true(parsed.good);
+    pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call);
+    assert_string_equal((const char *)call.url.data,
+                        "http://h:1/v1.0/schedules/s/pause?reason=why");
+    pawl_buf_deinit(&call.url);
+    parsed_deinit(&parsed);
+    check_help("pawl schedule --help", "trigger");
+    check_help("pawl schedule create --help",
+               "pawl schedule create: start a workflow by the clock");
+    check_error("pawl schedule", "needs a command");
+    check_error("pawl schedule run", "no command \"pawl schedule run\"");
+    check_error("pawl schedule create s --every 1s", "--workflow is missing");
+    check_error("pawl schedule create s --workflow W", "--cron or with --every");
+    check_error("pawl schedule create s --workflow W --cron @daily --every 1d", "not both");
+    check_error("pawl schedule get", "missing argument");
+}
+
 static void placement_has_an_address_and_filters_of_its_own(void **state)
 {
     (void)state;
@@ -334,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_usage_names_the_word_and_the_help_that_explains_it),
         cmocka_unit_test(every_level_has_help_with_examples),
+        cmocka_unit_test(schedules_have_commands_of_their_own),
         cmocka_unit_test(placement_has_an_address_and_filters_of_its_own),
         cmocka_unit_test(options_may_stand_before_and_behind_the_arguments),
         cmocka_unit_test(doctor_is_told_where_to_look),

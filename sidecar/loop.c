@@ -285,7 +285,8 @@ static void on_store_state(void *context, bool ready, const char *why)
         loop->give_up_ms = 0;
     else if (loop->store_ready)
         loop->give_up_ms = pawl_loop_now_ms(loop) + PAWL_STORE_TIMEOUT_MS;
-    loop->store_is_back = ready;
+    loop->store_is_back = ready && loop->store_was_away;
+    loop->store_was_away = !ready;
     loop->store_ready = ready;
     snprintf(loop->store_why, sizeof loop->store_why, "%s",
              why ? why : "the store is not reachable");

@@ -62,7 +62,8 @@ struct pawl_loop {
     struct pawl_store *store;
     bool store_dirty; /* something was submitted since the last flush */
     bool store_ready;
-    bool store_is_back; /* and the node does not know yet */
+    bool store_is_back;  /* and the node does not know yet */
+    bool store_was_away; /* it said so */
     char store_why[256];
     int64_t give_up_ms; /* the store is away: answer then whom it leaves waiting; 0: no */
 

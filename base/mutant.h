@@ -45,7 +45,6 @@
     X(CREATE_FORGETS, "a repeated start finds a stranger")                                  \
     X(NO_TOMB, "the start of a purged instance is forgotten")                               \
     X(CONSUME_UNREAD, "a turn removes inbox rows that it has not seen")                     \
-    X(ONLY_LAST_ROW, "of the inbox rows that a turn removes only the last is looked at")    \
     X(CONSUME_NOTHING, "consumed inbox rows stay")                                          \
     X(PENDING_STAYS, "a resolved operation stays pending")                                  \
     X(PENDING_LOST, "a scheduled operation is not recorded as pending")                     \

@@ -17,10 +17,7 @@ static pawl_err check(const struct pawl_mem_instance *instance, const struct paw
     uint32_t head = commit->inbox_consumed;
     if (head < metadata->inbox_head || head > metadata->inbox_tail) return PAWL_E_CONFLICT;
     if (commit->consumed_count != head - metadata->inbox_head) return PAWL_E_CONFLICT;
-    uint32_t first = PAWL_MUTANT(ONLY_LAST_ROW) && commit->consumed_count
-                         ? commit->consumed_count - 1
-                         : 0; /* of those looked at */
-    for (uint32_t i = first; i < commit->consumed_count; i++) {
+    for (uint32_t i = 0; i < commit->consumed_count; i++) {
         struct pawl_id stored = pawl_mem_inbox_at(instance, metadata->inbox_head + i)->delivery;
         if (!pawl_id_is_equal(stored, commit->consumed[i])) return PAWL_E_CONFLICT;
     }

@@ -76,6 +76,21 @@ static void the_consumed_rows_must_be_the_rows_that_were_read(void **state)
     assert_int_equal(world_apply(world, &commit).err, PAWL_OK);
 }
 
+/* After a failover another row may stand where one was read, and the last be the same. */
+static void each_of_the_consumed_rows_counts(void **state)
+{
+    struct world *world = with_instance(state);
+    struct pawl_store_request input = world_input(world, "a", "one");
+    assert_int_equal(world_apply(world, &input).err, PAWL_OK);
+    struct pawl_store_request commit = world_commit(world, "a");
+    assert_int_equal(commit.commit.consumed_count, 2);
+    struct pawl_id right = commit.commit.consumed[0];
+    commit.commit.consumed[0] = world_id(world);
+    assert_int_equal(refused(world, &commit), PAWL_E_CONFLICT);
+    commit.commit.consumed[0] = right;
+    assert_int_equal(world_apply(world, &commit).err, PAWL_OK);
+}
+
 static void a_row_below_the_head_cannot_be_consumed_again(void **state)
 {
     struct world *world = with_instance(state);
@@ -307,6 +322,7 @@ int main(void)
         T(a_commit_needs_the_state_it_was_made_from),
         T(an_ended_instance_takes_no_commit),
         T(the_consumed_rows_must_be_the_rows_that_were_read),
+        T(each_of_the_consumed_rows_counts),
         T(a_row_below_the_head_cannot_be_consumed_again),
         T(a_history_over_its_limit_is_too_large),
         T(an_applied_commit_is_recognised_even_after_the_end),

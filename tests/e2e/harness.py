@@ -197,10 +197,12 @@ class RedisError(Exception):
 
 
 class Redis(Process):
-    """A redis-server of our own that forgets nothing it has acknowledged."""
+    """A redis-server of our own that forgets nothing it has acknowledged; with `clustered`,
+    one that can become a shard of a cluster."""
 
-    def __init__(self, harness, name="redis", options=()):
-        self.port = 0
+    def __init__(self, harness, name="redis", options=(), clustered=False):
+        self.port = self.bus_port = 0
+        self.clustered = clustered
         self.options = [str(option) for option in options]
         self.data = harness.folder / name
         self.data.mkdir()
@@ -211,7 +213,8 @@ class Redis(Process):
         for _ in range(5):
             first = self.port == 0
             if first:
-                self.port = free_port()
+                self.port, self.bus_port = free_port(), free_port()
+            cluster = ["--cluster-enabled", "yes", "--cluster-port", str(self.bus_port)]
             self.argv = [
                 "redis-server",
                 "--port", str(self.port),
@@ -221,6 +224,7 @@ class Redis(Process):
                 "--appendonly", "yes",
                 "--appendfsync", "always",
                 "--daemonize", "no",
+                *(cluster if self.clustered else []),
                 *self.options,
             ]
             self.spawn()

@@ -1,0 +1,217 @@
+"""Replicas of an app, each a sidecar and a bench_replica beside it, on one store and one
+placement service, and the records that they leave. On top of tests/e2e/harness.py.
+
+    world = World(harness, RedisCluster(harness), count=2)
+    world.pairs[0].app.ask("fan_out 1 1000")
+    records = world.records(RUN)
+"""
+
+import json
+import os
+import pathlib
+import select
+import struct
+import subprocess
+import sys
+import time
+from collections import namedtuple
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+
+from harness import (Process, Redis, RedisError, Sidecar, Timeout,  # noqa: E402
+                     _die_with_parent, log_tail, until)
+
+PARTITIONS = 128
+BEAT, RUN, PARKED, WOKEN, DONE, ERROR = range(1, 7)  # as in replica.h
+RECORD = struct.Struct("=QQII")
+Record = namedtuple("Record", "time value number replica")  # time in s, as time.monotonic()
+EVERYSEC = ("--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
+SLOTS = 16384
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def percentile(values, percent):
+    """Of a list that need not be sorted; None when it is empty."""
+    values = sorted(values)
+    return values[(len(values) - 1) * percent // 100] if values else None
+
+
+class OneRedis:
+    """One redis-server, with the durability that the benchmarks are taken with."""
+
+    name = "1 Redis"
+
+    def __init__(self, harness):
+        self.server = Redis(harness, "redis", EVERYSEC).start()
+        self.url = self.server.url
+
+    def cpu(self):
+        return cpu_seconds(self.server.pid)
+
+    def stop(self):
+        self.server.kill()
+
+
+class RedisCluster:
+    """A Redis Cluster of three shards without replicas."""
+
+    name = "3-shard Redis Cluster"
+
+    def __init__(self, harness, shards=3):
+        self.servers = [Redis(harness, f"shard-{n}", EVERYSEC, clustered=True).start()
+                        for n in range(shards)]
+        for number, server in enumerate(self.servers):
+            first, end = number * SLOTS // shards, (number + 1) * SLOTS // shards
+            server.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        for server in self.servers[1:]:
+            server.command("CLUSTER", "MEET", "127.0.0.1", self.servers[0].port,
+                           self.servers[0].bus_port)
+        until(self._is_whole, 30, "the shards know of each other")
+        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{s.port}" for s in self.servers)
+
+    def _is_whole(self):
+        for server in self.servers:
+            info = server.command("CLUSTER", "INFO").decode()
+            known = f"cluster_known_nodes:{len(self.servers)}" in info
+            if not known or "cluster_state:ok" not in info:
+                return False
+        return True
+
+    def cpu(self):
+        return sum(cpu_seconds(server.pid) for server in self.servers)
+
+    def stop(self):
+        for server in self.servers:
+            server.kill()
+
+
+class Replica(Process):
+    """bench_replica: it is told what to do on its stdin and answers on its stdout."""
+
+    def __init__(self, harness, name, sidecar):
+        self.records_path = harness.folder / f"{name}.records"
+        super().__init__(harness, name, [
+            harness.build / "tests/bench/bench_replica", "--endpoint", sidecar.endpoint,
+            "--app-id", sidecar.app_id, "--records", self.records_path])
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.popen = subprocess.Popen(
+                self.argv, env=self.env, cwd=self.harness.folder, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+                preexec_fn=_die_with_parent)
+        return self
+
+    def tell(self, command):
+        self.popen.stdin.write(f"{command}\n".encode())
+        self.popen.stdin.flush()
+
+    def answer(self, timeout=600):
+        if not select.select([self.popen.stdout], [], [], timeout)[0]:
+            raise Timeout(f"{self.name} has not answered for {timeout} s:\n{log_tail(self)}")
+        line = self.popen.stdout.readline()
+        if not line:
+            raise AssertionError(f"{self.name} ended:\n{log_tail(self)}")
+        return json.loads(line)
+
+    def ask(self, command, timeout=600):
+        self.tell(command)
+        return self.answer(timeout)
+
+    def records(self, kind):
+        whole = self.records_path.read_bytes()
+        whole = whole[:len(whole) // RECORD.size * RECORD.size]
+        return [Record(time_ns / 1e9, value, number, self.name)
+                for time_ns, value, number, of in RECORD.iter_unpack(whole) if of == kind]
+
+
+class Pair:
+    """One replica: a sidecar and its app."""
+
+    def __init__(self, world, app_id, name):
+        self.app_id = app_id
+        options = [f"--placement={world.placement.address}", "--peer-listen=127.0.0.1:0",
+                   "--log-level=warn", *world.options]
+        self.sidecar = Sidecar(world.harness, f"pawld-{name}", app_id, world.store,
+                               options=options)
+        self.sidecar.start()
+        self.api = self.sidecar.api
+        self.app = Replica(world.harness, f"app-{name}", self.sidecar).start()
+        until(self.is_connected, 30, f"the worker of {name} connected")
+
+    def is_connected(self):
+        self.app.fail_if_dead()
+        workers = self.api.metadata()["workflows"]["workers"]
+        return any(worker["name"].endswith(f":{self.app.pid}") for worker in workers)
+
+    def metric(self, name):
+        return self.api.metrics()[f'{name}{{app="{self.app_id}"}}']
+
+    def kill(self):
+        """Sidecar and app at once, as a machine that burns."""
+        self.sidecar.kill()
+        self.app.kill()
+
+
+class World:
+    """Replicas of one app, or with `apps` of several, side by side."""
+
+    def __init__(self, harness, store, count, apps=1, options=()):
+        self.harness, self.store, self.options = harness, store, options
+        self.made, self.all_apps = 0, []
+        self.placement = harness.placement()
+        self.pairs = [self.make(f"bench{app}") for app in range(apps) for _ in range(count)]
+        self.settle()
+
+    def make(self, app_id="bench0"):
+        self.made += 1
+        pair = Pair(self, app_id, f"{app_id}-{self.made}")
+        self.all_apps.append(pair.app)
+        return pair
+
+    def settle(self, timeout=30):
+        """Until all of an app know of each other, and every partition has an owner."""
+        apps = {pair.app_id for pair in self.pairs}
+
+        def is_settled():
+            shown = [pair.api.metadata() for pair in self.pairs]
+            known = all(len(one["peers"]) == len(self.pairs) - 1 for one in shown)
+            same = len({one["placement"]["version"] for one in shown}) == 1
+            owned = sum(pair.metric("pawl_partitions_owned") for pair in self.pairs)
+            return known and same and owned == PARTITIONS * len(apps)
+        until(is_settled, timeout, f"{len(self.pairs)} sidecars know of each other")
+
+    def records(self, kind):
+        """Of all replicas that there were, by time."""
+        return sorted(record for app in self.all_apps for record in app.records(kind))
+
+    def count(self, what):
+        """Of the replicas that are there."""
+        for pair in self.pairs:
+            pair.app.tell("counts")
+        return sum(pair.app.answer()[what] for pair in self.pairs)
+
+    def ask_all(self, command, timeout=600):
+        for pair in self.pairs:
+            pair.app.tell(command)
+        return [pair.app.answer(timeout) for pair in self.pairs]
+
+    def cpu(self):
+        """CPU seconds so far of (store, sidecars, apps)."""
+        return (self.store.cpu(), sum(cpu_seconds(pair.sidecar.pid) for pair in self.pairs),
+                sum(cpu_seconds(pair.app.pid) for pair in self.pairs))
+
+    def stop(self):
+        for pair in self.pairs:
+            pair.kill()
+        self.placement.kill()
+        self.store.stop()
+
+
+def wait_until(at):
+    """Until time.monotonic() is there: how long something lasts is the input here."""
+    time.sleep(max(0.0, at - time.monotonic()))

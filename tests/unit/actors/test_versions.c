@@ -101,7 +101,7 @@ static uint32_t stalls_in_history(struct fixture *fixture, const char *instance)
 static void each_version_goes_to_a_worker_that_has_it(void **state)
 {
     struct fixture *fixture = new_fixture();
-    const struct pawl_turn *turn;
+    const struct pawl_turn *turn = NULL;
     (void)state;
     connect_version(fixture, 1, "1", false);
     connect_version(fixture, 2, "2", true);
@@ -118,7 +118,7 @@ static void each_version_goes_to_a_worker_that_has_it(void **state)
 static void the_version_that_was_chosen_routes_later_turns_also_after_a_load(void **state)
 {
     struct fixture *fixture = new_fixture();
-    const struct pawl_turn *turn;
+    const struct pawl_turn *turn = NULL;
     (void)state;
     connect_version(fixture, 1, "1", true);
     start(fixture, "a", NULL);
@@ -166,7 +166,7 @@ static void a_version_that_nobody_has_stalls_after_a_while_and_goes_on_by_itself
     assert_int_equal(fixture_status(fixture, "a"), PAWL_STATUS_STALLED);
     assert_true(pawl_bytes_is_str(fixture->answer_failure.type, "VersionNotAvailable"));
     connect_version(fixture, 2, "2", false);
-    const struct pawl_turn *turn;
+    const struct pawl_turn *turn = NULL;
     assert_int_equal(next_turn(fixture, &turn), 2);
     struct pawl_action end = fixture_action(PAWL_ACTION_COMPLETE, -1);
     fixture_turn_done(fixture, 2, turn, 1, &end);
@@ -236,7 +236,7 @@ static void a_stalled_one_is_operable(void **state)
 static void a_mismatch_is_tried_with_each_new_worker_and_recorded_once(void **state)
 {
     struct fixture *fixture = new_fixture();
-    const struct pawl_turn *turn;
+    const struct pawl_turn *turn = NULL;
     (void)state;
     connect_version(fixture, 1, NULL, false);
     start(fixture, "a", NULL);
@@ -262,7 +262,7 @@ static void a_mismatch_is_tried_with_each_new_worker_and_recorded_once(void **st
 static void a_worker_that_comes_while_it_is_decided_is_asked_too(void **state)
 {
     struct fixture *fixture = new_fixture();
-    const struct pawl_turn *turn;
+    const struct pawl_turn *turn = NULL;
     (void)state;
     connect_version(fixture, 1, NULL, false);
     start(fixture, "a", NULL);
@@ -309,7 +309,7 @@ static void a_list_says_why_its_stalled_ones_are(void **state)
 static void workers_that_say_they_lack_the_version_are_asked_one_by_one(void **state)
 {
     struct fixture *fixture = new_fixture();
-    const struct pawl_turn *turn;
+    const struct pawl_turn *turn = NULL;
     (void)state;
     connect_any(fixture, 1);
     connect_any(fixture, 2);
@@ -333,7 +333,7 @@ static void workers_that_say_they_lack_the_version_are_asked_one_by_one(void **s
 static void a_turn_that_is_given_back_again_and_again_ends_visibly(void **state)
 {
     struct fixture *fixture = new_fixture();
-    const struct pawl_turn *turn;
+    const struct pawl_turn *turn = NULL;
     (void)state;
     connect_any(fixture, 1);
     start(fixture, "a", NULL);
@@ -385,7 +385,7 @@ static void a_rule_may_have_a_mismatch_fail(void **state)
 static void versions_of_one_name_do_not_starve_each_other(void **state)
 {
     struct fixture *fixture = new_fixture();
-    const struct pawl_turn *turn;
+    const struct pawl_turn *turn = NULL;
     (void)state;
     for (int i = 0; i < 20; i++) {
         char id[16];

@@ -6,13 +6,13 @@
 #include "actors/activity.h"
 #include "actors/call.h"
 #include "actors/directory.h"
+#include "actors/job.h"
 #include "actors/node_internal.h"
 #include "actors/outbox.h"
 #include "actors/pace.h"
 #include "actors/partition.h"
 #include "actors/request.h"
 #include "actors/request_again.h"
-#include "actors/request_list.h"
 #include "actors/retention.h"
 #include "actors/router.h"
 #include "actors/run.h"
@@ -180,12 +180,11 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
                                 &node->asks,       &node->asks_asker };
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         pawl_map_init(maps[i], pawl_rng_next(&node->rng));
-    pawl_list_init(&node->list_jobs);
-    pawl_list_init(&node->purge_jobs);
     pawl_list_init(&node->runs_waiting);
     pawl_list_init(&node->asks_parked);
     pawl_list_init(&node->again_jobs);
     pawl_list_init(&node->schedule_asks);
+    pawl_list_init(&node->jobs);
     pawl_outbox_init(node);
     pawl_workers_init(node);
     pawl_directory_init(node);
@@ -215,7 +214,7 @@ void pawl_node_free(struct pawl_node *node)
     pawl_pace_deinit(node);
     pawl_retention_deinit(node);
     pawl_calls_deinit(node);
-    pawl_request_jobs_deinit(node);
+    pawl_jobs_deinit(node);
     pawl_heap_deinit(&node->alarms);
     pawl_effects_deinit(&effects);
     pawl_mem_free(node->app);

@@ -149,16 +149,15 @@ struct pawl_node {
     uint32_t activities_done;         /* of them: results that wait to be acknowledged */
 
     struct pawl_directory directory;
-    struct pawl_map runs;       /* activity key -> struct pawl_run: executed elsewhere */
-    struct pawl_map runs_id;    /* run id -> those that were sent */
-    struct pawl_list list_jobs; /* management calls of several store operations */
-    struct pawl_list purge_jobs;
+    struct pawl_map runs;          /* activity key -> struct pawl_run: executed elsewhere */
+    struct pawl_map runs_id;       /* run id -> those that were sent */
     struct pawl_list runs_waiting; /* for somebody who can run them */
     struct pawl_map asks;          /* token -> struct pawl_ask: calls being answered */
     struct pawl_map asks_asker;
     struct pawl_list asks_parked;
     struct pawl_retention retention;
     struct pawl_list again_jobs; /* management calls that run something again */
+    struct pawl_list jobs;       /* management calls of several operations */
     uint64_t asks_last;
 
     struct pawl_list acks;    /* partitions with acknowledgements to send */

@@ -69,6 +69,7 @@ void pawl_request_fill_state(struct pawl_bytes instance, const struct pawl_metad
                                                .started_ms = metadata->started_ms,
                                                .updated_ms = metadata->updated_ms,
                                                .completed_ms = metadata->completed_ms,
+                                               .tags = metadata->tags,
                                                .custom_status = custom_status };
     if (pawl_parent_decode(metadata->parent, &parent) == PAWL_OK) {
         ret_state->parent_instance = parent.instance;
@@ -240,6 +241,7 @@ static void rerun_on_loaded(struct pawl_node *node, struct pawl_call *call,
                                   .request_id = asked->request_id,
                                   .name = source->metadata.name,
                                   .version = source->metadata.version,
+                                  .tags = source->metadata.tags,
                                   .payload = pawl_bytes_is_absent(asked->payload)
                                                  ? source->payloads.input
                                                  : asked->payload };
@@ -278,6 +280,8 @@ void pawl_request_on_call(struct pawl_node *node, uint64_t token,
     case PAWL_REQUEST_TERMINATE: pawl_workflow_on_control(node, request, token); return;
     case PAWL_REQUEST_PURGE: pawl_request_purge(node, token, request); return;
     case PAWL_REQUEST_LIST: pawl_request_list(node, token, request); return;
+    case PAWL_REQUEST_COUNT: pawl_request_count(node, token, request); return;
+    case PAWL_REQUEST_BATCH: pawl_request_batch(node, token, request); return;
     case PAWL_REQUEST_HISTORY: request_history(node, token, request); return;
     case PAWL_REQUEST_RERUN:
         if (request->has_event)

@@ -2,6 +2,7 @@
 
 #include "actors/call.h"
 #include "actors/envelope.h"
+#include "actors/job.h"
 #include "actors/request.h"
 #include "actors/router.h"
 #include "actors/workflow.h"
@@ -11,11 +12,12 @@
 #define LIST_SCAN_MAX      1000u
 #define LIST_ROWS_MIN      16u /* asked of a partition at a time */
 
-/* List: every partition gives a few of its newest matches; the newest of all of them are
+/* List: every partition gives a few of its first matches; the first of all of them are
  * the page. Asked on, in rounds, are those which may have more that belong on it: a page
  * costs about its own length, however many partitions there are. ------------------------- */
 
 struct list_row {
+    int64_t key; /* what the order sorts by */
     struct pawl_bytes instance;
     struct pawl_instance_state state;
 };
@@ -27,54 +29,123 @@ struct list_part {
 };
 
 struct list_job {
-    struct pawl_list link; /* node.list_jobs */
-    struct pawl_arena arena;
+    struct pawl_job base;
     uint64_t token;
     struct pawl_query query; /* of the first round */
+    bool is_phase;           /* of two: what has ended follows */
     uint32_t limit;
     struct list_part *parts;
     uint32_t outstanding;
     bool failed;
     uint32_t rows_count;
     uint32_t rows_capacity;
-    struct list_row *rows; /* newest first, at most limit + 1 */
+    struct list_row *rows; /* in order, at most limit + 1 */
     uint32_t causes_count; /* rows looked at for why they are stalled */
 };
 
-static void list_free(struct list_job *job)
+/* The statuses of instances that have ended, or of the others. */
+static uint32_t list_mask(bool ended)
 {
-    pawl_list_remove(&job->link);
-    pawl_arena_deinit(&job->arena);
-    pawl_mem_free(job);
+    uint32_t mask = 0;
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++)
+        if (pawl_status_is_terminal((enum pawl_status)i) == ended) mask |= 1u << i;
+    return mask;
 }
 
-static struct pawl_bytes list_cursor_pack(struct pawl_arena *arena, int64_t created_ms,
-                                          struct pawl_bytes instance)
+static bool list_has_updated(const struct pawl_request *request)
 {
-    struct pawl_bytes text = pawl_arena_printf(arena, "%lld|", (long long)created_ms);
-    uint8_t *joined = pawl_arena_alloc(arena, text.size + instance.size);
-    memcpy(joined, text.data, text.size);
-    memcpy(joined + text.size, instance.data, instance.size);
-    return pawl_bytes_make(joined, text.size + instance.size);
+    return request->updated_from_ms != 0 || request->updated_to_ms != 0;
 }
 
-static bool list_cursor_unpack(struct pawl_bytes cursor, struct pawl_query *query)
+static enum pawl_query_order list_order_of(const struct pawl_request *request)
 {
-    int64_t created_ms = 0;
-    size_t at = 0;
+    switch (request->order) {
+    case PAWL_LIST_CREATED: return PAWL_QUERY_CREATED;
+    case PAWL_LIST_COMPLETED: return PAWL_QUERY_COMPLETED;
+    case PAWL_LIST_ID: return PAWL_QUERY_ID;
+    case PAWL_LIST_DEFAULT: break;
+    }
+    if (request->completed_from_ms || request->completed_to_ms) return PAWL_QUERY_COMPLETED;
+    bool has_facet = request->status_mask || request->name.size || request->tags.size;
+    if (request->prefix.size && !has_facet && !list_has_updated(request)) return PAWL_QUERY_ID;
+    return PAWL_QUERY_CREATED;
+}
+
+static struct pawl_query list_query(const struct pawl_request *request)
+{
+    return (struct pawl_query){ .order = list_order_of(request),
+                                .status_mask = request->status_mask,
+                                .name = request->name,
+                                .prefix = request->prefix,
+                                .tags = request->tags,
+                                .created_from_ms = request->created_from_ms,
+                                .created_to_ms = request->created_to_ms,
+                                .completed_from_ms = request->completed_from_ms,
+                                .completed_to_ms = request->completed_to_ms,
+                                .updated_from_ms = request->updated_from_ms,
+                                .updated_to_ms = request->updated_to_ms,
+                                .scan_max = LIST_SCAN_MAX };
+}
+
+/* By updated time two indexes are asked: what has not ended is little, and what has ended
+ * was updated last when it ended. */
+static bool list_is_by_updated(const struct pawl_request *request)
+{
+    return list_has_updated(request) && request->order == PAWL_LIST_DEFAULT
+           && list_order_of(request) == PAWL_QUERY_CREATED;
+}
+
+/* False: no status is left. */
+static bool list_to_live(struct pawl_query *query)
+{
+    uint32_t live = list_mask(false);
+    query->status_mask = query->status_mask ? query->status_mask & live : live;
+    return query->status_mask != 0;
+}
+
+static void list_to_ended(struct pawl_query *query)
+{
+    query->order = PAWL_QUERY_COMPLETED;
+    query->completed_from_ms = query->updated_from_ms;
+    query->completed_to_ms = query->updated_to_ms;
+    query->updated_from_ms = 0;
+    query->updated_to_ms = 0;
+}
+
+static const char list_letters[PAWL_QUERY_ORDERS_END] = {
+    [PAWL_QUERY_CREATED] = 'c', [PAWL_QUERY_COMPLETED] = 'e', [PAWL_QUERY_ID] = 'i'
+};
+
+/* The order's letter, the key, the id: "c1790000000000|order-17". Without an id: from the
+ * beginning. */
+static struct pawl_bytes list_cursor_pack(struct pawl_arena *arena, enum pawl_query_order order,
+                                          int64_t key, struct pawl_bytes instance)
+{
+    return pawl_arena_printf(arena, "%c%lld|%.*s", list_letters[order], (long long)key,
+                             PAWL_BYTES_FMT(instance));
+}
+
+/* The order is the one that the request has, or the second of two. */
+static bool list_cursor_unpack(struct pawl_bytes cursor, bool by_updated, struct pawl_query *query)
+{
+    int64_t key = 0;
+    size_t at = 1;
     while (at < cursor.size && at < 18 && cursor.data[at] >= '0' && cursor.data[at] <= '9')
-        created_ms = created_ms * 10 + (cursor.data[at++] - '0');
-    if (at == 0 || at + 1 >= cursor.size || cursor.data[at] != '|') return false;
-    query->before_ms = created_ms;
-    query->before_instance = pawl_bytes_make(cursor.data + at + 1, cursor.size - at - 1);
+        key = key * 10 + (cursor.data[at++] - '0');
+    if (at < 2 || at >= cursor.size || cursor.data[at] != '|') return false;
+    if (by_updated && cursor.data[0] == (uint8_t)list_letters[PAWL_QUERY_COMPLETED])
+        list_to_ended(query);
+    if (cursor.data[0] != (uint8_t)list_letters[query->order]) return false;
+    query->before_ms = key;
+    if (at + 1 < cursor.size)
+        query->before_instance = pawl_bytes_make(cursor.data + at + 1, cursor.size - at - 1);
     return true;
 }
 
-/* Newest first: created, then id, both descending. */
+/* By the key, then by id, both descending. */
 static int list_order(const struct list_row *a, const struct list_row *b)
 {
-    if (a->state.created_ms != b->state.created_ms)
-        return a->state.created_ms > b->state.created_ms ? -1 : 1;
+    if (a->key != b->key) return a->key > b->key ? -1 : 1;
     return pawl_bytes_compare(b->instance, a->instance);
 }
 
@@ -82,7 +153,7 @@ static void list_insert(struct list_job *job, const struct list_row *row)
 {
     uint32_t at = job->rows_count;
     while (at > 0 && list_order(row, &job->rows[at - 1]) < 0) at--;
-    if (at == job->rows_capacity) return; /* older than a full page */
+    if (at == job->rows_capacity) return; /* behind a full page */
     uint32_t moved = job->rows_count - at;
     if (job->rows_count == job->rows_capacity)
         moved--;
@@ -103,6 +174,7 @@ static struct pawl_instance_state list_copy_state(struct pawl_arena *arena,
     state.parent_app = pawl_arena_copy(arena, state.parent_app);
     state.failure.type = pawl_arena_copy(arena, state.failure.type);
     state.failure.message = pawl_arena_copy(arena, state.failure.message);
+    state.tags = pawl_arena_copy(arena, state.tags);
     return state;
 }
 
@@ -124,9 +196,24 @@ static void list_answer(struct pawl_node *node, struct list_job *job)
     for (uint32_t i = 0; i < count; i++)
         answer->states[i] = list_copy_state(arena, job->rows[i].state);
     if (job->rows_count > job->limit)
-        answer->cursor = list_cursor_pack(arena, answer->states[count - 1].created_ms,
+        answer->cursor = list_cursor_pack(arena, job->query.order, job->rows[count - 1].key,
                                           answer->states[count - 1].instance);
+    else if (job->is_phase)
+        answer->cursor = list_cursor_pack(arena, PAWL_QUERY_COMPLETED, 0, PAWL_BYTES_LITERAL(""));
     pawl_node_answer(node, job->token, answer);
+}
+
+static void list_answer_err(struct pawl_node *node, uint64_t token, const struct pawl_call *call,
+                            const struct pawl_store_reply *reply)
+{
+    if (reply->err == PAWL_E_BUSY)
+        pawl_node_answer_err(
+            node, token, PAWL_E_BUSY,
+            "the index of instances is still being built, because the stored state "
+            "is of an older version; lists by created time work meanwhile, try "
+            "again in a minute");
+    else
+        pawl_request_answer_store_err(node, token, call->instance, reply);
 }
 
 static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
@@ -140,14 +227,14 @@ static void list_ask(struct pawl_node *node, struct list_job *job, uint32_t part
     call->context = job;
     call->request.query = job->query;
     if (part->more) {
-        call->request.query.before_ms = part->scanned.state.created_ms;
+        call->request.query.before_ms = part->scanned.key;
         call->request.query.before_instance = part->scanned.instance;
     }
     job->outstanding++;
     pawl_call_send(node, call);
 }
 
-/* Whether the partition may have a row that is newer than the oldest of the page. */
+/* Whether the partition may have a row that comes before the last of the page. */
 static bool list_is_wanted(const struct list_job *job, const struct list_part *part)
 {
     if (!part->more) return false;
@@ -155,24 +242,36 @@ static bool list_is_wanted(const struct list_job *job, const struct list_part *p
     return list_order(&part->scanned, &job->rows[job->rows_count - 1]) < 0;
 }
 
+static int64_t list_key(enum pawl_query_order order, const struct pawl_instance_state *state)
+{
+    switch (order) {
+    case PAWL_QUERY_CREATED: return state->created_ms;
+    case PAWL_QUERY_COMPLETED: return state->completed_ms;
+    case PAWL_QUERY_ID:
+    case PAWL_QUERY_ORDERS_END: break;
+    }
+    return 0;
+}
+
 static void list_take_rows(struct list_job *job, struct list_part *part,
                            const struct pawl_store_reply *reply)
 {
     for (uint32_t i = 0; i < reply->query.rows_count; i++) {
-        struct list_row row = { .state = list_read_state(&job->arena, &reply->query.rows[i]) };
+        struct list_row row = { .state = list_read_state(&job->base.arena, &reply->query.rows[i]) };
         row.instance = row.state.instance;
+        row.key = list_key(job->query.order, &row.state);
         list_insert(job, &row);
     }
     part->more = reply->query.more;
     if (!part->more) return;
-    part->scanned.state.created_ms = reply->query.scanned_ms;
-    part->scanned.instance = pawl_arena_copy(&job->arena, reply->query.scanned_instance);
+    part->scanned.key = reply->query.scanned_ms;
+    part->scanned.instance = pawl_arena_copy(&job->base.arena, reply->query.scanned_instance);
 }
 
 static void list_end(struct pawl_node *node, struct list_job *job)
 {
     if (!job->failed) list_answer(node, job);
-    list_free(job);
+    pawl_job_close(&job->base);
 }
 
 /* Why those are stalled that are: a row has it not. One after the other, for the rest of what
@@ -193,8 +292,9 @@ static void list_on_cause(struct pawl_node *node, struct pawl_call *call,
         && pawl_failure_decode(reply->load.snapshot.payloads.failure, &failure) == PAWL_OK)
         state->failure =
             (struct pawl_failure_view){ .present = failure.present,
-                                        .type = pawl_arena_copy(&job->arena, failure.type),
-                                        .message = pawl_arena_copy(&job->arena, failure.message) };
+                                        .type = pawl_arena_copy(&job->base.arena, failure.type),
+                                        .message =
+                                            pawl_arena_copy(&job->base.arena, failure.message) };
     list_ask_causes(node, job);
 }
 
@@ -225,7 +325,7 @@ static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
     struct list_job *job = call->context;
     job->outstanding--;
     if (reply->err != PAWL_OK) {
-        if (!job->failed) pawl_request_answer_store_err(node, job->token, call->instance, reply);
+        if (!job->failed) list_answer_err(node, job->token, call, reply);
         job->failed = true;
     } else if (!job->failed) {
         list_take_rows(job, &job->parts[call->request.partition], reply);
@@ -240,34 +340,113 @@ static void list_on_rows(struct pawl_node *node, struct pawl_call *call,
 void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
 {
     uint32_t limit = request->limit ? request->limit : LIST_LIMIT_DEFAULT;
-    struct pawl_query query = { .status_mask = request->status_mask,
-                                .name = request->name,
-                                .prefix = request->prefix,
-                                .created_from_ms = request->created_from_ms,
-                                .created_to_ms = request->created_to_ms,
-                                .scan_max = LIST_SCAN_MAX };
-    if (request->cursor.size && !list_cursor_unpack(request->cursor, &query)) {
+    struct pawl_query query = list_query(request);
+    bool by_updated = list_is_by_updated(request);
+    if (request->cursor.size && !list_cursor_unpack(request->cursor, by_updated, &query)) {
         pawl_node_answer_err(node, token, PAWL_E_INVALID,
-                             "cursor: not one that an earlier list has returned");
+                             "cursor: not one that an earlier list with the same filter and order "
+                             "has returned");
         return;
+    }
+    bool is_phase = by_updated && query.order == PAWL_QUERY_CREATED;
+    if (is_phase && !list_to_live(&query)) {
+        list_to_ended(&query);
+        is_phase = false;
     }
     uint32_t partitions = node->config.partitions;
     query.limit = 2 * (limit + 1) / partitions;
     if (query.limit < LIST_ROWS_MIN) query.limit = LIST_ROWS_MIN;
     if (query.limit > limit + 1) query.limit = limit + 1;
     struct list_job *job = PAWL_NEW(struct list_job);
-    pawl_list_push_tail(&node->list_jobs, &job->link);
-    pawl_arena_init(&job->arena);
+    pawl_job_open(node, &job->base);
     job->token = token;
     job->limit = limit;
+    job->is_phase = is_phase;
     job->query = query;
-    job->query.name = pawl_arena_copy(&job->arena, query.name);
-    job->query.prefix = pawl_arena_copy(&job->arena, query.prefix);
-    job->query.before_instance = pawl_arena_copy(&job->arena, query.before_instance);
-    job->parts = PAWL_ARENA_ARRAY(&job->arena, struct list_part, partitions);
+    job->query.name = pawl_arena_copy(&job->base.arena, query.name);
+    job->query.prefix = pawl_arena_copy(&job->base.arena, query.prefix);
+    job->query.tags = pawl_arena_copy(&job->base.arena, query.tags);
+    job->query.before_instance = pawl_arena_copy(&job->base.arena, query.before_instance);
+    job->parts = PAWL_ARENA_ARRAY(&job->base.arena, struct list_part, partitions);
     job->rows_capacity = limit + 1;
-    job->rows = PAWL_ARENA_ARRAY(&job->arena, struct list_row, limit + 1);
+    job->rows = PAWL_ARENA_ARRAY(&job->base.arena, struct list_row, limit + 1);
     for (uint32_t i = 0; i < partitions; i++) list_ask(node, job, i);
+}
+
+/* Count: every partition counts its own, a stretch at a time. ------------------------------- */
+
+struct count_job {
+    struct pawl_job base;
+    uint64_t token;
+    uint32_t outstanding;
+    bool failed;
+    uint64_t counts[PAWL_STATUS_COUNT];
+};
+
+static void count_ask(struct pawl_node *node, struct count_job *job, uint32_t partition,
+                      const struct pawl_query *query);
+
+static void count_take(struct pawl_node *node, struct count_job *job, const struct pawl_call *call,
+                       const struct pawl_store_reply *reply)
+{
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++) job->counts[i] += reply->query.counts[i];
+    if (!reply->query.more) return;
+    struct pawl_query next = call->request.query;
+    next.before_ms = reply->query.scanned_ms;
+    next.before_instance = reply->query.scanned_instance;
+    count_ask(node, job, call->request.partition, &next);
+}
+
+static void count_on_counted(struct pawl_node *node, struct pawl_call *call,
+                             const struct pawl_store_reply *reply)
+{
+    struct count_job *job = call->context;
+    job->outstanding--;
+    if (reply->err == PAWL_OK && !job->failed) {
+        count_take(node, job, call, reply);
+    } else if (!job->failed) {
+        job->failed = true;
+        list_answer_err(node, job->token, call, reply);
+    }
+    if (job->outstanding > 0) return;
+    if (!job->failed) {
+        struct pawl_answer *answer = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_answer);
+        memcpy(answer->counts, job->counts, sizeof job->counts);
+        pawl_node_answer(node, job->token, answer);
+    }
+    pawl_job_close(&job->base);
+}
+
+static void count_ask(struct pawl_node *node, struct count_job *job, uint32_t partition,
+                      const struct pawl_query *query)
+{
+    struct pawl_call *call = pawl_call_new(node, PAWL_STORE_QUERY, partition, count_on_counted);
+    call->attempts_max = 2;
+    call->context = job;
+    call->request.query = *query;
+    call->request.query.before_instance = pawl_arena_copy(&call->arena, query->before_instance);
+    job->outstanding++;
+    pawl_call_send(node, call);
+}
+
+void pawl_request_count(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
+{
+    struct count_job *job = PAWL_NEW(struct count_job);
+    pawl_job_open(node, &job->base);
+    job->token = token;
+    struct pawl_query query = list_query(request);
+    query.count_only = true;
+    query.name = pawl_arena_copy(&job->base.arena, query.name);
+    query.prefix = pawl_arena_copy(&job->base.arena, query.prefix);
+    query.tags = pawl_arena_copy(&job->base.arena, query.tags);
+    struct pawl_query ended = query;
+    bool is_both = list_is_by_updated(request);
+    bool has_live = !is_both || list_to_live(&query);
+    if (is_both) list_to_ended(&ended);
+    for (uint32_t i = 0; i < node->config.partitions; i++) {
+        if (has_live) count_ask(node, job, i, &query);
+        if (is_both) count_ask(node, job, i, &ended);
+    }
 }
 
 /* Purge ------------------------------------------------------------------------------------- */
@@ -283,8 +462,7 @@ struct purge_item {
 };
 
 struct purge_job {
-    struct pawl_list link; /* node.purge_jobs */
-    struct pawl_arena arena;
+    struct pawl_job base;
     uint64_t token;
     bool force;
     bool recursive;
@@ -297,9 +475,7 @@ static void purge_next(struct pawl_node *node, struct purge_job *job);
 
 static void purge_free(struct purge_job *job)
 {
-    pawl_list_remove(&job->link);
-    pawl_arena_deinit(&job->arena);
-    pawl_mem_free(job);
+    pawl_job_close(&job->base);
 }
 
 static void purge_on_purged(struct pawl_node *node, struct pawl_call *call,
@@ -328,9 +504,9 @@ static void purge_on_purged(struct pawl_node *node, struct pawl_call *call,
 static void purge_push(struct purge_job *job, struct purge_item *parent, struct pawl_bytes app,
                        struct pawl_bytes instance)
 {
-    struct purge_item *item = PAWL_ARENA_NEW(&job->arena, struct purge_item);
-    item->app = pawl_arena_copy(&job->arena, app);
-    item->instance = pawl_arena_copy(&job->arena, instance);
+    struct purge_item *item = PAWL_ARENA_NEW(&job->base.arena, struct purge_item);
+    item->app = pawl_arena_copy(&job->base.arena, app);
+    item->instance = pawl_arena_copy(&job->base.arena, instance);
     item->parent = parent;
     item->next = job->stack;
     job->stack = item;
@@ -475,23 +651,14 @@ static void purge_next(struct pawl_node *node, struct purge_job *job)
 void pawl_request_purge(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
 {
     struct purge_job *job = PAWL_NEW(struct purge_job);
-    pawl_list_push_tail(&node->purge_jobs, &job->link);
-    pawl_arena_init(&job->arena);
+    pawl_job_open(node, &job->base);
     job->token = token;
     job->force = request->force;
     job->recursive = request->recursive;
     job->only_child =
         request->parent.size
-        && pawl_parent_decode(pawl_arena_copy(&job->arena, request->parent), &job->parent)
+        && pawl_parent_decode(pawl_arena_copy(&job->base.arena, request->parent), &job->parent)
                == PAWL_OK;
     purge_push(job, NULL, PAWL_BYTES_ABSENT, request->instance);
     purge_next(node, job);
-}
-
-void pawl_request_jobs_deinit(struct pawl_node *node)
-{
-    while (!pawl_list_is_empty(&node->list_jobs))
-        list_free(PAWL_CONTAINER_OF(node->list_jobs.next, struct list_job, link));
-    while (!pawl_list_is_empty(&node->purge_jobs))
-        purge_free(PAWL_CONTAINER_OF(node->purge_jobs.next, struct purge_job, link));
 }

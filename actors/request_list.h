@@ -8,15 +8,17 @@
 /* Asks every partition for its newest matches and merges them. */
 void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl_request *request);
 
+void pawl_request_count(struct pawl_node *node, uint64_t token, const struct pawl_request *request);
+
+/* One page: the cursor leads to the next one. */
+void pawl_request_batch(struct pawl_node *node, uint64_t token, const struct pawl_request *request);
+
 /* Children first when recursive, so that a purge that was cut off can be repeated. */
 void pawl_request_purge(struct pawl_node *node, uint64_t token, const struct pawl_request *request);
 
 /* A store call on behalf of a client: few attempts, because somebody waits. */
 struct pawl_call *pawl_request_call(struct pawl_node *node, uint64_t token, enum pawl_store_op op,
                                     struct pawl_bytes instance, pawl_call_on_reply *on_reply);
-
-/* What was not answered is forgotten (end of the node). */
-void pawl_request_jobs_deinit(struct pawl_node *node);
 
 void pawl_request_answer_store_err(struct pawl_node *node, uint64_t token,
                                    struct pawl_bytes instance,

@@ -100,10 +100,10 @@ static struct start *start_copy(struct pawl_arena *arena, const struct start *st
 {
     struct start *copy = PAWL_ARENA_NEW(arena, struct start);
     *copy = *start;
-    struct pawl_bytes *texts[] = { &copy->request.instance,  &copy->request.request_id,
-                                   &copy->request.name,      &copy->request.version,
-                                   &copy->request.payload,   &copy->request.event_name,
-                                   &copy->request.event_data };
+    struct pawl_bytes *texts[] = { &copy->request.instance,   &copy->request.request_id,
+                                   &copy->request.name,       &copy->request.version,
+                                   &copy->request.payload,    &copy->request.event_name,
+                                   &copy->request.event_data, &copy->request.tags };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = pawl_arena_copy(arena, *texts[i]);
     return copy;
@@ -231,6 +231,7 @@ static struct pawl_bytes start_event(struct pawl_node *node, struct pawl_arena *
     started.version = request->version;
     started.payload = request->payload;
     started.start_at_ms = request->start_at_ms;
+    started.tags = request->tags;
     started.execution = pawl_rng_id(&node->rng);
     return pawl_history_event_pack(arena, &started);
 }
@@ -275,6 +276,7 @@ static struct pawl_call *start_make_call(struct pawl_node *node, uint64_t token,
         .name = request->name,
         .version = request->version,
         .input = request->payload,
+        .tags = request->tags,
         .created_ms = node->now_ms,
         .start_at_ms = request->start_at_ms,
         .replace_terminal = start_may_replace(kept),

@@ -76,7 +76,7 @@ static void ask_copy_request(struct pawl_ask *ask, const struct pawl_request *re
                                    &ask->request.payload,      &ask->request.prefix,
                                    &ask->request.cursor,       &ask->request.parent,
                                    &ask->request.event_name,   &ask->request.event_data,
-                                   &ask->request.new_child };
+                                   &ask->request.new_child,    &ask->request.tags };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = pawl_arena_copy(&ask->arena, *texts[i]);
 }
@@ -90,7 +90,9 @@ static struct pawl_ask *ask_new(struct pawl_node *node, struct asker asker,
     ask->asked_ms = node->now_ms;
     /* Whoever waits for an instance may have to follow it for as long. */
     bool is_long = request->op == PAWL_REQUEST_WAIT && request->timeout_ms > PAWL_ROUTE_MS_MAX;
+    bool is_many = request->op == PAWL_REQUEST_COUNT || request->op == PAWL_REQUEST_BATCH;
     ask->deadline_ms = node->now_ms + (is_long ? request->timeout_ms : PAWL_ROUTE_MS_MAX);
+    if (is_many) ask->deadline_ms = node->now_ms + PAWL_BATCH_MS_MAX;
     ask->alarm.fire = ask_on_alarm;
     pawl_arena_init(&ask->arena);
     ask_copy_request(ask, request);
@@ -247,7 +249,8 @@ static void ask_run_here(struct pawl_node *node, struct pawl_ask *ask)
 /* The store answers these to any sidecar of the app. */
 static bool op_is_anywhere(enum pawl_request_op op)
 {
-    return op == PAWL_REQUEST_GET || op == PAWL_REQUEST_LIST || op == PAWL_REQUEST_HISTORY;
+    return op == PAWL_REQUEST_GET || op == PAWL_REQUEST_LIST || op == PAWL_REQUEST_COUNT
+           || op == PAWL_REQUEST_BATCH || op == PAWL_REQUEST_HISTORY;
 }
 
 static struct pawl_route ask_find_route(struct pawl_node *node, const struct pawl_ask *ask)

@@ -507,6 +507,7 @@ static void turn_continue(struct pawl_node *node, struct pawl_workflow *workflow
     started.payload = action->payload;
     started.execution = pawl_rng_id(&node->rng);
     started.parent = workflow->parent;
+    started.tags = workflow->metadata.tags;
 
     uint32_t carried = PAWL_MUTANT(CARRY_LOST) ? 0 : action->carry_count;
     turn->continued = true;

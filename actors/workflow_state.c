@@ -9,6 +9,7 @@ static void metadata_free(struct pawl_metadata *metadata)
     pawl_bytes_free(metadata->version);
     pawl_bytes_free(metadata->request_id);
     pawl_bytes_free(metadata->parent);
+    pawl_bytes_free(metadata->tags);
 }
 
 struct pawl_workflow *pawl_workflow_state_new(struct pawl_node *node, struct pawl_bytes id)
@@ -55,6 +56,7 @@ pawl_err pawl_workflow_set_metadata(struct pawl_workflow *workflow,
     owned.version = pawl_bytes_dup(metadata->version);
     owned.request_id = PAWL_BYTES_ABSENT; /* the store's business only */
     owned.parent = pawl_bytes_dup(metadata->parent);
+    owned.tags = pawl_bytes_dup(metadata->tags);
     pawl_err err = pawl_parent_decode(owned.parent, &parent);
     if (err != PAWL_OK) {
         metadata_free(&owned);

@@ -122,6 +122,14 @@ void pawl_json_str(struct pawl_json *json, const char *text)
         pawl_json_text(json, pawl_bytes_str(text));
 }
 
+void pawl_json_key_text(struct pawl_json *json, struct pawl_bytes key)
+{
+    PAWL_ASSERT(json->depth > 0);
+    pawl_json_text(json, key);
+    pawl_buf_append(json->buf, ":", 1);
+    json->comma = false;
+}
+
 void pawl_json_int(struct pawl_json *json, int64_t value)
 {
     json_separate(json);

@@ -24,6 +24,8 @@ void pawl_json_array_end(struct pawl_json *json);
 
 /* The next value belongs to this key. `key` is plain ASCII of ours. */
 void pawl_json_key(struct pawl_json *json, const char *key);
+/* The same with a key of any text. */
+void pawl_json_key_text(struct pawl_json *json, struct pawl_bytes key);
 
 /* A string. Each byte that is not part of well-formed UTF-8 becomes U+FFFD. */
 void pawl_json_text(struct pawl_json *json, struct pawl_bytes text);

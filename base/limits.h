@@ -93,6 +93,7 @@
 #define PAWL_POLL_EVERY_MS          1000u
 #define PAWL_LOAD_HISTORY_MAX       512u       /* rows per load; more takes pages */
 #define PAWL_LOAD_HISTORY_SIZE_MAX  (8u << 20) /* bytes per load; at least one row */
+#define PAWL_BATCH_ITEMS_DEFAULT    100u       /* instances of one page of a batch */
 #define PAWL_QUERY_ITEMS_MAX        1000u
 #define PAWL_OUTDONE_IDS_MAX        256u
 #define PAWL_INSPECT_ROWS_MAX       256u         /* of each kind per page; more takes pages */
@@ -177,6 +178,7 @@
 #define PAWL_LEADER_TIMEOUT_MS          1000u /* a question without answer */
 
 /* Other sidecars --------------------------------------------------------------- */
+#define PAWL_BATCH_MS_MAX         60000u /* the same for a count or a batch: they are many */
 #define PAWL_ROUTE_MS_MAX         10000u /* a call looks for its owner: then UNAVAILABLE */
 #define PAWL_ROUTE_AGAIN_MS       50u    /* … this often, when things have moved */
 #define PAWL_PEER_REPEAT_MS       5000u  /* what a peer has not answered is sent again */
@@ -201,7 +203,7 @@
 #define PAWL_HTTP_HEADER_SIZE_MAX     32768u       /* request line and headers: 431 */
 #define PAWL_HTTP_SEGMENTS_MAX        8u           /* of a path: 404 */
 #define PAWL_HTTP_GET_CONNECTIONS_MAX 64u          /* to look at a process; further ones wait */
-#define PAWL_HTTP_PARAMS_MAX          16u          /* of a query: 400 */
+#define PAWL_HTTP_PARAMS_MAX          48u          /* of a query: 400 */
 
 /* gRPC ------------------------------------------------------------------------- */
 #define PAWL_GRPC_MESSAGE_IN_SIZE_MAX  (18u << 20)  /* RESOURCE_EXHAUSTED */

@@ -67,6 +67,38 @@ static void call_placement(struct pawl_buf *url, const struct pawl_cli_options *
     add_param(url, "app", options->only_app);
 }
 
+static void add_tags(struct pawl_buf *url, const struct pawl_cli_options *options)
+{
+    for (uint32_t i = 0; i < options->tags_count; i++) add_param(url, "tag", options->tags[i]);
+}
+
+static void add_filter(struct pawl_buf *url, const struct pawl_cli_options *options)
+{
+    add_param(url, "status", options->status);
+    add_param(url, "name", options->name);
+    add_param(url, "prefix", options->prefix);
+    add_tags(url, options);
+    add_param(url, "createdFrom", options->created_from);
+    add_param(url, "createdTo", options->created_to);
+    add_param(url, "completedFrom", options->completed_from);
+    add_param(url, "completedTo", options->completed_to);
+    add_param(url, "updatedFrom", options->updated_from);
+    add_param(url, "updatedTo", options->updated_to);
+}
+
+static void call_batch(struct pawl_buf *url, const struct pawl_cli_options *options,
+                       const struct pawl_call_page *page)
+{
+    add_param(url, "operation", options->operation);
+    add_filter(url, options);
+    if (options->all) add_param(url, "all", "true");
+    add_param(url, "event", options->event);
+    add_param(url, "reason", options->reason);
+    if (options->force) add_param(url, "force", "true");
+    if (options->no_recursive) add_param(url, "recursive", "false");
+    add_param(url, "cursor", page->cursor);
+}
+
 static void call_start(struct pawl_buf *url, const struct pawl_cli_options *options)
 {
     add_segment(url, options->name);
@@ -75,6 +107,7 @@ static void call_start(struct pawl_buf *url, const struct pawl_cli_options *opti
     add_param(url, "startTime", options->start_time);
     add_param(url, "version", options->workflow_version);
     add_param(url, "reuse", options->reuse);
+    add_tags(url, options);
     add_param(url, "event", options->event);
     add_param(url, "eventData", options->event_data);
 }
@@ -82,12 +115,10 @@ static void call_start(struct pawl_buf *url, const struct pawl_cli_options *opti
 static void call_list(struct pawl_buf *url, const struct pawl_cli_options *options,
                       const struct pawl_call_page *page)
 {
-    add_param(url, "status", options->status);
-    add_param(url, "name", options->name);
-    add_param(url, "prefix", options->prefix);
-    add_param(url, "createdFrom", options->created_from);
-    add_param(url, "createdTo", options->created_to);
-    add_number(url, "limit", page->limit, "");
+    add_filter(url, options);
+    add_param(url, "order", options->order);
+    if (options->count) add_param(url, "count", "true");
+    if (page->limit > 0) add_number(url, "limit", page->limit, "");
     add_param(url, "cursor", page->cursor);
 }
 
@@ -184,6 +215,7 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
         if (options->no_recursive) add_param(url, "recursive", "false");
         break;
     case PAWL_CLI_PURGE: call_purge(url, options); break;
+    case PAWL_CLI_BATCH: call_batch(url, options, page); break;
     case PAWL_CLI_RERUN:
         pawl_buf_append_str(url, "/rerun");
         add_param(url, "newInstanceID", options->new_instance_id);

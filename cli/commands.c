@@ -11,6 +11,9 @@
 #define NONE      SIZE_MAX
 #define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 #define COMMON    " app address token output help"
+#define FILTER                                                                                 \
+    "status name prefix tag created-from created-to completed-from completed-to updated-from " \
+    "updated-to "
 
 static const struct pawl_cli_option options[] = {
     { 'a', "address", "URL",
@@ -44,7 +47,7 @@ static const struct pawl_cli_option options[] = {
       "if the id is in use: terminal (replace an ended one), refuse, return, terminate (end it, "
       "then replace it)",
       PAWL_CLI_TEXT, AT(reuse) },
-    { 0, "event", "NAME", "raise this event as well, also to an instance that is there",
+    { 0, "event", "NAME", "raise this event; at a start also to an instance that is there",
       PAWL_CLI_TEXT, AT(event) },
     { 0, "event-data", "TEXT", "the event's payload", PAWL_CLI_TEXT, AT(event_data) },
     { 'k', "idempotency-key", "TEXT", "sent twice with the same key, it happens once",
@@ -60,6 +63,20 @@ static const struct pawl_cli_option options[] = {
       AT(created_from) },
     { 0, "created-to", "TIME", "only those created before this time", PAWL_CLI_TEXT,
       AT(created_to) },
+    { 0, "completed-from", "TIME", "only those that ended at or after this time", PAWL_CLI_TEXT,
+      AT(completed_from) },
+    { 0, "completed-to", "TIME", "only those that ended before this time", PAWL_CLI_TEXT,
+      AT(completed_to) },
+    { 0, "updated-from", "TIME", "only those whose last turn was at or after this time",
+      PAWL_CLI_TEXT, AT(updated_from) },
+    { 0, "updated-to", "TIME", "only those whose last turn was before this time", PAWL_CLI_TEXT,
+      AT(updated_to) },
+    { 0, "tag", "KEY=VALUE", "a tag; may be given several times", PAWL_CLI_TAG, NONE },
+    { 0, "order", "WHAT", "created, completed or id; the last comes first", PAWL_CLI_TEXT,
+      AT(order) },
+    { 0, "count", NULL, "only say how many there are", PAWL_CLI_FLAG, AT(count) },
+    { 0, "all", NULL, "every instance is meant, without any filter", PAWL_CLI_FLAG, AT(all) },
+    { 0, "cursor", "TEXT", "go on where a batch was interrupted", PAWL_CLI_TEXT, AT(cursor) },
     { 0, "limit", "N", "at most so many; 0: all", PAWL_CLI_NUMBER, AT(limit) },
     { 0, "from", "N", "index of the first event to show", PAWL_CLI_NUMBER, AT(from) },
     { 0, "export", NULL, "everything about the history as JSON, for pawl replay", PAWL_CLI_FLAG,
@@ -189,7 +206,7 @@ static const struct pawl_cli_spec specs[] = {
       "start a workflow",
       "Prints the id of the new instance. With --wait it shows the outcome instead, and the\n"
       "exit code is 1 when the workflow did not complete.",
-      "instance-id data data-file start-time workflow-version reuse event event-data "
+      "instance-id data data-file start-time workflow-version reuse event event-data tag "
       "idempotency-key wait "
       "timeout" COMMON,
       "  pawl workflow start Order -i order-17 -d '{\"item\":\"tea\"}'\n"
@@ -200,8 +217,9 @@ static const struct pawl_cli_spec specs[] = {
       { NONE, NONE },
       "list instances, the newest first",
       NULL,
-      "status name prefix created-from created-to limit" COMMON,
+      FILTER "order count limit" COMMON,
       "  pawl workflow list --status RUNNING,SUSPENDED\n"
+      "  pawl workflow list --tag team=blue --status FAILED --count\n"
       "  pawl workflow list --name Order --created-from 2026-08-21T00:00:00Z --limit 0 -o json\n" },
     { PAWL_CLI_DEAD_LETTERS,
       "dead-letters",
@@ -291,6 +309,20 @@ static const struct pawl_cli_spec specs[] = {
       "new-instance-id data data-file from-event no-input new-child-id" COMMON,
       "  pawl workflow rerun order-17 --new-instance-id order-17b\n"
       "  pawl workflow rerun order-17 --from-event 3 -d '{\"item\":\"tea\"}'\n" },
+    { PAWL_CLI_BATCH,
+      "batch",
+      "<operation>",
+      { AT(operation), NONE },
+      "do something to all instances that match",
+      "<operation> is terminate, suspend, resume, purge or raise-event. Without --status it is\n"
+      "for those that it makes sense for: purge for ended ones, resume for suspended and stalled\n"
+      "ones, the others for those that have not ended. A filter that matches every instance is\n"
+      "refused, unless --all is given. It goes page by page, tells how far it is, and can be\n"
+      "stopped and begun again, or gone on with --cursor.",
+      FILTER "all event data data-file reason force no-recursive idempotency-key cursor" COMMON,
+      "  pawl workflow batch terminate --name Order --tag team=blue\n"
+      "  pawl workflow batch purge --completed-to 2026-08-01T00:00:00Z\n"
+      "  pawl workflow batch raise-event --event price-changed -d 12 --name Order\n" },
 };
 
 static const struct pawl_cli_spec schedule_specs[] = {

@@ -9,6 +9,7 @@ enum pawl_cli_kind {
     PAWL_CLI_FLAG,
     PAWL_CLI_DURATION,
     PAWL_CLI_NUMBER,
+    PAWL_CLI_TAG, /* may come several times */
     PAWL_CLI_PASS
 };
 

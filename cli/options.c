@@ -84,6 +84,12 @@ static void parse_option(struct parse *parse, const struct pawl_cli_option *opti
         else
             *(const char **)field(parse, option->offset) = value;
         return;
+    case PAWL_CLI_TAG:
+        if (parse->options->tags_count == PAWL_CLI_TAGS_MAX)
+            parse_fail(parse, "too many tags at \"%s\": at most 32 are allowed", value);
+        else
+            parse->options->tags[parse->options->tags_count++] = value;
+        return;
     case PAWL_CLI_DURATION:
         if (!pawl_timetext_parse_duration(pawl_bytes_str(value), field(parse, option->offset))) {
             parse_fail(parse, "\"%s\" is not a duration: write one such as 500ms, 30s or 5m",

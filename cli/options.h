@@ -35,6 +35,7 @@ enum pawl_cli_command {
     PAWL_CLI_TERMINATE,
     PAWL_CLI_PURGE,
     PAWL_CLI_RERUN,
+    PAWL_CLI_BATCH,
     PAWL_CLI_DOCTOR,
     PAWL_CLI_REPLAY,
     PAWL_CLI_SCHEDULE_CREATE,
@@ -49,6 +50,7 @@ enum pawl_cli_command {
 };
 
 #define PAWL_CLI_PASSED_MAX 32u
+#define PAWL_CLI_TAGS_MAX   32u
 
 struct pawl_cli_options {
     enum pawl_cli_command command;
@@ -102,6 +104,17 @@ struct pawl_cli_options {
     const char *catch_up;
     const char *end_time;
     bool paused;
+    const char *completed_from;
+    const char *completed_to;
+    const char *updated_from;
+    const char *updated_to;
+    const char *order;
+    const char *operation; /* batch */
+    const char *cursor;    /* batch: where to go on */
+    uint32_t tags_count;
+    const char *tags[PAWL_CLI_TAGS_MAX]; /* "key=value" */
+    bool all;
+    bool count;
     const char *only_app; /* placement: only this one */
     bool wait;
     bool resume;

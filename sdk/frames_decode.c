@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/codec.h"
 #include "base/limits.h"
+#include "base/tags.h"
 #include "base/text.h"
 #include "sdk/frames.h"
 #include "sdk/frames_keys.h"
@@ -462,6 +463,24 @@ static void request_read_field(struct decoder *in, struct pawl_request *request)
     case PAWL_REQUEST_FIELD_CREATED_TO_MS: request->created_to_ms = pawl_read_int(reader); break;
     case PAWL_REQUEST_FIELD_APP: request->app = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_PARENT: request->parent = pawl_read_bytes(reader); break;
+    case PAWL_REQUEST_FIELD_TAGS: request->tags = pawl_read_bytes(reader); break;
+    case PAWL_REQUEST_FIELD_ORDER:
+        request->order = (enum pawl_list_order)read_u32(in, PAWL_LIST_ORDER_LAST);
+        break;
+    case PAWL_REQUEST_FIELD_COMPLETED_FROM_MS:
+        request->completed_from_ms = pawl_read_int(reader);
+        break;
+    case PAWL_REQUEST_FIELD_COMPLETED_TO_MS:
+        request->completed_to_ms = pawl_read_int(reader);
+        break;
+    case PAWL_REQUEST_FIELD_UPDATED_FROM_MS:
+        request->updated_from_ms = pawl_read_int(reader);
+        break;
+    case PAWL_REQUEST_FIELD_UPDATED_TO_MS: request->updated_to_ms = pawl_read_int(reader); break;
+    case PAWL_REQUEST_FIELD_BATCH_OP:
+        request->batch_op = (enum pawl_request_op)read_u32(in, UINT8_MAX);
+        break;
+    case PAWL_REQUEST_FIELD_ALL: request->all = read_bool(in); break;
     case PAWL_REQUEST_FIELD_EVENT_NAME: request->event_name = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_EVENT_DATA: request->event_data = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_HAS_EVENT: request->has_event = read_bool(in); break;
@@ -478,6 +497,14 @@ static void request_decode(struct decoder *in, struct pawl_request_frame *frame)
     frame->request.op = (enum pawl_request_op)read_u32(in, UINT8_MAX);
     uint32_t count = pawl_read_map(&in->reader, FIELDS_MAX);
     for (uint32_t i = 0; i < count; i++) request_read_field(in, &frame->request);
+}
+
+static struct pawl_bytes read_tags(struct decoder *in)
+{
+    struct pawl_tags tags;
+    struct pawl_bytes bytes = pawl_read_bytes(&in->reader);
+    expect(in, pawl_tags_unpack(bytes, &tags) == PAWL_OK);
+    return bytes;
 }
 
 static void state_read_field(struct decoder *in, struct pawl_instance_state *state)
@@ -507,6 +534,7 @@ static void state_read_field(struct decoder *in, struct pawl_instance_state *sta
     case PAWL_STATE_FIELD_OUTPUT: state->output = read_payload(in); break;
     case PAWL_STATE_FIELD_FAILURE: state->failure = read_failure(in); break;
     case PAWL_STATE_FIELD_INC: state->inc = read_id(in); break;
+    case PAWL_STATE_FIELD_TAGS: state->tags = read_tags(in); break;
     case PAWL_STATE_FIELD_PARENT_INSTANCE:
         state->parent_instance = read_name_optional(in, PAWL_INSTANCE_ID_SIZE_MAX);
         break;
@@ -532,6 +560,20 @@ static struct pawl_instance_state *read_states(struct decoder *in, uint32_t *ret
     return states;
 }
 
+static void answer_numbers_decode(struct decoder *in, struct pawl_answer *answer)
+{
+    uint32_t count = pawl_read_array(&in->reader, FIELDS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t number = pawl_read_uint(&in->reader, UINT64_MAX);
+        if (i < PAWL_STATUS_COUNT) answer->counts[i] = number;
+    }
+    if (!read_appended(in)) return;
+    expect(in, pawl_read_array(&in->reader, 3) == 3);
+    answer->batch.matched = read_u32(in, UINT32_MAX);
+    answer->batch.done = read_u32(in, UINT32_MAX);
+    answer->batch.failed = read_u32(in, UINT32_MAX);
+}
+
 static void answer_decode(struct decoder *in, struct pawl_answer_frame *frame)
 {
     struct pawl_answer *answer = &frame->answer;
@@ -544,6 +586,7 @@ static void answer_decode(struct decoder *in, struct pawl_answer_frame *frame)
     answer->cursor = read_bytes(in, PAWL_CURSOR_SIZE_MAX);
     answer->events_total = read_u32(in, UINT32_MAX);
     answer->events = read_events(in, PAWL_LOAD_HISTORY_MAX, &answer->events_count);
+    if (read_appended(in)) answer_numbers_decode(in, answer);
 }
 
 /* Entry point ------------------------------------------------------------------ */

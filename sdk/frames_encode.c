@@ -238,6 +238,14 @@ static void request_fields(struct map_writer *map, const struct pawl_request *re
     map_int(map, PAWL_REQUEST_FIELD_CREATED_TO_MS, request->created_to_ms);
     map_bytes(map, PAWL_REQUEST_FIELD_APP, request->app);
     map_bytes(map, PAWL_REQUEST_FIELD_PARENT, request->parent);
+    map_bytes(map, PAWL_REQUEST_FIELD_TAGS, request->tags);
+    map_int(map, PAWL_REQUEST_FIELD_ORDER, (int64_t)request->order);
+    map_int(map, PAWL_REQUEST_FIELD_COMPLETED_FROM_MS, request->completed_from_ms);
+    map_int(map, PAWL_REQUEST_FIELD_COMPLETED_TO_MS, request->completed_to_ms);
+    map_int(map, PAWL_REQUEST_FIELD_UPDATED_FROM_MS, request->updated_from_ms);
+    map_int(map, PAWL_REQUEST_FIELD_UPDATED_TO_MS, request->updated_to_ms);
+    map_int(map, PAWL_REQUEST_FIELD_BATCH_OP, (int64_t)request->batch_op);
+    map_true(map, PAWL_REQUEST_FIELD_ALL, request->all);
     map_bytes(map, PAWL_REQUEST_FIELD_EVENT_NAME, request->event_name);
     map_bytes(map, PAWL_REQUEST_FIELD_EVENT_DATA, request->event_data);
     map_true(map, PAWL_REQUEST_FIELD_HAS_EVENT, request->has_event);
@@ -276,6 +284,7 @@ static void state_fields(struct map_writer *map, const struct pawl_instance_stat
     map_bytes(map, PAWL_STATE_FIELD_PARENT_APP, state->parent_app);
     map_bytes(map, PAWL_STATE_FIELD_WAITING_FOR, state->waiting_for);
     map_id(map, PAWL_STATE_FIELD_INC, state->inc);
+    map_bytes(map, PAWL_STATE_FIELD_TAGS, state->tags);
 }
 
 static void state_encode(struct pawl_buf *buf, const struct pawl_instance_state *state)
@@ -284,6 +293,25 @@ static void state_encode(struct pawl_buf *buf, const struct pawl_instance_state 
     state_fields(&count, state);
     pawl_write_map(buf, count.count);
     state_fields(&(struct map_writer){ .buf = buf }, state);
+}
+
+/* What only COUNT and BATCH answer. */
+static bool answer_has_numbers(const struct pawl_answer *answer)
+{
+    if (answer->batch.matched) return true;
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++)
+        if (answer->counts[i]) return true;
+    return false;
+}
+
+static void answer_numbers_encode(struct pawl_buf *buf, const struct pawl_answer *answer)
+{
+    pawl_write_array(buf, PAWL_STATUS_COUNT);
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++) pawl_write_uint(buf, answer->counts[i]);
+    pawl_write_array(buf, 3);
+    pawl_write_uint(buf, answer->batch.matched);
+    pawl_write_uint(buf, answer->batch.done);
+    pawl_write_uint(buf, answer->batch.failed);
 }
 
 static void answer_encode(struct pawl_buf *buf, const struct pawl_answer_frame *frame)
@@ -299,6 +327,7 @@ static void answer_encode(struct pawl_buf *buf, const struct pawl_answer_frame *
     pawl_write_bytes(buf, answer->cursor);
     pawl_write_uint(buf, answer->events_total);
     write_bytes_array(buf, answer->events_count, answer->events);
+    if (answer_has_numbers(answer)) answer_numbers_encode(buf, answer);
 }
 
 /* Entry point ------------------------------------------------------------------ */
@@ -310,6 +339,7 @@ static uint32_t appended_count(const struct pawl_frame *frame)
         return (frame->hello.minor ? 1u : 0) + (hello_has_match(&frame->hello) ? 3u : 0);
     if (frame->type == PAWL_FRAME_TURN_DONE)
         return turn_done_is_versioned(&frame->turn_done) ? 2 : 0;
+    if (frame->type == PAWL_FRAME_ANSWER) return answer_has_numbers(&frame->answer.answer) ? 2 : 0;
     if (frame->type == PAWL_FRAME_ACTIVITY) return frame->activity.takes_heartbeats ? 3 : 0;
     return 0;
 }

@@ -119,6 +119,7 @@ struct pawl_history_event {
     struct pawl_bytes extra;    /* sidecar/proto/extra.proto; may be absent */
     struct pawl_bytes progress; /* of an activity's heartbeats; may be absent */
     struct pawl_bytes patches;  /* pawl_patches_pack; absent: none */
+    struct pawl_bytes tags;     /* EXECUTION_STARTED: base/tags.h; may be absent */
 };
 
 /* The names of the patches that the code of a turn was told to apply, in order, as the

@@ -4,7 +4,10 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/tags.h"
 #include "sdk/schedule.h"
+
+#define STATUS_MASK_ALL ((UINT32_C(1) << PAWL_STATUS_COUNT) - 1)
 
 /* One check in progress: the first thing wrong is kept, the rest is passed over. */
 struct check {
@@ -107,6 +110,17 @@ static void check_schedule(struct check *check, const struct pawl_request *reque
     check->err = pawl_schedule_check(&spec, check->arena, &check->message);
 }
 
+static void check_tags(struct check *check, struct pawl_bytes tags)
+{
+    struct pawl_tags unpacked;
+    if (check->err != PAWL_OK || pawl_tags_unpack(tags, &unpacked) == PAWL_OK) return;
+    CHECK_FAIL(check, PAWL_E_INVALID,
+               "tags cannot be read: at most %u pairs are allowed, each a key of 1 to %u bytes "
+               "without '=', used once, and a value of at most %u bytes, both UTF-8 without "
+               "control characters",
+               PAWL_TAGS_MAX, PAWL_TAG_KEY_SIZE_MAX, PAWL_TAG_VALUE_SIZE_MAX);
+}
+
 static void check_start(struct check *check, const struct pawl_request *request)
 {
     check_optional(check, "instance", request->instance, PAWL_INSTANCE_ID_SIZE_MAX);
@@ -115,6 +129,7 @@ static void check_start(struct check *check, const struct pawl_request *request)
     check_optional(check, "version", request->version, PAWL_NAME_SIZE_MAX);
     check_payload(check, "input", request->payload);
     check_time(check, "start_at_ms", request->start_at_ms);
+    check_tags(check, request->tags);
     check_range(check, "reuse", (int64_t)request->reuse, PAWL_REUSE_REFUSE, PAWL_REUSE_LAST);
     check_optional(check, "event name", request->event_name, PAWL_NAME_SIZE_MAX);
     check_payload(check, "event data", request->event_data);
@@ -138,22 +153,85 @@ static void check_raise(struct check *check, const struct pawl_request *request)
     check_optional(check, "request_id", request->request_id, PAWL_REQUEST_ID_SIZE_MAX);
 }
 
-static void check_list(struct check *check, const struct pawl_request *request)
+static void check_times(struct check *check, const char *from_field, int64_t from_ms,
+                        const char *to_field, int64_t to_ms)
 {
-    check_range(check, "status_mask", request->status_mask, 0, (1 << PAWL_STATUS_COUNT) - 1);
+    check_time(check, from_field, from_ms);
+    check_time(check, to_field, to_ms);
+    if (check->err != PAWL_OK || to_ms == 0 || to_ms > from_ms) return;
+    CHECK_FAIL(check, PAWL_E_INVALID,
+               "%s is %" PRId64 ", not after %s (%" PRId64 "); the range would be empty", to_field,
+               to_ms, from_field, from_ms);
+}
+
+static void check_filter(struct check *check, const struct pawl_request *request)
+{
+    check_range(check, "status_mask", request->status_mask, 0, STATUS_MASK_ALL);
     check_optional(check, "name", request->name, PAWL_NAME_SIZE_MAX);
     if (request->prefix.size > 0)
         check_text(check, "prefix", request->prefix, PAWL_INSTANCE_ID_SIZE_MAX);
-    check_time(check, "created_from_ms", request->created_from_ms);
-    check_time(check, "created_to_ms", request->created_to_ms);
+    check_tags(check, request->tags);
+    check_times(check, "created_from_ms", request->created_from_ms, "created_to_ms",
+                request->created_to_ms);
+    check_times(check, "completed_from_ms", request->completed_from_ms, "completed_to_ms",
+                request->completed_to_ms);
+    check_times(check, "updated_from_ms", request->updated_from_ms, "updated_to_ms",
+                request->updated_to_ms);
+    check_range(check, "order", (int64_t)request->order, 0, PAWL_LIST_ORDER_LAST);
     check_range(check, "limit", request->limit, 0, PAWL_QUERY_ITEMS_MAX);
     check_optional(check, "cursor", request->cursor, PAWL_CURSOR_SIZE_MAX);
-    if (check->err != PAWL_OK || request->created_to_ms == 0) return;
-    if (request->created_to_ms > request->created_from_ms) return;
+}
+
+static bool filter_is_empty(const struct pawl_request *request)
+{
+    bool has_time = request->created_from_ms || request->created_to_ms || request->completed_from_ms
+                    || request->completed_to_ms || request->updated_from_ms
+                    || request->updated_to_ms;
+    bool has_status = request->status_mask != 0 && request->status_mask != STATUS_MASK_ALL;
+    return !has_status && !has_time && request->name.size == 0 && request->prefix.size == 0
+           && request->tags.size == 0;
+}
+
+uint32_t pawl_request_batch_mask(const struct pawl_request *request)
+{
+    uint32_t ended = 0;
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++)
+        if (pawl_status_is_terminal((enum pawl_status)i)) ended |= 1u << i;
+    switch (request->batch_op) {
+    case PAWL_REQUEST_TERMINATE:
+    case PAWL_REQUEST_SUSPEND:
+    case PAWL_REQUEST_RAISE: return STATUS_MASK_ALL & ~ended;
+    case PAWL_REQUEST_RESUME: return 1u << PAWL_STATUS_SUSPENDED | 1u << PAWL_STATUS_STALLED;
+    case PAWL_REQUEST_PURGE: return request->force ? 0 : ended;
+    default: return 0;
+    }
+}
+
+static void check_batch(struct check *check, const struct pawl_request *request)
+{
+    check_filter(check, request);
+    if (check->err != PAWL_OK) return;
+    switch (request->batch_op) {
+    case PAWL_REQUEST_RAISE:
+        check_required(check, "event name", request->event_name, PAWL_NAME_SIZE_MAX);
+        check_payload(check, "event payload", request->event_data);
+        check_optional(check, "request_id", request->request_id, PAWL_REQUEST_ID_SIZE_MAX);
+        break;
+    case PAWL_REQUEST_TERMINATE: check_payload(check, "output", request->payload); break;
+    case PAWL_REQUEST_SUSPEND:
+    case PAWL_REQUEST_RESUME: check_payload(check, "reason", request->payload); break;
+    case PAWL_REQUEST_PURGE: break;
+    default:
+        CHECK_FAIL(check, PAWL_E_INVALID,
+                   "batch_op is %d; terminate, suspend, resume, purge and raise-event can be done "
+                   "to many",
+                   (int)request->batch_op);
+        return;
+    }
+    if (check->err != PAWL_OK || request->all || !filter_is_empty(request)) return;
     CHECK_FAIL(check, PAWL_E_INVALID,
-               "created_to_ms is %" PRId64 ", not after created_from_ms (%" PRId64
-               "); the range would be empty",
-               request->created_to_ms, request->created_from_ms);
+               "the filter matches every instance, so nothing was done; narrow it by status, name, "
+               "prefix, tags or times, or say that all are meant (all=true, --all)");
 }
 
 static void check_rerun_from(struct check *check, const struct pawl_request *request)
@@ -187,7 +265,9 @@ static void check_fields(struct check *check, const struct pawl_request *request
     check_app(check, request->app);
     switch (request->op) {
     case PAWL_REQUEST_START: check_start(check, request); return;
-    case PAWL_REQUEST_LIST: check_list(check, request); return;
+    case PAWL_REQUEST_LIST:
+    case PAWL_REQUEST_COUNT: check_filter(check, request); return;
+    case PAWL_REQUEST_BATCH: check_batch(check, request); return;
     default: break;
     }
     /* All others are about one instance that is named. */
@@ -215,7 +295,7 @@ pawl_err pawl_request_check(const struct pawl_request *request, struct pawl_aren
 {
     struct check check = { .arena = arena, .err = PAWL_OK };
     if (!pawl_request_op_name((int)request->op))
-        CHECK_FAIL(&check, PAWL_E_INVALID, "op is %d; 1 (start) to 11 (rerun) are known",
+        CHECK_FAIL(&check, PAWL_E_INVALID, "op is %d; 1 (start) to 13 (batch) are known",
                    (int)request->op);
     else
         check_fields(&check, request);

@@ -6,7 +6,7 @@
  *   op         uses                                       answers with
  *   START      instance(optional) request_id(optional)    instance; EXISTS INVALID TERMINAL
  *              name version payload start_at_ms reuse
- *              event_name(optional) event_data
+ *              event_name(optional) event_data tags
  *   GET        instance with_payloads                     state; NOT_FOUND
  *   WAIT       instance wait_for timeout_ms               state (also when the time is
  *              with_payloads                              up: see reached); NOT_FOUND
@@ -15,14 +15,21 @@
  *   RESUME     instance payload(reason)                   NOT_FOUND TERMINAL STATE
  *   TERMINATE  instance payload(output) recursive         NOT_FOUND TERMINAL
  *   PURGE      instance force recursive                   NOT_FOUND NOT_TERMINAL
- *   LIST       status_mask name prefix created_from_ms    states (newest first), cursor
- *              created_to_ms limit cursor
+ *   LIST       the filter, order limit cursor             states, cursor
+ *   COUNT      the filter                                 counts
+ *   BATCH      the filter, all batch_op limit cursor      batch, cursor; message: of the
+ *              payload force recursive event_name           first that failed
+ *              event_data request_id(optional)
  *   HISTORY    instance from limit                        events, events_total, state;
  *                                                         NOT_FOUND
  *   RERUN      instance(source) new_instance(optional)    instance; NOT_FOUND NOT_TERMINAL
  *              payload(absent: the old input)             EXISTS
  *     … from   has_event event_id overwrite payload       instance; as above; NOT_FOUND also of
  *     an event new_child(optional)                        the event; INVALID TOO_LARGE
+ *
+ * The filter: status_mask name prefix tags created_… completed_… updated_…; what is 0 or
+ * absent matches all. A BATCH does its operation to one page of instances and is asked again
+ * with the cursor until there is none; one without any filter is refused unless `all`.
  *
  * Each may name another app of the namespace in `app`; its sidecars do it then.
  *
@@ -46,7 +53,9 @@
     X(PURGE, 8, "purge")         \
     X(LIST, 9, "list")           \
     X(HISTORY, 10, "history")    \
-    X(RERUN, 11, "rerun")
+    X(RERUN, 11, "rerun")        \
+    X(COUNT, 12, "count")        \
+    X(BATCH, 13, "batch")
 
 enum pawl_request_op {
 #define X(name, value, text) PAWL_REQUEST_##name = (value),
@@ -71,34 +80,54 @@ enum pawl_wait_for {
     PAWL_WAIT_COMPLETED,   /* status is terminal */
 };
 
+/* Descending. The default: COMPLETED with a completed range; ID with a prefix and neither
+ * statuses, name nor tags; with an updated range first what has not ended as CREATED, then
+ * what has ended as COMPLETED; else CREATED. Each is cheap for what it is the default of. */
+enum pawl_list_order {
+    PAWL_LIST_DEFAULT = 0,
+    PAWL_LIST_CREATED,
+    PAWL_LIST_COMPLETED, /* ended instances only */
+    PAWL_LIST_ID,
+    PAWL_LIST_ORDER_LAST = PAWL_LIST_ID,
+};
+
 struct pawl_request {
     enum pawl_request_op op;
+    enum pawl_request_op batch_op; /* TERMINATE SUSPEND RESUME PURGE RAISE */
+    enum pawl_list_order order;
+    bool all; /* BATCH: a filter that matches everything is meant so */
     enum pawl_reuse reuse;
     enum pawl_wait_for wait_for;
     bool with_payloads;
     bool recursive;
     bool force;
     uint32_t status_mask; /* bit 1 << status; 0: any */
-    uint32_t limit;       /* LIST 1..1000 (0: 50), HISTORY 1..512 (0: 512) */
+    uint32_t limit;       /* LIST 1..1000 (0: 50), BATCH 1..1000 (0: 100),
+                             HISTORY 1..512 (0: 512) */
     uint32_t from;        /* HISTORY: index of the first event wanted */
     int64_t start_at_ms;
     int64_t timeout_ms;
     int64_t created_from_ms; /* 0: any */
     int64_t created_to_ms;   /* exclusive; 0: any */
-    struct pawl_bytes app;   /* whose instance; absent: the sidecar's own app */
+    int64_t completed_from_ms;
+    int64_t completed_to_ms;
+    int64_t updated_from_ms;
+    int64_t updated_to_ms;
+    struct pawl_bytes app; /* whose instance; absent: the sidecar's own app */
     struct pawl_bytes instance;
     struct pawl_bytes new_instance;
     struct pawl_bytes request_id;
     struct pawl_bytes name;
     struct pawl_bytes version;
     struct pawl_bytes payload;
+    struct pawl_bytes tags;   /* START, or a filter; base/tags.h */
     struct pawl_bytes prefix; /* LIST: of the instance id */
     struct pawl_bytes cursor; /* LIST: from the previous answer */
     bool has_event;           /* RERUN: run anew from the call with this number (event id) */
     uint32_t event_id;
     bool overwrite;               /* … which gets `payload` as its input, also an absent one */
     struct pawl_bytes new_child;  /* … and, as a child workflow, this instance id */
-    struct pawl_bytes event_name; /* START: raise this event as well; absent: none */
+    struct pawl_bytes event_name; /* START: raise this event as well; absent: none. BATCH */
     struct pawl_bytes event_data;
     struct pawl_bytes parent; /* PURGE, between sidecars: only if it is a child of this
                                  (encoded pawl_parent); else there is nothing to do */
@@ -116,6 +145,7 @@ struct pawl_instance_state {
     int64_t started_ms;              /* 0: not yet */
     int64_t updated_ms;              /* of the last commit */
     int64_t completed_ms;            /* 0: not yet */
+    struct pawl_bytes tags;          /* base/tags.h; absent: none */
     struct pawl_bytes custom_status; /* shown with or without payloads */
     struct pawl_bytes input;
     struct pawl_bytes output;
@@ -126,9 +156,17 @@ struct pawl_instance_state {
     struct pawl_id inc;                /* HISTORY only: the incarnation */
 };
 
+/* Of one page of a BATCH. */
+struct pawl_batch {
+    uint32_t matched;
+    uint32_t done;
+    uint32_t failed; /* gone or in another state meanwhile, or could not be reached */
+};
+
 struct pawl_answer {
     pawl_err err;
-    struct pawl_bytes message; /* for a person; set when err is not PAWL_OK */
+    struct pawl_bytes message; /* for a person; set when err is not PAWL_OK; BATCH: why the
+                                  first instance failed */
     bool reached;              /* WAIT: what was waited for is so */
     struct pawl_bytes instance;
     uint32_t states_count; /* GET, WAIT, HISTORY: 1; LIST: any */
@@ -136,8 +174,15 @@ struct pawl_answer {
     struct pawl_bytes cursor; /* LIST: absent at the end */
     uint32_t events_total;    /* HISTORY */
     uint32_t events_count;
-    struct pawl_bytes *events; /* encoded history events */
+    struct pawl_bytes *events;          /* encoded history events */
+    uint64_t counts[PAWL_STATUS_COUNT]; /* COUNT: instances by status */
+    struct pawl_batch batch;
 };
+
+/* The statuses that an operation of a BATCH is for when none are asked for: terminate,
+ * suspend and raise what has not ended, resume what stands, purge what has ended (with force
+ * everything). 0: all. */
+uint32_t pawl_request_batch_mask(const struct pawl_request *request);
 
 /* Check everything that can be checked without state. On PAWL_E_INVALID or
  * PAWL_E_TOO_LARGE *ret_message says which field and why. */

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/tags.h"
 #include "sidecar/durabletask.h"
 
 /* A message in the arena. init is its INIT macro. */
@@ -192,6 +193,21 @@ static void either_set(struct pawl_durabletask *with, const Pawl__Extra *extra,
 
 /* Events ----------------------------------------------------------------------------------- */
 
+static Pawl__Tag **tags_of(struct pawl_durabletask *with, struct pawl_bytes bytes,
+                           size_t *ret_count)
+{
+    struct pawl_tags tags;
+    if (pawl_tags_unpack(bytes, &tags) != PAWL_OK) tags.count = 0;
+    Pawl__Tag **out = PAWL_ARENA_ARRAY(with->arena, Pawl__Tag *, tags.count);
+    for (uint32_t i = 0; i < tags.count; i++) {
+        out[i] = NEW_MESSAGE(with, Pawl__Tag, PAWL__TAG__INIT);
+        out[i]->key = pawl_durabletask_bytes(with, tags.items[i].key);
+        out[i]->value = pawl_durabletask_bytes(with, tags.items[i].value);
+    }
+    *ret_count = tags.count;
+    return out;
+}
+
 static void write_started(struct pawl_durabletask *with, struct pawl_bytes instance,
                           const struct pawl_history_event *event, Pawl__HistoryEvent *out)
 {
@@ -206,6 +222,7 @@ static void write_started(struct pawl_durabletask *with, struct pawl_bytes insta
     body->trace = extra->trace;
     body->tags = extra->tags;
     body->n_tags = extra->n_tags;
+    if (event->tags.size) body->tags = tags_of(with, event->tags, &body->n_tags);
     if (!pawl_bytes_is_absent(event->parent.instance)) {
         body->parent = NEW_MESSAGE(with, Pawl__Parent, PAWL__PARENT__INIT);
         body->parent->task_scheduled_id = (int32_t)event->parent.op_id;
@@ -546,6 +563,7 @@ Pawl__WorkflowState *pawl_durabletask_state(struct pawl_durabletask *with,
     out->parent_instance_id = pawl_durabletask_text(with, state->parent_instance);
     if (with->dialect == PAWL_DIALECT_DAPR)
         out->parent_app = pawl_durabletask_text(with, state->parent_app);
+    out->tags = tags_of(with, state->tags, &out->n_tags);
     return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/tags.h"
 #include "base/timetext.h"
 
 static void write_time(struct pawl_json *json, const char *key, int64_t unix_ms)
@@ -139,6 +140,19 @@ static void write_patches(struct pawl_json *json, struct pawl_bytes patches)
     pawl_json_array_end(json);
 }
 
+void pawl_http_tags_write(struct pawl_json *json, struct pawl_bytes bytes)
+{
+    struct pawl_tags tags;
+    if (pawl_tags_unpack(bytes, &tags) != PAWL_OK || tags.count == 0) return;
+    pawl_json_key(json, "tags");
+    pawl_json_object_begin(json);
+    for (uint32_t i = 0; i < tags.count; i++) {
+        pawl_json_key_text(json, tags.items[i].key);
+        pawl_json_text(json, tags.items[i].value);
+    }
+    pawl_json_object_end(json);
+}
+
 static void write_event(struct pawl_json *json, const struct pawl_history_event *event)
 {
     pawl_json_key(json, "kind");
@@ -171,6 +185,7 @@ static void write_event(struct pawl_json *json, const struct pawl_history_event 
     write_limit(json, "heartbeatMs", event->heartbeat_ms);
     pawl_json_payload(json, "progress", event->progress);
     pawl_json_payload(json, "extra", event->extra);
+    pawl_http_tags_write(json, event->tags);
 }
 
 void pawl_http_history_write(struct pawl_json *json, uint32_t index, struct pawl_bytes encoded)

@@ -12,4 +12,7 @@ void pawl_http_history_write(struct pawl_json *json, uint32_t index, struct pawl
 /* {"errorType":…,"errorMessage":…,"stackTrace":…,"isNonRetriable":…,"innerFailure":{…}} */
 void pawl_http_failure_write(struct pawl_json *json, const struct pawl_failure_view *failure);
 
+/* "tags":{key:value,…}, unless there are none. */
+void pawl_http_tags_write(struct pawl_json *json, struct pawl_bytes tags);
+
 #endif /* PAWL_SIDECAR_HTTP_HISTORY_H */

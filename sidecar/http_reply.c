@@ -124,6 +124,7 @@ static void write_state(struct pawl_json *json, const struct pawl_instance_state
     pawl_json_uint(json, state->gen);
     pawl_json_key(json, "historyCount");
     pawl_json_uint(json, state->history_count);
+    pawl_http_tags_write(json, state->tags);
     write_text(json, "parentInstanceID", state->parent_instance);
     write_text(json, "parentAppID", state->parent_app);
     write_text(json, "waitingFor", state->waiting_for);
@@ -140,6 +141,49 @@ static void write_id(struct pawl_json *json, const char *key, struct pawl_id id)
     pawl_json_str(json, text);
 }
 
+static void write_cursor(struct pawl_json *json, struct pawl_bytes cursor)
+{
+    if (pawl_bytes_is_absent(cursor)) return;
+    pawl_json_key(json, "cursor");
+    pawl_buf_append(json->buf, "\"", 1);
+    pawl_base64_encode(json->buf, cursor, true);
+    pawl_buf_append(json->buf, "\"", 1);
+    json->comma = true;
+}
+
+/* Statuses that nothing has are left out. */
+static void write_count(struct pawl_json *json, const struct pawl_answer *answer)
+{
+    uint64_t total = 0;
+    pawl_json_object_begin(json);
+    pawl_json_key(json, "byStatus");
+    pawl_json_object_begin(json);
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++) {
+        total += answer->counts[i];
+        if (answer->counts[i] == 0) continue;
+        pawl_json_key(json, pawl_status_name(i));
+        pawl_json_uint(json, answer->counts[i]);
+    }
+    pawl_json_object_end(json);
+    pawl_json_key(json, "count");
+    pawl_json_uint(json, total);
+    pawl_json_object_end(json);
+}
+
+static void write_batch(struct pawl_json *json, const struct pawl_answer *answer)
+{
+    pawl_json_object_begin(json);
+    pawl_json_key(json, "matched");
+    pawl_json_uint(json, answer->batch.matched);
+    pawl_json_key(json, "done");
+    pawl_json_uint(json, answer->batch.done);
+    pawl_json_key(json, "failed");
+    pawl_json_uint(json, answer->batch.failed);
+    if (answer->message.size) write_text(json, "failure", answer->message);
+    write_cursor(json, answer->cursor);
+    pawl_json_object_end(json);
+}
+
 static void write_list(struct pawl_json *json, const char *key, const struct pawl_answer *answer)
 {
     bool is_schedules = strcmp(key, "schedules") == 0;
@@ -153,13 +197,7 @@ static void write_list(struct pawl_json *json, const char *key, const struct paw
             write_state(json, &answer->states[i]);
     }
     pawl_json_array_end(json);
-    if (!pawl_bytes_is_absent(answer->cursor)) {
-        pawl_json_key(json, "cursor");
-        pawl_buf_append(json->buf, "\"", 1);
-        pawl_base64_encode(json->buf, answer->cursor, true);
-        pawl_buf_append(json->buf, "\"", 1);
-        json->comma = true;
-    }
+    write_cursor(json, answer->cursor);
     pawl_json_object_end(json);
 }
 
@@ -238,7 +276,13 @@ static void reply_success(struct pawl_http_reply *reply, enum pawl_http_route ro
         PAWL_ASSERT(answer->states_count == 1);
         write_state(&json, answer->states);
         break;
-    case PAWL_HTTP_ROUTE_LIST: write_list(&json, "workflows", answer); break;
+    case PAWL_HTTP_ROUTE_LIST:
+        if (request->op == PAWL_REQUEST_COUNT)
+            write_count(&json, answer);
+        else
+            write_list(&json, "workflows", answer);
+        break;
+    case PAWL_HTTP_ROUTE_BATCH: write_batch(&json, answer); break;
     case PAWL_HTTP_ROUTE_HISTORY: write_history(&json, request, answer); break;
     default:
         reply->status = 202;

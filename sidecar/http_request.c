@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/tags.h"
 #include "base/timetext.h"
 #include "sdk/schedule.h"
 
@@ -114,6 +115,44 @@ static uint32_t param_status_mask(struct build *build)
         rest = pawl_bytes_make(rest.data + skip, rest.size - skip);
     }
     return mask;
+}
+
+/* "tag=team=blue", as often as there are tags. */
+static struct pawl_bytes param_tags(struct build *build)
+{
+    const struct pawl_http_url *url = build->input->url;
+    struct pawl_tags tags = { .count = 0 };
+    for (uint32_t i = 0; i < url->params_count; i++) {
+        if (!pawl_bytes_is_str(url->params[i].name, "tag")) continue;
+        const char *wrong = pawl_tags_add_text(&tags, url->params[i].value);
+        if (wrong) build_malformed(build, "tag", url->params[i].value, wrong);
+    }
+    return pawl_tags_pack(build->arena, &tags);
+}
+
+static enum pawl_list_order param_order(struct build *build)
+{
+    struct pawl_bytes value = param(build, "order");
+    if (pawl_bytes_is_absent(value)) return PAWL_LIST_DEFAULT;
+    if (pawl_bytes_is_str(value, "created")) return PAWL_LIST_CREATED;
+    if (pawl_bytes_is_str(value, "completed")) return PAWL_LIST_COMPLETED;
+    if (pawl_bytes_is_str(value, "id")) return PAWL_LIST_ID;
+    build_malformed(build, "order", value, "write created, completed or id");
+    return PAWL_LIST_DEFAULT;
+}
+
+static enum pawl_request_op param_operation(struct build *build)
+{
+    static const enum pawl_request_op operations[] = { PAWL_REQUEST_TERMINATE, PAWL_REQUEST_SUSPEND,
+                                                       PAWL_REQUEST_RESUME, PAWL_REQUEST_PURGE,
+                                                       PAWL_REQUEST_RAISE };
+    struct pawl_bytes value = param(build, "operation");
+    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
+        if (pawl_bytes_is_str(value, pawl_request_op_name((int)operations[i])))
+            return operations[i];
+    build_malformed(build, "operation", value,
+                    "write terminate, suspend, resume, purge or raise-event");
+    return PAWL_REQUEST_TERMINATE;
 }
 
 static struct pawl_bytes param_cursor(struct build *build)
@@ -245,6 +284,7 @@ static void build_start(struct build *build)
     request->version = param_text(build, "version");
     request->start_at_ms = param_time(build, "startTime");
     request->reuse = param_reuse(build);
+    request->tags = param_tags(build);
     request->event_name = param_text(build, "event");
     request->event_data = param_text(build, "eventData");
     request->request_id = build->input->idempotency_key;
@@ -311,16 +351,49 @@ static void check_schedule(struct build *build, struct pawl_bytes id)
                                  PAWL_SCHEDULE_ID_SIZE_MAX));
 }
 
-static void build_list(struct build *build)
+static void build_filter(struct build *build)
 {
     struct pawl_request *request = build->request;
     request->status_mask = param_status_mask(build);
     request->name = param_text(build, "name");
     request->prefix = param_text(build, "prefix");
+    request->tags = param_tags(build);
     request->created_from_ms = param_time(build, "createdFrom");
     request->created_to_ms = param_time(build, "createdTo");
+    request->completed_from_ms = param_time(build, "completedFrom");
+    request->completed_to_ms = param_time(build, "completedTo");
+    request->updated_from_ms = param_time(build, "updatedFrom");
+    request->updated_to_ms = param_time(build, "updatedTo");
     request->limit = param_uint(build, "limit", 1, PAWL_QUERY_ITEMS_MAX);
     request->cursor = param_cursor(build);
+}
+
+static void build_list(struct build *build)
+{
+    build_filter(build);
+    build->request->order = param_order(build);
+    if (param_bool(build, "count", false)) build->request->op = PAWL_REQUEST_COUNT;
+}
+
+static void build_batch(struct build *build)
+{
+    struct pawl_request *request = build->request;
+    build_filter(build);
+    request->batch_op = param_operation(build);
+    request->all = param_bool(build, "all", false);
+    request->force = param_bool(build, "force", false);
+    request->recursive = param_bool(build, "recursive", true);
+    request->request_id = build->input->idempotency_key;
+    switch (request->batch_op) {
+    case PAWL_REQUEST_RAISE:
+        request->event_name = param_text(build, "event");
+        request->event_data = body_or_param(build, NULL);
+        break;
+    case PAWL_REQUEST_TERMINATE: request->payload = body_or_param(build, "output"); break;
+    case PAWL_REQUEST_SUSPEND:
+    case PAWL_REQUEST_RESUME: request->payload = body_or_param(build, "reason"); break;
+    default: break;
+    }
 }
 
 static void build_wait(struct build *build)
@@ -362,6 +435,7 @@ static void build_route(struct build *build)
         request->recursive = param_bool(build, "recursive", true);
         break;
     case PAWL_HTTP_ROUTE_LIST: build_list(build); break;
+    case PAWL_HTTP_ROUTE_BATCH: build_batch(build); break;
     case PAWL_HTTP_ROUTE_HISTORY:
         request->from = param_uint(build, "from", 0, UINT32_MAX);
         request->limit = param_uint(build, "limit", 1, PAWL_LOAD_HISTORY_MAX);
@@ -406,7 +480,7 @@ bool pawl_http_request_check_params(enum pawl_http_route route, const struct paw
             word += size + (word[size] == ' ' ? 1 : 0);
         }
         bool twice = false;
-        for (uint32_t k = 0; k < i; k++) {
+        for (uint32_t k = 0; k < i && !pawl_bytes_is_str(name, "tag"); k++) {
             if (pawl_bytes_is_equal(url->params[k].name, name)) twice = true;
         }
         if (found && !twice) continue;

@@ -115,11 +115,18 @@ struct pawl_http_match pawl_http_route_find(const struct pawl_http_url *url,
     if (url->segments_count < 2 || !text_is_one_of(url->segments[0], prefixes, COUNT(prefixes))) {
         return none;
     }
-    for (size_t i = 0; i < COUNT(route_rows); i++) {
+    struct pawl_http_match found = none;
+    for (size_t i = 0; i < COUNT(route_rows) && found.route == PAWL_HTTP_ROUTE_NONE; i++) {
         struct pawl_http_match match = none;
         if (!row_matches(&route_rows[i], url, &match)) continue;
-        return match_take(match, route_rows[i].route, route_rows[i].method, method);
+        found = match_take(match, route_rows[i].route, route_rows[i].method, method);
     }
+    if (found.route == PAWL_HTTP_ROUTE_LIST && found.miss == PAWL_HTTP_OTHER_METHOD) {
+        /* The only path with a second method. */
+        found = match_take(none, PAWL_HTTP_ROUTE_BATCH, PAWL_HTTP_POST, method);
+        found.allow = "GET, HEAD, POST";
+    }
+    if (found.route != PAWL_HTTP_ROUTE_NONE) return found;
     if (text_is_one_of(url->segments[1], other_apis, COUNT(other_apis))) {
         none.miss = PAWL_HTTP_OTHER_API;
     }

@@ -5,11 +5,16 @@
 #include "sdk/request.h"
 #include "sidecar/http_url.h"
 
+/* Which instances: parameters of a list, a count, a batch. */
+#define PAWL_HTTP_FILTER                                                                  \
+    "status name prefix tag createdFrom createdTo completedFrom completedTo updatedFrom " \
+    "updatedTo "
+
 /* name, the engine's operation (0: answered by the front itself), Dapr's error name,
  * what it is called in metrics, query parameters it takes */
 #define PAWL_HTTP_ROUTE_MAP(X)                                                                    \
     X(START, PAWL_REQUEST_START, "ERR_START_WORKFLOW", "start",                                   \
-      "instanceID startTime version reuse event eventData appID")                                 \
+      "instanceID startTime version reuse event eventData tag appID")                             \
     X(GET, PAWL_REQUEST_GET, "ERR_GET_WORKFLOW", "get", "payloads appID")                         \
     X(RAISE, PAWL_REQUEST_RAISE, "ERR_RAISE_EVENT_WORKFLOW", "raise-event", "appID")              \
     X(SUSPEND, PAWL_REQUEST_SUSPEND, "ERR_PAUSE_WORKFLOW", "pause", "reason appID")               \
@@ -18,7 +23,9 @@
       "output recursive appID")                                                                   \
     X(PURGE, PAWL_REQUEST_PURGE, "ERR_PURGE_WORKFLOW", "purge", "force recursive appID")          \
     X(LIST, PAWL_REQUEST_LIST, "ERR_LIST_WORKFLOWS", "list",                                      \
-      "status name prefix createdFrom createdTo limit cursor appID")                              \
+      PAWL_HTTP_FILTER "order count limit cursor appID")                                          \
+    X(BATCH, PAWL_REQUEST_BATCH, "ERR_BATCH_WORKFLOWS", "batch",                                  \
+      PAWL_HTTP_FILTER "operation all event reason output force recursive limit cursor appID")    \
     X(HISTORY, PAWL_REQUEST_HISTORY, "ERR_GET_WORKFLOW_HISTORY", "history", "from limit appID")   \
     X(WAIT, PAWL_REQUEST_WAIT, "ERR_WAIT_WORKFLOW", "wait", "for timeout payloads appID")         \
     X(RERUN, PAWL_REQUEST_RERUN, "ERR_RERUN_WORKFLOW", "rerun",                                   \

@@ -142,7 +142,8 @@ static struct call *call_new(const struct pawl_request *request)
     const struct pawl_request *r = request;
     size_t size = r->app.size + r->instance.size + r->new_instance.size + r->request_id.size
                   + r->name.size + r->version.size + r->payload.size + r->prefix.size
-                  + r->cursor.size + r->parent.size;
+                  + r->cursor.size + r->parent.size + r->tags.size + r->event_name.size
+                  + r->event_data.size + r->new_child.size;
     /* One byte more: an empty text at the end points somewhere of ours, too. */
     struct call *call = pawl_mem_alloc(sizeof *call + size + 1);
     call->request = *request;
@@ -151,7 +152,9 @@ static struct call *call_new(const struct pawl_request *request)
                                    &call->request.request_id, &call->request.name,
                                    &call->request.version,    &call->request.payload,
                                    &call->request.prefix,     &call->request.cursor,
-                                   &call->request.app,        &call->request.parent };
+                                   &call->request.app,        &call->request.parent,
+                                   &call->request.tags,       &call->request.event_name,
+                                   &call->request.event_data, &call->request.new_child };
     uint8_t *to = (uint8_t *)(call + 1);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) to = text_keep(texts[i], to);
     return call;

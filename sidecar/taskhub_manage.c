@@ -1,4 +1,5 @@
 /* Calls about one instance. */
+#include "base/tags.h"
 #include "sidecar/taskhub_internal.h"
 
 /* Dapr's clients name another app so. */
@@ -212,6 +213,22 @@ static bool start_read_policy(struct pawl_taskhub_call *call, struct start *star
     return false;
 }
 
+/* False: one of them is none, and the call is over. */
+static bool start_read_tags(struct pawl_taskhub_call *call,
+                            const Pawl__CreateInstanceRequest *request)
+{
+    struct pawl_tags tags = { .count = 0 };
+    for (size_t i = 0; i < request->n_tags; i++) {
+        const char *wrong = pawl_tags_add(&tags, pawl_protobuf_bytes(request->tags[i]->key),
+                                          pawl_protobuf_bytes(request->tags[i]->value));
+        if (!wrong) continue;
+        pawl_taskhub_finish(call, PAWL_GRPC_INVALID_ARGUMENT, pawl_bytes_str(wrong));
+        return false;
+    }
+    call->request.tags = pawl_tags_pack(&call->arena, &tags);
+    return true;
+}
+
 void pawl_taskhub_on_start(void *hub, const struct pawl_grpc_call *from)
 {
     enum { UNIQUE_FIELD = 10 };
@@ -235,6 +252,7 @@ void pawl_taskhub_on_start(void *hub, const struct pawl_grpc_call *from)
         .payload = pawl_durabletask_text_bytes(request->input),
         .start_at_ms = pawl_durabletask_timestamp_ms(request->scheduled_start),
     };
+    if (!start_read_tags(call, request)) return;
     start->request = call->request;
     /* Dapr's clients may use the instance as started as soon as this returns. */
     start->waits = pawl_taskhub_is_dapr(call) && call->request.start_at_ms == 0;

@@ -139,41 +139,17 @@ void pawl_taskhub_on_query(void *hub, const struct pawl_grpc_call *from)
 
 /* Ids -------------------------------------------------------------------------------------- */
 
-struct listing {
-    int64_t completed_from_ms;
-    int64_t completed_to_ms; /* 0: any */
-    uint32_t wanted;
-    uint32_t found;
-};
-
-static void ids_answer(struct pawl_taskhub_call *call, struct pawl_bytes cursor)
-{
-    Pawl__ListInstanceIdsResponse rest = PAWL__LIST_INSTANCE_IDS_RESPONSE__INIT;
-    rest.last_instance_key = pawl_durabletask_text(&call->with, cursor);
-    out_answer(call, &rest.base);
-}
-
-/* Pages of the engine are read until there is something to show, or nothing more. */
 static void ids_on_page(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
 {
-    struct listing *listing = call->state;
     if (answer->err != PAWL_OK) {
         pawl_taskhub_fail(call, answer);
         return;
     }
-    for (uint32_t i = 0; i < answer->states_count; i++) {
-        const struct pawl_instance_state *state = &answer->states[i];
-        if (state->completed_ms < listing->completed_from_ms) continue;
-        if (listing->completed_to_ms && state->completed_ms >= listing->completed_to_ms) continue;
-        listing->found++;
-        out_add(call, 1, state->instance);
-    }
-    if (listing->found > 0 || pawl_bytes_is_absent(answer->cursor)) {
-        ids_answer(call, answer->cursor);
-        return;
-    }
-    call->request.cursor = pawl_arena_copy(&call->arena, answer->cursor);
-    pawl_taskhub_ask(call, ids_on_page);
+    for (uint32_t i = 0; i < answer->states_count; i++)
+        out_add(call, 1, answer->states[i].instance);
+    Pawl__ListInstanceIdsResponse rest = PAWL__LIST_INSTANCE_IDS_RESPONSE__INIT;
+    rest.last_instance_key = pawl_durabletask_text(&call->with, answer->cursor);
+    out_answer(call, &rest.base);
 }
 
 void pawl_taskhub_on_list_ids(void *hub, const struct pawl_grpc_call *from)
@@ -182,13 +158,11 @@ void pawl_taskhub_on_list_ids(void *hub, const struct pawl_grpc_call *from)
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__list_instance_ids_request__descriptor, &request);
     if (!call) return;
-    struct listing *listing = PAWL_ARENA_NEW(&call->arena, struct listing);
-    listing->completed_from_ms = pawl_durabletask_timestamp_ms(request->completed_from);
-    listing->completed_to_ms = pawl_durabletask_timestamp_ms(request->completed_to);
-    call->state = listing;
     call->request = (struct pawl_request){
         .op = PAWL_REQUEST_LIST,
         .status_mask = status_mask(call, request->n_status, request->status),
+        .completed_from_ms = pawl_durabletask_timestamp_ms(request->completed_from),
+        .completed_to_ms = pawl_durabletask_timestamp_ms(request->completed_to),
         .limit = page_size(request->page_size, PAGE_MAX),
         .cursor = pawl_durabletask_text_name(request->last_instance_key),
     };

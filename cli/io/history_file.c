@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/tags.h"
 #include "base/timetext.h"
 
 #define ADVICE "Write the file with: pawl workflow history <instance-id> --export"
@@ -106,6 +107,21 @@ static struct pawl_id read_id(struct read *read, json_t *object, const char *key
     if (!pawl_bytes_is_absent(text) && !pawl_id_parse(text, &id))
         wrong(read, key, "is not an id of 32 hex digits");
     return id;
+}
+
+static struct pawl_bytes read_tags(struct read *read, json_t *object)
+{
+    struct pawl_tags tags = { .count = 0 };
+    const char *key;
+    json_t *value;
+    if (object && !json_is_object(object)) wrong(read, "tags", "is not an object");
+    json_object_foreach(object, key, value)
+    {
+        const char *text = json_string_value(value);
+        if (!text || pawl_tags_add(&tags, pawl_bytes_str(key), pawl_bytes_str(text)))
+            wrong(read, "tags", "has one that is no tag");
+    }
+    return pawl_tags_pack(read->arena, &tags);
 }
 
 /* Events --------------------------------------------------------------------------------- */
@@ -232,6 +248,7 @@ static struct pawl_bytes read_event(struct read *read, json_t *object)
     event.progress = read_payload(read, object, "progress");
     event.extra = read_payload(read, object, "extra");
     event.patches = read_patches(read, object);
+    event.tags = read_tags(read, json_object_get(object, "tags"));
     return read->why ? PAWL_BYTES_ABSENT : pawl_history_event_pack(read->arena, &event);
 }
 

@@ -492,6 +492,90 @@ static enum pawl_cli_exit run_change(const struct pawl_cli_options *options)
     return code;
 }
 
+/* Counts and batches ------------------------------------------------------------------------ */
+
+static enum pawl_cli_exit run_count(const struct pawl_cli_options *options)
+{
+    json_t *json = NULL;
+    long status = 0;
+    enum pawl_cli_exit code = call_json(options, &(struct pawl_call_page){ .from = 0 },
+                                        PAWL_BYTES_ABSENT, &json, &status);
+    if (code != PAWL_CLI_OK) return code;
+    if (options->json) {
+        code = print_json(json, PAWL_CLI_OK);
+    } else {
+        const char *name;
+        json_t *count;
+        json_object_foreach(json_object_get(json, "byStatus"), name, count)
+            printf("%-10s %lld\n", name, (long long)json_integer_value(count));
+        printf("%-10s %lld\n", "all",
+               (long long)json_integer_value(json_object_get(json, "count")));
+    }
+    json_decref(json);
+    return code;
+}
+
+struct batch {
+    long long matched;
+    long long done;
+    long long failed;
+    char cursor[4096];
+};
+
+static long long batch_number(json_t *json, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(json, key));
+}
+
+/* Progress is for whoever watches, so it goes to standard error. */
+static void batch_take(const struct pawl_cli_options *options, struct batch *batch, json_t *json)
+{
+    const char *failure = json_string_value(json_object_get(json, "failure"));
+    const char *cursor = json_string_value(json_object_get(json, "cursor"));
+    if (failure) fprintf(stderr, "pawl: %s\n", failure);
+    batch->matched += batch_number(json, "matched");
+    batch->done += batch_number(json, "done");
+    batch->failed += batch_number(json, "failed");
+    snprintf(batch->cursor, sizeof batch->cursor, "%s", cursor ? cursor : "");
+    if (cursor)
+        fprintf(stderr, "%s: %lld matched, %lld done, %lld failed so far; go on with --cursor %s\n",
+                options->operation, batch->matched, batch->done, batch->failed, cursor);
+}
+
+static enum pawl_cli_exit batch_print(const struct pawl_cli_options *options,
+                                      const struct batch *batch)
+{
+    if (options->json)
+        printf("{\"matched\":%lld,\"done\":%lld,\"failed\":%lld}\n", batch->matched, batch->done,
+               batch->failed);
+    else
+        printf("%s: %lld matched, %lld done, %lld failed\n", options->operation, batch->matched,
+               batch->done, batch->failed);
+    bool is_written = fflush(stdout) == 0;
+    return is_written && batch->failed == 0 ? PAWL_CLI_OK : PAWL_CLI_FAILED;
+}
+
+static enum pawl_cli_exit run_batch(const struct pawl_cli_options *options)
+{
+    struct pawl_buf body;
+    struct batch batch = { .matched = 0 };
+    pawl_buf_init(&body, PAWL_PAYLOAD_SIZE_MAX);
+    if (options->cursor) snprintf(batch.cursor, sizeof batch.cursor, "%s", options->cursor);
+    enum pawl_cli_exit code = input_load(options, &body) ? PAWL_CLI_OK : PAWL_CLI_USAGE;
+    while (code == PAWL_CLI_OK) {
+        json_t *json = NULL;
+        long status = 0;
+        struct pawl_call_page page = { .cursor = batch.cursor[0] ? batch.cursor : NULL };
+        code = call_json(options, &page, pawl_buf_view(&body), &json, &status);
+        if (code != PAWL_CLI_OK) break;
+        batch_take(options, &batch, json);
+        json_decref(json);
+        if (batch.cursor[0] == 0) break;
+    }
+    pawl_buf_deinit(&body);
+    return code == PAWL_CLI_OK ? batch_print(options, &batch) : code;
+}
+
 enum pawl_cli_exit pawl_cli_workflow(const struct pawl_cli_options *options)
 {
     switch (options->command) {
@@ -499,8 +583,9 @@ enum pawl_cli_exit pawl_cli_workflow(const struct pawl_cli_options *options)
     case PAWL_CLI_GET: return run_get(options);
     case PAWL_CLI_WAIT: return run_wait(options);
     case PAWL_CLI_HISTORY: return options->export_all ? run_export(options) : run_many(options);
-    case PAWL_CLI_SCHEDULE_LIST:
-    case PAWL_CLI_LIST: return run_many(options);
+    case PAWL_CLI_SCHEDULE_LIST: return run_many(options);
+    case PAWL_CLI_LIST: return options->count ? run_count(options) : run_many(options);
+    case PAWL_CLI_BATCH: return run_batch(options);
     case PAWL_CLI_DEAD_LETTERS: return run_dead_letters(options);
     default: return run_change(options);
     }

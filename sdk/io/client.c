@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/list.h"
+#include "base/tags.h"
 #include "sdk/io/ask.h"
 #include "sdk/io/link.h"
 #include "sdk/io/result.h"
@@ -365,6 +366,29 @@ void pawl_client_random_text(char text[PAWL_ID_TEXT_SIZE])
     pawl_id_format(id, text);
 }
 
+/* PAWL_E_INVALID with a message as any other bad argument. */
+static pawl_err refuse(struct pawl_client *client, const char *why, struct pawl_result **ret_result)
+{
+    struct pawl_request request = { .op = PAWL_REQUEST_LIST };
+    if (ret_result)
+        *ret_result = pawl_result_from_message(&client->allocator, &request, pawl_bytes_str(why));
+    return PAWL_E_INVALID;
+}
+
+/* NULL, or what is wrong with one of them. */
+static const char *tags_pack(struct pawl_arena *arena, size_t count,
+                             const struct pawl_instance_tag *tags, struct pawl_bytes *ret_bytes)
+{
+    struct pawl_tags packed = { .count = 0 };
+    for (size_t i = 0; i < count; i++) {
+        const char *wrong =
+            pawl_tags_add(&packed, pawl_bytes_str(tags[i].key), pawl_bytes_str(tags[i].value));
+        if (wrong) return wrong;
+    }
+    *ret_bytes = pawl_tags_pack(arena, &packed);
+    return NULL;
+}
+
 pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *start,
                            struct pawl_result **ret_result)
 {
@@ -388,7 +412,13 @@ pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *
         .event_name = pawl_bytes_str(start->event_name),
         .event_data = start->event_payload,
     };
-    return pawl_client_ask(client, &request, ret_result);
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
+    const char *wrong = tags_pack(&arena, start->tags_count, start->tags, &request.tags);
+    pawl_err err =
+        wrong ? refuse(client, wrong, ret_result) : pawl_client_ask(client, &request, ret_result);
+    pawl_arena_deinit(&arena);
+    return err;
 }
 
 pawl_err pawl_client_get(struct pawl_client *client, const char *id,
@@ -483,20 +513,71 @@ pawl_err pawl_client_purge(struct pawl_client *client, const char *id, bool recu
     return pawl_client_ask(client, &request, ret_result);
 }
 
-pawl_err pawl_client_list(struct pawl_client *client, const struct pawl_list_query *query,
-                          struct pawl_result **ret_result)
+static pawl_err ask_filtered(struct pawl_client *client, struct pawl_request request,
+                             const struct pawl_list_query *query, struct pawl_result **ret_result)
 {
     static const struct pawl_list_query everything;
     if (!query) query = &everything;
-    struct pawl_request request = { .op = PAWL_REQUEST_LIST,
-                                    .status_mask = query->status_mask,
-                                    .name = pawl_bytes_str(query->name),
-                                    .prefix = pawl_bytes_str(query->id_prefix),
-                                    .created_from_ms = query->created_from_ms,
-                                    .created_to_ms = query->created_to_ms,
-                                    .limit = query->limit,
-                                    .cursor = pawl_bytes_str(query->cursor) };
-    return pawl_client_ask(client, &request, ret_result);
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
+    request.status_mask = query->status_mask;
+    request.name = pawl_bytes_str(query->name);
+    request.prefix = pawl_bytes_str(query->id_prefix);
+    request.created_from_ms = query->created_from_ms;
+    request.created_to_ms = query->created_to_ms;
+    request.completed_from_ms = query->completed_from_ms;
+    request.completed_to_ms = query->completed_to_ms;
+    request.updated_from_ms = query->updated_from_ms;
+    request.updated_to_ms = query->updated_to_ms;
+    request.order = (enum pawl_list_order)query->order;
+    request.limit = query->limit;
+    request.cursor = pawl_bytes_str(query->cursor);
+    const char *wrong = tags_pack(&arena, query->tags_count, query->tags, &request.tags);
+    pawl_err err =
+        wrong ? refuse(client, wrong, ret_result) : pawl_client_ask(client, &request, ret_result);
+    pawl_arena_deinit(&arena);
+    return err;
+}
+
+pawl_err pawl_client_list(struct pawl_client *client, const struct pawl_list_query *query,
+                          struct pawl_result **ret_result)
+{
+    return ask_filtered(client, (struct pawl_request){ .op = PAWL_REQUEST_LIST }, query,
+                        ret_result);
+}
+
+pawl_err pawl_client_count(struct pawl_client *client, const struct pawl_list_query *query,
+                           struct pawl_result **ret_result)
+{
+    return ask_filtered(client, (struct pawl_request){ .op = PAWL_REQUEST_COUNT }, query,
+                        ret_result);
+}
+
+pawl_err pawl_client_batch(struct pawl_client *client, const struct pawl_batch_request *batch,
+                           struct pawl_result **ret_result)
+{
+    static const enum pawl_request_op ops[] = { [PAWL_BATCH_TERMINATE] = PAWL_REQUEST_TERMINATE,
+                                                [PAWL_BATCH_SUSPEND] = PAWL_REQUEST_SUSPEND,
+                                                [PAWL_BATCH_RESUME] = PAWL_REQUEST_RESUME,
+                                                [PAWL_BATCH_PURGE] = PAWL_REQUEST_PURGE,
+                                                [PAWL_BATCH_RAISE_EVENT] = PAWL_REQUEST_RAISE };
+    if (batch->action < PAWL_BATCH_TERMINATE || batch->action > PAWL_BATCH_RAISE_EVENT)
+        return refuse(client, "action: none of enum pawl_batch_action", ret_result);
+    bool is_raise = batch->action == PAWL_BATCH_RAISE_EVENT;
+    char random[PAWL_ID_TEXT_SIZE];
+    pawl_client_random_text(random);
+    struct pawl_request request = {
+        .op = PAWL_REQUEST_BATCH,
+        .batch_op = ops[batch->action],
+        .all = batch->all,
+        .recursive = batch->recursive,
+        .force = batch->force,
+        .request_id = pawl_bytes_str(batch->request_id ? batch->request_id : random),
+        .event_name = pawl_bytes_str(batch->event_name),
+        .event_data = is_raise ? batch->payload : PAWL_BYTES_ABSENT,
+        .payload = is_raise ? PAWL_BYTES_ABSENT : batch->payload,
+    };
+    return ask_filtered(client, request, &batch->query, ret_result);
 }
 
 pawl_err pawl_client_history(struct pawl_client *client, const char *id, uint32_t from,

@@ -1,6 +1,7 @@
 #include "sdk/io/result.h"
 
 #include "base/bytes.h"
+#include "base/tags.h"
 #include "sdk/instance.h"
 #include "sdk/schedule.h"
 
@@ -45,6 +46,23 @@ void pawl_result_free(struct pawl_result *result)
     allocator.free(allocator.context, result);
 }
 
+static size_t copy_tags(struct pawl_result *result, struct pawl_bytes bytes,
+                        const struct pawl_instance_tag **ret_tags, bool *complete)
+{
+    struct pawl_tags tags;
+    if (pawl_tags_unpack(bytes, &tags) != PAWL_OK || tags.count == 0) return 0;
+    struct pawl_instance_tag *copy = pawl_pool_alloc(&result->pool, sizeof *copy * tags.count);
+    if (!copy) {
+        *complete = false;
+        return 0;
+    }
+    for (uint32_t i = 0; i < tags.count; i++)
+        copy[i] = (struct pawl_instance_tag){ text(result, tags.items[i].key, complete),
+                                              text(result, tags.items[i].value, complete) };
+    *ret_tags = copy;
+    return tags.count;
+}
+
 static void copy_instances(struct pawl_result *result, const struct pawl_answer *answer,
                            bool *complete)
 {
@@ -73,6 +91,8 @@ static void copy_instances(struct pawl_result *result, const struct pawl_answer 
             .output = payload(result, state->output, complete),
             .failure = failure(result, &state->failure, complete),
         };
+        result->instances[i].tags_count =
+            copy_tags(result, state->tags, &result->instances[i].tags, complete);
     }
     result->instances_count = answer->states_count;
 }
@@ -204,6 +224,8 @@ struct pawl_result *pawl_result_from_answer(const struct pawl_allocator *allocat
     if (!pawl_bytes_is_absent(answer->cursor)) {
         result->cursor = text(result, answer->cursor, &complete);
     }
+    memcpy(result->counts, answer->counts, sizeof result->counts);
+    result->batch = answer->batch;
     copy_instances(result, answer, &complete);
     copy_schedules(result, answer, &complete);
     copy_history(result, request, answer, &complete);
@@ -288,4 +310,33 @@ const char *pawl_status_text(enum pawl_status status)
 bool pawl_status_has_ended(enum pawl_status status)
 {
     return pawl_status_name((int)status) && pawl_status_is_terminal(status);
+}
+
+uint64_t pawl_result_count(const struct pawl_result *result, enum pawl_status status)
+{
+    bool is_status = (unsigned int)status < PAWL_STATUS_COUNT;
+    return result && is_status ? result->counts[status] : 0;
+}
+
+uint64_t pawl_result_count_all(const struct pawl_result *result)
+{
+    uint64_t all = 0;
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++)
+        all += pawl_result_count(result, (enum pawl_status)i);
+    return all;
+}
+
+uint32_t pawl_result_batch_matched(const struct pawl_result *result)
+{
+    return result ? result->batch.matched : 0;
+}
+
+uint32_t pawl_result_batch_done(const struct pawl_result *result)
+{
+    return result ? result->batch.done : 0;
+}
+
+uint32_t pawl_result_batch_failed(const struct pawl_result *result)
+{
+    return result ? result->batch.failed : 0;
 }

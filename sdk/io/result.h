@@ -19,6 +19,8 @@ struct pawl_result {
     size_t history_count;
     uint32_t history_total;
     struct pawl_history_item *history;
+    uint64_t counts[PAWL_STATUS_COUNT];
+    struct pawl_batch batch;
 };
 
 /* A deep copy of the answer to `request`; NULL: no memory. */

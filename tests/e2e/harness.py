@@ -360,7 +360,7 @@ class Api:
         pairs = {key: value for key, value in (query or {}).items() if value is not None}
         text = urllib.parse.urlencode(
             {key: str(value).lower() if isinstance(value, bool) else value
-             for key, value in pairs.items()})
+             for key, value in pairs.items()}, doseq=True)
         return f"{base}{path}" + (f"?{text}" if text else "")
 
     def raw(self, method, path, query=None, body=None, headers=None, timeout=60.0):
@@ -406,9 +406,10 @@ class Api:
             "/" + urllib.parse.quote(segment, safe="") for segment in segments)
 
     def start(self, name, payload=None, instance=None, request_id=None, version=None,
-              start_time=None, reuse=None, event=None, event_data=None, **options):
+              start_time=None, reuse=None, event=None, event_data=None, tags=None, **options):
         query = {"instanceID": instance, "version": version, "startTime": start_time,
-                 "reuse": reuse, "event": event, "eventData": event_data}
+                 "reuse": reuse, "event": event, "eventData": event_data,
+                 "tag": tags}
         headers = {"Idempotency-Key": request_id} if request_id else {}
         return self.call("POST", self._path(name, "start"), query, payload, headers,
                          **options)["instanceID"]

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "base/tags.h"
 
 /* Clients
  * ------------------------------------------------------------------------------------------ */
@@ -30,6 +31,22 @@ static struct pawl_bytes rerun_instance(struct pawl_arena *arena, const struct c
                              client->instance);
 }
 
+/* Both instances of a client have its tag, and nobody else's has. */
+static struct pawl_bytes client_tags(struct pawl_arena *arena, uint32_t index)
+{
+    struct pawl_tags tags = { .count = 0 };
+    const char *wrong =
+        pawl_tags_add(&tags, PAWL_BYTES_LITERAL("client"), pawl_arena_printf(arena, "%u", index));
+    PAWL_ASSERT(!wrong);
+    return pawl_tags_pack(arena, &tags);
+}
+
+/* Every other client terminates by its tag. */
+static bool client_is_by_tag(const struct client *client, uint32_t index)
+{
+    return client->state == CLIENT_TERMINATE && index % 2 == 1;
+}
+
 static void client_add_event(const struct client *client, struct pawl_arena *arena,
                              struct pawl_request *request)
 {
@@ -51,6 +68,7 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
         request.name = PAWL_BYTES_LITERAL("Program");
         request.payload = sim_program_again_input(arena, client->seed);
         request.request_id = pawl_arena_printf(arena, "again-%u", index);
+        request.tags = client_tags(arena, index);
         break;
     case CLIENT_RERUN:
         request.op = PAWL_REQUEST_RERUN;
@@ -70,6 +88,7 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
         request.name = PAWL_BYTES_LITERAL("Program");
         request.payload = sim_program_input(arena, client->seed);
         request.request_id = first_request_id(arena, index);
+        request.tags = client_tags(arena, index);
         if (client->signals && client->events_wanted > 0) client_add_event(client, arena, &request);
         break;
     case CLIENT_RAISE:
@@ -90,6 +109,11 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
     case CLIENT_TERMINATE:
         request.op = PAWL_REQUEST_TERMINATE;
         request.recursive = true;
+        if (!client_is_by_tag(client, index)) break;
+        request.op = PAWL_REQUEST_BATCH;
+        request.batch_op = PAWL_REQUEST_TERMINATE;
+        request.tags = client_tags(arena, index);
+        request.instance = PAWL_BYTES_ABSENT;
         break;
     case CLIENT_RERUN_WAIT: request.instance = rerun_instance(arena, client); /* fall through */
     case CLIENT_WAIT:
@@ -101,7 +125,7 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
     case CLIENT_DONE: PAWL_UNREACHABLE("a client that is done asks nothing");
     }
     if (client->through_other_app)
-        request.app = pawl_bytes_str(sim_app_name(sim_app_of(request.instance)));
+        request.app = pawl_bytes_str(sim_app_name(sim_app_of(pawl_bytes_str(client->instance))));
     *ret_request = request;
 }
 
@@ -274,6 +298,12 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
     if (client->attempt != token) return;
     client->asked_life = 0;
     if (!sim->calm && sim_chance(&sim->network, sim->faults.answer_lost)) return;
+    if (client_is_by_tag(client, index) && err == PAWL_OK) {
+        PAWL_ASSERT(answer->batch.matched <= 1);
+        if (answer->batch.matched == 0) err = PAWL_E_TERMINAL; /* what is started has ended */
+        if (answer->batch.failed) err = PAWL_E_UNAVAILABLE;
+        sim->coverage->batches++;
+    }
     bool is_settled = err == PAWL_OK;
     /* An attempt whose answer was lost may have done it. */
     if (client->state == CLIENT_RESUME && err == PAWL_E_STATE) is_settled = true;

@@ -120,6 +120,7 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(replaced, "replaced by a start")        \
     X(signals, "events raised by starts")     \
     X(rerun, "run again from an event")       \
+    X(batches, "terminated by a batch")       \
     X(runs, "runs of schedules")              \
     X(runs_skipped, "runs skipped")
 

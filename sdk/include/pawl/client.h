@@ -47,6 +47,13 @@ struct pawl_client_options {
     struct pawl_allocator allocator; /* both functions NULL: malloc and free */
 };
 
+/* What an instance is found by beside its id and name. Strings: UTF-8 without control
+ * characters; a key has 1 to 128 bytes and no '=', a value at most 256. */
+struct pawl_instance_tag {
+    const char *key;
+    const char *value;
+};
+
 /* What is known of one instance. Strings are never NULL. Times in ms since 1970,
  * 0: not yet. */
 struct pawl_instance {
@@ -61,6 +68,8 @@ struct pawl_instance {
     int64_t started_ms;
     int64_t updated_ms;
     int64_t completed_ms;
+    size_t tags_count;
+    const struct pawl_instance_tag *tags;
     struct pawl_bytes custom_status;
     struct pawl_bytes input;            /* get and wait only */
     struct pawl_bytes output;           /* get and wait only */
@@ -110,6 +119,8 @@ struct pawl_start {
      * without the other. (_RETURN and an instance that has ended: PAWL_E_EXISTS.) */
     const char *event_name;
     struct pawl_bytes event_payload;
+    size_t tags_count; /* at most 32, see struct pawl_instance_tag */
+    const struct pawl_instance_tag *tags;
 };
 
 /* Durable when it returns; the workflow itself runs later. PAWL_E_EXISTS; PAWL_E_TERMINAL:
@@ -156,20 +167,67 @@ PAWL_API pawl_err pawl_client_terminate(struct pawl_client *client, const char *
 PAWL_API pawl_err pawl_client_purge(struct pawl_client *client, const char *id, bool recursive,
                                     bool force, struct pawl_result **ret_result);
 
-/* Zero and NULL: any. */
+/* Descending: by created time, by completed time (ended instances only), or by id. */
+enum pawl_list_by {
+    PAWL_LIST_BY_DEFAULT =
+        0, /* completed with a range of it, id with a prefix alone, else created */
+    PAWL_LIST_BY_CREATED,
+    PAWL_LIST_BY_COMPLETED,
+    PAWL_LIST_BY_ID
+};
+
+/* Zero and NULL: any. Ends of times are exclusive. */
 struct pawl_list_query {
     uint32_t status_mask; /* bits 1 << status */
     const char *name;
     const char *id_prefix;
     int64_t created_from_ms;
-    int64_t created_to_ms; /* exclusive */
-    uint32_t limit;        /* 1 to 1000; 50 */
-    const char *cursor;    /* pawl_result_cursor of the page before */
+    int64_t created_to_ms;
+    uint32_t limit;     /* 1 to 1000; of a list 50, of a batch 100 */
+    const char *cursor; /* pawl_result_cursor of the page before, with the same query */
+    int64_t completed_from_ms;
+    int64_t completed_to_ms;
+    int64_t updated_from_ms;
+    int64_t updated_to_ms;
+    size_t tags_count; /* all of these; the rarest first is fastest */
+    const struct pawl_instance_tag *tags;
+    enum pawl_list_by order;
 };
 
-/* Instances, newest first, without payloads. `query` may be NULL. */
+/* Instances, newest first unless the query says otherwise, without payloads. `query` may be
+ * NULL. A page may be short of `limit`; the last one has no cursor. */
 PAWL_API pawl_err pawl_client_list(struct pawl_client *client, const struct pawl_list_query *query,
                                    struct pawl_result **ret_result);
+
+/* How many instances there are: pawl_result_count. Limit and cursor are not looked at. */
+PAWL_API pawl_err pawl_client_count(struct pawl_client *client, const struct pawl_list_query *query,
+                                    struct pawl_result **ret_result);
+
+enum pawl_batch_action {
+    PAWL_BATCH_TERMINATE = 1, /* those that have not ended, unless the query names statuses */
+    PAWL_BATCH_SUSPEND,       /* as above */
+    PAWL_BATCH_RESUME,        /* suspended and stalled ones, unless … */
+    PAWL_BATCH_PURGE,         /* ended ones, unless …; with `force` all */
+    PAWL_BATCH_RAISE_EVENT    /* those that have not ended, unless … */
+};
+
+struct pawl_batch_request {
+    enum pawl_batch_action action;
+    struct pawl_list_query query;
+    bool all;       /* needed when the query matches every instance */
+    bool recursive; /* terminate, purge: their children, too */
+    bool force;     /* purge: whatever their status */
+    const char *event_name;
+    struct pawl_bytes payload; /* terminate: output; suspend, resume: reason; else the event's */
+    const char *request_id;    /* raise: repeated with the same one it counts once; NULL: random */
+};
+
+/* Do it to one page of the instances that match: pawl_result_batch_…. Go on with
+ * pawl_result_cursor in query.cursor until that is NULL; a batch that was cut off may be
+ * begun anew as well. PAWL_E_INVALID: the query matches everything and `all` is not set. */
+PAWL_API pawl_err pawl_client_batch(struct pawl_client *client,
+                                    const struct pawl_batch_request *batch,
+                                    struct pawl_result **ret_result);
 
 /* A page of the history from index `from`; `limit` 1 to 512, 0: 512. PAWL_E_NOT_FOUND. */
 PAWL_API pawl_err pawl_client_history(struct pawl_client *client, const char *id, uint32_t from,
@@ -215,6 +273,16 @@ PAWL_API const struct pawl_instance *pawl_result_instances(const struct pawl_res
 
 /* For the next page of a list; NULL at the end. */
 PAWL_API const char *pawl_result_cursor(const struct pawl_result *result);
+
+/* Of a count: with this status, or in all. */
+PAWL_API uint64_t pawl_result_count(const struct pawl_result *result, enum pawl_status status);
+PAWL_API uint64_t pawl_result_count_all(const struct pawl_result *result);
+
+/* Of a page of a batch. Failed: gone or in another state meanwhile, or out of reach; the
+ * message tells of the first. */
+PAWL_API uint32_t pawl_result_batch_matched(const struct pawl_result *result);
+PAWL_API uint32_t pawl_result_batch_done(const struct pawl_result *result);
+PAWL_API uint32_t pawl_result_batch_failed(const struct pawl_result *result);
 
 /* History: the page, and how many there are in all. */
 PAWL_API size_t pawl_result_history_count(const struct pawl_result *result);

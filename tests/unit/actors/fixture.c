@@ -25,6 +25,8 @@ static void keep_answer(struct fixture *fixture, uint64_t token, const struct pa
     uint32_t at = fixture->answers_count++;
     fixture->answer_tokens[at] = token;
     fixture->answer_errs[at] = answer->err;
+    memcpy(fixture->answer_counts, answer->counts, sizeof answer->counts);
+    fixture->answer_batch = answer->batch;
     fixture->answer_texts[at] = pawl_arena_copy(&fixture->arena, answer->message);
     fixture->listed_count = answer->states_count;
     fixture->listed = PAWL_ARENA_ARRAY(&fixture->arena, struct pawl_bytes, answer->states_count);

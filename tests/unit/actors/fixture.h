@@ -35,6 +35,8 @@ struct fixture {
     struct pawl_bytes cursor;
     uint32_t history_kinds_count; /* of the last answer with events */
     enum pawl_event_kind history_kinds[FIXTURE_ANSWERS_MAX];
+    uint64_t answer_counts[PAWL_STATUS_COUNT]; /* of the last answer */
+    struct pawl_batch answer_batch;
     bool store_away;               /* requests are refused */
     enum pawl_store_op reply_lost; /* the next of this kind is applied, and nobody hears of it */
     enum pawl_store_op reply_late; /* the next of this kind is applied, and is heard of later */

@@ -66,6 +66,9 @@ static void test_every_kind_comes_back_as_it_was(void **state)
 #define X(name, value, text)                                        \
     {                                                               \
         struct pawl_history_event event = pawl_sample_event(value); \
+        if (event.kind == PAWL_EVENT_EXECUTION_STARTED)             \
+            event.tags = PAWL_BYTES_LITERAL("\x94\xa1z\xa1x\xa1"    \
+                                            "a\xa0");               \
         events[count++] = pawl_history_event_pack(&arena, &event);  \
         event = pawl_history_event_make(PAWL_EVENT_##name, 1);      \
         events[count++] = pawl_history_event_pack(&arena, &event);  \

@@ -282,6 +282,14 @@ static void commands_become_urls_with_every_name_escaped(void **state)
     check_url("pawl workflow list --created-from 2026-08-21T10:00:00+02:00",
               &(struct pawl_call_page){ .limit = 7, .cursor = "c" }, "GET",
               V "?createdFrom=2026-08-21T10%3A00%3A00%2B02%3A00&limit=7&cursor=c");
+    check_url("pawl workflow list --tag a=b --tag c --order id --count",
+              &(struct pawl_call_page){ .limit = 0 }, "GET",
+              V "?tag=a%3Db&tag=c&order=id&count=true");
+    check_url("pawl workflow start W --tag a=b", &(struct pawl_call_page){ .limit = 0 }, "POST",
+              V "/W/start?tag=a%3Db");
+    check_url("pawl workflow batch raise-event --event e --name N --all --updated-to T",
+              &(struct pawl_call_page){ .cursor = "c" }, "POST",
+              V "?operation=raise-event&name=N&updatedTo=T&all=true&event=e&cursor=c");
     check_url("pawl workflow history a", &(struct pawl_call_page){ .from = 3, .limit = 2 }, "GET",
               V "/a/history?from=3&limit=2");
     check_url("pawl workflow wait a --for started", &(struct pawl_call_page){ .wait_ms = 1500 },

@@ -130,7 +130,7 @@ struct pawl_history_event pawl_sample_event(int kind)
 struct pawl_request pawl_sample_request(int op)
 {
     struct pawl_request request = { .op = (enum pawl_request_op)op };
-    if (op != PAWL_REQUEST_LIST) request.instance = TEXT("order-1");
+    if (op < PAWL_REQUEST_COUNT && op != PAWL_REQUEST_LIST) request.instance = TEXT("order-1");
     switch (request.op) {
     case PAWL_REQUEST_START:
         request.request_id = TEXT("request-1");
@@ -162,7 +162,24 @@ struct pawl_request pawl_sample_request(int op)
         request.force = true;
         request.recursive = true;
         break;
+    case PAWL_REQUEST_COUNT:
+    case PAWL_REQUEST_BATCH:
     case PAWL_REQUEST_LIST:
+        if (op == PAWL_REQUEST_BATCH) {
+            request.batch_op = PAWL_REQUEST_RAISE;
+            request.all = true;
+            request.event_name = TEXT("approved");
+            request.event_data = TEXT("true");
+        }
+        if (op != PAWL_REQUEST_LIST) {
+            request.tags = TEXT("\x92\xa4team\xa4"
+                                "blue");
+            request.order = PAWL_LIST_COMPLETED;
+            request.completed_from_ms = PAWL_SAMPLE_TIME_MS;
+            request.completed_to_ms = PAWL_SAMPLE_TIME_MS + 2;
+            request.updated_from_ms = PAWL_SAMPLE_TIME_MS;
+            request.updated_to_ms = PAWL_SAMPLE_TIME_MS + 3;
+        }
         request.status_mask = 1u << PAWL_STATUS_RUNNING | 1u << PAWL_STATUS_STALLED;
         request.name = TEXT("Order");
         request.prefix = TEXT("order-");

@@ -273,6 +273,80 @@ static void history_is_decoded_item_by_item(void **state)
     assert_int_equal(item->answers, -1);
 }
 
+static const struct pawl_instance_tag team_tag = { "team", "blue" };
+
+static pawl_err count_blue(struct pawl_client *client, struct pawl_result **ret_result)
+{
+    struct pawl_list_query query = { .name = "order", .tags_count = 1, .tags = &team_tag };
+    query.order = PAWL_LIST_BY_COMPLETED;
+    query.completed_to_ms = 7;
+    return pawl_client_count(client, &query, ret_result);
+}
+
+static void a_count_takes_a_whole_query(void **state)
+{
+    (void)state;
+    begin(count_blue);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_COUNT);
+    assert_true(pawl_bytes_is_str(frame->request.name, "order"));
+    assert_true(pawl_bytes_is_str(frame->request.tags, "\x92\xa4team\xa4"
+                                                       "blue"));
+    assert_int_equal(frame->request.order, PAWL_LIST_COMPLETED);
+    assert_int_equal(frame->request.completed_to_ms, 7);
+    struct pawl_answer answer = { .err = PAWL_OK };
+    answer.counts[PAWL_STATUS_FAILED] = 3;
+    answer.counts[PAWL_STATUS_COMPLETED] = UINT64_C(5000000000);
+    send_answer(frame->token, answer);
+    assert_int_equal(end(), PAWL_OK);
+    assert_int_equal(pawl_result_count(fixture->result, PAWL_STATUS_FAILED), 3);
+    assert_int_equal(pawl_result_count_all(fixture->result), UINT64_C(5000000003));
+}
+
+static pawl_err raise_to_blue(struct pawl_client *client, struct pawl_result **ret_result)
+{
+    struct pawl_batch_request batch = { .action = PAWL_BATCH_RAISE_EVENT,
+                                        .event_name = "go",
+                                        .payload = pawl_text("now") };
+    batch.query.tags_count = 1;
+    batch.query.tags = &team_tag;
+    return pawl_client_batch(client, &batch, ret_result);
+}
+
+static void a_batch_tells_how_many_and_where_to_go_on(void **state)
+{
+    (void)state;
+    begin(raise_to_blue);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_BATCH);
+    assert_int_equal(frame->request.batch_op, PAWL_REQUEST_RAISE);
+    assert_true(pawl_bytes_is_str(frame->request.event_name, "go"));
+    assert_true(pawl_bytes_is_str(frame->request.event_data, "now"));
+    assert_int_equal(frame->request.request_id.size, 32);
+    send_answer(frame->token, (struct pawl_answer){ .batch = { 3, 2, 1 },
+                                                    .cursor = PAWL_BYTES_LITERAL("c1|a"),
+                                                    .message = PAWL_BYTES_LITERAL("gone") });
+    assert_int_equal(end(), PAWL_OK);
+    assert_int_equal(pawl_result_batch_matched(fixture->result), 3);
+    assert_int_equal(pawl_result_batch_done(fixture->result), 2);
+    assert_int_equal(pawl_result_batch_failed(fixture->result), 1);
+    assert_string_equal(pawl_result_cursor(fixture->result), "c1|a");
+    assert_string_equal(pawl_result_message(fixture->result), "gone");
+}
+
+static void a_bad_tag_and_a_batch_of_everything_are_told(void **state)
+{
+    (void)state;
+    static const struct pawl_instance_tag bad = { "a=b", "c" };
+    struct pawl_start start = { .name = "order", .tags_count = 1, .tags = &bad };
+    assert_int_equal(pawl_client_start(fixture->client, &start, &fixture->result), PAWL_E_INVALID);
+    assert_non_null(strstr(pawl_result_message(fixture->result), "contains '='"));
+    pawl_result_free(fixture->result);
+    struct pawl_batch_request batch = { .action = PAWL_BATCH_PURGE };
+    assert_int_equal(pawl_client_batch(fixture->client, &batch, &fixture->result), PAWL_E_INVALID);
+    assert_non_null(strstr(pawl_result_message(fixture->result), "matches every instance"));
+}
+
 static void a_bad_argument_is_told_without_asking_anybody(void **state)
 {
     (void)state;
@@ -341,6 +415,9 @@ int main(void)
         TEST(a_wait_goes_on_until_its_own_time_is_up),
         TEST(an_unreached_wait_is_a_timeout_with_the_present_state),
         TEST(history_is_decoded_item_by_item),
+        TEST(a_count_takes_a_whole_query),
+        TEST(a_batch_tells_how_many_and_where_to_go_on),
+        TEST(a_bad_tag_and_a_batch_of_everything_are_told),
         TEST(a_bad_argument_is_told_without_asking_anybody),
         TEST(a_refused_client_reports_the_reason),
         TEST(a_client_of_another_app_names_it_in_every_call),

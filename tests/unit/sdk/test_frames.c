@@ -160,6 +160,11 @@ static struct pawl_frame sample_appended(enum pawl_frame_type type)
         frame.activity.heartbeat_ms = 3000;
         frame.activity.progress = PAWL_BYTES_LITERAL("7/9");
     }
+    if (type == PAWL_FRAME_ANSWER) {
+        for (int i = 0; i < PAWL_STATUS_COUNT; i++)
+            frame.answer.answer.counts[i] = UINT64_C(1) << (i * 7);
+        frame.answer.answer.batch = (struct pawl_batch){ 300, 299, 1 };
+    }
     return frame;
 }
 

@@ -64,9 +64,9 @@ static void an_unknown_op_is_refused(void **state)
 {
     (void)state;
     struct pawl_request request = { .op = (enum pawl_request_op)0 };
-    assert_refused(&request, PAWL_E_INVALID, "op is 0; 1 (start) to 11 (rerun) are known");
-    request.op = (enum pawl_request_op)12;
-    assert_refused(&request, PAWL_E_INVALID, "op is 12");
+    assert_refused(&request, PAWL_E_INVALID, "op is 0; 1 (start) to 13 (batch) are known");
+    request.op = (enum pawl_request_op)14;
+    assert_refused(&request, PAWL_E_INVALID, "op is 14");
 }
 
 static void every_op_but_start_and_list_needs_an_instance(void **state)
@@ -250,6 +250,68 @@ static void a_list_checks_its_times(void **state)
     assert_refused(&request, PAWL_E_INVALID, "created_from_ms is -7");
 }
 
+static void a_filter_checks_its_tags_and_all_its_times(void **state)
+{
+    (void)state;
+    struct pawl_request request = pawl_sample_request(PAWL_REQUEST_COUNT);
+    assert_passes(&request);
+    request.completed_to_ms = request.completed_from_ms;
+    assert_refused(&request, PAWL_E_INVALID, "not after completed_from_ms");
+    request.completed_to_ms = 0;
+    request.updated_to_ms = 1;
+    assert_refused(&request, PAWL_E_INVALID, "updated_to_ms is 1, not after");
+    request.updated_to_ms = 0;
+    request.order = (enum pawl_list_order)9;
+    assert_refused(&request, PAWL_E_INVALID, "order is 9");
+    request.order = PAWL_LIST_DEFAULT;
+    request.tags = PAWL_BYTES_LITERAL("no tags");
+    assert_refused(&request, PAWL_E_INVALID, "tags cannot be read");
+    request = pawl_sample_request(PAWL_REQUEST_START);
+    request.tags = PAWL_BYTES_LITERAL("no tags");
+    assert_refused(&request, PAWL_E_INVALID, "tags cannot be read");
+}
+
+static void a_batch_without_any_filter_must_mean_all(void **state)
+{
+    (void)state;
+    struct pawl_request request = { .op = PAWL_REQUEST_BATCH, .batch_op = PAWL_REQUEST_TERMINATE };
+    assert_refused(&request, PAWL_E_INVALID, "matches every instance");
+    request.status_mask = (1u << PAWL_STATUS_COUNT) - 1;
+    assert_refused(&request, PAWL_E_INVALID, "matches every instance");
+    request.all = true;
+    assert_passes(&request);
+    request.all = false;
+    request.status_mask = 1u << PAWL_STATUS_RUNNING;
+    assert_passes(&request);
+    request.status_mask = 0;
+    request.prefix = PAWL_BYTES_LITERAL("a");
+    assert_passes(&request);
+    request.prefix = PAWL_BYTES_ABSENT;
+    request.completed_to_ms = 7;
+    assert_passes(&request);
+}
+
+static void a_batch_checks_what_it_does(void **state)
+{
+    (void)state;
+    struct pawl_request request = pawl_sample_request(PAWL_REQUEST_BATCH);
+    assert_passes(&request);
+    request.event_name = PAWL_BYTES_ABSENT;
+    assert_refused(&request, PAWL_E_INVALID, "event name is missing");
+    request.batch_op = PAWL_REQUEST_START;
+    assert_refused(&request, PAWL_E_INVALID, "batch_op is 1; terminate, suspend, resume, purge");
+    request.batch_op = PAWL_REQUEST_PURGE;
+    assert_passes(&request);
+    assert_int_equal(pawl_request_batch_mask(&request),
+                     1u << PAWL_STATUS_COMPLETED | 1u << PAWL_STATUS_FAILED
+                         | 1u << PAWL_STATUS_CANCELED | 1u << PAWL_STATUS_TERMINATED);
+    request.force = true;
+    assert_int_equal(pawl_request_batch_mask(&request), 0);
+    request.batch_op = PAWL_REQUEST_RESUME;
+    assert_int_equal(pawl_request_batch_mask(&request),
+                     1u << PAWL_STATUS_SUSPENDED | 1u << PAWL_STATUS_STALLED);
+}
+
 static void a_history_page_has_at_most_512_events(void **state)
 {
     (void)state;
@@ -289,7 +351,8 @@ static void ops_have_names(void **state)
     assert_string_equal(pawl_request_op_name(PAWL_REQUEST_START), "start");
     assert_string_equal(pawl_request_op_name(PAWL_REQUEST_RAISE), "raise-event");
     assert_null(pawl_request_op_name(0));
-    assert_null(pawl_request_op_name(12));
+    assert_string_equal(pawl_request_op_name(PAWL_REQUEST_BATCH), "batch");
+    assert_null(pawl_request_op_name(14));
 }
 
 int main(void)
@@ -307,6 +370,9 @@ int main(void)
         cmocka_unit_test(a_raised_event_needs_a_name),
         cmocka_unit_test(a_list_checks_filters_and_limit),
         cmocka_unit_test(a_list_checks_its_times),
+        cmocka_unit_test(a_filter_checks_its_tags_and_all_its_times),
+        cmocka_unit_test(a_batch_without_any_filter_must_mean_all),
+        cmocka_unit_test(a_batch_checks_what_it_does),
         cmocka_unit_test(a_history_page_has_at_most_512_events),
         cmocka_unit_test(a_rerun_checks_the_new_instance),
         cmocka_unit_test(the_first_problem_is_the_one_told),

@@ -63,6 +63,14 @@ static void describe(struct http_fake *fake, const struct pawl_request *request)
     append_int(fake, "from", request->from);
     append_int(fake, "created_from", request->created_from_ms);
     append_int(fake, "created_to", request->created_to_ms);
+    append_int(fake, "completed_from", request->completed_from_ms);
+    append_int(fake, "completed_to", request->completed_to_ms);
+    append_int(fake, "updated_from", request->updated_from_ms);
+    append_int(fake, "updated_to", request->updated_to_ms);
+    append_int(fake, "order", request->order);
+    append_int(fake, "batch_op", request->batch_op);
+    append_int(fake, "all", request->all);
+    append_int(fake, "tags_size", (int64_t)request->tags.size);
 }
 
 static void answer_all(struct http_fake *fake)

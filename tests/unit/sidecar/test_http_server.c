@@ -96,6 +96,14 @@ static void every_route_reaches_the_engine_as_the_request_it_means(void **state)
           "list name=N prefix=p cursor=ab mask=9 limit=7" },
         { "GET", V "?createdFrom=2026-08-21T10:00:00Z&createdTo=2026-08-21T12:00:00%2B01:00", NULL,
           200, "list created_from=1787306400000 created_to=1787310000000" },
+        { "GET", V "?tag=a=b&tag=c&order=id&updatedFrom=2026-08-21T10:00:00Z", NULL, 200,
+          "list updated_from=1787306400000 order=3 tags_size=8" },
+        { "GET", V "?count=true&completedTo=2026-08-21T10:00:00Z", NULL, 200,
+          "count completed_to=1787306400000" },
+        { "POST", V "?operation=suspend&name=N&limit=7", "lunch", 200,
+          "batch name=N payload=lunch recursive=1 limit=7 batch_op=5" },
+        { "POST", V "?operation=raise-event&all=true&event=E", "yes", 200,
+          "batch event=E event_data=yes recursive=1 batch_op=4 all=1" },
         { "GET", V "/a/history?from=3&limit=2", NULL, 200, "history instance=a limit=2 from=3" },
         { "GET", V "/a/wait?for=started&timeout=1m30s", NULL, 200,
           "wait instance=a wait_for=1 timeout=90000 payloads=1" },
@@ -312,9 +320,13 @@ static void unknown_routes_and_methods_say_what_is_there(void **state)
     assert_int_equal(http_answer_status(answer), 405);
     assert_non_null(strstr(answer, "Allow: POST\r\n"));
     free(answer);
-    answer = http_client_do(fake->port, "POST", V, NULL, NULL);
+    answer = http_client_do(fake->port, "POST", V "/a/history", NULL, NULL);
     assert_int_equal(http_answer_status(answer), 405);
     assert_non_null(strstr(answer, "Allow: GET, HEAD\r\n"));
+    free(answer);
+    answer = http_client_do(fake->port, "DELETE", V, NULL, NULL);
+    assert_int_equal(http_answer_status(answer), 405);
+    assert_non_null(strstr(answer, "Allow: GET, HEAD, POST\r\n"));
     free(answer);
 }
 

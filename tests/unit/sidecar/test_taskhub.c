@@ -467,6 +467,12 @@ static void instances_are_queried_and_purged_by_filter(void **state)
         hub_world_message(&world, hub_world_call(&world, "ListInstanceIds", &list.base), 0,
                           &pawl__list_instance_ids_response__descriptor);
     assert_int_equal(ids->n_instance_ids, 2);
+    Pawl__Timestamp early = PAWL__TIMESTAMP__INIT;
+    early.seconds = 1;
+    list.completed_to = &early;
+    ids = hub_world_message(&world, hub_world_call(&world, "ListInstanceIds", &list.base), 0,
+                            &pawl__list_instance_ids_response__descriptor);
+    assert_int_equal(ids->n_instance_ids, 0);
 
     Pawl__PurgeRequest purge = PAWL__PURGE_REQUEST__INIT;
     Pawl__PurgeFilter filter = PAWL__PURGE_FILTER__INIT;
@@ -479,6 +485,39 @@ static void instances_are_queried_and_purged_by_filter(void **state)
     assert_int_equal(hub_world_status(&world, "a1"), -1);
     assert_int_equal(hub_world_status(&world, "a2"), PAWL_STATUS_PENDING);
     hub_world_deinit(&world);
+}
+
+static void tags_come_back_with_the_instance(void **state)
+{
+    (void)state;
+    for (int dialect = PAWL_DIALECT_DAPR; dialect <= PAWL_DIALECT_MICROSOFT; dialect++) {
+        struct hub_world world;
+        hub_world_init(&world, (enum pawl_dialect)dialect);
+        Pawl__Tag tag = PAWL__TAG__INIT, *tags[] = { &tag, &tag };
+        tag.key = (ProtobufCBinaryData){ 4, (uint8_t *)(uintptr_t) "team" };
+        tag.value = (ProtobufCBinaryData){ 4, (uint8_t *)(uintptr_t) "blue" };
+        Pawl__CreateInstanceRequest start = PAWL__CREATE_INSTANCE_REQUEST__INIT;
+        start.instance_id = (ProtobufCBinaryData){ 1, (uint8_t *)(uintptr_t) "t" };
+        start.name = (ProtobufCBinaryData){ 1, (uint8_t *)(uintptr_t) "w" };
+        Pawl__Timestamp later = PAWL__TIMESTAMP__INIT;
+        later.seconds = INT64_C(4000000000);
+        start.scheduled_start = &later; /* so that nobody waits for it */
+        start.tags = tags;
+        start.n_tags = 2;
+        struct grpc_reply *refused = hub_world_call(&world, "StartInstance", &start.base);
+        assert_int_equal(refused->status, PAWL_GRPC_INVALID_ARGUMENT);
+        start.n_tags = 1;
+        (void)hub_world_call(&world, "StartInstance", &start.base);
+        Pawl__GetInstanceRequest get = PAWL__GET_INSTANCE_REQUEST__INIT;
+        get.instance_id = start.instance_id;
+        const Pawl__GetInstanceResponse *got =
+            hub_world_message(&world, hub_world_call(&world, "GetInstance", &get.base), 0,
+                              &pawl__get_instance_response__descriptor);
+        assert_int_equal(got->state->n_tags, 1);
+        assert_int_equal(got->state->tags[0]->value.len, 4);
+        assert_memory_equal(got->state->tags[0]->value.data, "blue", 4);
+        hub_world_deinit(&world);
+    }
 }
 
 static void a_history_is_read_whole_or_in_parts(void **state)
@@ -660,6 +699,7 @@ int main(void)
         cmocka_unit_test(garbage_is_refused_and_disturbs_nobody),
         cmocka_unit_test(an_id_in_use_is_refused_or_replaced_as_the_policy_says),
         cmocka_unit_test(instances_are_queried_and_purged_by_filter),
+        cmocka_unit_test(tags_come_back_with_the_instance),
         cmocka_unit_test(a_history_is_read_whole_or_in_parts),
         cmocka_unit_test(an_instance_is_restarted_or_run_again),
         cmocka_unit_test(a_client_that_goes_away_leaves_nothing_behind),

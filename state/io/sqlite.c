@@ -359,7 +359,7 @@ static void state_tell(struct sqlite_store *self, bool ready, const char *why)
     self->told = true;
     self->told_ready = ready;
     if (self->config.on_state)
-        self->config.on_state(self->config.context, ready, ready ? "state file is open" : why);
+        self->config.on_state(self->config.context, ready, ready ? NULL : why);
 }
 
 static void jobs_reply(struct sqlite_store *self, struct pawl_list *jobs)

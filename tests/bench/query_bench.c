@@ -89,6 +89,7 @@ static void slot_create(struct bench *bench, struct slot *slot)
 static void slot_commit(struct bench *bench, const struct slot *slot)
 {
     struct pawl_bytes event = pawl_bytes_make(event_bytes, sizeof event_bytes);
+    struct pawl_id delivery = slot->delivery;
     struct pawl_store_request request = { .token = (uint64_t)(slot - bench->slots),
                                           .op = PAWL_STORE_COMMIT,
                                           .partition = slot->partition };
@@ -101,7 +102,8 @@ static void slot_commit(struct bench *bench, const struct slot *slot)
     commit->id = pawl_rng_id(&bench->rng);
     commit->now_ms = 1700000000000 + slot->number + 1000;
     commit->inbox_consumed = 1;
-    commit->consumed_delivery = slot->delivery;
+    commit->consumed_count = 1;
+    commit->consumed = &delivery;
     commit->history_max = 1000;
     commit->events_count = 1;
     commit->events = &event;

@@ -427,13 +427,17 @@ class Crashers(Hostile):
         self.assertEqual(self.api.history(instance), history)
         self.assertEqual(other.stop(), 0)
 
-    @beside_an_app
+    @scenario
     def test_an_activity_whose_worker_dies_runs_again_and_gives_up_at_the_limit(self):
+        limit = 4  # each attempt rests twice as long as the one before
+        self.sidecar = self.h.sidecar("shop", self.h.sqlite(),
+                                      options=[f"--activity-attempts={limit}"])
+        self.api = self.sidecar.api
         with self.worker() as worker:
             instance = self.api.start("Order", "1")
             worker.credit(turns=1)
             worker.turn_done(worker.next(TURN), [wire.activity(0, "Charge", b"5")])
-            for attempt in range(1, 11):
+            for attempt in range(1, limit + 1):
                 with self.worker(workflows=["Order"]) as mortal:
                     mortal.credit(activities=1)
                     self.assertEqual(mortal.next(ACTIVITY).attempt, attempt)

@@ -345,7 +345,8 @@ static void heartbeats_are_sent_at_a_bounded_rate_and_the_newest_before_a_failur
         count++;
         last = frame->activity_beat.progress;
     }
-    assert_true(count >= 2 && count < 100); /* the beginning, the end, and few between */
+    /* The end, few before it, and the beginning unless the end has overtaken it. */
+    assert_true(count >= 1 && count < 100);
     assert_true(pawl_bytes_is_str(last, "the last"));
     assert_int_equal(frame->type, PAWL_FRAME_ACTIVITY_DONE);
     assert_true(pawl_bytes_is_str(frame->activity_done.failure.message, "after '4/9'"));

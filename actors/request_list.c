@@ -10,7 +10,7 @@
 
 #define LIST_LIMIT_DEFAULT 50u
 #define LIST_SCAN_MAX      1000u
-#define LIST_ROWS_MIN      16u /* asked of a partition at a time */
+#define LIST_ROWS_MIN      3u /* asked of a partition at a time; few of them belong on a page */
 
 /* List: every partition gives a few of its first matches; the first of all of them are
  * the page. Asked on, in rounds, are those which may have more that belong on it: a page

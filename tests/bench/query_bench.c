@@ -23,7 +23,7 @@
 #define PARTITIONS    PAWL_PARTITIONS_DEFAULT
 #define WINDOW        1024u
 #define NAMES         20u
-#define ROWS_ASKED    16u /* of a partition, as in actors/request_list.c */
+#define ROWS_ASKED    3u /* of a partition, as in actors/request_list.c */
 #define LATENCIES_MAX 100000u
 #define NS_PER_S      1000000000u
 

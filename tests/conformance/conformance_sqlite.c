@@ -38,7 +38,7 @@ int main(int argc, char **argv)
     int result = run_in(folder, &options, "off", options.ops);
     if (result == 0) {
         uint64_t synced = options.ops / SYNCED_SHARE;
-        result = run_in(folder, &options, "full", synced < 4000 ? 4000 : synced);
+        result = run_in(folder, &options, "full", synced < 10000 ? 10000 : synced);
     }
     rmdir(folder);
     return result;

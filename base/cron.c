@@ -271,10 +271,12 @@ static int64_t cron_next_local(const struct pawl_cron *cron, int64_t local_s)
 
 /* Next, in a zone ------------------------------------------------------------------------- */
 
+/* Far from both ends of the type, so that no sum below overflows. */
+#define FAR_S (INT64_C(1) << 40)
+
 int64_t pawl_cron_next(const struct pawl_cron *cron, const struct pawl_zone *zone, int64_t after_s)
 {
-    /* Far from both ends, so that no sum below overflows. */
-    if (after_s < -(INT64_C(1) << 40) || after_s > INT64_C(1) << 40) return PAWL_CRON_NEVER;
+    if (after_s < -FAR_S || after_s > FAR_S) return PAWL_CRON_NEVER;
     int64_t from_s = after_s + 1;
     for (int i = 0; i < SPANS_MAX; i++) {
         struct pawl_zone_span span = pawl_zone_span_at(zone, from_s);
@@ -285,12 +287,14 @@ int64_t pawl_cron_next(const struct pawl_cron *cron, const struct pawl_zone *zon
             int64_t left_s = span.from_s + before.offset_s;
             int64_t set_s = span.from_s + span.offset_s;
             if (from_s == span.from_s && left_s < set_s && cron_next_local(cron, left_s) < set_s)
-                return span.from_s;
+                return span.from_s <= FAR_S ? span.from_s : PAWL_CRON_NEVER;
             if (local_s < left_s) local_s = left_s; /* there before, and came then */
         }
         int64_t next_s = cron_next_local(cron, local_s);
-        if (next_s != PAWL_CRON_NEVER && next_s - span.offset_s < span.until_s)
-            return next_s - span.offset_s;
+        if (next_s != PAWL_CRON_NEVER && next_s - span.offset_s < span.until_s) {
+            next_s -= span.offset_s;
+            return next_s <= FAR_S ? next_s : PAWL_CRON_NEVER;
+        }
         if (span.until_s == INT64_MAX) return PAWL_CRON_NEVER;
         from_s = span.until_s;
     }

@@ -12,7 +12,6 @@
 #include "actors/pace.h"
 #include "actors/partition.h"
 #include "actors/request.h"
-#include "actors/request_again.h"
 #include "actors/retention.h"
 #include "actors/router.h"
 #include "actors/run.h"
@@ -182,7 +181,6 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
         pawl_map_init(maps[i], pawl_rng_next(&node->rng));
     pawl_list_init(&node->runs_waiting);
     pawl_list_init(&node->asks_parked);
-    pawl_list_init(&node->again_jobs);
     pawl_list_init(&node->schedule_asks);
     pawl_list_init(&node->jobs);
     pawl_outbox_init(node);
@@ -201,7 +199,6 @@ void pawl_node_free(struct pawl_node *node)
     pawl_effects_init(&effects);
     node->effects = &effects;
     pawl_requests_deinit(node);
-    pawl_requests_again_deinit(node);
     pawl_workflows_deinit(node);
     pawl_runs_deinit(node);
     pawl_activities_deinit(node);

@@ -156,7 +156,6 @@ struct pawl_node {
     struct pawl_map asks_asker;
     struct pawl_list asks_parked;
     struct pawl_retention retention;
-    struct pawl_list again_jobs; /* management calls that run something again */
     struct pawl_list jobs;       /* management calls of several operations */
     uint64_t asks_last;
 

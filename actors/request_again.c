@@ -3,6 +3,7 @@
 #include "actors/again.h"
 #include "actors/call.h"
 #include "actors/envelope.h"
+#include "actors/job.h"
 #include "actors/request_list.h"
 #include "actors/request_start.h"
 #include "actors/workflow.h"
@@ -12,10 +13,9 @@
 
 /* One of these calls, from the first page to the answer. */
 struct again_job {
-    struct pawl_list link; /* on node.again_jobs */
+    struct pawl_job job;
     uint64_t token;
     struct pawl_request request;
-    struct pawl_arena arena;
     uint32_t reads;
     struct pawl_metadata metadata; /* of the run that has ended */
     struct pawl_bytes input;
@@ -23,23 +23,10 @@ struct again_job {
     struct pawl_bytes *events;
 };
 
-static void job_free(struct again_job *job)
-{
-    pawl_list_remove(&job->link);
-    pawl_arena_deinit(&job->arena);
-    pawl_mem_free(job);
-}
-
-void pawl_requests_again_deinit(struct pawl_node *node)
-{
-    while (!pawl_list_is_empty(&node->again_jobs))
-        job_free(PAWL_CONTAINER_OF(node->again_jobs.next, struct again_job, link));
-}
-
 #define REFUSE(node, job, err, ...)                                     \
     do {                                                                \
         pawl_node_answer_err((node), (job)->token, (err), __VA_ARGS__); \
-        job_free(job);                                                  \
+        pawl_job_close(&(job)->job);                                    \
     } while (0)
 
 /* Create ------------------------------------------------------------------------------------- */
@@ -52,7 +39,7 @@ static void job_on_created(struct pawl_node *node, struct pawl_call *call,
         pawl_request_answer_instance(node, job->token, call->instance);
     else
         pawl_request_answer_create_err(node, job->token, call->instance, reply);
-    job_free(job);
+    pawl_job_close(&job->job);
     if (reply->err != PAWL_OK) return;
     node->metrics.started_total++;
     pawl_workflow_on_created(node, call->instance, &reply->create.metadata,
@@ -113,7 +100,7 @@ static void job_rerun(struct pawl_node *node, struct again_job *job)
     const struct pawl_request *request = &job->request;
     struct pawl_bytes instance = request->new_instance;
     if (instance.size == 0) instance = pawl_request_new_instance(node, request->request_id);
-    struct pawl_again again = { .arena = &job->arena,
+    struct pawl_again again = { .arena = &job->job.arena,
                                 .source = request->instance,
                                 .source_gen = job->metadata.gen,
                                 .instance = instance,
@@ -155,7 +142,7 @@ static void job_read(struct pawl_node *node, struct again_job *job);
 
 static void job_take_page(struct again_job *job, const struct pawl_snapshot *snapshot)
 {
-    struct pawl_arena *arena = &job->arena;
+    struct pawl_arena *arena = &job->job.arena;
     if (job->events_count == 0) {
         job->metadata = snapshot->metadata;
         job->metadata.name = pawl_arena_copy(arena, snapshot->metadata.name);
@@ -182,7 +169,7 @@ static void job_on_loaded(struct pawl_node *node, struct pawl_call *call,
     }
     if (err != PAWL_OK) {
         pawl_request_answer_store_err(node, job->token, call->instance, reply);
-        job_free(job);
+        pawl_job_close(&job->job);
         return;
     }
     bool is_other =
@@ -225,15 +212,14 @@ static void job_read(struct pawl_node *node, struct again_job *job)
 static void job_start(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
 {
     struct again_job *job = PAWL_NEW(struct again_job);
-    pawl_arena_init(&job->arena);
-    pawl_list_push_tail(&node->again_jobs, &job->link);
+    pawl_job_open(node, &job->job);
     job->token = token;
     job->request = *request;
     struct pawl_bytes *texts[] = { &job->request.instance, &job->request.new_instance,
                                    &job->request.request_id, &job->request.payload,
                                    &job->request.new_child };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        *texts[i] = pawl_arena_copy(&job->arena, *texts[i]);
+        *texts[i] = pawl_arena_copy(&job->job.arena, *texts[i]);
     job_read(node, job);
 }
 

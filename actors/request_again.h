@@ -1,5 +1,4 @@
-/* The management calls that run again what has ended: from a call of its history, or from
- * where it failed. */
+/* The management call that runs again what has ended, from a call of its history. */
 #ifndef PAWL_ACTORS_REQUEST_AGAIN_H
 #define PAWL_ACTORS_REQUEST_AGAIN_H
 
@@ -9,7 +8,5 @@
  * of the new instance: one CREATE, so there is nothing in between. */
 void pawl_request_rerun_from(struct pawl_node *node, uint64_t token,
                              const struct pawl_request *request);
-
-void pawl_requests_again_deinit(struct pawl_node *node);
 
 #endif /* PAWL_ACTORS_REQUEST_AGAIN_H */

@@ -9,13 +9,12 @@ struct pawl_bytes pawl_seed_pack(struct pawl_arena *arena, const struct pawl_see
 {
     struct pawl_buf buf;
     pawl_buf_init(&buf, PAWL_SEED_SIZE_MAX);
-    pawl_write_array(&buf, 9);
+    pawl_write_array(&buf, 8);
     pawl_write_uint(&buf, seed->past_count);
     pawl_write_array(&buf, seed->events_count);
     for (uint32_t i = 0; i < seed->events_count; i++) pawl_write_bytes(&buf, seed->events[i]);
     pawl_write_array(&buf, seed->reopened_count);
     for (uint32_t i = 0; i < seed->reopened_count; i++) pawl_write_uint(&buf, seed->reopened[i]);
-    pawl_write_bool(&buf, seed->rewound);
     pawl_write_bool(&buf, seed->has_change);
     pawl_write_int(&buf, seed->change_id);
     pawl_write_bool(&buf, seed->change_input);
@@ -65,14 +64,13 @@ pawl_err pawl_seed_unpack(struct pawl_arena *arena, struct pawl_bytes bytes,
     seed.reopened = PAWL_ARENA_ARRAY(arena, uint32_t, seed.reopened_count);
     for (uint32_t i = 0; i < seed.reopened_count; i++)
         seed.reopened[i] = (uint32_t)pawl_read_uint(&reader, PAWL_SEED_EVENTS_MAX);
-    seed.rewound = pawl_read_bool(&reader);
     seed.has_change = pawl_read_bool(&reader);
     seed.change_id = (int32_t)pawl_read_int(&reader);
     seed.change_input = pawl_read_bool(&reader);
     seed.input = pawl_read_bytes(&reader);
     seed.child = pawl_read_bytes(&reader);
-    for (uint32_t i = 9; i < fields; i++) pawl_read_skip(&reader);
-    if (pawl_reader_finish(&reader) != PAWL_OK || fields < 9 || !seed_is_sound(&seed))
+    for (uint32_t i = 8; i < fields; i++) pawl_read_skip(&reader);
+    if (pawl_reader_finish(&reader) != PAWL_OK || fields < 8 || !seed_is_sound(&seed))
         return PAWL_E_CORRUPT;
     *ret_seed = seed;
     return PAWL_OK;

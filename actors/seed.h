@@ -17,7 +17,6 @@ struct pawl_seed {
     struct pawl_bytes *events; /* encoded history events */
     uint32_t reopened_count;
     uint32_t *reopened; /* indexes in the past, ascending: calls that are made anew */
-    bool rewound;       /* the instance has been there before, and so have its children */
     /* One call of the first turn comes out otherwise than the code says. */
     bool has_change;
     int32_t change_id; /* of the call's action */

@@ -6,14 +6,7 @@
 #include "base/limits.h"
 #include "base/tags.h"
 #include "base/timetext.h"
-
-static void write_time(struct pawl_json *json, const char *key, int64_t unix_ms)
-{
-    char text[PAWL_TIMETEXT_SIZE];
-    pawl_timetext_format(unix_ms, text);
-    pawl_json_key(json, key);
-    pawl_json_str(json, text);
-}
+#include "sidecar/http_json.h"
 
 /* A timer may be due in a year that no date has: then the number follows, too. */
 static void write_due(struct pawl_json *json, const char *key, int64_t unix_ms)
@@ -21,7 +14,7 @@ static void write_due(struct pawl_json *json, const char *key, int64_t unix_ms)
     if (unix_ms == 0) return;
     char text[PAWL_TIMETEXT_SIZE], number_key[32];
     int64_t shown_ms;
-    write_time(json, key, unix_ms);
+    pawl_http_write_time(json, key, unix_ms);
     pawl_timetext_format(unix_ms, text);
     if (pawl_timetext_parse(pawl_bytes_str(text), &shown_ms) && shown_ms == unix_ms) return;
     (void)snprintf(number_key, sizeof number_key, "%sMs", key);
@@ -29,29 +22,13 @@ static void write_due(struct pawl_json *json, const char *key, int64_t unix_ms)
     pawl_json_int(json, unix_ms);
 }
 
-static void write_text(struct pawl_json *json, const char *key, struct pawl_bytes text)
-{
-    if (pawl_bytes_is_absent(text)) return;
-    pawl_json_key(json, key);
-    pawl_json_text(json, text);
-}
-
-static void write_id(struct pawl_json *json, const char *key, struct pawl_id id)
-{
-    if (pawl_id_is_zero(id)) return;
-    char text[PAWL_ID_TEXT_SIZE];
-    pawl_id_format(id, text);
-    pawl_json_key(json, key);
-    pawl_json_str(json, text);
-}
-
 /* Causes nest inside each other; what is deeper than any reader wants is left out. */
 static void write_failure(struct pawl_json *json, const struct pawl_failure_view *failure,
                           uint32_t depth)
 {
     pawl_json_object_begin(json);
-    write_text(json, "errorType", failure->type);
-    write_text(json, "errorMessage", failure->message);
+    pawl_http_write_text(json, "errorType", failure->type);
+    pawl_http_write_text(json, "errorMessage", failure->message);
     pawl_json_payload(json, "stackTrace", failure->details);
     pawl_json_key(json, "isNonRetriable");
     pawl_json_bool(json, failure->non_retriable);
@@ -93,13 +70,13 @@ static void write_parent(struct pawl_json *json, const struct pawl_parent *paren
     if (pawl_bytes_is_absent(parent->instance)) return;
     pawl_json_key(json, "parent");
     pawl_json_object_begin(json);
-    write_text(json, "appID", parent->app);
-    write_text(json, "instanceID", parent->instance);
+    pawl_http_write_text(json, "appID", parent->app);
+    pawl_http_write_text(json, "instanceID", parent->instance);
     pawl_json_key(json, "eventId");
     pawl_json_uint(json, parent->op_id);
     pawl_json_key(json, "generation");
     pawl_json_uint(json, parent->gen);
-    write_id(json, "incarnation", parent->inc);
+    pawl_http_write_id(json, "incarnation", parent->inc);
     /* As text: more digits than a JSON number keeps in every language. */
     char nonce[24];
     (void)snprintf(nonce, sizeof nonce, "%llu", (unsigned long long)parent->nonce);
@@ -163,12 +140,12 @@ static void write_event(struct pawl_json *json, const struct pawl_history_event 
         pawl_json_key(json, "scheduledId");
         pawl_json_int(json, event->ref);
     }
-    write_time(json, "timestamp", event->timestamp_ms);
-    write_text(json, "name", event->name);
-    write_text(json, "version", event->version);
+    pawl_http_write_moment(json, "timestamp", event->timestamp_ms);
+    pawl_http_write_text(json, "name", event->name);
+    pawl_http_write_text(json, "version", event->version);
     write_patches(json, event->patches);
-    write_text(json, "instanceID", event->instance);
-    write_text(json, "appID", event->target_app);
+    pawl_http_write_text(json, "instanceID", event->instance);
+    pawl_http_write_text(json, "appID", event->target_app);
     write_status(json, event);
     write_due(json, "fireAt", event->fire_at_ms);
     write_due(json, "startTime", event->start_at_ms);
@@ -178,8 +155,8 @@ static void write_event(struct pawl_json *json, const struct pawl_history_event 
         pawl_http_failure_write(json, &event->failure);
     }
     write_parent(json, &event->parent);
-    write_id(json, "executionId", event->execution);
-    write_id(json, "taskExecutionId", event->task_execution);
+    pawl_http_write_id(json, "executionId", event->execution);
+    pawl_http_write_id(json, "taskExecutionId", event->task_execution);
     write_limit(json, "scheduleToStartMs", event->start_within_ms);
     write_limit(json, "startToCloseMs", event->start_to_close_ms);
     write_limit(json, "heartbeatMs", event->heartbeat_ms);

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "base/timetext.h"
+#include "sidecar/http_json.h"
 
 void pawl_http_health_reply(struct pawl_http_reply *reply, const struct pawl_api_info *info)
 {
@@ -55,9 +56,7 @@ static void write_pair(struct pawl_json *json, const char *key, const char *valu
 
 static void write_text(struct pawl_json *json, const char *key, struct pawl_bytes value)
 {
-    if (value.size == 0) return;
-    pawl_json_key(json, key);
-    pawl_json_text(json, value);
+    if (value.size) pawl_http_write_text(json, key, value);
 }
 
 static void write_placement(struct pawl_json *json, const struct pawl_api_placement *placement)

@@ -3,8 +3,8 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/json.h"
-#include "base/timetext.h"
 #include "sidecar/http_history.h"
+#include "sidecar/http_json.h"
 #include "sidecar/http_schedule.h"
 
 #define TYPE_JSON "application/json"
@@ -73,22 +73,6 @@ static const char *error_code_of(enum pawl_http_route route, pawl_err err)
 
 /* States ---------------------------------------------------------------------------- */
 
-static void write_time(struct pawl_json *json, const char *key, int64_t unix_ms)
-{
-    if (unix_ms == 0) return;
-    char text[PAWL_TIMETEXT_SIZE];
-    pawl_timetext_format(unix_ms, text);
-    pawl_json_key(json, key);
-    pawl_json_str(json, text);
-}
-
-static void write_text(struct pawl_json *json, const char *key, struct pawl_bytes text)
-{
-    if (pawl_bytes_is_absent(text)) return;
-    pawl_json_key(json, key);
-    pawl_json_text(json, text);
-}
-
 /* Dapr's map of strings. */
 static void write_properties(struct pawl_json *json, const struct pawl_instance_state *state)
 {
@@ -98,8 +82,8 @@ static void write_properties(struct pawl_json *json, const struct pawl_instance_
     pawl_json_payload(json, "dapr.workflow.output", state->output);
     pawl_json_payload(json, "dapr.workflow.custom_status", state->custom_status);
     if (state->failure.present) {
-        write_text(json, "dapr.workflow.failure.error_type", state->failure.type);
-        write_text(json, "dapr.workflow.failure.error_message", state->failure.message);
+        pawl_http_write_text(json, "dapr.workflow.failure.error_type", state->failure.type);
+        pawl_http_write_text(json, "dapr.workflow.failure.error_message", state->failure.message);
         pawl_json_payload(json, "dapr.workflow.failure.stack_trace", state->failure.details);
     }
     pawl_json_object_end(json);
@@ -112,11 +96,11 @@ static void write_state(struct pawl_json *json, const struct pawl_instance_state
     pawl_json_text(json, state->instance);
     pawl_json_key(json, "workflowName");
     pawl_json_text(json, state->name);
-    write_text(json, "version", state->version);
-    write_time(json, "createdAt", state->created_ms);
-    write_time(json, "startedAt", state->started_ms);
-    write_time(json, "lastUpdatedAt", state->updated_ms);
-    write_time(json, "completedAt", state->completed_ms);
+    pawl_http_write_text(json, "version", state->version);
+    pawl_http_write_time(json, "createdAt", state->created_ms);
+    pawl_http_write_time(json, "startedAt", state->started_ms);
+    pawl_http_write_time(json, "lastUpdatedAt", state->updated_ms);
+    pawl_http_write_time(json, "completedAt", state->completed_ms);
     const char *status = pawl_status_name((int)state->status);
     pawl_json_key(json, "runtimeStatus");
     pawl_json_str(json, status ? status : "UNKNOWN");
@@ -125,20 +109,11 @@ static void write_state(struct pawl_json *json, const struct pawl_instance_state
     pawl_json_key(json, "historyCount");
     pawl_json_uint(json, state->history_count);
     pawl_http_tags_write(json, state->tags);
-    write_text(json, "parentInstanceID", state->parent_instance);
-    write_text(json, "parentAppID", state->parent_app);
-    write_text(json, "waitingFor", state->waiting_for);
+    pawl_http_write_text(json, "parentInstanceID", state->parent_instance);
+    pawl_http_write_text(json, "parentAppID", state->parent_app);
+    pawl_http_write_text(json, "waitingFor", state->waiting_for);
     write_properties(json, state);
     pawl_json_object_end(json);
-}
-
-static void write_id(struct pawl_json *json, const char *key, struct pawl_id id)
-{
-    if (pawl_id_is_zero(id)) return;
-    char text[PAWL_ID_TEXT_SIZE];
-    pawl_id_format(id, text);
-    pawl_json_key(json, key);
-    pawl_json_str(json, text);
 }
 
 static void write_cursor(struct pawl_json *json, struct pawl_bytes cursor)
@@ -179,7 +154,7 @@ static void write_batch(struct pawl_json *json, const struct pawl_answer *answer
     pawl_json_uint(json, answer->batch.done);
     pawl_json_key(json, "failed");
     pawl_json_uint(json, answer->batch.failed);
-    if (answer->message.size) write_text(json, "failure", answer->message);
+    if (answer->message.size) pawl_http_write_text(json, "failure", answer->message);
     write_cursor(json, answer->cursor);
     pawl_json_object_end(json);
 }
@@ -211,13 +186,13 @@ static void write_history(struct pawl_json *json, const struct pawl_request *req
     pawl_json_text(json, request->instance);
     pawl_json_key(json, "workflowName");
     pawl_json_text(json, state->name);
-    write_text(json, "version", state->version);
+    pawl_http_write_text(json, "version", state->version);
     const char *status = pawl_status_name((int)state->status);
     pawl_json_key(json, "runtimeStatus");
     pawl_json_str(json, status ? status : "UNKNOWN");
     pawl_json_key(json, "generation");
     pawl_json_uint(json, state->gen);
-    write_id(json, "incarnation", state->inc);
+    pawl_http_write_id(json, "incarnation", state->inc);
     pawl_json_key(json, "total");
     pawl_json_uint(json, answer->events_total);
     pawl_json_key(json, "events");

@@ -415,15 +415,9 @@ static void activity_watch_rest(struct pawl_node *node, struct pawl_activity *ac
     pawl_alarm_set(node, &activity->alarm, watch_ms);
 }
 
-/* It may be what kills its workers, and others are to run on them in between: each time it
- * waits longer. */
 static void activity_rest(struct pawl_node *node, struct pawl_activity *activity)
 {
-    uint32_t doublings = activity->attempts < 10 ? activity->attempts - 2 : 8;
-    int64_t rest_ms = (int64_t)PAWL_TURN_RETRY_MS_MIN << doublings;
-    if (rest_ms > PAWL_TURN_RETRY_MS_MAX) rest_ms = PAWL_TURN_RETRY_MS_MAX;
-    rest_ms += (int64_t)pawl_rng_below(&node->rng, (uint64_t)rest_ms / 2 + 1);
-    activity->rests_until_ms = node->now_ms + rest_ms;
+    activity->rests_until_ms = node->now_ms + pawl_node_rest_ms(node, activity->attempts);
     activity_watch_rest(node, activity);
 }
 

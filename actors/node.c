@@ -31,6 +31,15 @@ const double pawl_histogram_bounds[PAWL_HISTOGRAM_BUCKETS - 1] = { 0.001, 0.002,
                                                                    0.05,  0.1,   0.25,  0.5,  1,
                                                                    5,     30,    300 };
 
+int64_t pawl_node_rest_ms(struct pawl_node *node, uint32_t attempts)
+{
+    PAWL_ASSERT(attempts >= 2);
+    uint32_t doublings = attempts < 10 ? attempts - 2 : 8;
+    int64_t rest_ms = (int64_t)PAWL_TURN_RETRY_MS_MIN << doublings;
+    if (rest_ms > PAWL_TURN_RETRY_MS_MAX) rest_ms = PAWL_TURN_RETRY_MS_MAX;
+    return rest_ms + (int64_t)pawl_rng_below(&node->rng, (uint64_t)rest_ms / 2 + 1);
+}
+
 void pawl_histogram_add(struct pawl_histogram *histogram, int64_t ms)
 {
     double seconds = (double)(ms > 0 ? ms : 0) / 1000.0;

@@ -59,6 +59,7 @@ struct pawl_partition {
     bool look_for_stalled; /* workers are new here, or to us: see actors/stalled.h */
     uint64_t stalled_seen; /* how many there were at the last look, less those that went */
     uint32_t recovery_skip;
+    int64_t recover_until_ms; /* … but no longer than until then */
     int64_t polled_ms;
     uint32_t poll_max; /* reminders per poll */
     bool was_full;     /* the last poll: more are due */
@@ -156,7 +157,7 @@ struct pawl_node {
     struct pawl_map asks_asker;
     struct pawl_list asks_parked;
     struct pawl_retention retention;
-    struct pawl_list jobs;       /* management calls of several operations */
+    struct pawl_list jobs; /* management calls of several operations */
     uint64_t asks_last;
 
     struct pawl_list acks;    /* partitions with acknowledgements to send */
@@ -198,6 +199,10 @@ static inline int64_t pawl_limit_at_ms(int64_t from_ms, int64_t limit_ms)
     if (limit_ms <= 0) return from_ms;
     return from_ms > INT64_MAX - limit_ms ? INT64_MAX : from_ms + limit_ms;
 }
+
+/* Before attempt `attempts`, from the third on, of what may be killing its workers: others run
+ * on them in between, and each time it waits longer. */
+int64_t pawl_node_rest_ms(struct pawl_node *node, uint32_t attempts);
 
 void pawl_histogram_add(struct pawl_histogram *histogram, int64_t ms);
 

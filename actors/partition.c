@@ -46,11 +46,14 @@ static bool fence_is_equal(const struct pawl_fence *a, const struct pawl_fence *
     return a->epoch == b->epoch && pawl_id_is_equal(a->nonce, b->nonce);
 }
 
-/* The next polls take what is leased for due. */
-static void partition_recover(struct pawl_partition *partition)
+/* The next polls take what is leased for due. They bring what they have leased themselves as
+ * well, so with many rows there is no end to it; but what they have not brought when the
+ * longest lease is over is due without them. */
+static void partition_recover(const struct pawl_node *node, struct pawl_partition *partition)
 {
     partition->recovering = true;
     partition->recovery_skip = 0;
+    partition->recover_until_ms = node->now_ms + PAWL_LEASE_MS_MAX;
 }
 
 /* Poll ----------------------------------------------------------------------------------------- */
@@ -96,7 +99,7 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
         return;
     }
     if (reply->err != PAWL_OK) {
-        partition_recover(partition); /* it may have leased what nobody has seen */
+        partition_recover(node, partition); /* it may have leased what nobody has seen */
         pawl_alarm_set(node, &partition->alarm, node->now_ms + PAWL_POLL_EVERY_MS);
         return;
     }
@@ -119,7 +122,7 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
     bool was_full = poll_was_full(call->request.poll.max, reply);
     int64_t next_ms = partition_next_poll_ms(node, partition, reply, was_full);
     partition->recovery_skip += reply->poll.skipped;
-    if (!was_full) partition->recovering = false;
+    if (!was_full || node->now_ms >= partition->recover_until_ms) partition->recovering = false;
     partition->was_full = was_full;
     uint32_t grown = was_full ? partition->poll_max * 2 : POLL_ITEMS_MIN;
     partition->poll_max = grown < PAWL_POLL_ITEMS_MAX ? grown : PAWL_POLL_ITEMS_MAX;
@@ -222,7 +225,7 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     node->acquire_err_logged = PAWL_OK;
     partition->fence.epoch = reply->acquire.epoch;
     partition->look_for_stalled = true;
-    partition_recover(partition);
+    partition_recover(node, partition);
     partition->poll_max = POLL_ITEMS_MIN;
     partition->was_full = false;
     partition->polling = false;

@@ -825,12 +825,7 @@ void pawl_workflow_on_worker_lost(struct pawl_node *node, struct pawl_workflow *
     workflow->sticky_worker = 0;
     pawl_workflow_abandon_turn(node, workflow);
     workflow->attempts++;
-    if (workflow->attempts > 1) {
-        uint32_t doublings = workflow->attempts < 10 ? workflow->attempts - 2 : 8;
-        int64_t delay_ms = (int64_t)PAWL_TURN_RETRY_MS_MIN << doublings;
-        if (delay_ms > PAWL_TURN_RETRY_MS_MAX) delay_ms = PAWL_TURN_RETRY_MS_MAX;
-        delay_ms += (int64_t)pawl_rng_below(&node->rng, (uint64_t)delay_ms / 2 + 1);
-        workflow->not_before_ms = node->now_ms + delay_ms;
-    }
+    if (workflow->attempts > 1)
+        workflow->not_before_ms = node->now_ms + pawl_node_rest_ms(node, workflow->attempts);
     pawl_workflow_advance(node, workflow);
 }

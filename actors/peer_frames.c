@@ -156,20 +156,6 @@ static struct pawl_id read_id(struct decoder *in)
     return id;
 }
 
-/* PAWL_OK or an error of the table. */
-static pawl_err read_err(struct decoder *in)
-{
-    int64_t value = pawl_read_int(&in->reader);
-    switch (value) {
-    case PAWL_OK:
-#define X(name, number, class, text) case number:
-        PAWL_ERR_MAP(X)
-#undef X
-        return (pawl_err)value;
-    default: expect(in, false); return PAWL_E_PROTOCOL;
-    }
-}
-
 static struct pawl_bytes read_app_id(struct decoder *in)
 {
     struct pawl_bytes id = pawl_read_bytes(&in->reader);
@@ -234,7 +220,7 @@ static void hello_decode(struct decoder *in, struct pawl_peer_hello *hello)
 
 static void refused_decode(struct decoder *in, struct pawl_peer_refused *refused)
 {
-    refused->err = read_err(in);
+    refused->err = pawl_read_err(&in->reader);
     expect(in, refused->err != PAWL_OK);
     refused->message = pawl_text_repair(
         in->arena, pawl_text_cut(pawl_read_bytes(&in->reader), PAWL_MESSAGE_SIZE_MAX));
@@ -251,7 +237,7 @@ static void return_decode(struct decoder *in, struct pawl_peer_call *call)
 static void message_done_decode(struct decoder *in, struct pawl_peer_message_done *done)
 {
     done->id = read_id(in);
-    done->err = read_err(in);
+    done->err = pawl_read_err(&in->reader);
     done->event = read_inner_optional(in);
     expect(in, done->err == PAWL_OK || pawl_bytes_is_absent(done->event));
 }

@@ -334,6 +334,19 @@ static uint64_t skip_head(struct pawl_reader *reader)
     return 0;
 }
 
+pawl_err pawl_read_err(struct pawl_reader *reader)
+{
+    int64_t value = pawl_read_int(reader);
+    switch (value) {
+    case PAWL_OK:
+#define X(name, number, class, text) case number:
+        PAWL_ERR_MAP(X)
+#undef X
+        return (pawl_err)value;
+    default: reader_fail(reader, PAWL_E_PROTOCOL); return PAWL_E_PROTOCOL;
+    }
+}
+
 void pawl_read_skip(struct pawl_reader *reader)
 {
     /* Elements still to be skipped at each depth; [0] is the value itself. */

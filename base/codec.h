@@ -42,6 +42,10 @@ bool pawl_read_bool(struct pawl_reader *reader);
 struct pawl_bytes pawl_read_bytes(struct pawl_reader *reader); /* nil reads as absent */
 struct pawl_id pawl_read_id(struct pawl_reader *reader);       /* nil reads as zero */
 
+/* PAWL_OK or a code of the table; another number is the reader's error PAWL_E_PROTOCOL: frames
+ * carry codes, stored rows do not. */
+pawl_err pawl_read_err(struct pawl_reader *reader);
+
 /* Skip one value of any kind; nesting deeper than 16 is an error. */
 void pawl_read_skip(struct pawl_reader *reader);
 

@@ -146,14 +146,9 @@ static void hello_decode(struct pawl_reader *in, struct pawl_placement_hello *he
 /* REFUSED carries a reason; other numbers are none. */
 static pawl_err read_reason(struct pawl_reader *in)
 {
-    int64_t value = pawl_read_int(in);
-    switch (value) {
-#define X(name, number, class, text) case number:
-        PAWL_ERR_MAP(X)
-#undef X
-        return (pawl_err)value;
-    default: expect(in, false); return PAWL_E_PROTOCOL;
-    }
+    pawl_err err = pawl_read_err(in);
+    expect(in, err != PAWL_OK);
+    return err;
 }
 
 static void refused_decode(struct pawl_reader *in, struct pawl_placement_refused *refused)

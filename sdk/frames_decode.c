@@ -67,20 +67,6 @@ static struct pawl_id read_id_set(struct decoder *in)
     return id;
 }
 
-/* A number that may only be 0 or an error of the table. */
-static pawl_err read_err(struct decoder *in)
-{
-    int64_t value = pawl_read_int(&in->reader);
-    switch (value) {
-    case PAWL_OK:
-#define X(name, number, class, text) case number:
-        PAWL_ERR_MAP(X)
-#undef X
-        return (pawl_err)value;
-    default: decoder_fail(in); return PAWL_E_PROTOCOL;
-    }
-}
-
 static struct pawl_bytes read_bytes(struct decoder *in, size_t size_max)
 {
     struct pawl_bytes bytes = pawl_read_bytes(&in->reader);
@@ -257,7 +243,7 @@ static void welcome_decode(struct decoder *in, struct pawl_welcome *welcome)
 
 static void refused_decode(struct decoder *in, struct pawl_refused *refused)
 {
-    refused->err = read_err(in);
+    refused->err = pawl_read_err(&in->reader);
     expect(in, refused->err != PAWL_OK);
     refused->message = read_text(in, PAWL_MESSAGE_SIZE_MAX);
 }
@@ -390,7 +376,7 @@ static void turn_done_decode(struct decoder *in, struct pawl_turn_done *done)
     done->turn = read_id_set(in);
     done->instance = read_name(in, PAWL_INSTANCE_ID_SIZE_MAX);
     done->cached = read_bool(in);
-    done->err = read_err(in);
+    done->err = pawl_read_err(&in->reader);
     expect(in, done->err == PAWL_OK || done->err == PAWL_E_NONDETERMINISM
                    || done->err == PAWL_E_NOT_REGISTERED);
     done->message = read_text(in, PAWL_MESSAGE_SIZE_MAX);
@@ -578,7 +564,7 @@ static void answer_decode(struct decoder *in, struct pawl_answer_frame *frame)
 {
     struct pawl_answer *answer = &frame->answer;
     frame->token = pawl_read_uint(&in->reader, UINT64_MAX);
-    answer->err = read_err(in);
+    answer->err = pawl_read_err(&in->reader);
     answer->message = read_text(in, PAWL_MESSAGE_SIZE_MAX);
     answer->reached = read_bool(in);
     answer->instance = read_name_optional(in, PAWL_INSTANCE_ID_SIZE_MAX);

@@ -98,6 +98,14 @@ static uint32_t nodes_count(const struct redis_server *server, const char *flag)
     return count;
 }
 
+static void wait_for_replicas(const struct redis_server *server)
+{
+    for (int64_t end_ms = now_ms() + 30000; nodes_count(server, "slave") < REDIS_GROUP_SHARDS;) {
+        check(now_ms() < end_ms, "knowing the replicas");
+        (void)usleep(20000);
+    }
+}
+
 static void cluster_replicate(const struct redis_group *group)
 {
     for (uint32_t i = REDIS_GROUP_SHARDS; i < group->count; i++) {
@@ -111,8 +119,7 @@ static void cluster_replicate(const struct redis_group *group)
         redis_server_do(&group->servers[i - REDIS_GROUP_SHARDS], "WAIT 1 0");
     if (group->count == REDIS_GROUP_SHARDS) return;
     /* All must know the replicas as such, or they would not vote for them. */
-    for (uint32_t i = 0; i < group->count; i++)
-        while (nodes_count(&group->servers[i], "slave") < REDIS_GROUP_SHARDS) (void)usleep(20000);
+    for (uint32_t i = 0; i < group->count; i++) wait_for_replicas(&group->servers[i]);
 }
 
 void redis_group_start_cluster(struct redis_group *group, enum redis_server_kind kind,

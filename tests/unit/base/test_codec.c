@@ -469,6 +469,33 @@ static void bytes_longer_than_the_format_can_say_are_an_error(void **state)
     pawl_buf_deinit(&buf);
 }
 
+static struct pawl_reader reader_of_int(struct pawl_buf *buf, int64_t value)
+{
+    pawl_buf_clear(buf);
+    pawl_write_int(buf, value);
+    return reader_of(pawl_buf_view(buf));
+}
+
+static void a_code_that_the_table_does_not_have_is_an_error(void **state)
+{
+    (void)state;
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, 64);
+    struct pawl_reader reader = reader_of_int(&buf, PAWL_OK);
+    assert_int_equal(pawl_read_err(&reader), PAWL_OK);
+    assert_int_equal(pawl_reader_finish(&reader), PAWL_OK);
+    reader = reader_of_int(&buf, PAWL_E_FENCED);
+    assert_int_equal(pawl_read_err(&reader), PAWL_E_FENCED);
+    assert_int_equal(pawl_reader_finish(&reader), PAWL_OK);
+    static const int64_t strangers[] = { 1, -9999, (INT64_C(1) << 32) + PAWL_E_FENCED, INT64_MIN };
+    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+        reader = reader_of_int(&buf, strangers[i]);
+        assert_int_equal(pawl_read_err(&reader), PAWL_E_PROTOCOL);
+        assert_int_equal(pawl_reader_finish(&reader), PAWL_E_PROTOCOL);
+    }
+    pawl_buf_deinit(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +514,7 @@ int main(void)
         cmocka_unit_test(bytes_left_over_are_an_error),
         cmocka_unit_test(nesting_is_skipped_sixteen_deep_and_no_deeper),
         cmocka_unit_test(a_raw_value_is_passed_on_byte_by_byte),
+        cmocka_unit_test(a_code_that_the_table_does_not_have_is_an_error),
         cmocka_unit_test(every_truncation_is_an_error_and_reads_nothing_past_the_end),
         cmocka_unit_test(random_bytes_end_every_read_inside_the_input),
         cmocka_unit_test(a_full_buffer_is_bad_and_never_over_its_limit),

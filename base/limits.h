@@ -115,7 +115,7 @@
 #define PAWL_REDIS_FIND_MS          1000u        /* for one sentinel or node; then the next one */
 #define PAWL_REDIS_NODES_MAX        1024u        /* of a cluster; further ones are not seen */
 #define PAWL_LEASE_WAKE_MS          20000u
-#define PAWL_LEASE_TIMER_MS         2000u /* short: no recovery takes a leased timer for due */
+#define PAWL_LEASE_TIMER_MS         250u /* leased ones look like later ones: a new owner waits */
 #define PAWL_LEASE_ACTIVITY_MS      30000u
 #define PAWL_LEASE_CHILD_MS         60000u
 #define PAWL_LEASE_OUTBOX_MS        10000u

@@ -85,36 +85,15 @@ static void write_member(struct pawl_json *json, const struct pawl_member *membe
 }
 
 static void write_members(struct pawl_json *json, const struct pawl_placement_view *view,
-                          const struct pawl_members *members)
+                          const struct pawl_members *members, struct pawl_arena *arena)
 {
+    (void)arena;
     pawl_json_key(json, "members");
     pawl_json_array_begin(json);
     for (uint32_t i = 0; i < members->count; i++) {
         if (is_asked_for(view->app, members->items[i].app)) write_member(json, &members->items[i]);
     }
     pawl_json_array_end(json);
-}
-
-void pawl_placement_members_page(struct pawl_buf *buf, const struct pawl_placement_view *view)
-{
-    struct pawl_json json;
-    pawl_json_init(&json, buf);
-    pawl_json_object_begin(&json);
-    write_replica(&json, view);
-    pawl_json_key(&json, "namespaces");
-    pawl_json_array_begin(&json);
-    for (uint32_t i = 0; i < view->status->namespaces_count; i++) {
-        const struct pawl_membership_namespace *home = &view->status->namespaces[i];
-        if (!is_asked_for(view->namespace_, home->name)) continue;
-        pawl_json_object_begin(&json);
-        write_text(&json, "namespace", home->name);
-        write_version(&json, home->members.version);
-        write_members(&json, view, &home->members);
-        pawl_json_object_end(&json);
-    }
-    pawl_json_array_end(&json);
-    pawl_json_object_end(&json);
-    pawl_buf_append_str(buf, "\n");
 }
 
 /* Table ----------------------------------------------------------------------------- */
@@ -203,8 +182,13 @@ static void write_apps(struct pawl_json *json, const struct pawl_placement_view 
     pawl_json_array_end(json);
 }
 
-void pawl_placement_table_page(struct pawl_buf *buf, const struct pawl_placement_view *view,
-                               struct pawl_arena *arena)
+/* Pages -------------------------------------------------------------------------------- */
+
+typedef void write_home(struct pawl_json *json, const struct pawl_placement_view *view,
+                        const struct pawl_members *members, struct pawl_arena *arena);
+
+static void write_page(struct pawl_buf *buf, const struct pawl_placement_view *view,
+                       write_home *write, struct pawl_arena *arena)
 {
     struct pawl_json json;
     pawl_json_init(&json, buf);
@@ -218,12 +202,23 @@ void pawl_placement_table_page(struct pawl_buf *buf, const struct pawl_placement
         pawl_json_object_begin(&json);
         write_text(&json, "namespace", home->name);
         write_version(&json, home->members.version);
-        write_apps(&json, view, &home->members, arena);
+        write(&json, view, &home->members, arena);
         pawl_json_object_end(&json);
     }
     pawl_json_array_end(&json);
     pawl_json_object_end(&json);
     pawl_buf_append_str(buf, "\n");
+}
+
+void pawl_placement_members_page(struct pawl_buf *buf, const struct pawl_placement_view *view)
+{
+    write_page(buf, view, write_members, NULL);
+}
+
+void pawl_placement_table_page(struct pawl_buf *buf, const struct pawl_placement_view *view,
+                               struct pawl_arena *arena)
+{
+    write_page(buf, view, write_apps, arena);
 }
 
 /* Metrics --------------------------------------------------------------------------- */

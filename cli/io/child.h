@@ -43,6 +43,10 @@ void pawl_child_signal(const struct pawl_child *child, int signal_number);
 /* True when it has just ended. */
 bool pawl_child_reap(struct pawl_child *child);
 
+/* A descriptor that tells of ends of children and of the signals that stop us, all of which
+ * are blocked from here on. -1: not possible, see errno. Owned by the caller. */
+int pawl_child_signals_open(void);
+
 /* Pass on whole lines of what can be read without waiting. */
 void pawl_relay_pump(struct pawl_relay *relay);
 

@@ -463,14 +463,7 @@ static void loop(struct replay *replay)
 
 static bool signals_open(struct replay *replay)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    replay->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    replay->signals = pawl_child_signals_open();
     replay->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (replay->signals >= 0 && replay->wake >= 0) return true;
     pawl_cli_say("cannot listen for signals: %s", strerror(errno));

@@ -351,18 +351,6 @@ static void run_loop(struct run *run)
     for (int i = 0; i < 4; i++) pawl_relay_finish(relays[i]);
 }
 
-static int signals_open(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static void run_deinit(struct run *run)
 {
     pawl_child_deinit(&run->sidecar);
@@ -387,7 +375,7 @@ int pawl_cli_run(const struct pawl_cli_options *options)
     pawl_arena_init(&run.arena);
     pawl_buf_init(&run.ready_line, READY_SIZE_MAX);
     run.colors = !options->no_color && !getenv("NO_COLOR") && isatty(STDERR_FILENO);
-    run.signals = signals_open();
+    run.signals = pawl_child_signals_open();
     if (run.signals < 0) {
         pawl_cli_say("cannot listen for signals: %s", strerror(errno));
         run.code = PAWL_CLI_FAILED;

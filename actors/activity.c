@@ -1,5 +1,6 @@
 #include "actors/activity.h"
 
+#include "actors/limit.h"
 #include "actors/run.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
@@ -84,8 +85,17 @@ static void activity_watch_queue(struct pawl_node *node, struct pawl_activity *a
 
 static void activity_queue(struct pawl_node *node, struct pawl_activity *activity)
 {
+    pawl_gate_wait(node, activity->gate);
     pawl_worker_put_activity(node, activity);
     activity_watch_queue(node, activity);
+}
+
+/* Off its lane or its worker, or neither, while it rests. */
+static void activity_unlink(struct pawl_node *node, struct pawl_activity *activity)
+{
+    if (!pawl_list_is_linked(&activity->link)) return;
+    pawl_list_remove(&activity->link);
+    if (activity->state == PAWL_ACTIVITY_QUEUED) pawl_gate_unwait(node, activity->gate);
 }
 
 /* The struct, its key and its event are one allocation. NULL: not a schedule. */
@@ -119,6 +129,7 @@ static struct pawl_activity *activity_add(struct pawl_node *node, struct pawl_by
     activity->gen = gen;
     activity->op = op;
     activity->nonce = nonce;
+    activity->gate = pawl_limits_gate(node, true, activity->scheduled.name);
     pawl_map_insert(&node->activities, activity->key, activity);
     activity_queue(node, activity);
     return activity;
@@ -135,7 +146,7 @@ void pawl_activity_spawn(struct pawl_node *node, struct pawl_bytes instance, str
 
 static void activity_free(struct pawl_node *node, struct pawl_activity *activity)
 {
-    if (pawl_list_is_linked(&activity->link)) pawl_list_remove(&activity->link);
+    activity_unlink(node, activity);
     pawl_alarm_clear(node, &activity->alarm);
     if (activity->state == PAWL_ACTIVITY_RUNNING)
         (void)pawl_map_remove(&node->activities_token, activity_token_key(activity));
@@ -149,15 +160,21 @@ static void activity_free(struct pawl_node *node, struct pawl_activity *activity
     pawl_mem_free(activity);
 }
 
+static void activity_count_ended(struct pawl_node *node, const struct pawl_activity *activity)
+{
+    node->metrics.activities_running--;
+    pawl_gate_leave(node, activity->gate);
+}
+
 /* Out of its worker's hands; its lane or its end is for the caller. */
 static void activity_take_back(struct pawl_node *node, struct pawl_activity *activity)
 {
     (void)pawl_map_remove(&node->activities_token, activity_token_key(activity));
-    pawl_list_remove(&activity->link);
+    activity_unlink(node, activity);
     pawl_alarm_clear(node, &activity->alarm);
     pawl_fsm_move(activity_states, &activity->state, PAWL_ACTIVITY_QUEUED);
     activity->worker = 0;
-    node->metrics.activities_running--;
+    activity_count_ended(node, activity);
 }
 
 /* The same against its will: the worker is told that it works for nothing. */
@@ -235,7 +252,7 @@ void pawl_activity_on_heartbeat(struct pawl_node *node, uint64_t worker,
 void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activity,
                             struct pawl_worker *worker)
 {
-    pawl_list_remove(&activity->link);
+    activity_unlink(node, activity);
     pawl_list_push_tail(&worker->activities, &activity->link);
     pawl_alarm_clear(node, &activity->alarm);
     pawl_fsm_move(activity_states, &activity->state, PAWL_ACTIVITY_RUNNING);
@@ -246,6 +263,7 @@ void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activi
     activity->begun_ms = 0;
     pawl_map_insert(&node->activities_token, activity_token_key(activity), activity);
     node->metrics.activities_running++;
+    pawl_gate_enter(node, activity->gate);
     /* Such a worker says when a thread takes it up; of others nothing better is known. */
     if (worker->minor == 0) activity_begin(node, activity);
 
@@ -348,7 +366,7 @@ static void activity_finish(struct pawl_node *node, struct pawl_activity *activi
         activity_hand_in(node, activity, result);
         return;
     }
-    if (pawl_list_is_linked(&activity->link)) pawl_list_remove(&activity->link);
+    activity_unlink(node, activity);
     if (activity->state == PAWL_ACTIVITY_RUNNING)
         (void)pawl_map_remove(&node->activities_token, activity_token_key(activity));
     pawl_alarm_clear(node, &activity->alarm);
@@ -364,7 +382,7 @@ void pawl_activity_on_done(struct pawl_node *node, uint64_t worker,
     struct pawl_activity *activity = pawl_map_find(
         &node->activities_token, pawl_bytes_make(done->token.bytes, sizeof done->token.bytes));
     if (!activity || activity->worker != worker) return; /* of an earlier dispatch */
-    node->metrics.activities_running--;
+    activity_count_ended(node, activity);
     node->metrics.activities_total++;
     if (done->failure.present) node->metrics.activities_failed_total++;
     pawl_histogram_add(&node->metrics.activity_seconds, node->now_ms - activity->dispatched_ms);

@@ -36,6 +36,7 @@ struct pawl_activity {
     struct pawl_bytes event;             /* behind the struct: its TASK_SCHEDULED */
     struct pawl_history_event scheduled; /* decoded from event */
     struct pawl_list link;               /* on a lane or on its worker */
+    struct pawl_gate *gate;              /* of its name: it waits before it, or is through */
     uint64_t worker;
     struct pawl_id token;   /* of this dispatch; key of node.activities_token */
     int64_t rests_until_ms; /* QUEUED, on no lane: after several lost workers */

@@ -7,6 +7,7 @@
 #include "actors/call.h"
 #include "actors/directory.h"
 #include "actors/job.h"
+#include "actors/limit.h"
 #include "actors/node_internal.h"
 #include "actors/outbox.h"
 #include "actors/pace.h"
@@ -192,6 +193,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_list_init(&node->asks_parked);
     pawl_list_init(&node->schedule_asks);
     pawl_list_init(&node->jobs);
+    pawl_limits_init(node);
     pawl_outbox_init(node);
     pawl_workers_init(node);
     pawl_directory_init(node);
@@ -216,6 +218,7 @@ void pawl_node_free(struct pawl_node *node)
     pawl_schedules_deinit(node);
     pawl_directory_deinit(node);
     pawl_workers_deinit(node);
+    pawl_limits_deinit(node);
     pawl_partitions_deinit(node);
     pawl_pace_deinit(node);
     pawl_retention_deinit(node);
@@ -318,6 +321,8 @@ const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node)
     metrics->requests_waiting = node->waiters_token.count;
     metrics->workers = node->workers.count;
     metrics->partitions_owned = node->partitions_owned;
+    metrics->limits_count = node->limits.count;
+    metrics->limits = pawl_limits_metrics(self.owned);
     return metrics;
 }
 

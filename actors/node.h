@@ -14,16 +14,27 @@
 
 struct pawl_node;
 
+/* How many may be at workers at once. */
+struct pawl_limit_rule {
+    bool is_task;           /* of activities; else of turns of workflows */
+    bool is_global;         /* at all sidecars of the app together; else at this one */
+    struct pawl_bytes name; /* of the workflow or activity; absent: all */
+    uint32_t max;           /* at least 1 */
+};
+
 struct pawl_node_config {
-    const char *app;                         /* app id of this sidecar */
-    const char *host;                        /* name of this sidecar, as in the member list */
-    const char *namespace_;                  /* shown in errors */
-    uint32_t partitions;                     /* 1..PAWL_PARTITIONS_MAX, as stored */
-    bool placed;                             /* MEMBERS say what to own and where others are; else
-                                                OWN does, and there are no others */
-    uint64_t seed;                           /* of all random ids: from the OS in production */
-    uint32_t turns_in_flight_max;            /* 0: no limit besides credit */
-    uint32_t activities_in_flight_max;       /* 0: no limit besides credit */
+    const char *app;                   /* app id of this sidecar */
+    const char *host;                  /* name of this sidecar, as in the member list */
+    const char *namespace_;            /* shown in errors */
+    uint32_t partitions;               /* 1..PAWL_PARTITIONS_MAX, as stored */
+    bool placed;                       /* MEMBERS say what to own and where others are; else
+                                          OWN does, and there are no others */
+    uint64_t seed;                     /* of all random ids: from the OS in production */
+    uint32_t turns_in_flight_max;      /* 0: no limit besides credit */
+    uint32_t activities_in_flight_max; /* 0: no limit besides credit */
+    uint32_t limits_count;             /* up to PAWL_LIMITS_MAX further ones, no two for the
+                                          same; read by pawl_node_new only */
+    const struct pawl_limit_rule *limits;
     int64_t instance_idle_ms;                /* 0: PAWL_INSTANCE_IDLE_MS */
     uint32_t instances_max;                  /* 0: PAWL_INSTANCES_MAX */
     uint32_t wakes_max;                      /* 0: PAWL_WAKES_MAX */
@@ -51,6 +62,14 @@ struct pawl_histogram {
     uint64_t buckets[PAWL_HISTOGRAM_BUCKETS]; /* not cumulative */
     uint64_t count;
     double sum_seconds;
+};
+
+/* One limit, at this sidecar. */
+struct pawl_limit_metrics {
+    struct pawl_limit_rule rule;
+    uint32_t running;
+    uint32_t waiting; /* for a place, or for a worker */
+    uint32_t places;  /* so many may run here; of a global one: at present */
 };
 
 /* Counters only grow; gauges are as of now. */
@@ -88,6 +107,8 @@ struct pawl_node_metrics {
     uint64_t requests_waiting;
     uint64_t workers;
     uint64_t partitions_owned;
+    uint32_t limits_count;
+    const struct pawl_limit_metrics *limits;
 };
 
 /* Valid until the next step. */

@@ -7,6 +7,7 @@
  *   turn         actions of a worker -> the rows of one commit
  *   activity     one activity execution as a machine
  *   worker       connected workers, their credit, the lanes of waiting work
+ *   limit        how many may be at workers at once
  *   outbox       messages to other instances, until acknowledged
  *   request      management calls
  *   directory    the other sidecars: who owns what, who runs what
@@ -33,7 +34,9 @@
 
 struct pawl_activity;
 struct pawl_call;
+struct pawl_gate;
 struct pawl_host;
+struct pawl_limit;
 struct pawl_worker;
 struct pawl_workflow;
 
@@ -80,6 +83,16 @@ struct pawl_pace {
     int64_t released_ms;                           /* the last that was given back */
     struct pawl_list waiting;                      /* pawl_workflow.pace_link: the line */
     struct pawl_alarm alarm;                       /* when there may be a place for them */
+};
+
+/* See actors/limit.h. Two of a thing: for turns, and for activities. */
+struct pawl_limits {
+    uint32_t count;
+    struct pawl_limit *items;
+    struct pawl_gate *gate_for_all[2]; /* of what no rule names */
+    struct pawl_map gates[2];          /* name -> struct pawl_gate */
+    uint32_t turns_held;               /* wait at gates of names: others may pass them */
+    struct pawl_limit_metrics *metrics;
 };
 
 /* See actors/retention.h. */
@@ -143,6 +156,7 @@ struct pawl_node {
     struct pawl_map turn_lanes;      /* workflow name -> struct pawl_lane */
     struct pawl_map task_lanes;      /* activity name -> struct pawl_lane */
     struct pawl_alarm orphans_alarm; /* somebody has waited long enough for code */
+    struct pawl_limits limits;
 
     struct pawl_map activities;       /* instance + inc + gen + op -> struct pawl_activity */
     struct pawl_map activities_token; /* dispatch token -> the running ones */

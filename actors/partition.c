@@ -138,7 +138,8 @@ static void partition_poll(struct pawl_node *node, struct pawl_partition *partit
 {
     if (partition->polling) return;
     uint32_t backlog = node->workflows_in[PAWL_WORKFLOW_LOADING]
-                       + node->workflows_in[PAWL_WORKFLOW_QUEUED] + node->polls_expected;
+                       + node->workflows_in[PAWL_WORKFLOW_QUEUED] - node->limits.turns_held
+                       + node->polls_expected;
     uint32_t room = pawl_pace_room(node);
     bool is_full = backlog >= PAWL_BACKLOG_MAX;
     bool must_wait = is_full || (partition->was_full && room < POLL_ITEMS_MIN);

@@ -1,6 +1,7 @@
 #include "actors/worker.h"
 
 #include "actors/activity.h"
+#include "actors/limit.h"
 #include "actors/stalled.h"
 #include "actors/workflow.h"
 
@@ -67,24 +68,26 @@ bool pawl_worker_may_have_code(struct pawl_node *node, const struct pawl_workflo
 void pawl_worker_put_turn(struct pawl_node *node, struct pawl_workflow *workflow)
 {
     struct pawl_worker *worker = pawl_worker_find(node, workflow->sticky_worker);
-    if (worker && !worker->leaving) {
+    bool is_there = worker && !worker->leaving;
+    /* In a lane nobody has to walk past what waits for a place of its name. */
+    if (is_there && !pawl_gate_is_named(workflow->gate)) {
         worker_aim(worker, workflow);
         return;
     }
-    workflow->sticky_worker = 0;
+    if (!is_there) workflow->sticky_worker = 0;
     worker = workflow->refusals_count ? worker_untried(node, workflow) : NULL;
     if (worker) {
         worker_aim(worker, workflow);
         return;
     }
-    pawl_lanes_put(&node->turn_lanes, false, workflow->metadata.name, turn_version(workflow),
-                   &workflow->lane_link);
+    pawl_lanes_put(node, false, workflow->metadata.name, turn_version(workflow),
+                   PAWL_BYTES_LITERAL(""), &workflow->lane_link);
 }
 
 void pawl_worker_put_activity(struct pawl_node *node, struct pawl_activity *activity)
 {
-    pawl_lanes_put(&node->task_lanes, true, activity->scheduled.name, activity->scheduled.version,
-                   &activity->link);
+    pawl_lanes_put(node, true, activity->scheduled.name, activity->scheduled.version,
+                   activity->instance, &activity->link);
 }
 
 bool pawl_worker_can_run(const struct pawl_node *node, struct pawl_bytes name,
@@ -107,12 +110,10 @@ void pawl_worker_on_opened(struct pawl_node *node, uint64_t id, const struct paw
     worker->match = hello->match;
     worker->match_version = pawl_bytes_dup(hello->match_version);
     worker->mismatch_fails = hello->mismatch_fails;
-    worker->turn_servings =
-        pawl_lanes_join(&node->turn_lanes, false, worker, hello->workflows_count, hello->workflows,
-                        &worker->turn_servings_count);
-    worker->task_servings =
-        pawl_lanes_join(&node->task_lanes, true, worker, hello->activities_count, hello->activities,
-                        &worker->task_servings_count);
+    worker->turn_servings = pawl_lanes_join(node, false, worker, hello->workflows_count,
+                                            hello->workflows, &worker->turn_servings_count);
+    worker->task_servings = pawl_lanes_join(node, true, worker, hello->activities_count,
+                                            hello->activities, &worker->task_servings_count);
     worker->any_name = hello->any_name;
     worker->minor = hello->minor;
     if (worker->turn_servings_count || worker->any_name) node->turn_workers++;
@@ -158,8 +159,8 @@ void pawl_worker_on_closed(struct pawl_node *node, uint64_t id)
     while (!pawl_list_is_empty(&worker->activities))
         pawl_activity_on_worker_lost(
             node, PAWL_CONTAINER_OF(worker->activities.next, struct pawl_activity, link));
-    pawl_lanes_leave(&node->turn_lanes, worker->turn_servings, worker->turn_servings_count);
-    pawl_lanes_leave(&node->task_lanes, worker->task_servings, worker->task_servings_count);
+    pawl_lanes_leave(node, false, worker->turn_servings, worker->turn_servings_count);
+    pawl_lanes_leave(node, true, worker->task_servings, worker->task_servings_count);
     worker_free(worker);
 }
 
@@ -186,30 +187,46 @@ void pawl_worker_on_bye(struct pawl_node *node, uint64_t id)
 
 /* Pump --------------------------------------------------------------------------------------- */
 
+/* Those before it wait for places of their names. */
+static struct pawl_list *worker_next_sticky(const struct pawl_node *node,
+                                            const struct pawl_worker *worker)
+{
+    for (struct pawl_list *link = worker->sticky.next; link != &worker->sticky; link = link->next)
+        if (pawl_gate_is_open(node, PAWL_CONTAINER_OF(link, struct pawl_workflow, lane_link)->gate))
+            return link;
+    return NULL;
+}
+
 static struct pawl_list *worker_next_turn(struct pawl_node *node, struct pawl_worker *worker)
 {
-    if (!pawl_list_is_empty(&worker->sticky)) return worker->sticky.next;
-    struct pawl_list *next =
-        pawl_lanes_next(worker->turn_servings, worker->turn_servings_count, &worker->turn_cursor);
+    struct pawl_list *next = worker_next_sticky(node, worker);
+    if (!next)
+        next = pawl_lanes_next(node, worker->turn_servings, worker->turn_servings_count,
+                               &worker->turn_cursor);
     if (next || !worker->any_name) return next;
-    return pawl_lanes_next_open(&node->turn_lanes, &worker->turn_cursor);
+    return pawl_lanes_next_open(node, false, &worker->turn_cursor);
 }
 
 static struct pawl_list *worker_next_task(struct pawl_node *node, struct pawl_worker *worker)
 {
-    struct pawl_list *next =
-        pawl_lanes_next(worker->task_servings, worker->task_servings_count, &worker->task_cursor);
+    struct pawl_list *next = pawl_lanes_next(node, worker->task_servings,
+                                             worker->task_servings_count, &worker->task_cursor);
     if (next || !worker->any_name) return next;
-    return pawl_lanes_next_open(&node->task_lanes, &worker->task_cursor);
+    return pawl_lanes_next_open(node, true, &worker->task_cursor);
+}
+
+/* What no rule names passes the limits for all, and so does all else. */
+static bool worker_may_take(const struct pawl_node *node, const struct pawl_worker *worker,
+                            bool is_task)
+{
+    uint32_t credit = is_task ? worker->task_credit : worker->turn_credit;
+    return credit > 0 && !worker->leaving
+           && pawl_gate_is_open(node, node->limits.gate_for_all[is_task]);
 }
 
 static bool worker_give_turn(struct pawl_node *node, struct pawl_worker *worker)
 {
-    if (worker->turn_credit == 0 || worker->leaving) return false;
-    uint32_t limit = node->config.turns_in_flight_max;
-    uint32_t running =
-        node->workflows_in[PAWL_WORKFLOW_FETCHING] + node->workflows_in[PAWL_WORKFLOW_RUNNING];
-    if (limit && running >= limit) return false;
+    if (!worker_may_take(node, worker, false)) return false;
     struct pawl_list *next = worker_next_turn(node, worker);
     if (!next) return false;
     worker->turn_credit--;
@@ -219,9 +236,7 @@ static bool worker_give_turn(struct pawl_node *node, struct pawl_worker *worker)
 
 static bool worker_give_task(struct pawl_node *node, struct pawl_worker *worker)
 {
-    if (worker->task_credit == 0 || worker->leaving) return false;
-    uint32_t limit = node->config.activities_in_flight_max;
-    if (limit && node->metrics.activities_running >= limit) return false;
+    if (!worker_may_take(node, worker, true)) return false;
     struct pawl_list *next = worker_next_task(node, worker);
     if (!next) return false;
     worker->task_credit--;
@@ -249,8 +264,11 @@ static bool orphan_is_mistake(const struct pawl_node *node, const struct pawl_qu
 
 static void orphans_fail_mistakes(struct pawl_node *node, struct pawl_queue *queue)
 {
-    struct pawl_list *link = queue->waiting.next;
-    while (link != &queue->waiting) {
+    struct pawl_list *link = pawl_queue_first(queue);
+    if (!link) return;
+    /* Instances share one line. */
+    const struct pawl_line *line = PAWL_CONTAINER_OF(queue->lines.next, struct pawl_line, of_queue);
+    while (link != &line->waiting) {
         struct pawl_workflow *workflow = PAWL_CONTAINER_OF(link, struct pawl_workflow, lane_link);
         link = link->next;
         if (orphan_is_mistake(node, queue, workflow))
@@ -272,15 +290,16 @@ static void orphans_give_up(struct pawl_node *node, struct pawl_queue *queue)
     enum pawl_code_lack lack = PAWL_CODE_NAME_MISSING;
     if (!pawl_list_is_empty(&queue->lane->servings)) lack = PAWL_CODE_VERSION_MISSING;
     if (lane_has_failing_rule(queue->lane)) lack = PAWL_CODE_VERSION_REFUSED;
-    while (!pawl_list_is_empty(&queue->waiting))
-        pawl_workflow_on_not_registered(node, turn_first(&queue->waiting), lack);
+    for (struct pawl_list *first; (first = pawl_queue_first(queue)) != NULL;)
+        pawl_workflow_on_not_registered(
+            node, PAWL_CONTAINER_OF(first, struct pawl_workflow, lane_link), lack);
 }
 
 static void orphans_look(struct pawl_node *node, struct pawl_queue *queue)
 {
     if (queue->servers_count) return;
     orphans_fail_mistakes(node, queue);
-    if (pawl_list_is_empty(&queue->waiting)) {
+    if (!pawl_queue_first(queue)) {
         queue->orphaned_ms = 0;
         return;
     }
@@ -295,9 +314,9 @@ static void orphans_look(struct pawl_node *node, struct pawl_queue *queue)
 /* Under placement, too: which sidecar runs an activity does not follow from its name. */
 static void orphans_fail_activities(struct pawl_node *node, struct pawl_queue *queue)
 {
-    while (!queue->servers_count && !pawl_list_is_empty(&queue->waiting))
-        pawl_activity_on_not_registered(
-            node, PAWL_CONTAINER_OF(queue->waiting.next, struct pawl_activity, link));
+    if (queue->servers_count) return;
+    for (struct pawl_list *first; (first = pawl_queue_first(queue)) != NULL;)
+        pawl_activity_on_not_registered(node, PAWL_CONTAINER_OF(first, struct pawl_activity, link));
 }
 
 static void lanes_look(struct pawl_node *node, struct pawl_map *lanes,
@@ -348,8 +367,8 @@ void pawl_workers_deinit(struct pawl_node *node)
     uint32_t cursor = 0;
     pawl_alarm_clear(node, &node->orphans_alarm);
     for (struct pawl_worker *worker; (worker = pawl_map_next(&node->workers, &cursor)) != NULL;) {
-        pawl_lanes_leave(&node->turn_lanes, worker->turn_servings, worker->turn_servings_count);
-        pawl_lanes_leave(&node->task_lanes, worker->task_servings, worker->task_servings_count);
+        pawl_lanes_leave(node, false, worker->turn_servings, worker->turn_servings_count);
+        pawl_lanes_leave(node, true, worker->task_servings, worker->task_servings_count);
         worker_free(worker);
     }
     pawl_lanes_deinit(&node->turn_lanes);

@@ -1,5 +1,6 @@
 #include "actors/workflow.h"
 
+#include "actors/limit.h"
 #include "actors/outbox.h"
 #include "actors/pace.h"
 #include "actors/partition.h"
@@ -26,14 +27,38 @@ static const struct pawl_fsm_state workflow_states[PAWL_WORKFLOW_STATES_COUNT] =
 };
 #undef ALLOW
 
+static bool workflow_is_at_worker(enum pawl_workflow_state state)
+{
+    return state == PAWL_WORKFLOW_FETCHING || state == PAWL_WORKFLOW_RUNNING;
+}
+
+/* What its gate counts follows from its state. */
+static void workflow_count(struct pawl_node *node, struct pawl_workflow *workflow,
+                           enum pawl_workflow_state state)
+{
+    node->workflows_in[state]++;
+    if (state == PAWL_WORKFLOW_QUEUED) {
+        workflow->gate = pawl_limits_gate(node, false, workflow->metadata.name);
+        pawl_gate_wait(node, workflow->gate);
+    }
+    if (workflow_is_at_worker(state)) pawl_gate_enter(node, workflow->gate);
+}
+
+static void workflow_uncount(struct pawl_node *node, struct pawl_workflow *workflow)
+{
+    node->workflows_in[workflow->state]--;
+    if (workflow->state == PAWL_WORKFLOW_QUEUED) pawl_gate_unwait(node, workflow->gate);
+    if (workflow_is_at_worker(workflow->state)) pawl_gate_leave(node, workflow->gate);
+}
+
 static void workflow_move(struct pawl_node *node, struct pawl_workflow *workflow,
                           enum pawl_workflow_state state)
 {
     bool is_turn_over = state == PAWL_WORKFLOW_READY && workflow->state != PAWL_WORKFLOW_LOADING;
     if (is_turn_over) pawl_pace_release(node, workflow);
-    node->workflows_in[workflow->state]--;
+    workflow_uncount(node, workflow);
     pawl_fsm_move(workflow_states, &workflow->state, (uint8_t)state);
-    node->workflows_in[workflow->state]++;
+    workflow_count(node, workflow, state);
 }
 
 void pawl_workflow_set_ready(struct pawl_node *node, struct pawl_workflow *workflow)
@@ -63,7 +88,7 @@ static struct pawl_workflow *workflow_add(struct pawl_node *node, struct pawl_by
 {
     struct pawl_workflow *workflow = pawl_workflow_state_new(node, id);
     workflow->alarm.fire = workflow_on_alarm;
-    node->workflows_in[workflow->state]++;
+    workflow_count(node, workflow, workflow->state);
     pawl_map_insert(&node->workflows, workflow->id, workflow);
     return workflow;
 }
@@ -187,7 +212,7 @@ void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow
     workflow_unlink(workflow);
     pawl_alarm_clear(node, &workflow->alarm);
     pawl_pace_release(node, workflow);
-    node->workflows_in[workflow->state]--;
+    workflow_uncount(node, workflow);
     /* It was to be tried, or a commit that stalls it may still arrive. */
     if (workflow->try_stalled || workflow->turn) workflow->partition->look_for_stalled = true;
     if (workflow->turn && workflow->state == PAWL_WORKFLOW_COMMITTING) {
@@ -523,6 +548,8 @@ static bool workflow_has_work(struct pawl_node *node, const struct pawl_workflow
 static void workflow_queue(struct pawl_node *node, struct pawl_workflow *workflow)
 {
     workflow_move(node, workflow, PAWL_WORKFLOW_QUEUED);
+    /* Who waits for a place of its name is in nobody's way meanwhile. */
+    if (!pawl_gate_is_open(node, workflow->gate)) pawl_pace_release(node, workflow);
     workflow->coalesce_ms = 0;
     pawl_alarm_clear(node, &workflow->alarm);
     pawl_workflow_take_seeds_version(node, workflow);

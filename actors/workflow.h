@@ -102,6 +102,7 @@ struct pawl_workflow {
     uint64_t sticky_worker;          /* holds the instance at metadata.last; 0: none */
     struct pawl_past *past;          /* whole history, right after a load; NULL: not at hand */
     struct pawl_list lane_link;      /* on a lane, worker.sticky or worker.turns */
+    struct pawl_gate *gate;          /* QUEUED FETCHING RUNNING: of its name */
     struct pawl_list pace_link;      /* in line for a place, see actors/pace.h */
     bool has_place;
     int64_t place_ms;               /* since when */

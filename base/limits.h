@@ -139,7 +139,9 @@
 #define PAWL_INSTANCE_IDLE_MS 5000u /* then the actor leaves memory */
 #define PAWL_WAKES_MAX        128u /* instances that the clock woke, at work; more wait their turn */
 #define PAWL_WAKE_REST_MS_MAX 50u  /* their places rest as long as they were taken, at most this */
-#define PAWL_BACKLOG_MAX      2048u /* loading or waiting for a worker; more wait in the store */
+#define PAWL_LIMITS_MAX       64u  /* concurrency limits in a configuration: refused, says so */
+#define PAWL_LIMIT_PLACES_MAX 1000000u /* of one of them: as above */
+#define PAWL_BACKLOG_MAX      2048u    /* loading or waiting for a worker; more wait in the store */
 #define PAWL_PASTS_SIZE_MAX \
     (64u << 20) /* histories kept for gRPC workers; others are read per turn */
 #define PAWL_INSTANCES_MAX    200000u /* active at once; more wait in the store */

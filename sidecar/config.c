@@ -176,6 +176,20 @@ const struct pawl_config_option pawl_config_options[] = {
       .offset = FIELD(activities_max),
       .min = 0,
       .max = IN_FLIGHT_MAX },
+    { .name = "turn-limits",
+      .env = "PAWL_TURN_LIMITS",
+      .argument = "NAME=N",
+      .help = "turns of the workflow of this name at workers at the same time, e.g. order=20; "
+              "several with commas or by repeating (default: no limit)",
+      .kind = PAWL_CONFIG_LIMITS,
+      .offset = FIELD(turn_limits) },
+    { .name = "activity-limits",
+      .env = "PAWL_ACTIVITY_LIMITS",
+      .argument = "NAME=N",
+      .help = "activities of this name at workers at the same time, e.g. send-mail=5; several "
+              "with commas or by repeating (default: no limit)",
+      .kind = PAWL_CONFIG_LIMITS,
+      .offset = FIELD(activity_limits) },
     { .name = "turn-attempts",
       .env = "PAWL_TURN_ATTEMPTS",
       .argument = "N",
@@ -325,6 +339,11 @@ static const char *allowed_text(struct pawl_arena *arena, const struct pawl_conf
     }
     case PAWL_CONFIG_LIST:
         return TEXT(pawl_arena_printf(arena, "addresses like %s", option->choices));
+    case PAWL_CONFIG_LIMITS:
+        return TEXT(pawl_arena_printf(arena,
+                                      "name=number, the name with 1 to %u bytes and the number "
+                                      "from 1 to %u; what is not listed has no limit",
+                                      PAWL_NAME_SIZE_MAX, PAWL_LIMIT_PLACES_MAX));
     case PAWL_CONFIG_TEXT: break;
     }
     return "a text that is not empty";
@@ -437,7 +456,8 @@ pawl_err pawl_config_set(struct pawl_config *config, const struct pawl_config_op
     case PAWL_CONFIG_CHOICE:
         good = choice_parse(option->choices, value, field(config, option));
         break;
-    case PAWL_CONFIG_LIST: good = set_list(config, option, value, source); break;
+    case PAWL_CONFIG_LIST:
+    case PAWL_CONFIG_LIMITS: good = set_list(config, option, value, source); break;
     }
     return good ? PAWL_OK : refuse(config, option, source, value, ret_message);
 }
@@ -493,6 +513,85 @@ static pawl_err check_token(struct pawl_config *config, const char **ret_message
         *ret_message = "the token is not allowed; give 1 to 256 printable ASCII characters "
                        "without spaces";
         return PAWL_E_INVALID;
+    }
+    return PAWL_OK;
+}
+
+/* Concurrency limits -------------------------------------------------------------------- */
+
+/* The last = is the one before the number: a name may have others. */
+static bool limit_parse(char *text, struct pawl_config_limit *limit)
+{
+    char *equals = strrchr(text, '=');
+    int64_t max = 0;
+    if (!equals || !number_parse(equals + 1, 1, PAWL_LIMIT_PLACES_MAX, &max)) return false;
+    limit->name = pawl_bytes_make(text, (size_t)(equals - text));
+    limit->max = (uint32_t)max;
+    return pawl_name_is_valid(limit->name, PAWL_NAME_SIZE_MAX);
+}
+
+static const struct pawl_config_limit *limit_find(const struct pawl_config *config,
+                                                  const struct pawl_config_limit *limit)
+{
+    for (uint32_t i = 0; i < config->limits_count; i++) {
+        const struct pawl_config_limit *other = &config->limits[i];
+        if (other->is_task == limit->is_task && other->is_global == limit->is_global
+            && pawl_bytes_is_equal(other->name, limit->name))
+            return other;
+    }
+    return NULL;
+}
+
+static pawl_err limit_add(struct pawl_config *config, struct pawl_config_limit limit,
+                          const char *option, const char **ret_message)
+{
+    const struct pawl_config_limit *other = limit_find(config, &limit);
+    if (other) {
+        *ret_message = TEXT(pawl_arena_printf(
+            config->arena, "--%s: \"%.*s\" is given twice, with %" PRIu32 " and with %" PRIu32,
+            option, PAWL_BYTES_FMT(limit.name), other->max, limit.max));
+        return PAWL_E_INVALID;
+    }
+    if (config->limits_count == PAWL_LIMITS_MAX) {
+        *ret_message = TEXT(pawl_arena_printf(
+            config->arena, "--%s: at most %u concurrency limits are allowed, of all kinds together",
+            option, PAWL_LIMITS_MAX));
+        return PAWL_E_INVALID;
+    }
+    config->limits[config->limits_count++] = limit;
+    return PAWL_OK;
+}
+
+static pawl_err split_limits(struct pawl_config *config, const struct pawl_config_list *list,
+                             const char *option, struct pawl_config_limit like,
+                             const char **ret_message)
+{
+    if (!list->text) return PAWL_OK;
+    char *rest = (char *)(uintptr_t)copy_str(config->arena, list->text);
+    for (char *text; (text = strsep(&rest, ",")) != NULL;) {
+        if (!limit_parse(text, &like))
+            return refuse(config, pawl_config_find(option), list->source, text, ret_message);
+        pawl_err err = limit_add(config, like, option, ret_message);
+        if (err != PAWL_OK) return err;
+    }
+    return PAWL_OK;
+}
+
+static pawl_err finish_limits(struct pawl_config *config, const char **ret_message)
+{
+    const struct {
+        const char *option;
+        const struct pawl_config_list *list;
+        struct pawl_config_limit like;
+    } lists[] = {
+        { "turn-limits", &config->turn_limits, { .max = 0 } },
+        { "activity-limits", &config->activity_limits, { .is_task = true } },
+    };
+    config->limits = PAWL_ARENA_ARRAY(config->arena, struct pawl_config_limit, PAWL_LIMITS_MAX);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        pawl_err err =
+            split_limits(config, lists[i].list, lists[i].option, lists[i].like, ret_message);
+        if (err != PAWL_OK) return err;
     }
     return PAWL_OK;
 }
@@ -706,6 +805,7 @@ pawl_err pawl_config_finish(struct pawl_config *config,
     pawl_err err = check_names(config, ret_message);
     if (err == PAWL_OK) err = check_token(config, ret_message);
     if (err == PAWL_OK) err = check_grpc(config, ret_message);
+    if (err == PAWL_OK) err = finish_limits(config, ret_message);
     if (err == PAWL_OK && config->app_listen.text) err = split_listen(config, ret_message);
     if (err != PAWL_OK) return err;
 

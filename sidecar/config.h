@@ -28,10 +28,18 @@ enum pawl_log_format { PAWL_LOG_FORMAT_TEXT = 0, PAWL_LOG_FORMAT_JSON };
 #define PAWL_CONFIG_URLS_MAX 8u
 #define PAWL_CONFIG_PORT_OFF UINT32_MAX
 
-/* Addresses, as given: with commas. */
+/* Addresses, or limits, as given: with commas. */
 struct pawl_config_list {
     const char *text; /* NULL: none */
     enum pawl_config_source source;
+};
+
+/* One concurrency limit. */
+struct pawl_config_limit {
+    bool is_task;           /* of activities; else of turns */
+    bool is_global;         /* of the app; else of this sidecar */
+    struct pawl_bytes name; /* absent: of all */
+    uint32_t max;
 };
 
 struct pawl_config {
@@ -56,6 +64,8 @@ struct pawl_config {
     const char *token_file;
     uint32_t turns_max;
     uint32_t activities_max;
+    struct pawl_config_list turn_limits; /* of the sidecar, by name */
+    struct pawl_config_list activity_limits;
     uint32_t turn_attempts;
     uint32_t activity_attempts;
     int64_t instance_idle_ms;
@@ -65,6 +75,8 @@ struct pawl_config {
     int64_t retention_terminated_ms;
     uint32_t log_level; /* enum pawl_log_level - 1 */
     uint32_t log_format;
+    struct pawl_config_limit *limits; /* set by finish: those by name */
+    uint32_t limits_count;
     const char *host_id; /* NULL: one is made up */
     struct pawl_config_list placement;
     struct pawl_bytes placement_urls[PAWL_PLACEMENT_ADDRESSES_MAX]; /* set by finish */
@@ -81,7 +93,8 @@ enum pawl_config_kind {
     PAWL_CONFIG_PORT, /* or "off" */
     PAWL_CONFIG_DURATION,
     PAWL_CONFIG_CHOICE,
-    PAWL_CONFIG_LIST, /* of addresses, separated by commas; repeated flags add up */
+    PAWL_CONFIG_LIST,   /* of addresses, separated by commas; repeated flags add up */
+    PAWL_CONFIG_LIMITS, /* the same of name=number */
 };
 
 struct pawl_config_option {

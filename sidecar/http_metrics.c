@@ -158,10 +158,52 @@ static void write_by_status(struct expo *expo, const char *name, const char *typ
     }
 }
 
+static void write_limit(struct expo *expo, const char *metric, const struct pawl_limit_rule *rule,
+                        uint32_t value)
+{
+    char name[PAWL_NAME_SIZE_MAX + 1];
+    snprintf(name, sizeof name, "%.*s", PAWL_BYTES_FMT(rule->name));
+    pawl_buf_printf(expo->buf, "%s{app=\"", metric);
+    write_label(expo, expo->app);
+    pawl_buf_printf(expo->buf, "\",kind=\"%s\",scope=\"%s\",name=\"",
+                    rule->is_task ? "activity" : "turn", rule->is_global ? "app" : "sidecar");
+    write_label(expo, name);
+    pawl_buf_printf(expo->buf, "\"} %" PRIu32 "\n", value);
+}
+
+#define LIMIT_FIELD(field) offsetof(struct pawl_limit_metrics, field)
+
+static void write_limits(struct expo *expo, const struct pawl_node_metrics *m)
+{
+    static const struct {
+        const char *name;
+        const char *help;
+        size_t offset;
+    } rows[] = {
+        { "pawl_limit", "Configured concurrency limits; an empty name stands for all names.",
+          LIMIT_FIELD(rule.max) },
+        { "pawl_limit_places", "Of a limit, how many may run at this sidecar at present.",
+          LIMIT_FIELD(places) },
+        { "pawl_limit_running", "Of a limit, how many run at this sidecar.", LIMIT_FIELD(running) },
+        { "pawl_limit_waiting", "How many wait here for a place of a limit, or for a worker.",
+          LIMIT_FIELD(waiting) },
+    };
+    if (m->limits_count == 0) return;
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        write_head(expo, rows[row].name, "gauge", rows[row].help);
+        for (uint32_t i = 0; i < m->limits_count; i++) {
+            uint32_t value = 0;
+            memcpy(&value, (const char *)&m->limits[i] + rows[row].offset, sizeof value);
+            write_limit(expo, rows[row].name, &m->limits[i].rule, value);
+        }
+    }
+}
+
 static void write_engine(struct expo *expo, const struct pawl_node_metrics *m, const double *bounds)
 {
     write_engine_counters(expo, m);
     write_engine_gauges(expo, m);
+    write_limits(expo, m);
     write_by_status(expo, "pawl_workflows_ended_total", "counter", "Workflow instances that ended.",
                     m->ended_total, true);
     write_by_status(expo, "pawl_instances", "gauge", "Stored instances of the owned partitions.",

@@ -371,6 +371,21 @@ static struct pawl_loop_placement placement_config(struct sidecar *sidecar)
                                          .advertise_port = config->peer_advertise_port };
 }
 
+static const struct pawl_limit_rule *node_limits(struct sidecar *sidecar)
+{
+    const struct pawl_config *config = &sidecar->config;
+    struct pawl_limit_rule *rules =
+        PAWL_ARENA_ARRAY(&sidecar->arena, struct pawl_limit_rule, config->limits_count);
+    for (uint32_t i = 0; i < config->limits_count; i++) {
+        const struct pawl_config_limit *limit = &config->limits[i];
+        rules[i] = (struct pawl_limit_rule){ .is_task = limit->is_task,
+                                             .is_global = limit->is_global,
+                                             .name = limit->name,
+                                             .max = limit->max };
+    }
+    return rules;
+}
+
 static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
 {
     struct pawl_config *config = &sidecar->config;
@@ -382,6 +397,8 @@ static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
                   .seed = pawl_runtime_seed(),
                   .turns_in_flight_max = config->turns_max,
                   .activities_in_flight_max = config->activities_max,
+                  .limits_count = config->limits_count,
+                  .limits = node_limits(sidecar),
                   .turn_attempts_max = config->turn_attempts,
                   .activity_attempts_max = config->activity_attempts,
                   .instance_idle_ms = config->instance_idle_ms,

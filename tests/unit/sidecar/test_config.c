@@ -233,6 +233,67 @@ static void more_addresses_than_fit_are_refused(void **state)
     assert_says(f, "at most 8");
 }
 
+static void limits_are_names_with_numbers(void **state)
+{
+    struct fixture *f = *state;
+    set_ok(f, "app-id", "shop");
+    set_ok(f, "activity-limits", "send-mail=5,a=b=1000000");
+    set_ok(f, "activity-limits", "charge=1");
+    set_ok(f, "turn-limits", "send-mail=7");
+    assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_OK);
+    assert_int_equal(f->config.limits_count, 4);
+    const struct {
+        bool is_task;
+        const char *name;
+        uint32_t max;
+    } wanted[] = { { false, "send-mail", 7 },
+                   { true, "send-mail", 5 },
+                   { true, "a=b", 1000000 },
+                   { true, "charge", 1 } };
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct pawl_config_limit *limit = &f->config.limits[i];
+        assert_int_equal(limit->is_task, wanted[i].is_task);
+        assert_true(pawl_bytes_is_str(limit->name, wanted[i].name));
+        assert_int_equal(limit->max, wanted[i].max);
+    }
+}
+
+static void what_is_no_limit_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char long_name[PAWL_NAME_SIZE_MAX + 4];
+    memset(long_name, 'n', sizeof long_name);
+    memcpy(long_name + PAWL_NAME_SIZE_MAX + 1, "=1", 3);
+    const char *const bad[] = { "send-mail", "send-mail=", "send-mail=0", "send-mail=-1", "=5",
+                                "a=1000001", "a=1,",       "a=five",      long_name };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        pawl_config_init(&f->config, &f->arena);
+        set_ok(f, "app-id", "shop");
+        set_ok(f, "activity-limits", bad[i]);
+        assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_E_INVALID);
+        assert_says(f, "--activity-limits");
+        assert_says(f, "from 1 to 1000000");
+    }
+    pawl_config_init(&f->config, &f->arena);
+    set_ok(f, "app-id", "shop");
+    set_ok(f, "turn-limits", "a=1,b=2,a=3");
+    assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_E_INVALID);
+    assert_says(f, "\"a\" is given twice, with 1 and with 3");
+}
+
+static void more_limits_than_fit_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    set_ok(f, "app-id", "shop");
+    for (uint32_t i = 0; i <= PAWL_LIMITS_MAX; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "n%u=1", i);
+        set_ok(f, i % 2 ? "turn-limits" : "activity-limits", text);
+    }
+    assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_E_INVALID);
+    assert_says(f, "at most 64 concurrency limits");
+}
+
 static void grpc_ports_are_off_unless_asked_for(void **state)
 {
     struct fixture *f = *state;
@@ -543,6 +604,9 @@ int main(void)
         TEST(addresses_add_up_within_a_source_and_a_stronger_source_replaces_them),
         TEST(what_is_no_address_is_refused),
         TEST(more_addresses_than_fit_are_refused),
+        TEST(limits_are_names_with_numbers),
+        TEST(what_is_no_limit_is_refused),
+        TEST(more_limits_than_fit_are_refused),
         TEST(grpc_ports_are_off_unless_asked_for),
         TEST(tokens_are_checked_and_never_shown),
         TEST(passwords_in_store_urls_are_hidden),

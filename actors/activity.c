@@ -1,5 +1,6 @@
 #include "actors/activity.h"
 
+#include "actors/attempts.h"
 #include "actors/limit.h"
 #include "actors/run.h"
 #include "actors/worker.h"
@@ -64,6 +65,7 @@ bool pawl_activity_is_known(const struct pawl_node *node, struct pawl_bytes key)
 /* Life ----------------------------------------------------------------------------------------- */
 
 static void activity_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm);
+static bool activity_judge(struct pawl_node *node, struct pawl_activity *activity);
 
 static int64_t activity_start_by_ms(const struct pawl_activity *activity)
 {
@@ -116,6 +118,7 @@ static struct pawl_activity *activity_new(struct pawl_bytes key, struct pawl_byt
         return NULL;
     }
     activity->progress = pawl_bytes_dup(activity->scheduled.progress);
+    activity->attempts = activity->scheduled.attempts;
     return activity;
 }
 
@@ -140,8 +143,9 @@ void pawl_activity_spawn(struct pawl_node *node, struct pawl_bytes instance, str
 {
     struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, op);
     if (activity_find(node, key)) return;
-    const struct pawl_activity *activity = activity_add(node, key, inc, gen, op, nonce, event);
+    struct pawl_activity *activity = activity_add(node, key, inc, gen, op, nonce, event);
     PAWL_ASSERT(activity != NULL); /* committed by this engine, or checked at load */
+    activity_judge(node, activity);
 }
 
 static void activity_free(struct pawl_node *node, struct pawl_activity *activity)
@@ -249,6 +253,24 @@ void pawl_activity_on_heartbeat(struct pawl_node *node, uint64_t worker,
     activity->progress = pawl_bytes_dup(beat->progress);
 }
 
+/* Whoever owns the instance keeps count for the time when this sidecar is gone. */
+static void activity_tell_attempts(struct pawl_node *node, const struct pawl_activity *activity)
+{
+    struct pawl_activity_ref ref = { .instance = activity->instance,
+                                     .inc = activity->inc,
+                                     .gen = activity->gen,
+                                     .op = activity->op,
+                                     .nonce = activity->nonce };
+    pawl_attempts_on_dispatch(node, &ref, activity->attempts);
+    if (pawl_id_is_zero(activity->run)) return;
+    struct pawl_route route = pawl_directory_owner(node, activity->app, activity->instance);
+    if (route.kind != PAWL_ROUTE_PEER) return;
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_ATTEMPT);
+    frame->run_attempt =
+        (struct pawl_peer_run_attempt){ .run = activity->run, .count = activity->attempts };
+    pawl_node_peer_send(node, route.host, frame);
+}
+
 void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activity,
                             struct pawl_worker *worker)
 {
@@ -284,6 +306,7 @@ void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activi
                                      .heartbeat_ms = activity->scheduled.heartbeat_ms,
                                      .progress = activity->progress };
     pawl_node_send(node, worker->id, frame);
+    if (activity->attempts > 1) activity_tell_attempts(node, activity);
 }
 
 /* The end -------------------------------------------------------------------------------------- */
@@ -353,10 +376,9 @@ static struct pawl_bytes activity_result(struct pawl_node *node,
     return pawl_history_event_pack(&node->effects->arena, &event);
 }
 
-static void activity_finish(struct pawl_node *node, struct pawl_activity *activity,
-                            struct pawl_bytes payload, const struct pawl_failure_view *failure)
+static void activity_end(struct pawl_node *node, struct pawl_activity *activity,
+                         struct pawl_bytes result)
 {
-    struct pawl_bytes result = activity_result(node, activity, payload, failure);
     if (node->activities_done >= PAWL_RESULTS_MAX) {
         /* At the bound: whoever waits for it finds it gone and runs it again. */
         activity_free(node, activity);
@@ -374,6 +396,22 @@ static void activity_finish(struct pawl_node *node, struct pawl_activity *activi
     node->activities_done++;
     activity->result = pawl_bytes_dup(result);
     activity_tell(node, activity);
+}
+
+static void activity_finish(struct pawl_node *node, struct pawl_activity *activity,
+                            struct pawl_bytes payload, const struct pawl_failure_view *failure)
+{
+    activity_end(node, activity, activity_result(node, activity, payload, failure));
+}
+
+/* True: it has lost too many workers and is given up. */
+static bool activity_judge(struct pawl_node *node, struct pawl_activity *activity)
+{
+    if (activity->attempts < node->config.activity_attempts_max) return false;
+    activity_end(node, activity,
+                 pawl_poison_pack(&node->effects->arena, &activity->scheduled, activity->attempts,
+                                  node->now_ms));
+    return true;
 }
 
 void pawl_activity_on_done(struct pawl_node *node, uint64_t worker,
@@ -443,14 +481,8 @@ void pawl_activity_on_worker_lost(struct pawl_node *node, struct pawl_activity *
 {
     activity_take_back(node, activity);
     node->metrics.activities_lost_total++;
-    if (activity->attempts >= node->config.activity_attempts_max) {
-        activity_fail(node, activity, "WorkerLost",
-                      pawl_arena_printf(&node->effects->arena,
-                                        "the worker went away each of the %u times it ran this "
-                                        "activity",
-                                        activity->attempts));
-        return;
-    }
+    if (activity_judge(node, activity)) return;
+    activity_tell_attempts(node, activity);
     if (activity->attempts > 1)
         activity_rest(node, activity);
     else
@@ -491,6 +523,7 @@ static void activity_give_back(struct pawl_node *node, struct pawl_activity *act
     }
     struct pawl_bytes instance = pawl_arena_copy(arena, activity->instance);
     activity->scheduled.progress = activity->progress; /* the next one may go on from there */
+    activity->scheduled.attempts = activity->attempts;
     struct pawl_bytes event = pawl_history_event_pack(arena, &activity->scheduled);
     struct pawl_activity gone = *activity;
     activity_free(node, activity);
@@ -616,8 +649,8 @@ void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,
         activity_refuse(node, host, run->run, false);
         return;
     }
-    if (!activity)
-        activity = activity_add(node, key, run->inc, run->gen, op, run->nonce, run->event);
+    bool is_new = !activity;
+    if (is_new) activity = activity_add(node, key, run->inc, run->gen, op, run->nonce, run->event);
     if (!activity) {
         pawl_node_log(node, PAWL_LOG_ERROR,
                       "sidecar %.*s asked for an activity that cannot be read; ignored",
@@ -625,6 +658,7 @@ void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,
         return;
     }
     activity_bind_run(node, activity, host, run->run);
+    if (is_new && activity_judge(node, activity)) return;
     if (activity->state != PAWL_ACTIVITY_DONE) return;
     PAWL_COVER(RUN_DONE_ALREADY);
     activity_tell(node, activity);

@@ -375,6 +375,7 @@ void pawl_directory_on_frame(struct pawl_node *node, struct pawl_bytes name,
     case PAWL_PEER_ASK: pawl_activity_on_ask(node, host, &frame->runs); return;
     case PAWL_PEER_ASKED: pawl_runs_on_asked(node, host, &frame->runs); return;
     case PAWL_PEER_CANCEL: pawl_activity_on_cancel(node, frame->run_id); return;
+    case PAWL_PEER_ATTEMPT: pawl_run_on_attempt(node, host, &frame->run_attempt); return;
     default: return; /* the link's own */
     }
 }

@@ -32,6 +32,7 @@ static uint32_t fields_count(enum pawl_peer_frame_type type)
     case PAWL_PEER_ASK: return 1;
     case PAWL_PEER_ASKED: return 2;
     case PAWL_PEER_CANCEL: return 1;
+    case PAWL_PEER_ATTEMPT: return 2;
     case PAWL_PEER_FRAME_TYPES_END: break;
     }
     PAWL_UNREACHABLE("a peer frame type that does not exist");
@@ -114,6 +115,10 @@ void pawl_peer_frame_encode(struct pawl_buf *buf, const struct pawl_peer_frame *
         break;
     case PAWL_PEER_RESULT_DONE:
     case PAWL_PEER_CANCEL: pawl_write_id(buf, frame->run_id); break;
+    case PAWL_PEER_ATTEMPT:
+        pawl_write_id(buf, frame->run_attempt.run);
+        pawl_write_uint(buf, frame->run_attempt.count);
+        break;
     case PAWL_PEER_ASK: ids_encode(buf, frame->runs.known_count, frame->runs.known); break;
     case PAWL_PEER_ASKED:
         ids_encode(buf, frame->runs.known_count, frame->runs.known);
@@ -286,6 +291,10 @@ static void frame_read_fields(struct decoder *in, struct pawl_peer_frame *frame)
         break;
     case PAWL_PEER_RESULT_DONE:
     case PAWL_PEER_CANCEL: frame->run_id = read_id(in); break;
+    case PAWL_PEER_ATTEMPT:
+        frame->run_attempt.run = read_id(in);
+        frame->run_attempt.count = read_u32(in, UINT32_MAX);
+        break;
     case PAWL_PEER_ASK:
         frame->runs.known = read_ids(in, PAWL_PEER_RUNS_MAX, &frame->runs.known_count);
         break;

@@ -17,6 +17,8 @@
  *                                           worker, or none that knows its name
  *            ASK -> ASKED                   which of these runs do you know?
  *            CANCEL                         nobody waits for this run any more
+ *            ATTEMPT                        so often this run was given to a worker, from its
+ *                                           second time or first lost worker on
  */
 #ifndef PAWL_ACTORS_PEER_FRAMES_H
 #define PAWL_ACTORS_PEER_FRAMES_H
@@ -47,6 +49,7 @@ enum pawl_peer_frame_type {
     PAWL_PEER_ASK,
     PAWL_PEER_ASKED,
     PAWL_PEER_CANCEL,
+    PAWL_PEER_ATTEMPT,
     PAWL_PEER_FRAME_TYPES_END
 };
 
@@ -104,6 +107,11 @@ struct pawl_peer_run_refused {
     bool unregistered; /* there are workers, and none has registered its name */
 };
 
+struct pawl_peer_run_attempt {
+    struct pawl_id run;
+    uint32_t count;
+};
+
 /* ASKED: those of the asked ones that the receiver knows, and those it does not. */
 struct pawl_peer_runs {
     uint32_t known_count; /* ASK: all */
@@ -123,6 +131,7 @@ struct pawl_peer_frame {
         struct pawl_peer_message_done message_done;
         struct pawl_peer_run run; /* RUN, RESULT */
         struct pawl_peer_run_refused run_refused;
+        struct pawl_peer_run_attempt run_attempt;
         struct pawl_id run_id;      /* RESULT_DONE, CANCEL */
         struct pawl_peer_runs runs; /* ASK, ASKED */
     };

@@ -6,7 +6,6 @@
 #include "actors/request_start.h"
 #include "actors/router.h"
 #include "base/bytes.h"
-#include "sdk/schedule.h"
 
 struct batch_job {
     struct pawl_job base;
@@ -72,14 +71,6 @@ static struct pawl_request batch_request(const struct batch_job *job, struct paw
                                   .force = request->force };
 }
 
-/* A schedule is an instance, too; one that nobody has asked for by its name is left alone. */
-static bool batch_is_meant(const struct batch_job *job, const struct pawl_instance_state *state)
-{
-    struct pawl_bytes schedule = PAWL_BYTES_LITERAL(PAWL_SCHEDULE_NAME);
-    return !pawl_bytes_is_equal(state->name, schedule)
-           || pawl_bytes_is_equal(job->request.name, schedule);
-}
-
 static void batch_on_page(struct pawl_node *node, void *context, const struct pawl_answer *answer)
 {
     struct batch_job *job = context;
@@ -89,14 +80,12 @@ static void batch_on_page(struct pawl_node *node, void *context, const struct pa
         batch_free(job);
         return;
     }
-    uint32_t count = 0;
+    uint32_t count = answer->states_count;
     job->cursor = pawl_arena_copy(&job->base.arena, answer->cursor);
-    struct batch_item *items =
-        PAWL_ARENA_ARRAY(&job->base.arena, struct batch_item, answer->states_count);
-    for (uint32_t i = 0; i < answer->states_count; i++) {
-        if (!batch_is_meant(job, &answer->states[i])) continue;
-        items[count].job = job;
-        items[count++].instance = pawl_arena_copy(&job->base.arena, answer->states[i].instance);
+    struct batch_item *items = PAWL_ARENA_ARRAY(&job->base.arena, struct batch_item, count);
+    for (uint32_t i = 0; i < count; i++) {
+        items[i].job = job;
+        items[i].instance = pawl_arena_copy(&job->base.arena, answer->states[i].instance);
     }
     job->result.matched = count;
     job->outstanding = count + 1; /* one for this function: answers may come at once */

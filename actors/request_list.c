@@ -7,6 +7,7 @@
 #include "actors/router.h"
 #include "actors/workflow.h"
 #include "base/codec.h"
+#include "sdk/schedule.h"
 
 #define LIST_LIMIT_DEFAULT 50u
 #define LIST_SCAN_MAX      1000u
@@ -33,6 +34,7 @@ struct list_job {
     uint64_t token;
     struct pawl_query query; /* of the first round */
     bool is_phase;           /* of two: what has ended follows */
+    bool with_schedules;
     uint32_t limit;
     struct list_part *parts;
     uint32_t outstanding;
@@ -42,6 +44,20 @@ struct list_job {
     struct list_row *rows; /* in order, at most limit + 1 */
     uint32_t causes_count; /* rows looked at for why they are stalled */
 };
+
+/* A schedule is an instance, too. It is a match for whoever asks for schedules. */
+static bool list_is_schedule(struct pawl_bytes name)
+{
+    return pawl_bytes_is_str(name, PAWL_SCHEDULE_NAME);
+}
+
+static bool list_wants_schedules(const struct pawl_request *request)
+{
+    struct pawl_bytes prefix = PAWL_BYTES_LITERAL(PAWL_SCHEDULE_PREFIX);
+    bool has_prefix = request->prefix.size >= prefix.size
+                      && memcmp(request->prefix.data, prefix.data, prefix.size) == 0;
+    return has_prefix || list_is_schedule(request->name);
+}
 
 /* The statuses of instances that have ended, or of the others. */
 static uint32_t list_mask(bool ended)
@@ -257,6 +273,7 @@ static void list_take_rows(struct list_job *job, struct list_part *part,
                            const struct pawl_store_reply *reply)
 {
     for (uint32_t i = 0; i < reply->query.rows_count; i++) {
+        if (!job->with_schedules && list_is_schedule(reply->query.rows[i].metadata.name)) continue;
         struct list_row row = { .state = list_read_state(&job->base.arena, &reply->query.rows[i]) };
         row.instance = row.state.instance;
         row.key = list_key(job->query.order, &row.state);
@@ -362,6 +379,7 @@ void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl
     job->token = token;
     job->limit = limit;
     job->is_phase = is_phase;
+    job->with_schedules = list_wants_schedules(request);
     job->query = query;
     job->query.name = pawl_arena_copy(&job->base.arena, query.name);
     job->query.prefix = pawl_arena_copy(&job->base.arena, query.prefix);
@@ -373,14 +391,17 @@ void pawl_request_list(struct pawl_node *node, uint64_t token, const struct pawl
     for (uint32_t i = 0; i < partitions; i++) list_ask(node, job, i);
 }
 
-/* Count: every partition counts its own, a stretch at a time. ------------------------------- */
+/* Count: every partition counts its own, a stretch at a time. Indexes count schedules with the
+ * rest, so those are counted once more, and taken off. --------------------------------------- */
 
 struct count_job {
     struct pawl_job base;
     uint64_t token;
     uint32_t outstanding;
     bool failed;
+    bool is_less; /* without schedules: what is asked by name is those */
     uint64_t counts[PAWL_STATUS_COUNT];
+    uint64_t schedules[PAWL_STATUS_COUNT];
 };
 
 static void count_ask(struct pawl_node *node, struct count_job *job, uint32_t partition,
@@ -389,7 +410,9 @@ static void count_ask(struct pawl_node *node, struct count_job *job, uint32_t pa
 static void count_take(struct pawl_node *node, struct count_job *job, const struct pawl_call *call,
                        const struct pawl_store_reply *reply)
 {
-    for (int i = 0; i < PAWL_STATUS_COUNT; i++) job->counts[i] += reply->query.counts[i];
+    bool is_taken_off = job->is_less && call->request.query.name.size > 0;
+    uint64_t *counts = is_taken_off ? job->schedules : job->counts;
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++) counts[i] += reply->query.counts[i];
     if (!reply->query.more) return;
     struct pawl_query next = call->request.query;
     next.before_ms = reply->query.scanned_ms;
@@ -411,7 +434,10 @@ static void count_on_counted(struct pawl_node *node, struct pawl_call *call,
     if (job->outstanding > 0) return;
     if (!job->failed) {
         struct pawl_answer *answer = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_answer);
-        memcpy(answer->counts, job->counts, sizeof job->counts);
+        /* One may have come in between. */
+        for (int i = 0; i < PAWL_STATUS_COUNT; i++)
+            answer->counts[i] =
+                job->counts[i] > job->schedules[i] ? job->counts[i] - job->schedules[i] : 0;
         pawl_node_answer(node, job->token, answer);
     }
     pawl_job_close(&job->base);
@@ -429,6 +455,17 @@ static void count_ask(struct pawl_node *node, struct count_job *job, uint32_t pa
     pawl_call_send(node, call);
 }
 
+static void count_ask_all(struct pawl_node *node, struct count_job *job,
+                          const struct pawl_query *query)
+{
+    struct pawl_query schedules = *query;
+    schedules.name = PAWL_BYTES_LITERAL(PAWL_SCHEDULE_NAME);
+    for (uint32_t i = 0; i < node->config.partitions; i++) {
+        count_ask(node, job, i, query);
+        if (job->is_less) count_ask(node, job, i, &schedules);
+    }
+}
+
 void pawl_request_count(struct pawl_node *node, uint64_t token, const struct pawl_request *request)
 {
     struct count_job *job = PAWL_NEW(struct count_job);
@@ -443,10 +480,9 @@ void pawl_request_count(struct pawl_node *node, uint64_t token, const struct paw
     bool is_both = list_is_by_updated(request);
     bool has_live = !is_both || list_to_live(&query);
     if (is_both) list_to_ended(&ended);
-    for (uint32_t i = 0; i < node->config.partitions; i++) {
-        if (has_live) count_ask(node, job, i, &query);
-        if (is_both) count_ask(node, job, i, &ended);
-    }
+    job->is_less = query.name.size == 0 && !list_wants_schedules(request);
+    if (has_live) count_ask_all(node, job, &query);
+    if (is_both) count_ask_all(node, job, &ended);
 }
 
 /* Purge ------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 #include "actors/run.h"
 
 #include "actors/activity.h"
+#include "actors/attempts.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
 #include "base/fsm.h"
@@ -93,6 +94,13 @@ static void run_free(struct pawl_node *node, struct pawl_run *run)
 
 /* Send ------------------------------------------------------------------------------------- */
 
+static struct pawl_bytes run_event(struct pawl_node *node, const struct pawl_run *run)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    if (run->scheduled.attempts == 0) return pawl_arena_copy(arena, run->event);
+    return pawl_history_event_pack(arena, &run->scheduled);
+}
+
 static void run_send_frame(struct pawl_node *node, const struct pawl_run *run)
 {
     struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_RUN);
@@ -103,7 +111,7 @@ static void run_send_frame(struct pawl_node *node, const struct pawl_run *run)
                                          .gen = run->gen,
                                          .op_id = run->op.id,
                                          .nonce = run->nonce,
-                                         .event = pawl_arena_copy(arena, run->event) };
+                                         .event = run_event(node, run) };
     pawl_node_peer_send(node, run->host, frame);
 }
 
@@ -126,7 +134,7 @@ static void run_start_here(struct pawl_node *node, struct pawl_run *run)
 {
     struct pawl_arena *arena = &node->effects->arena;
     struct pawl_bytes instance = pawl_arena_copy(arena, run->instance);
-    struct pawl_bytes event = pawl_arena_copy(arena, run->event);
+    struct pawl_bytes event = run_event(node, run);
     struct pawl_run gone = *run;
     run_free(node, run);
     pawl_activity_spawn(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
@@ -313,6 +321,40 @@ void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host,
     run_route_again(node, run);
 }
 
+/* Attempts ------------------------------------------------------------------------------------- */
+
+static void run_count(struct pawl_node *node, struct pawl_run *run, uint32_t count)
+{
+    struct pawl_activity_ref ref = { .instance = run->instance,
+                                     .inc = run->inc,
+                                     .gen = run->gen,
+                                     .op = run->op,
+                                     .nonce = run->nonce };
+    if (run->scheduled.attempts >= count) return;
+    run->scheduled.attempts = count;
+    pawl_attempts_on_dispatch(node, &ref, count);
+}
+
+void pawl_run_on_attempt(struct pawl_node *node, const struct pawl_host *host,
+                         const struct pawl_peer_run_attempt *attempt)
+{
+    struct pawl_run *run = run_find_id(node, attempt->run);
+    if (!run || run->host != host) return;
+    PAWL_COVER(RUN_ATTEMPT_TOLD);
+    run_count(node, run, attempt->count);
+}
+
+/* What it ran may have been the end of it. A host that said that it would go takes nothing
+ * with it but what was cut short. */
+static void host_count_lost(struct pawl_node *node, const struct pawl_host *host)
+{
+    if (host->leaving) return;
+    for (struct pawl_list *link = host->runs.next; link != &host->runs; link = link->next) {
+        struct pawl_run *run = PAWL_CONTAINER_OF(link, struct pawl_run, link);
+        run_count(node, run, run->scheduled.attempts + 1);
+    }
+}
+
 /* Asking --------------------------------------------------------------------------------------- */
 
 static struct pawl_run *run_first(const struct pawl_list *runs)
@@ -414,6 +456,7 @@ void pawl_runs_on_host_gone(struct pawl_node *node, struct pawl_host *host)
 {
     pawl_alarm_clear(node, &host->ask_runs);
     if (!pawl_list_is_empty(&host->runs)) PAWL_COVER(RUN_HOST_GONE);
+    host_count_lost(node, host);
     runs_route_all(node, &host->runs);
 }
 

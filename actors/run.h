@@ -38,6 +38,8 @@ void pawl_run_on_result(struct pawl_node *node, struct pawl_host *host,
                         const struct pawl_peer_run *result);
 void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host,
                          const struct pawl_peer_run_refused *refused);
+void pawl_run_on_attempt(struct pawl_node *node, const struct pawl_host *host,
+                         const struct pawl_peer_run_attempt *attempt);
 void pawl_runs_on_asked(struct pawl_node *node, struct pawl_host *host,
                         const struct pawl_peer_runs *runs);
 void pawl_runs_on_peer_down(struct pawl_node *node, struct pawl_host *host);

@@ -1,5 +1,6 @@
 #include "actors/turn.h"
 
+#include "actors/attempts.h"
 #include "actors/directory.h"
 
 #include "actors/envelope.h"
@@ -757,6 +758,7 @@ void pawl_turn_seal(struct pawl_node *node, struct pawl_workflow *workflow,
         .payloads = turn->payloads,
         .wake_keep = turn_leaves_activities(workflow, turn) && !PAWL_MUTANT(NO_ACTIVITY_LEASE),
     };
+    commit->attempts = pawl_attempts_seal(workflow, turn);
     if (!turn->continued) commit->carry_count = 0;
     /* Reminders point to the id, which the call's own copy outlives. */
     turn_seal_removed(workflow, turn, commit, ends);

@@ -84,6 +84,9 @@ struct pawl_turn_draft {
     struct pawl_payloads payloads;
     int64_t wake_at_ms; /* 0: as the inbox and the operations need it */
     bool is_schedule;   /* made by schedule.c */
+    bool is_record;     /* nothing but counts of attempts */
+    bool takes_poison;  /* it stalls for an activity */
+    bool forgets_attempts;
     bool custom_status_set;
     struct pawl_bytes custom_status;
     struct pawl_list controls; /* answered when committed */

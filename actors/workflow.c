@@ -1,5 +1,6 @@
 #include "actors/workflow.h"
 
+#include "actors/attempts.h"
 #include "actors/limit.h"
 #include "actors/outbox.h"
 #include "actors/pace.h"
@@ -235,13 +236,31 @@ void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow
     if (err != PAWL_E_TERMINAL) pawl_request_on_forgotten(node, workflow->id);
     pawl_map_remove(&node->workflows, workflow->id);
     pawl_workflow_drop_past(node, workflow);
+    pawl_poison_drop(workflow);
     pawl_workflow_state_free(workflow);
 }
 
 /* Loading ---------------------------------------------------------------------------------- */
 
+/* With the attempts that are known of. What is stalled for its workers' sake rests until it
+ * is resumed, which loads it again. */
+static void workflow_load_activity(struct pawl_node *node, struct pawl_workflow *workflow,
+                                   const struct pawl_pending *pending,
+                                   struct pawl_history_event *scheduled, uint32_t attempts)
+{
+    struct pawl_bytes event = pending->event;
+    if (workflow->stall == PAWL_STALL_WORKER_LOST) return;
+    if (attempts) {
+        scheduled->attempts = attempts;
+        event = pawl_history_event_pack(&node->effects->arena, scheduled);
+    }
+    pawl_run_spawn(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen, pending->op,
+                   pending->nonce, event);
+}
+
 static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workflow,
-                             const struct pawl_pending *pending)
+                             const struct pawl_pending *pending,
+                             const struct pawl_attempts *attempts, bool is_first)
 {
     struct pawl_history_event event = { .kind = 0 };
     if (pawl_history_event_decode(pending->event, &event) != PAWL_OK) {
@@ -255,9 +274,12 @@ static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workf
                          pending->op.kind == 'c' ? event.instance : PAWL_BYTES_ABSENT,
                          pending->op.kind == 'c' ? event.target_app : PAWL_BYTES_ABSENT);
     if (PAWL_MUTANT(NO_RESEND_AFTER_LOAD)) return;
-    if (pending->op.kind == 'a' && !delivered && event.kind == PAWL_EVENT_TASK_SCHEDULED)
-        pawl_run_spawn(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
-                       pending->op, pending->nonce, pending->event);
+    if (pending->op.kind != 'a' || delivered || event.kind != PAWL_EVENT_TASK_SCHEDULED) return;
+    uint32_t count = pawl_attempts_of_op(attempts, pending->op.id);
+    pawl_workflow_op_find(workflow, pending->op)->attempts = count;
+    bool is_old = node->now_ms >= pawl_limit_at_ms(event.timestamp_ms, PAWL_ATTEMPT_OLD_MS);
+    if (count == 0 && is_first && is_old) count = 1;
+    workflow_load_activity(node, workflow, pending, &event, count);
 }
 
 static void workflow_load_past(struct pawl_workflow *workflow, const struct pawl_snapshot *snapshot)
@@ -322,6 +344,13 @@ static void workflow_take_snapshot(struct pawl_node *node, struct pawl_workflow 
         return;
     }
     pawl_workflow_load_cause(workflow, snapshot);
+    struct pawl_attempts attempts;
+    if (pawl_attempts_unpack(snapshot->attempts, &attempts) != PAWL_OK)
+        pawl_node_log(node, PAWL_LOG_ERROR,
+                      "instance %.*s: its counts of attempts cannot be read and begin anew",
+                      PAWL_BYTES_FMT(workflow->id));
+    workflow->has_attempts = snapshot->attempts.size > 0;
+    bool is_first = workflow->metadata.gen == 0;
     /* What a worker holds stays good when nobody has committed since. */
     if (!pawl_id_is_equal(workflow->metadata.last, snapshot->metadata.last))
         workflow->sticky_worker = 0;
@@ -341,12 +370,13 @@ static void workflow_take_snapshot(struct pawl_node *node, struct pawl_workflow 
         return;
     }
     for (uint32_t i = 0; i < snapshot->pending_count; i++)
-        workflow_load_op(node, workflow, &snapshot->pending[i]);
+        workflow_load_op(node, workflow, &snapshot->pending[i], &attempts, is_first);
     workflow_load_past(workflow, snapshot);
     pawl_workflow_set_code_version(
         workflow, pawl_workflow_history_version(snapshot->history, snapshot->history_count));
     workflow_move(node, workflow, PAWL_WORKFLOW_READY);
     workflow->active_ms = node->now_ms;
+    if (is_first) pawl_attempts_on_loaded(node, workflow, &attempts);
     pawl_workflow_advance(node, workflow);
 }
 
@@ -473,6 +503,8 @@ static const char *workflow_build_control(struct pawl_node *node, struct pawl_wo
         pawl_workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_RESUMED, PAWL_BYTES_ABSENT,
                                         control->payload);
         if (status == PAWL_STATUS_STALLED) turn->payloads.failure = PAWL_BYTES_LITERAL("");
+        turn->forgets_attempts = workflow->stall == PAWL_STALL_WORKER_LOST
+                                 || workflow->poison.ref.op.kind != 0 || workflow->has_attempts;
         turn->status = workflow_resumed_status(workflow);
         return NULL;
     case PAWL_REQUEST_TERMINATE:
@@ -568,6 +600,7 @@ static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow 
         pawl_workflow_commit(node, workflow, turn);
         return;
     }
+    if (pawl_attempts_store(node, workflow)) return;
     bool is_stalled = workflow->metadata.status == PAWL_STATUS_STALLED;
     if (!workflow_is_runnable(workflow)
         || (is_stalled && !pawl_workflow_judge_try(node, workflow))) {
@@ -620,6 +653,7 @@ static void workflow_advance_ready(struct pawl_node *node, struct pawl_workflow 
         return;
     }
     if (!is_woken) pawl_pace_leave_line(workflow);
+    if (pawl_attempts_hold_turn(node, workflow)) return;
     workflow_queue(node, workflow);
 }
 
@@ -633,6 +667,8 @@ void pawl_workflow_advance(struct pawl_node *node, struct pawl_workflow *workflo
             workflow_reload(node, workflow);
         else if (!pawl_list_is_empty(&workflow->controls))
             workflow_run_control(node, workflow);
+        else if (pawl_poison_is_due(workflow))
+            pawl_poison_work(node, workflow);
         else
             workflow_advance_ready(node, workflow);
         return;
@@ -644,6 +680,9 @@ void pawl_workflow_advance(struct pawl_node *node, struct pawl_workflow *workflo
         } else if (pawl_workflow_find_terminate(workflow)) {
             pawl_workflow_abandon_turn(node, workflow);
             workflow_advance_ready(node, workflow);
+        } else if (pawl_poison_is_due(workflow)) {
+            pawl_workflow_abandon_turn(node, workflow);
+            pawl_poison_work(node, workflow);
         }
         return;
     case PAWL_WORKFLOW_STATES_COUNT: PAWL_UNREACHABLE("not a state");

@@ -46,6 +46,7 @@ struct pawl_pending_op {
     uint64_t nonce;
     bool delivered;              /* its result waits in the inbox */
     bool taken;                  /* resolved by the turn that is being built */
+    uint32_t attempts;           /* activity: dispatches that are known of, see attempts.h */
     int64_t fire_at_ms;          /* timer */
     struct pawl_bytes child;     /* child: instance id, owned */
     struct pawl_bytes child_app; /* … and its app, owned; absent: the own */
@@ -75,6 +76,22 @@ struct pawl_control {
     uint64_t request_token;
     struct pawl_call *then; /* unsent: goes out when the instance has ended; NULL: none */
     struct pawl_id inc;     /* only this one; zero: whichever has the id */
+};
+
+/* Which activity of which run of an instance; see attempts.h. */
+struct pawl_activity_ref {
+    struct pawl_bytes instance;
+    struct pawl_id inc;
+    uint32_t gen;
+    struct pawl_op op;
+    uint64_t nonce;
+};
+
+/* An activity that has lost too many workers, until its instance is stalled for it. */
+struct pawl_poison {
+    struct pawl_activity_ref ref; /* op.kind 0: there is none */
+    struct pawl_bytes result;     /* owned */
+    struct pawl_origin origin;
 };
 
 struct pawl_workflow {
@@ -114,8 +131,13 @@ struct pawl_workflow {
     uint32_t workers_seen;          /* node.workers_opened when its last turn was decided */
     uint32_t refusals_count;        /* workers that have not its code, since the last commit */
     uint64_t refusals[PAWL_REFUSALS_MAX];
-    uint32_t returns;      /* turns given back in a row */
-    uint32_t attempts;     /* turns lost in a row */
+    uint32_t returns;         /* turns given back in a row */
+    uint32_t attempts;        /* turns lost in a row */
+    uint32_t attempts_stored; /* … as the store knows it, with the one to begin; 0: not at all */
+    bool is_watched;          /* a turn may have been lost with its sidecar */
+    bool has_attempts;        /* the store holds counts of it */
+    bool attempts_changed;    /* … and newer ones of activities are to be stored */
+    struct pawl_poison poison;
     int64_t not_before_ms; /* retry */
     int64_t coalesce_ms;   /* first input of a wide fan-out arrived then; 0: none */
     int64_t active_ms;     /* last time it had something to do */
@@ -153,6 +175,10 @@ void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, ui
 void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
                              uint32_t gen, struct pawl_op op, uint64_t nonce,
                              struct pawl_bytes event, struct pawl_origin origin);
+
+/* A result becomes an inbox row, if the store says that it is waited for. */
+void pawl_workflow_deliver_result(struct pawl_node *node, const struct pawl_activity_ref *ref,
+                                  struct pawl_bytes event, struct pawl_origin origin);
 
 /* Suspend, resume or terminate; the call is answered when it has happened. */
 void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request *request,

@@ -1,5 +1,6 @@
 /* What follows from a commit, and results on their way in. Part of the workflow
  * machine (workflow.h). */
+#include "actors/attempts.h"
 #include "actors/outbox.h"
 #include "actors/pace.h"
 #include "actors/partition.h"
@@ -50,6 +51,12 @@ static void result_deliver(struct pawl_node *node, struct pawl_bytes id, struct 
     if (PAWL_MUTANT(ACK_BEFORE_DURABLE)) pawl_origin_done(node, origin);
 }
 
+void pawl_workflow_deliver_result(struct pawl_node *node, const struct pawl_activity_ref *ref,
+                                  struct pawl_bytes event, struct pawl_origin origin)
+{
+    result_deliver(node, ref->instance, ref->inc, ref->gen, ref->op, ref->nonce, event, origin);
+}
+
 static char event_op_kind(struct pawl_bytes event)
 {
     struct pawl_history_event decoded;
@@ -91,6 +98,13 @@ void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struc
                              uint32_t gen, struct pawl_op op, uint64_t nonce,
                              struct pawl_bytes event, struct pawl_origin origin)
 {
+    if (pawl_poison_is(event)) {
+        struct pawl_activity_ref ref = {
+            .instance = id, .inc = inc, .gen = gen, .op = op, .nonce = nonce
+        };
+        pawl_poison_take(node, &ref, event, origin);
+        return;
+    }
     struct pawl_workflow *workflow = pawl_workflow_find(node, id);
     if (!workflow || !workflow_can_fold(node, workflow)) {
         result_deliver(node, id, inc, gen, op, nonce, event, origin);
@@ -426,6 +440,7 @@ static void committed_past(struct pawl_node *node, struct pawl_workflow *workflo
                            const struct pawl_turn_draft *turn)
 {
     struct pawl_past *past = workflow->past;
+    if (turn->is_record) return; /* it has added nothing */
     bool is_whole = (past ? past->count : 0) == workflow->metadata.history_count;
     bool is_over = turn->continued || pawl_status_is_terminal(turn->status);
     if (turn->cached || !turn->worker || is_over || !is_whole
@@ -444,6 +459,7 @@ static void committed_past(struct pawl_node *node, struct pawl_workflow *workflo
 static void committed_stall(struct pawl_node *node, struct pawl_workflow *workflow,
                             const struct pawl_turn_draft *turn, enum pawl_status before)
 {
+    if (turn->is_record) return;
     if (turn->status == PAWL_STATUS_STALLED) {
         workflow->try_stalled = workflow->workers_seen != node->workers_opened;
         return;
@@ -465,10 +481,8 @@ static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *
     enum pawl_status before = workflow->metadata.status;
 
     workflow->turn = NULL;
-    workflow->attempts = 0;
     workflow->returns = 0;
     workflow->refusals_count = 0;
-    workflow->not_before_ms = 0;
     workflow->active_ms = node->now_ms;
     workflow->clear_wake = false;
     committed_past(node, workflow, turn);
@@ -486,6 +500,7 @@ static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *
     }
     workflow->metadata.inbox_tail = reply->commit.inbox_tail;
     if (!is_terminal) pawl_schedule_on_committed(workflow, turn);
+    pawl_attempts_on_committed(node, workflow, turn);
     committed_release(node, workflow, turn);
     if (turn->status != before || is_terminal || workflow->metadata.turn == 1)
         pawl_request_on_status(node, workflow->id, turn->status);

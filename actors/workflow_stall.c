@@ -79,6 +79,7 @@ void pawl_workflow_stall(struct pawl_node *node, struct pawl_workflow *workflow,
     turn->payloads.failure = pawl_failure_pack(&turn->call->arena, &failure);
     turn->status = PAWL_STATUS_STALLED;
     set_stall(workflow, stall, why);
+    turn->takes_poison = workflow->poison.ref.op.kind != 0 && stall == PAWL_STALL_WORKER_LOST;
     pawl_node_log(node, PAWL_LOG_WARN, "instance %.*s is stalled (%s): %.*s",
                   PAWL_BYTES_FMT(workflow->id), cause, PAWL_BYTES_FMT(why));
     pawl_workflow_commit(node, workflow, turn);

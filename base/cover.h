@@ -21,6 +21,9 @@
     X(RUN_GIVEN_BACK, "an activity waited in vain for a worker to come back")         \
     X(RUN_CANCELLED, "an activity at a peer was called off")                          \
     X(ACTIVITY_CALLED_OFF, "a running activity was called off")                       \
+    X(ATTEMPT_STORED, "a commit stored counts of attempts and nothing else")          \
+    X(POISON_STALLED, "an activity lost too many workers, and its instance stalled")  \
+    X(RUN_ATTEMPT_TOLD, "a sidecar told an owner how often it tried an activity")     \
     X(ACTIVITY_TIMED_OUT, "an attempt of an activity passed a limit")                 \
     X(RESULT_REPEATED, "an activity result was sent again")                           \
     X(RESULT_TO_STORE, "an activity result went to the store past a silent owner")    \

@@ -29,7 +29,10 @@
 #define PAWL_TURN_EVENTS_MAX       2048u       /* more wait for the next turn */
 #define PAWL_TURN_SIZE_MAX         (16u << 20) /* new events of one turn: as above */
 #define PAWL_TURN_ATTEMPTS_MAX     10u         /* then STALLED, with the reason */
-#define PAWL_ACTIVITY_ATTEMPTS_MAX 10u         /* dispatches that lost their worker: TaskFailed */
+#define PAWL_ACTIVITY_ATTEMPTS_MAX 10u         /* dispatches that lost their worker: STALLED */
+#define PAWL_ATTEMPTS_OPS_MAX      256u        /* counts stored of one instance; more: in memory */
+#define PAWL_ATTEMPT_OLD_MS        120000u     /* undone so long, at a load: tried before */
+#define PAWL_ATTEMPT_WORKER_MS     1000u       /* how often such a turn looks for a worker */
 #define PAWL_BEATS_PER_TIMEOUT     4u          /* heartbeats told in heartbeat_ms; more are not */
 #define PAWL_BEAT_EVERY_MS         5000u       /* … nor in this, when that is less */
 #define PAWL_TURN_RETURNS_MAX      10u         /* given back in a row: STALLED, with the reason */

@@ -71,9 +71,11 @@ struct pawl_parent {
  *   EXECUTION_TERMINATED   payload(reason/output) recursive
  *   TASK_SCHEDULED         id name version payload(input) target_app task_execution
  *                          start_within_ms start_to_close_ms heartbeat_ms
- *                          progress(of the try before)
+ *                          progress(of the try before) attempts(on its way to whoever runs
+ *                          it: those that were made)
  *   TASK_COMPLETED         ref payload(output)
- *   TASK_FAILED            ref failure progress(said last)
+ *   TASK_FAILED            ref failure progress(said last) status(STALLED: it has lost too
+ *                          many workers; on its way to the owner, never in a history)
  *   CHILD_CREATED          id name version payload(input) target_app instance
  *                          start_within_ms
  *   CHILD_COMPLETED        ref payload(output)
@@ -107,6 +109,7 @@ struct pawl_history_event {
     int64_t heartbeat_ms;      /* longest silence of an attempt, or it fails; 0: no limit */
     enum pawl_status status;
     bool recursive;
+    uint32_t attempts;
     struct pawl_bytes name;
     struct pawl_bytes version;
     struct pawl_bytes payload;

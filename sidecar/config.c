@@ -202,7 +202,7 @@ const struct pawl_config_option pawl_config_options[] = {
     { .name = "activity-attempts",
       .env = "PAWL_ACTIVITY_ATTEMPTS",
       .argument = "N",
-      .help = "how often one activity may lose its worker before it fails with WorkerLost "
+      .help = "how often one activity may lose its worker before its instance is stalled "
               "(default: 10)",
       .kind = PAWL_CONFIG_NUMBER,
       .offset = FIELD(activity_attempts),

@@ -72,6 +72,7 @@ static void commit_copy(struct pawl_arena *arena, struct pawl_commit *commit)
     copy_in(arena, &commit->payloads.input);
     copy_in(arena, &commit->payloads.output);
     copy_in(arena, &commit->payloads.failure);
+    copy_in(arena, &commit->attempts);
 }
 
 static void deliver_copy(struct pawl_arena *arena, struct pawl_deliver *deliver)

@@ -73,6 +73,9 @@ static void write_payloads(struct pawl_mem_instance *instance, const struct pawl
         pawl_mem_bytes_set(&stored->output, commit->payloads.output);
     if (!pawl_bytes_is_absent(commit->payloads.failure))
         pawl_mem_bytes_set(&stored->failure, commit->payloads.failure);
+    if (pawl_bytes_is_absent(commit->attempts)) return;
+    pawl_mem_bytes_set(&instance->attempts,
+                       commit->attempts.size ? commit->attempts : PAWL_BYTES_ABSENT);
 }
 
 static void write_metadata(struct pawl_mem_partition *partition, struct pawl_mem_instance *instance,

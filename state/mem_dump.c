@@ -71,6 +71,7 @@ static void dump_metadata(struct pawl_buf *buf, const struct pawl_mem_instance *
     dump_bytes(buf, "input", instance->payloads.input);
     dump_bytes(buf, "output", instance->payloads.output);
     dump_bytes(buf, "failure", instance->payloads.failure);
+    dump_bytes(buf, "attempts", instance->attempts);
 }
 
 /* "017 instance "a" <row>": the beginning of every line of an instance. */

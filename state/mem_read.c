@@ -70,7 +70,10 @@ void pawl_mem_snapshot(const struct pawl_mem_instance *instance, const struct pa
 {
     pawl_mem_metadata_copy(arena, &instance->metadata, &ret_snapshot->metadata);
     ret_snapshot->custom_status = pawl_arena_copy(arena, instance->custom_status);
-    if (load->want & PAWL_LOAD_PENDING) pending_copy(instance, arena, ret_snapshot);
+    if (load->want & PAWL_LOAD_PENDING) {
+        pending_copy(instance, arena, ret_snapshot);
+        ret_snapshot->attempts = pawl_arena_copy(arena, instance->attempts);
+    }
     if (load->want & PAWL_LOAD_INBOX) inbox_copy(instance, arena, ret_snapshot);
     if (load->want & PAWL_LOAD_HISTORY) history_copy(instance, load, arena, ret_snapshot);
     if (load->want & PAWL_LOAD_PAYLOADS) {

@@ -203,6 +203,7 @@ static void instance_free(struct pawl_mem_instance *instance)
     pawl_mem_bytes_free(&instance->payloads.input);
     pawl_mem_bytes_free(&instance->payloads.output);
     pawl_mem_bytes_free(&instance->payloads.failure);
+    pawl_mem_bytes_free(&instance->attempts);
     pawl_mem_free(instance->history);
     pawl_mem_free(instance->inbox);
     pawl_mem_free(instance);

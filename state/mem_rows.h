@@ -46,6 +46,7 @@ struct pawl_mem_instance {
     struct pawl_bytes parent_key;
     struct pawl_bytes custom_status;
     struct pawl_payloads payloads;
+    struct pawl_bytes attempts;
     struct pawl_bytes *history; /* metadata.history_count of them */
     uint32_t history_capacity;
     struct pawl_inbox_row *inbox; /* rows [head, tail) begin at inbox_first */

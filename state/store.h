@@ -188,7 +188,7 @@ struct pawl_create {
 };
 
 enum pawl_load_want {
-    PAWL_LOAD_PENDING = 1,  /* pending operations, each with its scheduling event */
+    PAWL_LOAD_PENDING = 1,  /* pending operations, each with its scheduling event; attempts */
     PAWL_LOAD_INBOX = 2,    /* all inbox rows */
     PAWL_LOAD_HISTORY = 4,  /* history rows from history_from on */
     PAWL_LOAD_PAYLOADS = 8, /* input, output, failure */
@@ -221,7 +221,7 @@ struct pawl_load {
  * Then writes: history rows; consumed inbox rows go; pending_done removed and
  * pending_added added; reminders removed, then added; outbox messages added, each
  * with an OUTBOX reminder due at now_ms + PAWL_LEASE_OUTBOX_MS; custom status;
- * payloads that are set; metadata (last = id, turn + 1, status, times).
+ * payloads that are set; attempts; metadata (last = id, turn + 1, status, times).
  * started_ms is set to now_ms by the first commit, completed_ms by a terminal one.
  * WAKE reminder: when inbox rows remain (or carry rows were added) and the status is
  * not terminal it is set to now_ms + PAWL_LEASE_WAKE_MS, or to wake_at_ms when that is not 0
@@ -271,6 +271,7 @@ struct pawl_commit {
     int64_t wake_at_ms;
     bool wake_keep; /* operations are open that only this row brings back after a crash */
     struct pawl_payloads payloads; /* absent fields stay as they are; carry: input replaces */
+    struct pawl_bytes attempts;    /* opaque; absent: as they are; empty: none any more */
 };
 
 /* DELIVER: put one message into an instance's inbox. Not epoch-fenced: a former
@@ -448,6 +449,7 @@ struct pawl_snapshot {
     struct pawl_payloads payloads;
     uint32_t pending_count; /* in order of op kind, then id */
     struct pawl_pending *pending;
+    struct pawl_bytes attempts; /* of the last commit that set them; absent: none */
     uint32_t inbox_count;
     struct pawl_inbox_row *inbox;
     uint32_t history_from;

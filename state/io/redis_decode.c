@@ -234,6 +234,7 @@ static void load_decode(struct source *source, const struct pawl_redis_value *va
     pending_decode(source, list_at(source, value, 4), list_at(source, value, 5), snapshot);
     inbox_decode(source, list_at(source, value, 6), snapshot);
     snapshot->history_count = texts_decode(source, list_at(source, value, 7), &snapshot->history);
+    snapshot->attempts = text_at(source, value, 8);
 }
 
 static void poll_decode(struct source *source, const struct pawl_redis_value *value,

@@ -273,21 +273,28 @@ static void commit_fields_write(struct pawl_buf *buf, const struct pawl_commit *
     struct pawl_bytes version = carry ? commit->version : PAWL_BYTES_ABSENT;
     const struct pawl_payloads *payloads = &commit->payloads;
 
+    bool attempts_go = !pawl_bytes_is_absent(commit->attempts) && commit->attempts.size == 0;
+    struct pawl_bytes attempts = attempts_go ? PAWL_BYTES_ABSENT : commit->attempts;
+
     list_write(buf, field_count(name) + field_count(version) + field_count(payloads->input)
-                        + field_count(payloads->output) + field_count(payloads->failure));
+                        + field_count(payloads->output) + field_count(payloads->failure)
+                        + field_count(attempts));
     field_write(buf, "name", name);
     field_write(buf, "version", version);
     field_write(buf, "input", payloads->input);
     field_write(buf, "output", payloads->output);
     field_write(buf, "failure", payloads->failure);
+    field_write(buf, "attempts", attempts);
 
     bool name_goes = carry && pawl_bytes_is_absent(commit->name);
     bool version_goes = carry && pawl_bytes_is_absent(commit->version);
     bool input_goes = carry && pawl_bytes_is_absent(payloads->input);
-    list_write(buf, (uint32_t)name_goes + (uint32_t)version_goes + (uint32_t)input_goes);
+    list_write(buf, (uint32_t)name_goes + (uint32_t)version_goes + (uint32_t)input_goes
+                        + (uint32_t)attempts_go);
     if (name_goes) pawl_write_str(buf, "name");
     if (version_goes) pawl_write_str(buf, "version");
     if (input_goes) pawl_write_str(buf, "input");
+    if (attempts_go) pawl_write_str(buf, "attempts");
 }
 
 static void commit_ending_write(struct pawl_buf *buf, const struct pawl_commit *commit)

@@ -144,6 +144,14 @@ static void payload_put_if_set(struct turn *turn, enum pawl_sqlite_payload kind,
     pawl_sqlite_payload_put(turn->db, turn->row->n, kind, body);
 }
 
+static void payload_remove(struct turn *turn, enum pawl_sqlite_payload kind)
+{
+    sqlite3_stmt *stmt = pawl_sqlite_use(turn->db, PAWL_SQL_PAYLOAD_REMOVE);
+    pawl_sqlite_bind_int(turn->db, stmt, 1, turn->row->n);
+    pawl_sqlite_bind_int(turn->db, stmt, 2, kind);
+    pawl_sqlite_run(turn->db, stmt);
+}
+
 static void write_text(struct turn *turn, enum pawl_sqlite_sql sql, struct pawl_bytes text)
 {
     sqlite3_stmt *stmt = pawl_sqlite_use(turn->db, sql);
@@ -158,6 +166,11 @@ static void write_payloads(struct turn *turn)
     payload_put_if_set(turn, PAWL_SQLITE_INPUT, commit->payloads.input);
     payload_put_if_set(turn, PAWL_SQLITE_OUTPUT, commit->payloads.output);
     payload_put_if_set(turn, PAWL_SQLITE_FAILURE, commit->payloads.failure);
+    bool attempts_go = !pawl_bytes_is_absent(commit->attempts) && commit->attempts.size == 0;
+    if (attempts_go)
+        payload_remove(turn, PAWL_SQLITE_ATTEMPTS);
+    else
+        payload_put_if_set(turn, PAWL_SQLITE_ATTEMPTS, commit->attempts);
     if (!commit->custom_status_set) return;
     write_text(turn, PAWL_SQL_INSTANCE_CUSTOM, commit->custom_status);
 }
@@ -194,12 +207,7 @@ static void continue_as_new(struct turn *turn)
         write_text(turn, PAWL_SQL_INSTANCE_NAME, commit->name);
     write_text(turn, PAWL_SQL_INSTANCE_VERSION, commit->version);
 
-    if (pawl_bytes_is_absent(commit->payloads.input)) {
-        sqlite3_stmt *input = pawl_sqlite_use(turn->db, PAWL_SQL_PAYLOAD_REMOVE);
-        pawl_sqlite_bind_int(turn->db, input, 1, n);
-        pawl_sqlite_bind_int(turn->db, input, 2, PAWL_SQLITE_INPUT);
-        pawl_sqlite_run(turn->db, input);
-    }
+    if (pawl_bytes_is_absent(commit->payloads.input)) payload_remove(turn, PAWL_SQLITE_INPUT);
     turn->row->metadata.gen++;
     turn->row->metadata.history_count = 0;
     turn->row->metadata.history_size = 0;

@@ -88,6 +88,7 @@
     X(INSTANCE_TAIL, "UPDATE instance SET inbox_tail = ?2 WHERE n = ?1")                           \
     X(INSTANCE_REMOVE, "DELETE FROM instance WHERE n = ?1")                                        \
     X(PAYLOAD_GET, "SELECT kind, body FROM payload WHERE n = ?1")                                  \
+    X(PAYLOAD_OF_KIND, "SELECT body FROM payload WHERE n = ?1 AND kind = ?2")                      \
     X(PAYLOAD_PUT, "INSERT OR REPLACE INTO payload (n, kind, body) VALUES (?1, ?2, ?3)")           \
     X(PAYLOAD_REMOVE, "DELETE FROM payload WHERE n = ?1 AND kind = ?2")                            \
     X(PAYLOAD_CLEAR, "DELETE FROM payload WHERE n = ?1")                                           \
@@ -307,6 +308,7 @@ enum pawl_sqlite_payload {
     PAWL_SQLITE_INPUT = 1,
     PAWL_SQLITE_OUTPUT,
     PAWL_SQLITE_FAILURE,
+    PAWL_SQLITE_ATTEMPTS, /* read with the pending operations */
 };
 void pawl_sqlite_payload_put(struct pawl_sqlite_db *db, int64_t n, enum pawl_sqlite_payload kind,
                              struct pawl_bytes body);

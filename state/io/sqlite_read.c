@@ -17,9 +17,22 @@ static void payloads_get(struct pawl_sqlite_db *db, int64_t n, struct pawl_arena
         case PAWL_SQLITE_INPUT: ret_payloads->input = body; break;
         case PAWL_SQLITE_OUTPUT: ret_payloads->output = body; break;
         case PAWL_SQLITE_FAILURE: ret_payloads->failure = body; break;
+        case PAWL_SQLITE_ATTEMPTS: break;
         default: pawl_sqlite_fail(db, SQLITE_CORRUPT, "table payload, column kind: unknown");
         }
     }
+}
+
+static struct pawl_bytes attempts_get(struct pawl_sqlite_db *db, int64_t n,
+                                      struct pawl_arena *arena)
+{
+    sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_PAYLOAD_OF_KIND);
+    pawl_sqlite_bind_int(db, stmt, 1, n);
+    pawl_sqlite_bind_int(db, stmt, 2, PAWL_SQLITE_ATTEMPTS);
+    if (!pawl_sqlite_row(db, stmt)) return PAWL_BYTES_ABSENT;
+    struct pawl_bytes attempts = pawl_sqlite_bytes(arena, stmt, 0);
+    pawl_sqlite_end(stmt);
+    return attempts;
 }
 
 /* Room for one more of an array that doubles inside the arena. */
@@ -128,7 +141,10 @@ void pawl_sqlite_load(struct pawl_sqlite_db *db, const struct pawl_store_request
     struct pawl_snapshot *snapshot = &reply->load.snapshot;
     snapshot->metadata = row.metadata;
     snapshot->custom_status = row.custom_status;
-    if (load->want & PAWL_LOAD_PENDING) pending_get(db, row.n, arena, snapshot);
+    if (load->want & PAWL_LOAD_PENDING) {
+        pending_get(db, row.n, arena, snapshot);
+        snapshot->attempts = attempts_get(db, row.n, arena);
+    }
     if (load->want & PAWL_LOAD_INBOX) inbox_get(db, row.n, arena, snapshot);
     if (load->want & PAWL_LOAD_HISTORY) history_get(db, row.n, load, arena, snapshot);
     if (load->want & PAWL_LOAD_PAYLOADS) payloads_get(db, row.n, arena, &snapshot->payloads);

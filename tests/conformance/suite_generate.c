@@ -308,6 +308,8 @@ static void make_commit(struct suite_generator *generator, const struct suite_pa
     commit->payloads =
         (struct pawl_payloads){ maybe_bytes(generator, 20), maybe_bytes(generator, 20),
                                 maybe_bytes(generator, 20) };
+    commit->attempts = maybe_bytes(generator, 20);
+    if (percent(generator, 10)) commit->attempts = PAWL_BYTES_LITERAL("");
     commit->wake_keep = percent(generator, 40);
     if (percent(generator, 15)) commit->wake_at_ms = generator->now_ms + below(generator, 30000);
 

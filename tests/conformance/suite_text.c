@@ -65,6 +65,7 @@ static void put_snapshot(struct pawl_buf *buf, const struct pawl_snapshot *snaps
     put_bytes(buf, "input", snapshot->payloads.input);
     put_bytes(buf, "output", snapshot->payloads.output);
     put_bytes(buf, "failure", snapshot->payloads.failure);
+    put_bytes(buf, "attempts", snapshot->attempts);
     for (uint32_t i = 0; i < snapshot->pending_count; i++) {
         const struct pawl_pending *pending = &snapshot->pending[i];
         pawl_buf_append_str(buf, "\n  pending");

@@ -136,6 +136,10 @@ class Query(unittest.TestCase):
                          {"matched": 1, "done": 1, "failed": 0})
         schedules = self.api.call("GET", "/v1.0/schedules")["schedules"]
         self.assertEqual([s["scheduleID"] for s in schedules], ["s"])
+        self.assertEqual(self.ids(), ["h"])
+        self.assertEqual(self.ids(status="RUNNING"), [])
+        self.assertEqual(self.ids(name="pawl.Schedule"), ["pawl.schedule:s"])
+        self.assertEqual(self.ids(prefix="pawl.schedule:"), ["pawl.schedule:s"])
 
     @with_app
     def test_what_is_wrong_is_said_and_nothing_changes(self):

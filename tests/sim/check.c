@@ -170,16 +170,17 @@ static void check_growth(struct sim_check *check, struct pawl_bytes instance,
 }
 
 /* No program of the simulator fails, so the engine must have said it. It stalls when the
- * right code is not there, and for nothing else. */
+ * right code is not there, or for its workers' sake, and for nothing else. */
 static void check_failure(const struct pawl_commit *commit)
 {
     struct pawl_failure_view failure = { .present = false };
     if (commit->payloads.failure.size == 0) return;
     pawl_err err = pawl_failure_decode(commit->payloads.failure, &failure);
     PAWL_ASSERT(err == PAWL_OK);
-    bool is_code = pawl_bytes_is_str(failure.type, "NonDeterminism")
-                   || pawl_bytes_is_str(failure.type, "VersionNotAvailable");
-    if (commit->status == PAWL_STATUS_STALLED && is_code) return;
+    bool is_known = pawl_bytes_is_str(failure.type, "NonDeterminism")
+                    || pawl_bytes_is_str(failure.type, "VersionNotAvailable")
+                    || pawl_bytes_is_str(failure.type, "WorkerLost"); /* see operator.c */
+    if (commit->status == PAWL_STATUS_STALLED && is_known) return;
     fprintf(stderr, "instance %.*s: %.*s: %.*s\n", PAWL_BYTES_FMT(commit->instance),
             PAWL_BYTES_FMT(failure.type), PAWL_BYTES_FMT(failure.message));
     PAWL_ASSERT(!failure.present);

@@ -37,6 +37,7 @@ static void node_carry_out(struct sim *sim, uint32_t target)
             if (effect->send.worker == node->app.life) app_send(sim, target, effect->send.frame);
             break;
         case PAWL_EFFECT_ANSWER:
+            if (sim_operator_owns(effect->answer.token)) break;
             if (sim_schedule_owns(effect->answer.token))
                 sim_schedule_on_answer(sim, effect->answer.token, effect->answer.answer);
             else
@@ -173,9 +174,8 @@ void sim_node_start(struct sim *sim, uint32_t target)
                                        .instance_idle_ms = 2000,
                                        /* At every other one the clock's work stands in line. */
                                        .wakes_max = target % 2 ? 1 : 0,
-                                       /* Innocent ones must survive any storm. */
-                                       .turn_attempts_max = UINT32_MAX,
-                                       .activity_attempts_max = UINT32_MAX };
+                                       .turn_attempts_max = sim->attempts_max,
+                                       .activity_attempts_max = sim->attempts_max };
     node->node = pawl_node_new(&config);
     node->skew_ms = sim_draw_ms(&sim->world, 2 * sim->faults.skew_ms_max + 1)
                     - (int64_t)sim->faults.skew_ms_max - 1;

@@ -112,6 +112,7 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(duplicates, "duplicates")               \
     X(need_history, "cache misses")           \
     X(suspended, "suspended")                 \
+    X(poison_resumed, "resumed as poison")    \
     X(terminated, "terminated")               \
     X(waited, "waited for")                   \
     X(purged, "purged")                       \

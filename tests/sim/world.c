@@ -107,6 +107,7 @@ static void item_run_in_world(struct sim *sim, struct item *item)
         if (sim->schedules[item->target].attempt == item->life)
             sim_schedule_step(sim, item->target);
         return;
+    case ITEM_OPERATOR: sim_operator_step(sim); return;
     case ITEM_FAULTS: sim_faults_happen(sim); return;
     default: PAWL_UNREACHABLE("not an item of the world");
     }
@@ -163,6 +164,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
     }
     sim->check = sim_check_new(mems);
     sim->faults = plan->faults;
+    sim_operator_init(sim, plan);
     sim->lease.holder = SIM_PLACEMENTS;
     for (uint32_t i = 0; i < SIM_PLACEMENTS; i++) sim_placement_start(sim, i);
     for (uint32_t i = 0; i < SIM_NODES; i++) {

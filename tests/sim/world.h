@@ -36,6 +36,7 @@ enum item_kind {
     ITEM_ACTIVITY_END,
     ITEM_CLIENT,
     ITEM_SCHEDULE,
+    ITEM_OPERATOR,
     ITEM_FAULTS,
     ITEM_PEER_FRAME,
     ITEM_PEER_DOWN,
@@ -261,6 +262,9 @@ struct sim {
     struct placement_link *placement_links; /* conn id = index + 1 */
     uint32_t clients_count;
     struct client clients[SIM_ROOTS_MAX];
+    struct pawl_rng operator_rng;
+    uint64_t operator_token;
+    uint32_t attempts_max; /* of a turn and of an activity; UINT32_MAX: any number */
     struct pawl_rng schedules_rng;
     uint32_t schedules_count;
     struct schedule schedules[SIM_SCHEDULES_MAX];
@@ -281,6 +285,11 @@ bool sim_store_is_lost(const struct sim *sim, const struct item *item);
 void sim_store_fail_over(struct sim *sim, uint32_t app);
 void sim_store_init(struct sim *sim, uint32_t app);
 void sim_store_deinit(struct sim *sim, uint32_t app);
+
+/* The operator (operator.c). */
+bool sim_operator_owns(uint64_t token);
+void sim_operator_init(struct sim *sim, const struct sim_plan *plan);
+void sim_operator_step(struct sim *sim);
 
 /* Sidecars (nodes.c). */
 uint32_t sim_node_app(uint32_t target);

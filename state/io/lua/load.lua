@@ -70,4 +70,5 @@ if a[6] and (not a[8] or a[8]==m[2]) then
     from=from+64
   end
 end
-return {'OK',m,redis.call('GET',i..'customStatus'),payloads,pending,events,inbox,page}
+return {'OK',m,redis.call('GET',i..'customStatus'),payloads,pending,events,inbox,page,
+  a[4] and redis.call('HGET',i..'metadata','attempts')}

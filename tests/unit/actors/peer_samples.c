@@ -72,6 +72,9 @@ struct pawl_peer_frame pawl_sample_peer_frame(int type, struct pawl_arena *arena
         break;
     case PAWL_PEER_RESULT_DONE:
     case PAWL_PEER_CANCEL: frame.run_id = id_make(0x50); break;
+    case PAWL_PEER_ATTEMPT:
+        frame.run_attempt = (struct pawl_peer_run_attempt){ .run = id_make(0x50), .count = 3 };
+        break;
     case PAWL_PEER_ASK:
         frame.runs = (struct pawl_peer_runs){ .known_count = 2, .known = ids_make(arena, 0x20, 2) };
         break;

@@ -10,6 +10,7 @@
 #include <cmocka.h> /* needs the four above */
 
 #include "base/bytes.h"
+#include "sdk/schedule.h"
 #include "tests/unit/actors/fixture.h"
 
 #define INSTANCES 600
@@ -251,6 +252,57 @@ static void instances_are_counted_by_status(void **state)
     fixture_free(fixture);
 }
 
+static void listed_are(struct fixture *fixture, struct pawl_request request, uint32_t count)
+{
+    request.op = PAWL_REQUEST_LIST;
+    fixture->answers_count = 0;
+    fixture_call(fixture, &request);
+    assert_int_equal(fixture->answer_errs[0], PAWL_OK);
+    assert_int_equal(fixture->listed_count, count);
+}
+
+static void schedules_are_left_out_unless_they_are_asked_for(void **state)
+{
+    (void)state;
+    struct pawl_node_config config = { .partitions = 3 };
+    struct fixture *fixture = fixture_new(&config);
+    for (int i = 0; i < 5; i++) {
+        char id[32];
+        (void)snprintf(id, sizeof id, "pawl.schedule:s%d", i);
+        struct pawl_request request = { .op = PAWL_REQUEST_START,
+                                        .instance = pawl_bytes_str(id),
+                                        .name = PAWL_BYTES_LITERAL(PAWL_SCHEDULE_NAME) };
+        struct pawl_schedule_spec spec = { .workflow = PAWL_BYTES_LITERAL("W"),
+                                           .every_ms = 3600000 };
+        request.payload = pawl_schedule_spec_pack(&fixture->arena, &spec);
+        fixture_call(fixture, &request);
+        fixture_pass(fixture, 1);
+        (void)snprintf(id, sizeof id, "pawl.s%d", i);
+        fixture_start(fixture, id);
+        fixture->answers_count = 0;
+    }
+    struct pawl_request any = { .limit = 2 };
+    listed_are(fixture, any, 2);
+    assert_true(fixture->cursor.size > 0);
+    any.limit = 10;
+    listed_are(fixture, any, 5);
+    for (uint32_t i = 0; i < 5; i++) assert_true(fixture->listed[i].size == strlen("pawl.s0"));
+    assert_counted(fixture, any, UINT32_MAX, 5);
+    struct pawl_request prefixed = { .limit = 10, .prefix = PAWL_BYTES_LITERAL("pawl.") };
+    listed_are(fixture, prefixed, 5);
+    assert_counted(fixture, prefixed, UINT32_MAX, 5);
+    prefixed.prefix = PAWL_BYTES_LITERAL("pawl.schedule:");
+    listed_are(fixture, prefixed, 5);
+    assert_counted(fixture, prefixed, UINT32_MAX, 5);
+    struct pawl_request named = { .limit = 10, .name = PAWL_BYTES_LITERAL(PAWL_SCHEDULE_NAME) };
+    listed_are(fixture, named, 5);
+    assert_counted(fixture, named, UINT32_MAX, 5);
+    struct pawl_request updated = { .limit = 10, .updated_from_ms = 1 };
+    listed_are(fixture, updated, 5);
+    assert_counted(fixture, updated, UINT32_MAX, 5);
+    fixture_free(fixture);
+}
+
 static void a_batch_goes_page_by_page_and_says_what_failed(void **state)
 {
     (void)state;
@@ -296,6 +348,7 @@ int main(void)
         cmocka_unit_test(a_cursor_of_another_order_is_refused),
         cmocka_unit_test(tags_stay_with_an_instance_and_find_it),
         cmocka_unit_test(instances_are_counted_by_status),
+        cmocka_unit_test(schedules_are_left_out_unless_they_are_asked_for),
         cmocka_unit_test(a_batch_goes_page_by_page_and_says_what_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,7 @@ static const struct {
       "931191b0202122232425262728292a2b2c2d2e2f92b0404142434445464748494a4b4c4d4e4f"
       "b0505152535455565758595a5b5c5d5e5f" },
     { PAWL_PEER_CANCEL, "9212b0505152535455565758595a5b5c5d5e5f" },
+    { PAWL_PEER_ATTEMPT, "9313b0505152535455565758595a5b5c5d5e5f03" },
 };
 
 static struct pawl_arena arena;
@@ -362,6 +363,8 @@ static void what_names_a_run_is_not_zero(void **state)
     }
     struct pawl_peer_frame refused = sample(PAWL_PEER_RUN_REFUSED);
     assert_id(&refused, &refused.run_refused.run);
+    struct pawl_peer_frame attempt = sample(PAWL_PEER_ATTEMPT);
+    assert_id(&attempt, &attempt.run_attempt.run);
 }
 
 static struct pawl_id *many_ids(uint32_t count)

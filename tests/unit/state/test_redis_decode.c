@@ -21,10 +21,10 @@
     "\r\n$1\r\n4\r\n$1\r\n5\r\n$1\r\n0\r\n$4\r\n1000\r\n$1\r\n0\r\n$4\r\n1001\r\n$4\r\n"   \
     "1002\r\n$-1\r\n$5\r\norder\r\n$-1\r\n$2\r\nr1\r\n$-1\r\n$-1\r\n"
 #define LOADED                                                                             \
-    "*8\r\n$2\r\nOK\r\n" METADATA "$0\r\n\r\n*3\r\n$2\r\nin\r\n$-1\r\n$-1\r\n*4\r\n$3\r\n" \
+    "*9\r\n$2\r\nOK\r\n" METADATA "$0\r\n\r\n*3\r\n$2\r\nin\r\n$-1\r\n$-1\r\n*4\r\n$3\r\n" \
     "t:7\r\n$20\r\n1:00000000000000ff:1\r\n$3\r\na:3\r\n$20\r\n2:fedcba9876543210:0\r\n"   \
     "*2\r\n$2\r\ne1\r\n$2\r\ne0\r\n*1\r\n$18\r\n0123456789abcdefxy\r\n*2\r\n$2\r\ne0\r\n"  \
-    "$2\r\ne1\r\n"
+    "$2\r\ne1\r\n$3\r\nabc\r\n"
 #define POLLED                                                          \
     "*6\r\n$2\r\nOK\r\n*3\r\n$59\r\na|x|" INC "|2|a:3|fedcba9876543210" \
     "\r\n$4\r\n5000\r\n$-1\r\n:1\r\n$4\r\n7000\r\n*2\r\n$1\r\n0\r\n$1\r\n4\r\n:2\r\n"
@@ -85,6 +85,7 @@ static void check_loaded(const struct pawl_store_reply *reply)
     assert_int_equal(snapshot->inbox[0].delivery.bytes[15], 'f');
     assert_true(pawl_bytes_is_str(snapshot->inbox[0].body, "xy"));
     assert_int_equal(snapshot->history_count, 2);
+    assert_true(pawl_bytes_is_str(snapshot->attempts, "abc"));
 }
 
 static void a_whole_load_is_decoded(void **state)

@@ -123,7 +123,6 @@ static void turn_reopen(struct pawl_node *node, struct pawl_workflow *workflow,
 {
     struct pawl_history_event event;
     struct pawl_bytes *packed = &turn->events[index];
-    *packed = pawl_arena_copy(&turn->call->arena, *packed); /* outlives the input */
     pawl_err err = pawl_history_event_decode(*packed, &event);
     PAWL_ASSERT(err == PAWL_OK); /* looked at when the input was added */
     bool is_child = event.kind == PAWL_EVENT_CHILD_CREATED;
@@ -136,14 +135,16 @@ static void turn_reopen(struct pawl_node *node, struct pawl_workflow *workflow,
     turn->reopened_count++;
 }
 
-/* The past comes before the turn's own beginning. */
+/* The past comes before the turn's own beginning. It is copied, for the commit may be sent
+ * again when the input is no more. */
 static void turn_take_past(struct pawl_node *node, struct pawl_workflow *workflow,
                            struct pawl_turn_draft *turn)
 {
     const struct pawl_input *first = pawl_workflow_first_input(workflow);
     if (!first || !first->seed.size) return;
-    struct pawl_seed *seed = PAWL_ARENA_NEW(&turn->call->arena, struct pawl_seed);
-    pawl_err err = pawl_seed_unpack(&turn->call->arena, first->seed, seed);
+    struct pawl_arena *arena = &turn->call->arena;
+    struct pawl_seed *seed = PAWL_ARENA_NEW(arena, struct pawl_seed);
+    pawl_err err = pawl_seed_unpack(arena, pawl_arena_copy(arena, first->seed), seed);
     PAWL_ASSERT(err == PAWL_OK); /* looked at when the input was added */
     turn->seed = seed;
     for (uint32_t i = 0; i < seed->past_count; i++) turn_add_packed(turn, seed->events[i]);

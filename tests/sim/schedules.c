@@ -164,6 +164,8 @@ static bool schedule_on_state(struct sim *sim, struct schedule *schedule,
 {
     struct pawl_schedule_state state;
     PAWL_ASSERT(answer->states_count == 1);
+    /* Whoever owns it may be away since it was created: it has not begun. */
+    if (answer->states[0].status == PAWL_STATUS_PENDING) return false;
     pawl_err err = pawl_schedule_state_unpack(answer->states[0].custom_status, &state);
     PAWL_ASSERT(err == PAWL_OK);
     if (!state_is_idle(&state)) return false;

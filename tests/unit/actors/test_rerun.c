@@ -328,6 +328,36 @@ static void a_run_can_be_ended_before_its_first_turn(void **state)
     fixture_free(fixture);
 }
 
+/* The simulator's seed 148827 found it reading what was freed. */
+static void a_first_commit_that_is_sent_again_outlives_the_ownership(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fixture_start(fixture, "i");
+    run_chain(fixture, 0);
+    struct pawl_request request = rerun("j", 1);
+    fixture_call(fixture, &request);
+    const struct pawl_turn *turn = next_turn(fixture);
+    fixture->refuse = PAWL_STORE_COMMIT;
+    fixture->refuse_count = 1;
+    struct pawl_action end = fixture_action(PAWL_ACTION_COMPLETE, -1);
+    fixture_turn_done(fixture, WORKER, turn, 1, &end);
+    assert_int_equal(fixture->refuse_count, 0);
+    fixture_step(fixture,
+                 (struct pawl_node_event){ .type = PAWL_NODE_DISOWN, .own = { .partition = 0 } });
+    fixture_pass(fixture, 5000);
+    fixture_step(fixture,
+                 (struct pawl_node_event){ .type = PAWL_NODE_OWN,
+                                           .own = { .partition = 0, .table_version = 2 } });
+    assert_int_equal(fixture_status(fixture, "j"), PAWL_STATUS_COMPLETED);
+    fixture_call(fixture, &(struct pawl_request){ .op = PAWL_REQUEST_HISTORY,
+                                                  .instance = PAWL_BYTES_LITERAL("j"),
+                                                  .limit = 100 });
+    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_true(fixture->history_kinds_count > turn->past_count);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +368,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_run_anew_is_refused_and_nothing_changes),
         cmocka_unit_test(children_of_the_new_run_are_its_own),
         cmocka_unit_test(a_run_can_be_ended_before_its_first_turn),
+        cmocka_unit_test(a_first_commit_that_is_sent_again_outlives_the_ownership),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

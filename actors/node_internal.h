@@ -58,17 +58,19 @@ struct pawl_partition {
     uint32_t index;
     uint8_t state;
     bool polling;          /* a POLL is in flight */
-    bool recovering;       /* the next polls also return what is leased */
     bool look_for_stalled; /* workers are new here, or to us: see actors/stalled.h */
     uint64_t stalled_seen; /* how many there were at the last look, less those that went */
-    uint32_t recovery_skip;
-    int64_t recover_until_ms; /* … but no longer than until then */
+    bool recovering;       /* polls also return what is leased until then: */
+    int64_t recover_until_ms;
+    uint32_t recovery_skip; /* timers at the front that are not due yet */
+    bool was_recovery;      /* the last poll */
     int64_t polled_ms;
     uint32_t poll_max; /* reminders per poll */
     bool was_full;     /* the last poll: more are due */
     uint64_t table_version;
     struct pawl_fence fence;
     struct pawl_alarm alarm;    /* next poll, or next attempt to acquire */
+    struct pawl_list pace_link; /* in line for a poll, see actors/pace.h */
     struct pawl_call *acks;     /* OUTDONE being filled in this step; NULL: none */
     struct pawl_list acks_link; /* on node.acks */
     uint64_t counts[PAWL_STATUS_COUNT];
@@ -82,7 +84,8 @@ struct pawl_pace {
     int64_t rested_ms;                             /* those up to then are free again */
     int64_t released_ms;                           /* the last that was given back */
     struct pawl_list waiting;                      /* pawl_workflow.pace_link: the line */
-    struct pawl_alarm alarm;                       /* when there may be a place for them */
+    struct pawl_list polls_waiting; /* pawl_partition.pace_link: for what they hold */
+    struct pawl_alarm alarm;        /* when there may be a place for them */
 };
 
 /* See actors/limit.h. Two of a thing: for turns, and for activities. */

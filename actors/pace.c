@@ -1,5 +1,6 @@
 #include "actors/pace.h"
 
+#include "actors/partition.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
 
@@ -38,6 +39,12 @@ uint32_t pawl_pace_room(struct pawl_node *node)
     pace_pass(node);
     uint32_t room = pace_free(node);
     return room > node->polls_expected ? room - node->polls_expected : 0;
+}
+
+bool pawl_pace_has_room(struct pawl_node *node)
+{
+    uint32_t max = node->config.wakes_max;
+    return pawl_pace_room(node) >= (max < PAWL_WAKES_POLL_MIN ? max : PAWL_WAKES_POLL_MIN);
 }
 
 void pawl_pace_leave_line(struct pawl_workflow *workflow)
@@ -79,6 +86,28 @@ bool pawl_pace_take_or_wait(struct pawl_node *node, struct pawl_workflow *workfl
     return false;
 }
 
+void pawl_pace_wait_to_poll(struct pawl_node *node, struct pawl_partition *partition)
+{
+    struct pawl_pace *pace = &node->pace;
+    pawl_list_push_tail(&pace->polls_waiting, &partition->pace_link);
+    if (pace->resting > 0) pace_set_alarm(node, node->now_ms + 1);
+}
+
+void pawl_pace_leave_poll_line(struct pawl_partition *partition)
+{
+    if (pawl_list_is_linked(&partition->pace_link)) pawl_list_remove(&partition->pace_link);
+}
+
+void pawl_pace_on_polled(struct pawl_node *node)
+{
+    if (!pawl_list_is_empty(&node->pace.polls_waiting)) pace_set_alarm(node, node->now_ms);
+}
+
+static bool pace_is_awaited(const struct pawl_pace *pace)
+{
+    return !pawl_list_is_empty(&pace->waiting) || !pawl_list_is_empty(&pace->polls_waiting);
+}
+
 void pawl_pace_release(struct pawl_node *node, struct pawl_workflow *workflow)
 {
     pawl_pace_leave_line(workflow);
@@ -95,7 +124,14 @@ void pawl_pace_release(struct pawl_node *node, struct pawl_workflow *workflow)
         pace->resting++;
         ++*pace_rest_over(pace, node->now_ms + rest_ms);
     }
-    if (!pawl_list_is_empty(&pace->waiting)) pace_set_alarm(node, node->now_ms + rest_ms);
+    if (pace_is_awaited(pace)) pace_set_alarm(node, node->now_ms + rest_ms);
+}
+
+static void pace_poll(struct pawl_node *node)
+{
+    struct pawl_list *line = &node->pace.polls_waiting;
+    while (!pawl_list_is_empty(line) && pawl_pace_has_room(node))
+        pawl_partition_poll(node, PAWL_CONTAINER_OF(line->next, struct pawl_partition, pace_link));
 }
 
 static void pace_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
@@ -114,13 +150,15 @@ static void pace_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
         pawl_pace_take(node, first);
         pawl_workflow_advance(node, first);
     }
-    if (!pawl_list_is_empty(&pace->waiting))
+    pace_poll(node);
+    if (pace_is_awaited(pace))
         pace_set_alarm(node, node->now_ms + (pace->resting > 0 ? 1 : STUCK_MS));
 }
 
 void pawl_pace_init(struct pawl_node *node)
 {
     pawl_list_init(&node->pace.waiting);
+    pawl_list_init(&node->pace.polls_waiting);
     node->pace.alarm.fire = pace_on_alarm;
 }
 

@@ -17,8 +17,7 @@
  * are places for (actors/pace.h): an hour's worth of due timers enters memory in pieces,
  * not at once. A partition whose reminders wait is not kept from them by others for longer
  * than PAWL_POLL_EVERY_MS. */
-#define POLL_ITEMS_MIN 8u
-#define POLL_AGAIN_MS  10
+#define POLL_AGAIN_MS 10
 
 #define ALLOW(state) PAWL_FSM_BIT(PAWL_PARTITION_##state)
 static const struct pawl_fsm_state partition_states[PAWL_PARTITION_STATES_COUNT] = {
@@ -46,19 +45,16 @@ static bool fence_is_equal(const struct pawl_fence *a, const struct pawl_fence *
     return a->epoch == b->epoch && pawl_id_is_equal(a->nonce, b->nonce);
 }
 
-/* The next polls take what is leased for due. They bring what they have leased themselves as
- * well, so with many rows there is no end to it; but what they have not brought when the
- * longest lease is over is due without them. */
+/* The next polls take what is leased for due. They lease it until later than they look, so
+ * each row comes once, however many there are. */
 static void partition_recover(const struct pawl_node *node, struct pawl_partition *partition)
 {
     partition->recovering = true;
     partition->recovery_skip = 0;
-    partition->recover_until_ms = node->now_ms + PAWL_LEASE_MS_MAX;
+    partition->recover_until_ms = node->now_ms + PAWL_RECOVER_MS;
 }
 
 /* Poll ----------------------------------------------------------------------------------------- */
-
-static void partition_poll(struct pawl_node *node, struct pawl_partition *partition);
 
 static void partition_poll_item(struct pawl_node *node, const struct pawl_partition *partition,
                                 const struct pawl_poll_item *item)
@@ -121,43 +117,65 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
     }
     bool was_full = poll_was_full(call->request.poll.max, reply);
     int64_t next_ms = partition_next_poll_ms(node, partition, reply, was_full);
-    partition->recovery_skip += reply->poll.skipped;
-    if (!was_full || node->now_ms >= partition->recover_until_ms) partition->recovering = false;
-    partition->was_full = was_full;
-    uint32_t grown = was_full ? partition->poll_max * 2 : POLL_ITEMS_MIN;
+    bool was_recovery = call->request.poll.until_ms > call->request.poll.now_ms;
+    if (was_recovery) partition->recovery_skip += reply->poll.skipped;
+    bool is_recovered = was_recovery ? !was_full : node->now_ms >= partition->recover_until_ms;
+    if (is_recovered) partition->recovering = false;
+    partition->was_recovery = was_recovery;
+    partition->was_full = was_full || partition->recovering;
+    uint32_t grown = partition->was_full ? partition->poll_max * 2 : PAWL_POLL_ITEMS_MIN;
     partition->poll_max = grown < PAWL_POLL_ITEMS_MAX ? grown : PAWL_POLL_ITEMS_MAX;
     for (uint32_t i = 0; i < reply->poll.items_count; i++)
         partition_poll_item(node, partition, &reply->poll.items[i]);
     if (pawl_partition_is_owned(partition)) pawl_alarm_set(node, &partition->alarm, next_ms);
+    pawl_pace_on_polled(node);
+}
+
+/* Timers that are not due yet lie before what is leased and are passed over. Some of them
+ * come due meanwhile, and other work before them, so every other poll is an ordinary one. */
+static bool partition_looks_ahead(const struct pawl_node *node,
+                                  const struct pawl_partition *partition)
+{
+    if (!partition->recovering || node->now_ms >= partition->recover_until_ms) return false;
+    return partition->recovery_skip == 0 || !partition->was_recovery;
 }
 
 /* Right after acquiring, what an earlier owner has leased is due at once: that owner is
  * fenced and will not do it. So is what a poll leased whose answer was lost. Timers keep
  * their time: which of them are leased cannot be told, so their lease is short. */
-static void partition_poll(struct pawl_node *node, struct pawl_partition *partition)
+void pawl_partition_poll(struct pawl_node *node, struct pawl_partition *partition)
 {
+    pawl_pace_leave_poll_line(partition);
     if (partition->polling) return;
     uint32_t backlog = node->workflows_in[PAWL_WORKFLOW_LOADING]
                        + node->workflows_in[PAWL_WORKFLOW_QUEUED] - node->limits.turns_held
                        + node->polls_expected;
-    uint32_t room = pawl_pace_room(node);
     bool is_full = backlog >= PAWL_BACKLOG_MAX;
-    bool must_wait = is_full || (partition->was_full && room < POLL_ITEMS_MIN);
-    if (must_wait && node->now_ms < partition->polled_ms + PAWL_POLL_EVERY_MS) {
+    int64_t at_last_ms = partition->polled_ms + PAWL_POLL_EVERY_MS;
+    if (is_full && node->now_ms < at_last_ms) {
         pawl_alarm_set(node, &partition->alarm, node->now_ms + POLL_AGAIN_MS);
         return;
     }
+    bool must_wait = partition->was_full && !pawl_pace_has_room(node);
+    if (must_wait && node->now_ms < at_last_ms) {
+        pawl_alarm_set(node, &partition->alarm, at_last_ms);
+        pawl_pace_wait_to_poll(node, partition);
+        return;
+    }
     partition->polled_ms = node->now_ms;
-    if (room < POLL_ITEMS_MIN) room = POLL_ITEMS_MIN;
+    uint32_t room = pawl_pace_room(node);
+    uint32_t least = must_wait ? PAWL_POLL_ITEMS_MIN : PAWL_WAKES_POLL_MIN;
+    if (room < least) room = least;
     uint32_t max = partition->poll_max < room ? partition->poll_max : room;
+    bool looks_ahead = partition_looks_ahead(node, partition);
     struct pawl_call *call =
         pawl_call_new(node, PAWL_STORE_POLL, partition->index, partition_on_polled);
     call->attempts_max = 1;
     call->request.poll = (struct pawl_poll){
         .fence = partition->fence,
         .now_ms = node->now_ms,
-        .until_ms = node->now_ms + (partition->recovering ? PAWL_LEASE_MS_MAX : 0),
-        .skip = partition->recovering ? partition->recovery_skip : 0,
+        .until_ms = looks_ahead ? partition->recover_until_ms : node->now_ms,
+        .skip = looks_ahead ? partition->recovery_skip : 0,
         .max = is_full ? 0 : max, /* 0: only asks whether we still own it */
     };
     uint32_t *expected = PAWL_ARENA_NEW(&call->arena, uint32_t);
@@ -227,11 +245,11 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     partition->fence.epoch = reply->acquire.epoch;
     partition->look_for_stalled = true;
     partition_recover(node, partition);
-    partition->poll_max = POLL_ITEMS_MIN;
+    partition->poll_max = PAWL_POLL_ITEMS_MIN;
     partition->was_full = false;
     partition->polling = false;
     partition_move(node, partition, PAWL_PARTITION_OWNED);
-    partition_poll(node, partition);
+    pawl_partition_poll(node, partition);
 }
 
 static void partition_acquire(struct pawl_node *node, struct pawl_partition *partition)
@@ -251,15 +269,16 @@ static void partition_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
     struct pawl_partition *partition = PAWL_CONTAINER_OF(alarm, struct pawl_partition, alarm);
     switch ((enum pawl_partition_state)partition->state) {
     case PAWL_PARTITION_ACQUIRING: partition_acquire(node, partition); return;
-    case PAWL_PARTITION_OWNED: partition_poll(node, partition); return;
+    case PAWL_PARTITION_OWNED: pawl_partition_poll(node, partition); return;
     default: return;
     }
 }
 
 /* Everything in memory rests on ownership: without it, none of it may be used. */
-static void partition_forget_all(struct pawl_node *node, const struct pawl_partition *partition,
+static void partition_forget_all(struct pawl_node *node, struct pawl_partition *partition,
                                  pawl_err err)
 {
+    pawl_pace_leave_poll_line(partition);
     uint32_t cursor = 0;
     for (struct pawl_workflow *workflow;
          (workflow = pawl_map_next(&node->workflows, &cursor)) != NULL;)

@@ -21,6 +21,9 @@ void pawl_partition_on_disown(struct pawl_node *node, uint32_t index);
 void pawl_partition_on_fenced(struct pawl_node *node, struct pawl_partition *partition,
                               const struct pawl_fence *fence);
 
+/* Asks the store for what is due, or puts the partition in line when there is no room. */
+void pawl_partition_poll(struct pawl_node *node, struct pawl_partition *partition);
+
 bool pawl_partition_is_owned(const struct pawl_partition *partition);
 
 #endif /* PAWL_ACTORS_PARTITION_H */

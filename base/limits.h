@@ -92,6 +92,7 @@
 /* Store ------------------------------------------------------------------------ */
 #define PAWL_PARTITIONS_DEFAULT     128u
 #define PAWL_PARTITIONS_MAX         4096u
+#define PAWL_POLL_ITEMS_MIN         8u /* polls start with this and double while full */
 #define PAWL_POLL_ITEMS_MAX         256u
 #define PAWL_POLL_EVERY_MS          1000u
 #define PAWL_LOAD_HISTORY_MAX       512u       /* rows per load; more takes pages */
@@ -128,6 +129,7 @@
 #define PAWL_TOMB_MS                600000 /* how long the start of what was purged is remembered */
 #define PAWL_TOMBS_MAX              10000u /* per partition; then the oldest are forgotten */
 #define PAWL_LEASE_MS_MAX           60000u /* the longest of the five leases */
+#define PAWL_RECOVER_MS             30000u /* a new owner takes over leases up to here: 20 s and a margin */
 
 /* pawl replay ------------------------------------------------------------------ */
 #define PAWL_REPLAY_FILES_MAX     100000u      /* of one call: refused */
@@ -140,9 +142,10 @@
 
 /* Sidecar ---------------------------------------------------------------------- */
 #define PAWL_INSTANCE_IDLE_MS 5000u /* then the actor leaves memory */
-#define PAWL_WAKES_MAX        128u /* instances that the clock woke, at work; more wait their turn */
-#define PAWL_WAKE_REST_MS_MAX 50u  /* their places rest as long as they were taken, at most this */
-#define PAWL_LIMITS_MAX       64u  /* concurrency limits in a configuration: refused, says so */
+#define PAWL_WAKES_MAX        64u /* instances that the clock woke, at work; more wait their turn */
+#define PAWL_WAKES_POLL_MIN   2u  /* places that must be free for a poll; small portions */
+#define PAWL_WAKE_REST_MS_MAX 50u /* their places rest as long as they were taken, at most this */
+#define PAWL_LIMITS_MAX       64u /* concurrency limits in a configuration: refused, says so */
 #define PAWL_LIMIT_PLACES_MAX 1000000u /* of one of them: as above */
 #define PAWL_BACKLOG_MAX      2048u    /* loading or waiting for a worker; more wait in the store */
 #define PAWL_PASTS_SIZE_MAX \

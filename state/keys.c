@@ -247,3 +247,10 @@ int64_t pawl_reminder_lease_ms(enum pawl_reminder_kind kind)
     }
     PAWL_UNREACHABLE("every kind of reminder has a lease");
 }
+
+int64_t pawl_poll_leased_until_ms(const struct pawl_poll *poll, enum pawl_reminder_kind kind)
+{
+    int64_t leased_ms = poll->now_ms + pawl_reminder_lease_ms(kind);
+    bool looks_ahead = poll->until_ms > poll->now_ms && kind != PAWL_REMINDER_TIMER;
+    return looks_ahead && leased_ms <= poll->until_ms ? poll->until_ms + 1 : leased_ms;
+}

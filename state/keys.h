@@ -65,7 +65,10 @@ enum pawl_reminder_target pawl_reminder_target(const struct pawl_reminder *remin
                                                const struct pawl_metadata *metadata,
                                                const struct pawl_pending *pending);
 
-/* How far POLL pushes a reminder of this kind. */
+/* How far POLL pushes a reminder of this kind when nothing else is asked. */
 int64_t pawl_reminder_lease_ms(enum pawl_reminder_kind kind);
+
+/* When a reminder of this kind that `poll` returns is due after it. */
+int64_t pawl_poll_leased_until_ms(const struct pawl_poll *poll, enum pawl_reminder_kind kind);
 
 #endif /* PAWL_STATE_KEYS_H */

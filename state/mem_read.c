@@ -154,7 +154,7 @@ static void reminder_take(struct pawl_mem_partition *partition, const struct paw
         pawl_mem_reminder_free(partition, reminder);
         return;
     }
-    pawl_mem_reminder_move(partition, reminder, poll->now_ms + pawl_reminder_lease_ms(row->kind));
+    pawl_mem_reminder_move(partition, reminder, pawl_poll_leased_until_ms(poll, row->kind));
 }
 
 void pawl_mem_poll(struct pawl_mem_partition *partition, const struct pawl_poll *poll,

@@ -309,7 +309,9 @@ struct pawl_deliver {
  * kind (PAWL_LEASE_…_MS). OUTBOX reminders come with
  * their message; one whose message is gone is removed instead.
  * until_ms >= now_ms: reminders due by until_ms count as due, except timers, which
- * stay untouched until now_ms. `skip`: how many of the first due ones to pass over;
+ * stay untouched until now_ms. When it is later than now_ms, what is returned, except
+ * timers, is pushed to later than until_ms, so polls with one until_ms return no row twice
+ * that nobody has written in between. `skip`: how many of the first due ones to pass over;
  * reply.skipped tells how many future timers were passed over in addition.
  * At most `max` rows are looked at after skip.
  * The rows are picked before any of them is pushed: no row comes twice in one reply.

@@ -391,7 +391,7 @@ static void poll_encode(struct pawl_buf *buf, const struct pawl_poll *poll)
     for (uint32_t i = 0; i < kinds_count; i++) {
         char kind = (char)kinds[i];
         pawl_write_bytes(buf, pawl_bytes_make(&kind, 1));
-        signed_write(buf, poll->now_ms + pawl_reminder_lease_ms(kinds[i]));
+        signed_write(buf, pawl_poll_leased_until_ms(poll, kinds[i]));
     }
 }
 

@@ -252,7 +252,7 @@ static void due_take(struct pawl_sqlite_db *db, const struct pawl_store_request 
         return;
     }
     reply->poll.items[reply->poll.items_count++] = item;
-    member_move(db, request->partition, row->member, poll->now_ms + pawl_reminder_lease_ms(kind));
+    member_move(db, request->partition, row->member, pawl_poll_leased_until_ms(poll, kind));
 }
 
 static void counts_get(struct pawl_sqlite_db *db, uint32_t partition,

@@ -47,6 +47,12 @@ def summary(records):
             f"p99 {percentile(took, 99) * 1000:.1f} ms, max {max(took) * 1000:.1f} ms")
 
 
+def cost(before, after, count):
+    """What each of so many instances took of the CPU meanwhile, new work included."""
+    store, sidecars, apps = ((b - a) / count * 1e6 for a, b in zip(before, after))
+    return f"CPU per instance: store {store:.0f} us, sidecars {sidecars:.0f} us, apps {apps:.0f} us"
+
+
 def between(records, begin, end):
     return [record for record in records if begin <= record.time < end]
 
@@ -95,8 +101,10 @@ class Many(unittest.TestCase):
         killed = time.monotonic()
         victim.kill()
         world.pairs.remove(victim)
+        cpu = world.cpu()
         survivor.app.ask(f"raise 0 {MANY // LATER} {LATER}")
         until(lambda: self.woken(world) >= MANY, 300, "all of them have gone on")
+        cost_of_all = cost(cpu, world.cpu(), MANY)
         survivor.app.ask("unload")
 
         mine = {r.number for r in world.records(PARKED)
@@ -108,7 +116,7 @@ class Many(unittest.TestCase):
         during = between(load, killed, max(r.time for r in woken))
         say(f"killed with {owned:.0f} instances in memory; its {len(mine)} had gone on "
             f"{last - killed:.1f} s later, all {MANY} {max(r.time for r in woken) - killed:.1f} s "
-            f"later\nnew work before: {summary(before)}\nnew work during: {summary(during)}")
+            f"later\nnew work before: {summary(before)}\nnew work during: {summary(during)}\n{cost_of_all}")
         self.check_each_once(world, MANY, LATER)
         self.assertLess(last - killed, RECOVERY_SECONDS)
         self.assertGreater(len(during), 0)
@@ -138,16 +146,18 @@ class Many(unittest.TestCase):
         for pair, fd in zip(world.pairs, ready):
             pair.sidecar.finish_start(fd)
         until(first.is_connected, 30, "the worker is back")
+        cpu = world.cpu()
         first.app.ask(f"load {CLIENTS} {PAUSE_MS}")
         until(lambda: world.count("woken") >= TIMERS + SAMPLE, 60 + TIMERS / 500,
               "all of them have gone on")
+        cost_of_all = cost(cpu, world.cpu(), TIMERS)
         first.app.ask("unload")
         woken = [r for r in world.records(WOKEN) if r.number < TIMERS]
         load = world.records(DONE)[len(before):]
         during = between(load, woken[0].time, woken[-1].time)
         say(f"{len(woken)} timers: the first {woken[0].time - begin:.1f} s, the last "
             f"{woken[-1].time - begin:.1f} s after the start of the sidecars\n"
-            f"unrelated work before: {summary(before)}\nunrelated work during: {summary(during)}")
+            f"unrelated work before: {summary(before)}\nunrelated work during: {summary(during)}\n{cost_of_all}")
         self.assertEqual(len({r.number for r in woken}), TIMERS)
         self.check_each_once(world, TIMERS, 0)
         self.assertEqual([r for r in world.records(ERROR)], [])

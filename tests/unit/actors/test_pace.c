@@ -10,12 +10,12 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "state/mem.h"
 #include "tests/unit/actors/fixture.h"
 
 #define WORKER      7u
 #define SLEEPERS    100
 #define PLACES      10
-#define POLLED      8 /* the smallest number of reminders that a poll takes */
 #define IN_A_MINUTE 60000
 #define AN_HOUR     3600000
 
@@ -23,9 +23,9 @@ static struct pawl_turn waking[SLEEPERS]; /* turns that the worker has, unanswer
 static uint32_t waking_count;
 
 /* As many as there are, each asleep until a minute after the start. */
-static struct fixture *asleep(int64_t instance_idle_ms)
+static struct fixture *asleep_in(uint32_t partitions, int64_t instance_idle_ms)
 {
-    struct pawl_node_config config = { .partitions = 1,
+    struct pawl_node_config config = { .partitions = partitions,
                                        .wakes_max = PLACES,
                                        .instance_idle_ms = instance_idle_ms };
     struct fixture *fixture = fixture_new(&config);
@@ -45,6 +45,11 @@ static struct fixture *asleep(int64_t instance_idle_ms)
     assert_null(fixture_next(fixture, PAWL_FRAME_TURN));
     waking_count = 0;
     return fixture;
+}
+
+static struct fixture *asleep(int64_t instance_idle_ms)
+{
+    return asleep_in(1, instance_idle_ms);
 }
 
 static uint32_t take_turns(struct fixture *fixture)
@@ -85,7 +90,94 @@ static void what_is_due_in_the_store_comes_in_pieces(void **state)
     (void)state;
     struct fixture *fixture = asleep(1000);
     assert_int_equal(pawl_node_metrics(fixture->node)->active_instances, 0);
-    what_is_due_comes_in_pieces(fixture, PLACES + POLLED);
+    what_is_due_comes_in_pieces(fixture, PLACES + PAWL_POLL_ITEMS_MIN);
+    fixture_free(fixture);
+}
+
+/* Without the line, a partition would be asked once a second. */
+static void partitions_are_polled_in_turn_as_places_get_free(void **state)
+{
+    (void)state;
+    struct fixture *fixture = asleep_in(16, 1000);
+    uint32_t woken = 0;
+    for (int ms = 0; ms < 800 && woken < SLEEPERS; ms += 5) {
+        fixture_pass(fixture, 5);
+        woken += take_turns(fixture);
+        answer_turns(fixture);
+    }
+    assert_int_equal(woken, SLEEPERS);
+    fixture_free(fixture);
+}
+
+static void a_partition_leaves_the_line_when_it_is_lost(void **state)
+{
+    (void)state;
+    struct fixture *fixture = asleep_in(16, 1000);
+    fixture_pass(fixture, 1);
+    assert_true(take_turns(fixture) > 0); /* unanswered: the others stand in line */
+    for (uint32_t i = 0; i < 16; i++)
+        fixture_step(fixture,
+                     (struct pawl_node_event){ .type = PAWL_NODE_DISOWN, .own.partition = i });
+    (void)take_turns(fixture);
+    fixture_pass(fixture, 5000);
+    assert_int_equal(take_turns(fixture), 0);
+    fixture_free(fixture);
+}
+
+static uint64_t polls(const struct fixture *fixture)
+{
+    return pawl_mem_store_count(fixture->mem, PAWL_STORE_POLL);
+}
+
+/* As many as there are, each waiting for an activity, then taken over by a new owner. */
+static struct fixture *taken_over(void)
+{
+    struct pawl_node_config config = { .partitions = 1, .wakes_max = PLACES };
+    struct fixture *fixture = fixture_new(&config);
+    fixture_connect(fixture, WORKER, 10000, 10000);
+    struct pawl_action call = fixture_action(PAWL_ACTION_ACTIVITY, 0);
+    call.name = PAWL_BYTES_LITERAL("A");
+    for (int i = 0; i < SLEEPERS; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "i%d", i);
+        fixture_start(fixture, id);
+        fixture->answers_count = 0;
+        fixture_turn_done(fixture, WORKER, &fixture_next(fixture, PAWL_FRAME_TURN)->turn, 1, &call);
+    }
+    fixture_step(fixture, (struct pawl_node_event){ .type = PAWL_NODE_DISOWN });
+    assert_int_equal(pawl_node_metrics(fixture->node)->active_instances, 0);
+    fixture_step(fixture,
+                 (struct pawl_node_event){ .type = PAWL_NODE_OWN, .own.table_version = 2 });
+    return fixture;
+}
+
+/* More rows are leased than a poll brings, and those that the recovery has leased itself
+ * must not come again: each poll brings at least two that are new. */
+static void a_recovery_brings_each_row_once(void **state)
+{
+    (void)state;
+    struct fixture *fixture = taken_over();
+    uint64_t before = polls(fixture);
+    fixture_pass(fixture, 1000);
+    assert_int_equal(pawl_node_metrics(fixture->node)->active_instances, SLEEPERS);
+    assert_in_range(polls(fixture), 1, before + SLEEPERS / PAWL_WAKES_POLL_MIN);
+    before = polls(fixture);
+    fixture_pass(fixture, 10000);
+    assert_in_range(polls(fixture) - before, 9, 11); /* one a second: it has ended */
+    fixture_free(fixture);
+}
+
+/* The activities go on running: for as long as that lasts, each row is pushed forward once
+ * per lease. */
+static void after_a_recovery_leases_last_as_before(void **state)
+{
+    (void)state;
+    struct fixture *fixture = taken_over();
+    fixture_pass(fixture, PAWL_RECOVER_MS + 5000);
+    uint64_t before = polls(fixture);
+    fixture_pass(fixture, PAWL_LEASE_WAKE_MS);
+    uint64_t rounds = PAWL_LEASE_WAKE_MS / PAWL_POLL_EVERY_MS;
+    assert_in_range(polls(fixture) - before, 1, rounds + SLEEPERS / PAWL_WAKES_POLL_MIN + 2);
     fixture_free(fixture);
 }
 
@@ -179,6 +271,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_due_in_the_store_comes_in_pieces),
+        cmocka_unit_test(partitions_are_polled_in_turn_as_places_get_free),
+        cmocka_unit_test(a_partition_leaves_the_line_when_it_is_lost),
+        cmocka_unit_test(a_recovery_brings_each_row_once),
+        cmocka_unit_test(after_a_recovery_leases_last_as_before),
         cmocka_unit_test(what_is_due_in_memory_comes_in_pieces),
         cmocka_unit_test(new_work_needs_no_place),
         cmocka_unit_test(a_place_rests_as_long_as_it_was_taken),

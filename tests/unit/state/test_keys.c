@@ -192,6 +192,7 @@ static void no_lease_is_longer_than_the_longest(void **state)
         assert_true(pawl_reminder_lease_ms(kinds[i]) > 0);
         assert_true(pawl_reminder_lease_ms(kinds[i]) <= (int64_t)PAWL_LEASE_MS_MAX);
     }
+    assert_true(PAWL_LEASE_WAKE_MS < PAWL_RECOVER_MS && PAWL_LEASE_OUTBOX_MS < PAWL_RECOVER_MS);
 }
 
 static void tombs_of_different_instances_never_meet(void **state)

@@ -218,6 +218,22 @@ static void a_look_ahead_takes_leases_over_but_fires_no_timer_early(void **state
                      WORLD_NOW_MS + 500 + PAWL_LEASE_TIMER_MS);
 }
 
+/* Otherwise a look at more rows than one poll brings would never come to its end. */
+static void a_look_ahead_leases_until_later_than_it_looks(void **state)
+{
+    struct world *world = with_instance(state); /* its wake-up is due */
+    struct pawl_store_request poll = world_poll(world, WORLD_NOW_MS);
+    poll.poll.until_ms = WORLD_NOW_MS + PAWL_LEASE_WAKE_MS;
+    assert_int_equal(world_apply(world, &poll).poll.items_count, 1);
+    assert_int_equal(world_due(world, PAWL_REMINDER_WAKE), poll.poll.until_ms + 1);
+    poll.poll.now_ms = WORLD_NOW_MS + 5000;
+    assert_int_equal(world_apply(world, &poll).poll.items_count, 0);
+    poll.poll.until_ms = WORLD_NOW_MS + PAWL_LEASE_WAKE_MS + 1; /* another look */
+    assert_int_equal(world_apply(world, &poll).poll.items_count, 1);
+    assert_int_equal(world_due(world, PAWL_REMINDER_WAKE),
+                     WORLD_NOW_MS + 5000 + PAWL_LEASE_WAKE_MS);
+}
+
 static void an_acknowledged_message_is_gone_with_its_reminder(void **state)
 {
     struct world *world = with_instance(state);
@@ -413,6 +429,7 @@ int main(void)
         T(due_reminders_come_oldest_first_each_under_a_lease),
         T(poll_looks_at_no_more_than_max_behind_skip),
         T(a_look_ahead_takes_leases_over_but_fires_no_timer_early),
+        T(a_look_ahead_leases_until_later_than_it_looks),
         T(an_acknowledged_message_is_gone_with_its_reminder),
         T(a_reminder_that_cannot_be_read_is_moved_aside_once),
         T(instances_are_listed_newest_first_and_filtered),

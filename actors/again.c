@@ -8,6 +8,7 @@
 struct run {
     const struct pawl_again *again;
     struct pawl_history_event *events;
+    bool is_rewind;
 };
 
 /* A call by its kind and id; some SDKs use an id again for a second try. */
@@ -24,8 +25,9 @@ struct call {
 
 static bool run_read(const struct pawl_again *again, struct run *ret_run)
 {
-    *ret_run = (struct run){ again, PAWL_ARENA_ARRAY(again->arena, struct pawl_history_event,
-                                                     again->events_count) };
+    *ret_run = (struct run){ .again = again };
+    ret_run->events =
+        PAWL_ARENA_ARRAY(again->arena, struct pawl_history_event, again->events_count);
     for (uint32_t i = 0; i < again->events_count; i++)
         if (pawl_history_event_decode(again->events[i], &ret_run->events[i]) != PAWL_OK)
             return false;
@@ -108,6 +110,7 @@ static struct pawl_bytes copied(const struct run *run, uint32_t index)
 {
     const struct pawl_again *again = run->again;
     struct pawl_history_event event = run->events[index];
+    if (run->is_rewind) return again->events[index];
     switch (event.kind) {
     case PAWL_EVENT_EXECUTION_STARTED:
         event.execution = again->execution;
@@ -128,10 +131,12 @@ static struct pawl_bytes copied(const struct run *run, uint32_t index)
 static struct pawl_bytes reopened(const struct run *run, struct pawl_bytes packed)
 {
     struct pawl_history_event event;
-    pawl_err err = pawl_history_event_decode(packed, &event);
-    if (err != PAWL_OK || event.start_within_ms == 0) return packed;
+    if (pawl_history_event_decode(packed, &event) != PAWL_OK) return packed;
+    bool is_rewound = run->is_rewind && event.kind == PAWL_EVENT_CHILD_CREATED;
+    if (event.start_within_ms == 0 && !is_rewound) return packed;
     int64_t passed_ms = run->again->now_ms - event.timestamp_ms;
-    if (passed_ms > 0) event.start_within_ms += passed_ms;
+    if (event.start_within_ms > 0 && passed_ms > 0) event.start_within_ms += passed_ms;
+    event.rewound = is_rewound;
     return pawl_history_event_pack(run->again->arena, &event);
 }
 
@@ -177,15 +182,25 @@ static void seed_reopen(const struct run *run, struct pawl_seed *seed)
     }
 }
 
-/* The events before `turn` are the past; of those from there to before `end`, what the workflow
- * was told is news. */
-static void seed_cut(const struct run *run, uint32_t turn, uint32_t end, struct pawl_seed *seed)
+static bool is_failure(enum pawl_event_kind kind)
 {
-    seed->events = PAWL_ARENA_ARRAY(run->again->arena, struct pawl_bytes, end);
+    return kind == PAWL_EVENT_TASK_FAILED || kind == PAWL_EVENT_CHILD_FAILED;
+}
+
+/* The events before `turn` are the past; of those from there to before `end`, what the workflow
+ * was told is news, behind `first` unless that is absent. */
+static void seed_cut(const struct run *run, uint32_t turn, uint32_t end, struct pawl_bytes first,
+                     struct pawl_seed *seed)
+{
+    seed->events = PAWL_ARENA_ARRAY(run->again->arena, struct pawl_bytes, end + 1);
     for (uint32_t i = 0; i < turn; i++) seed->events[seed->events_count++] = copied(run, i);
     seed->past_count = turn;
-    for (uint32_t i = turn; i < end; i++)
-        if (is_told(run->events[i].kind)) seed->events[seed->events_count++] = copied(run, i);
+    if (!pawl_bytes_is_absent(first)) seed->events[seed->events_count++] = first;
+    for (uint32_t i = turn; i < end; i++) {
+        enum pawl_event_kind kind = run->events[i].kind;
+        bool is_news = is_told(kind) && !(run->is_rewind && is_failure(kind));
+        if (is_news) seed->events[seed->events_count++] = copied(run, i);
+    }
     seed_reopen(run, seed);
 }
 
@@ -252,6 +267,51 @@ pawl_err pawl_again_from_event(const struct pawl_again *again,
                                     .change_input = change->change_input,
                                     .input = change->input,
                                     .child = change->child };
-    seed_cut(&run, turn, index, ret_seed);
+    seed_cut(&run, turn, index, PAWL_BYTES_ABSENT, ret_seed);
     return ret_seed->events_count > 0 ? PAWL_OK : PAWL_E_CORRUPT;
+}
+
+/* Rewind ------------------------------------------------------------------------------------- */
+
+/* True: what the code did, as opposed to its end. */
+static bool is_done(enum pawl_event_kind kind)
+{
+    return made_kind(kind) || kind == PAWL_EVENT_EVENT_SENT || kind == PAWL_EVENT_TIMER_CANCELLED
+           || kind == PAWL_EVENT_TASK_CANCELLED;
+}
+
+/* The beginning of the turn that the event is of; the count of events: of none. */
+static uint32_t turn_of(const struct run *run, uint32_t index)
+{
+    for (uint32_t i = index + 1; i-- > 0;)
+        if (run->events[i].kind == PAWL_EVENT_WORKFLOW_STARTED) return i;
+    return run->again->events_count;
+}
+
+/* The turn before which it goes on. What the last turn did is done anew. */
+static uint32_t rewind_turn(const struct run *run)
+{
+    uint32_t count = run->again->events_count;
+    uint32_t last = turn_of(run, count - 1);
+    uint32_t cut = last;
+    for (uint32_t i = count; i-- > 0;) {
+        if (i < last && is_done(run->events[i].kind)) break;
+        if (is_failure(run->events[i].kind)) cut = turn_of(run, i);
+    }
+    return cut;
+}
+
+pawl_err pawl_again_rewind(const struct pawl_again *again, struct pawl_bytes rewound,
+                           struct pawl_seed *ret_seed, struct pawl_bytes *ret_message)
+{
+    struct run run;
+    *ret_message = PAWL_BYTES_LITERAL("the history of the workflow cannot be read");
+    if (again->events_count == 0 || !run_read(again, &run)) return PAWL_E_CORRUPT;
+    run.is_rewind = true;
+    uint32_t turn = rewind_turn(&run);
+    if (turn >= again->events_count) return PAWL_E_CORRUPT;
+
+    *ret_seed = (struct pawl_seed){ .events = NULL };
+    seed_cut(&run, turn, again->events_count, rewound, ret_seed);
+    return PAWL_OK;
 }

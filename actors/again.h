@@ -3,7 +3,8 @@
  * The history of a run is a row of turns: each begins with WORKFLOW_STARTED, then what the
  * workflow was told, then what it did. A new run begins before one of these turns: the
  * turns before it are its past, what that turn was told is news, and what it did is done
- * anew by the code. Calls of the past that have no result by then are made again.
+ * anew by the code. Calls of the past that have no result by then are made again. A rewind does
+ * the same to the run itself, and forgets how some of its calls ended.
  */
 #ifndef PAWL_ACTORS_AGAIN_H
 #define PAWL_ACTORS_AGAIN_H
@@ -40,5 +41,14 @@ PAWL_MUST_USE pawl_err pawl_again_from_event(const struct pawl_again *again,
                                              const struct pawl_again_change *change,
                                              struct pawl_seed *ret_seed,
                                              struct pawl_bytes *ret_message);
+
+/* Go on where it failed, as the same run (instance and gen are the source's): without the
+ * failures of calls that it was told since it last did anything, and with those calls made
+ * again. A failure that the code has answered by doing something, such as a retry or a
+ * compensation, stays: the history behind it would not fit any more. Without such a failure
+ * its last turn is done anew. `rewound` is the event that tells of it. On an error as above. */
+PAWL_MUST_USE pawl_err pawl_again_rewind(const struct pawl_again *again, struct pawl_bytes rewound,
+                                         struct pawl_seed *ret_seed,
+                                         struct pawl_bytes *ret_message);
 
 #endif /* PAWL_ACTORS_AGAIN_H */

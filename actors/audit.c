@@ -202,6 +202,7 @@ static void history_event(struct pawl_instance_audit *self, const struct page *p
     case PAWL_EVENT_EXECUTION_STALLED: hold(self, PAWL_WAIT_STALLED, event); return;
     case PAWL_EVENT_EXECUTION_RESUMED: self->held = (struct pawl_wait){ .since_ms = 0 }; return;
     case PAWL_EVENT_EXECUTION_TERMINATED:
+    case PAWL_EVENT_EXECUTION_REWOUND:
     case PAWL_EVENT_WORKFLOW_STARTED:
     case PAWL_EVENT_EVENT_RAISED:
     case PAWL_EVENT_CONTINUE_AS_NEW: return;

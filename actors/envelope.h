@@ -41,6 +41,7 @@ struct pawl_message_body {
     enum pawl_message_kind kind;
     struct pawl_bytes app; /* of the receiver; absent: the sender's */
     int64_t start_by_ms;   /* START_CHILD: too late after this; 0: never */
+    bool rewind;           /* START_CHILD: if it is there and has failed it is rewound */
     struct pawl_bytes instance;
     struct pawl_parent parent;
     struct pawl_bytes event;

@@ -2,6 +2,7 @@
 
 #include "actors/call.h"
 #include "actors/envelope.h"
+#include "actors/request_rewind.h"
 #include "actors/turn.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
@@ -253,6 +254,34 @@ static void child_tell_again(struct pawl_node *node, struct pawl_message *messag
     pawl_call_send(node, call);
 }
 
+static void child_on_rewound(struct pawl_node *node, struct pawl_id id, pawl_err err)
+{
+    struct pawl_message *message = message_find(node, id);
+    if (!message) return;
+    switch (err) {
+    case PAWL_OK:
+        PAWL_COVER(CHILD_REWOUND);
+        message_done(node, message);
+        return;
+    case PAWL_E_DUPLICATE: /* it may have ended since */
+    case PAWL_E_STATE:
+    case PAWL_E_TOO_LARGE: /* its failure stands */
+    case PAWL_E_CORRUPT: child_tell_again(node, message); return;
+    default: pawl_origin_release(node, message->origin);
+    }
+}
+
+static void child_is_there(struct pawl_node *node, struct pawl_message *message,
+                           enum pawl_status status)
+{
+    if (status == PAWL_STATUS_FAILED && message->body.rewind)
+        pawl_rewind_child(node, message->body.instance, message->id, child_on_rewound);
+    else if (pawl_status_is_terminal(status))
+        child_tell_again(node, message);
+    else
+        message_done(node, message);
+}
+
 static void child_on_created(struct pawl_node *node, struct pawl_call *call,
                              const struct pawl_store_reply *reply)
 {
@@ -265,12 +294,7 @@ static void child_on_created(struct pawl_node *node, struct pawl_call *call,
                                  call->request.create.delivery, call->request.create.body);
         message_done(node, message);
         return;
-    case PAWL_E_DUPLICATE:
-        if (pawl_status_is_terminal(reply->create.metadata.status))
-            child_tell_again(node, message);
-        else
-            message_done(node, message);
-        return;
+    case PAWL_E_DUPLICATE: child_is_there(node, message, reply->create.metadata.status); return;
     case PAWL_E_EXISTS:
         child_refused(node, message, true, "WorkflowInstanceAlreadyExists",
                       pawl_arena_printf(&node->effects->arena,

@@ -4,6 +4,7 @@
 #include "actors/directory.h"
 #include "actors/request_again.h"
 #include "actors/request_list.h"
+#include "actors/request_rewind.h"
 #include "actors/request_start.h"
 #include "actors/waiter.h"
 #include "actors/workflow.h"
@@ -228,16 +229,24 @@ static void rerun_on_loaded(struct pawl_node *node, struct pawl_call *call,
         return;
     }
     const struct pawl_snapshot *source = &reply->load.snapshot;
+    bool is_done = asked->op == PAWL_REQUEST_RESTART && asked->request_id.size > 0
+                   && pawl_bytes_is_equal(asked->request_id, source->metadata.request_id);
+    if (is_done) { /* by an attempt whose answer was lost */
+        pawl_request_answer_instance(node, call->request_token, call->instance);
+        return;
+    }
     if (!pawl_status_is_terminal(source->metadata.status)) {
         pawl_node_answer_err(
             node, call->request_token, PAWL_E_NOT_TERMINAL,
-            "workflow instance '%.*s' has not ended yet, so it cannot be run again",
+            "workflow instance '%.*s' has not ended yet, so it cannot be run again: terminate "
+            "it first",
             PAWL_BYTES_FMT(call->instance));
         return;
     }
+    bool is_same = asked->op == PAWL_REQUEST_RESTART && asked->new_instance.size == 0;
     struct pawl_request start = { .op = PAWL_REQUEST_START,
-                                  .reuse = PAWL_REUSE_REFUSE,
-                                  .instance = asked->new_instance,
+                                  .reuse = is_same ? PAWL_REUSE_TERMINAL : PAWL_REUSE_REFUSE,
+                                  .instance = is_same ? call->instance : asked->new_instance,
                                   .request_id = asked->request_id,
                                   .name = source->metadata.name,
                                   .version = source->metadata.version,
@@ -254,6 +263,7 @@ static void request_rerun(struct pawl_node *node, uint64_t token,
     struct pawl_call *call =
         pawl_request_call(node, token, PAWL_STORE_LOAD, request->instance, rerun_on_loaded);
     struct pawl_request *kept = PAWL_ARENA_NEW(&call->arena, struct pawl_request);
+    kept->op = request->op;
     kept->new_instance = pawl_arena_copy(&call->arena, request->new_instance);
     kept->request_id = pawl_arena_copy(&call->arena, request->request_id);
     kept->payload = pawl_arena_copy(&call->arena, request->payload);
@@ -289,6 +299,8 @@ void pawl_request_on_call(struct pawl_node *node, uint64_t token,
         else
             request_rerun(node, token, request);
         return;
+    case PAWL_REQUEST_RESTART: request_rerun(node, token, request); return;
+    case PAWL_REQUEST_REWIND: pawl_request_rewind(node, token, request); return;
     }
     PAWL_UNREACHABLE("pawl_request_check lets no other operation through");
 }

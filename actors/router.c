@@ -257,8 +257,8 @@ static struct pawl_route ask_find_route(struct pawl_node *node, const struct paw
 {
     struct pawl_bytes app = ask->request.app;
     if (op_is_anywhere(ask->request.op)) return pawl_directory_any(node, app);
-    struct pawl_bytes instance =
-        ask->request.op == PAWL_REQUEST_RERUN ? ask->request.new_instance : ask->request.instance;
+    bool makes_another = ask->request.new_instance.size > 0;
+    struct pawl_bytes instance = makes_another ? ask->request.new_instance : ask->request.instance;
     return pawl_directory_owner(node, app, instance);
 }
 

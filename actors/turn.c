@@ -367,6 +367,7 @@ void pawl_turn_child_message(const struct pawl_node *node, const struct pawl_wor
         .kind = PAWL_MESSAGE_START_CHILD,
         .app = is_own || PAWL_MUTANT(TARGET_APP_IGNORED) ? PAWL_BYTES_ABSENT : created->target_app,
         .start_by_ms = within_ms ? created->timestamp_ms + within_ms : 0,
+        .rewind = created->rewound,
         .instance = created->instance,
         .parent = parent,
         .event = pawl_history_event_pack(arena, &started)

@@ -52,6 +52,7 @@
     X(HISTORY_SHORT, "the last event of a turn is not written")                             \
     X(OUTBOX_FORGOTTEN, "a message has no reminder row")                                    \
     X(POLL_FORGETS, "a reminder that was handed out is gone")                               \
+    X(REWIND_ANYTHING, "an instance is rewound that has changed since it was read")         \
     X(DELIVER_TO_ENDED, "an ended instance takes events")                                   \
     X(END_FORGETS_SEEN, "an ended instance does not know the events it has taken")          \
     X(ANSWER_BEFORE_REPLICA, "the store answers before a failover can no longer lose it")

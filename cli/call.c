@@ -223,6 +223,14 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
         if (options->no_input) add_param(url, "overwriteInput", "true");
         add_param(url, "newChildInstanceID", options->new_child_id);
         break;
+    case PAWL_CLI_RESTART:
+        pawl_buf_append_str(url, "/restart");
+        add_param(url, "newInstanceID", options->new_instance_id);
+        break;
+    case PAWL_CLI_REWIND:
+        pawl_buf_append_str(url, "/rewind");
+        add_param(url, "reason", options->reason);
+        break;
     case PAWL_CLI_SCHEDULE_CREATE: call_schedule_create(url, options); break;
     case PAWL_CLI_SCHEDULE_LIST:
         ret_call->method = "GET";

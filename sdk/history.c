@@ -37,6 +37,7 @@ enum event_field {
     FIELD_HEARTBEAT_MS = 19,
     FIELD_PROGRESS = 20,
     FIELD_PATCHES = 21, /* the names in a row */
+    FIELD_REWOUND = 22,
     FIELD_TAGS = 60,
     FIELD_ATTEMPTS = 61,
 };
@@ -230,6 +231,7 @@ static uint32_t event_fields_count(const struct pawl_history_event *event)
     count += event->start_within_ms != 0;
     count += event->status != PAWL_STATUS_RUNNING;
     count += event->recursive;
+    count += event->rewound;
     count += !pawl_id_is_zero(event->execution);
     count += !pawl_id_is_zero(event->task_execution);
     count += event->parent.instance.data != NULL;
@@ -284,6 +286,10 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
         field_write_int(buf, FIELD_STATUS, (int64_t)event->status);
     if (event->recursive) {
         pawl_write_uint(buf, FIELD_RECURSIVE);
+        pawl_write_bool(buf, true);
+    }
+    if (event->rewound) {
+        pawl_write_uint(buf, FIELD_REWOUND);
         pawl_write_bool(buf, true);
     }
     field_write_id(buf, FIELD_EXECUTION, event->execution);
@@ -344,6 +350,7 @@ static void event_read_fields(struct pawl_reader *reader, struct pawl_history_ev
             event->status = (enum pawl_status)pawl_read_uint(reader, PAWL_STATUS_COUNT - 1);
             break;
         case FIELD_RECURSIVE: event->recursive = pawl_read_bool(reader); break;
+        case FIELD_REWOUND: event->rewound = pawl_read_bool(reader); break;
         case FIELD_EXECUTION: event->execution = pawl_read_id(reader); break;
         case FIELD_TASK_EXECUTION: event->task_execution = pawl_read_id(reader); break;
         case FIELD_PARENT: event->parent = parent_read(reader); break;

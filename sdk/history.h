@@ -32,6 +32,7 @@
     X(CONTINUE_AS_NEW, 20, "ContinueAsNew")           \
     X(EXECUTION_SUSPENDED, 21, "ExecutionSuspended")  \
     X(EXECUTION_RESUMED, 22, "ExecutionResumed")      \
+    X(EXECUTION_REWOUND, 30, "ExecutionRewound")      \
     X(EXECUTION_STALLED, 31, "ExecutionStalled")      \
     X(TIMER_CANCELLED, 100, "TimerCancelled")         \
     X(TASK_CANCELLED, 101, "TaskCancelled")
@@ -77,7 +78,7 @@ struct pawl_parent {
  *   TASK_FAILED            ref failure progress(said last) status(STALLED: it has lost too
  *                          many workers; on its way to the owner, never in a history)
  *   CHILD_CREATED          id name version payload(input) target_app instance
- *                          start_within_ms
+ *                          start_within_ms rewound(a failed one is rewound)
  *   CHILD_COMPLETED        ref payload(output)
  *   CHILD_FAILED           ref failure
  *   TIMER_CREATED          id fire_at_ms name(origin, for a person; may be absent)
@@ -91,6 +92,7 @@ struct pawl_parent {
  *   CONTINUE_AS_NEW        payload(new input)
  *   EXECUTION_SUSPENDED    payload(reason)
  *   EXECUTION_RESUMED      payload(reason)
+ *   EXECUTION_REWOUND      payload(reason)
  *   EXECUTION_STALLED      name(cause) payload(text for a person)
  *
  * Timestamps of a history never go back: what a turn takes in carries the turn's time.
@@ -110,6 +112,7 @@ struct pawl_history_event {
     enum pawl_status status;
     bool recursive;
     uint32_t attempts;
+    bool rewound;
     struct pawl_bytes name;
     struct pawl_bytes version;
     struct pawl_bytes payload;

@@ -247,6 +247,7 @@ void pawl_instance_apply(struct pawl_workflow_ctx *ctx, const struct pawl_histor
     case PAWL_EVENT_CONTINUE_AS_NEW:
     case PAWL_EVENT_EXECUTION_SUSPENDED:
     case PAWL_EVENT_EXECUTION_RESUMED:
+    case PAWL_EVENT_EXECUTION_REWOUND:
     case PAWL_EVENT_EXECUTION_STALLED: break; /* the engine's business, not the code's */
     case PAWL_EVENT_TASK_SCHEDULED:
     case PAWL_EVENT_CHILD_CREATED:

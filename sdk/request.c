@@ -219,7 +219,8 @@ static void check_batch(struct check *check, const struct pawl_request *request)
         break;
     case PAWL_REQUEST_TERMINATE: check_payload(check, "output", request->payload); break;
     case PAWL_REQUEST_SUSPEND:
-    case PAWL_REQUEST_RESUME: check_payload(check, "reason", request->payload); break;
+    case PAWL_REQUEST_RESUME:
+    case PAWL_REQUEST_REWIND: check_payload(check, "reason", request->payload); break;
     case PAWL_REQUEST_PURGE: break;
     default:
         CHECK_FAIL(check, PAWL_E_INVALID,
@@ -286,6 +287,9 @@ static void check_fields(struct check *check, const struct pawl_request *request
         check_payload(check, "input", request->payload);
         check_rerun_from(check, request);
         break;
+    case PAWL_REQUEST_RESTART:
+        check_optional(check, "new_instance", request->new_instance, PAWL_INSTANCE_ID_SIZE_MAX);
+        break;
     default: break;
     }
 }
@@ -295,7 +299,7 @@ pawl_err pawl_request_check(const struct pawl_request *request, struct pawl_aren
 {
     struct check check = { .arena = arena, .err = PAWL_OK };
     if (!pawl_request_op_name((int)request->op))
-        CHECK_FAIL(&check, PAWL_E_INVALID, "op is %d; 1 (start) to 13 (batch) are known",
+        CHECK_FAIL(&check, PAWL_E_INVALID, "op is %d; 1 (start) to 15 (rewind) are known",
                    (int)request->op);
     else
         check_fields(&check, request);

@@ -26,6 +26,10 @@
  *              payload(absent: the old input)             EXISTS
  *     … from   has_event event_id overwrite payload       instance; as above; NOT_FOUND also of
  *     an event new_child(optional)                        the event; INVALID TOO_LARGE
+ *   RESTART    instance new_instance(optional: the same)  instance; NOT_FOUND NOT_TERMINAL
+ *              request_id(optional)                       EXISTS
+ *   REWIND     instance payload(reason)                   NOT_FOUND STATE TOO_LARGE
+ *              request_id(optional)
  *
  * The filter: status_mask name prefix tags created_… completed_… updated_…; what is 0 or
  * absent matches all. A BATCH does its operation to one page of instances and is asked again
@@ -35,7 +39,8 @@
  *
  * A START is one indivisible step together with its event: never one without the other.
  * SUSPEND has happened when it is answered: the status is SUSPENDED. RAISE is
- * durable when answered. TERMINATE is terminal when answered.
+ * durable when answered. TERMINATE is terminal when answered. After a REWIND the status is
+ * RUNNING.
  */
 #ifndef PAWL_SDK_REQUEST_H
 #define PAWL_SDK_REQUEST_H
@@ -55,7 +60,9 @@
     X(HISTORY, 10, "history")    \
     X(RERUN, 11, "rerun")        \
     X(COUNT, 12, "count")        \
-    X(BATCH, 13, "batch")
+    X(BATCH, 13, "batch")        \
+    X(RESTART, 14, "restart")    \
+    X(REWIND, 15, "rewind")
 
 enum pawl_request_op {
 #define X(name, value, text) PAWL_REQUEST_##name = (value),

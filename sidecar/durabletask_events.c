@@ -481,7 +481,8 @@ static bool write_event(struct pawl_durabletask *with, struct pawl_durabletask_h
         if (!history->for_clients || with->dialect != PAWL_DIALECT_DAPR) return false;
         write_stalled(with, event, out);
         return true;
-    case PAWL_EVENT_TASK_CANCELLED: /* what these protocols do not know */
+    case PAWL_EVENT_EXECUTION_REWOUND: /* a worker that saw it would rewind by itself */
+    case PAWL_EVENT_TASK_CANCELLED:    /* what these protocols do not know */
     case PAWL_EVENT_TIMER_CANCELLED: return false;
     }
     return false;

@@ -60,6 +60,7 @@ static const char *payload_key(enum pawl_event_kind kind)
     case PAWL_EVENT_CHILD_COMPLETED: return "output";
     case PAWL_EVENT_EXECUTION_SUSPENDED:
     case PAWL_EVENT_EXECUTION_RESUMED:
+    case PAWL_EVENT_EXECUTION_REWOUND:
     case PAWL_EVENT_EXECUTION_STALLED: return "reason";
     default: return "data";
     }
@@ -94,6 +95,10 @@ static void write_status(struct pawl_json *json, const struct pawl_history_event
     if (event->kind == PAWL_EVENT_EXECUTION_TERMINATED) {
         pawl_json_key(json, "recursive");
         pawl_json_bool(json, event->recursive);
+    }
+    if (event->rewound) {
+        pawl_json_key(json, "rewound");
+        pawl_json_bool(json, true);
     }
 }
 

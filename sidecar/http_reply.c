@@ -239,6 +239,7 @@ static void reply_success(struct pawl_http_reply *reply, enum pawl_http_route ro
     case PAWL_HTTP_ROUTE_SCHEDULE_LIST: write_list(&json, "schedules", answer); break;
     case PAWL_HTTP_ROUTE_START:
     case PAWL_HTTP_ROUTE_RERUN:
+    case PAWL_HTTP_ROUTE_RESTART:
         reply->status = 202;
         write_instance(&json, answer->instance);
         break;

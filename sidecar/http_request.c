@@ -403,12 +403,29 @@ static void build_wait(struct build *build)
     build->request->with_payloads = param_bool(build, "payloads", true);
 }
 
-static void build_rerun(struct build *build)
+static void build_new_instance(struct build *build)
 {
     build->request->new_instance = param(build, "newInstanceID");
     if (!pawl_bytes_is_absent(build->request->new_instance)) {
         check_instance(build, build->request->new_instance);
     }
+}
+
+static void build_restart(struct build *build)
+{
+    build_new_instance(build);
+    build->request->request_id = build->input->idempotency_key;
+}
+
+static void build_rewind(struct build *build)
+{
+    build->request->request_id = build->input->idempotency_key;
+    build->request->payload = body_or_param(build, "reason");
+}
+
+static void build_rerun(struct build *build)
+{
+    build_new_instance(build);
     build->request->payload = body_or_param(build, NULL);
     build->request->has_event = !pawl_bytes_is_absent(param(build, "eventID"));
     build->request->event_id = param_uint(build, "eventID", 0, INT32_MAX);
@@ -442,6 +459,8 @@ static void build_route(struct build *build)
         break;
     case PAWL_HTTP_ROUTE_WAIT: build_wait(build); break;
     case PAWL_HTTP_ROUTE_RERUN: build_rerun(build); break;
+    case PAWL_HTTP_ROUTE_RESTART: build_restart(build); break;
+    case PAWL_HTTP_ROUTE_REWIND: build_rewind(build); break;
     case PAWL_HTTP_ROUTE_SCHEDULE_CREATE: build_schedule_create(build); break;
     case PAWL_HTTP_ROUTE_SCHEDULE_LIST: build_schedule_list(build); break;
     case PAWL_HTTP_ROUTE_SCHEDULE_GET: request->with_payloads = true; break;

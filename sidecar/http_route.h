@@ -30,6 +30,8 @@
     X(WAIT, PAWL_REQUEST_WAIT, "ERR_WAIT_WORKFLOW", "wait", "for timeout payloads appID")         \
     X(RERUN, PAWL_REQUEST_RERUN, "ERR_RERUN_WORKFLOW", "rerun",                                   \
       "newInstanceID eventID overwriteInput newChildInstanceID appID")                            \
+    X(RESTART, PAWL_REQUEST_RESTART, "ERR_RESTART_WORKFLOW", "restart", "newInstanceID appID")    \
+    X(REWIND, PAWL_REQUEST_REWIND, "ERR_REWIND_WORKFLOW", "rewind", "reason appID")               \
     X(SCHEDULE_CREATE, PAWL_REQUEST_START, "ERR_SCHEDULE_CREATE", "schedule-create",              \
       "workflow version cron timezone every offset overlap catchUp startTime endTime paused "     \
       "appID")                                                                                    \

@@ -226,12 +226,6 @@ static void on_entity(void *hub, const struct pawl_grpc_call *from)
            "your own that activities use");
 }
 
-static void on_rewind(void *hub, const struct pawl_grpc_call *from)
-{
-    refuse(hub, from,
-           "this sidecar cannot rewind an instance; restart it (RestartInstance) instead");
-}
-
 static void on_delete_task_hub(void *hub, const struct pawl_grpc_call *from)
 {
     refuse(hub, from,
@@ -282,7 +276,7 @@ static const struct pawl_grpc_method microsoft_methods[] = {
     { HUB("ListInstanceIds"), UNARY, pawl_taskhub_on_list_ids },
     { HUB("StreamInstanceHistory"), STREAM, pawl_taskhub_on_stream_history },
     { HUB("RestartInstance"), UNARY, pawl_taskhub_on_restart },
-    { HUB("RewindInstance"), UNARY, on_rewind },
+    { HUB("RewindInstance"), UNARY, pawl_taskhub_on_rewind },
     { HUB("AbandonTaskActivityWorkItem"), UNARY, on_abandon },
     { HUB("AbandonTaskOrchestratorWorkItem"), UNARY, on_abandon },
     { HUB("AbandonTaskEntityWorkItem"), UNARY, on_entity },

@@ -78,7 +78,7 @@ pawl_taskhub_method pawl_taskhub_on_hello, pawl_taskhub_on_start, pawl_taskhub_o
     pawl_taskhub_on_wait_start, pawl_taskhub_on_wait_completion;
 pawl_taskhub_method pawl_taskhub_on_raise, pawl_taskhub_on_terminate, pawl_taskhub_on_suspend,
     pawl_taskhub_on_resume, pawl_taskhub_on_restart;
-pawl_taskhub_method pawl_taskhub_on_rerun, pawl_taskhub_on_create_task_hub;
+pawl_taskhub_method pawl_taskhub_on_rerun, pawl_taskhub_on_rewind, pawl_taskhub_on_create_task_hub;
 
 /* taskhub_query.c */
 pawl_taskhub_method pawl_taskhub_on_query, pawl_taskhub_on_list_ids, pawl_taskhub_on_list_ids_dapr,

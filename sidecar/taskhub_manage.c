@@ -356,31 +356,21 @@ static void answer_started(struct pawl_taskhub_call *call, const struct pawl_ans
         pawl_taskhub_fail(call, answer);
 }
 
+/* Under a new id also what has not ended. */
 static void restart_next(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
 {
-    const Pawl__RestartRequest *request = call->state;
     struct pawl_arena *arena = &call->arena;
     if (answer->err != PAWL_OK || answer->states_count == 0) {
         pawl_taskhub_fail(call, answer);
         return;
     }
     const struct pawl_instance_state *old = &answer->states[0];
-    if (!request->with_new_id && !pawl_status_is_terminal(old->status)) {
-        pawl_taskhub_finish(
-            call, PAWL_GRPC_FAILED_PRECONDITION,
-            pawl_arena_printf(arena,
-                              "instance '%.*s' has not ended (status %s): terminate it "
-                              "first, or restart it under a new id",
-                              PAWL_BYTES_FMT(old->instance), pawl_status_name((int)old->status)));
-        return;
-    }
-    struct pawl_bytes same = pawl_arena_copy(arena, old->instance);
     call->request = (struct pawl_request){
         .op = PAWL_REQUEST_START,
-        .reuse = request->with_new_id ? PAWL_REUSE_REFUSE : PAWL_REUSE_TERMINAL,
-        .instance = request->with_new_id ? PAWL_BYTES_ABSENT : same,
+        .reuse = PAWL_REUSE_REFUSE,
         .name = pawl_arena_copy(arena, old->name),
         .version = pawl_arena_copy(arena, old->version),
+        .tags = pawl_arena_copy(arena, old->tags),
         .payload = pawl_arena_copy(arena, old->input),
     };
     pawl_taskhub_ask(call, answer_started);
@@ -392,11 +382,18 @@ void pawl_taskhub_on_restart(void *hub, const struct pawl_grpc_call *from)
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__restart_request__descriptor, &request);
     if (!call) return;
-    call->state = request;
-    call->request = (struct pawl_request){ .op = PAWL_REQUEST_GET,
-                                           .instance = pawl_protobuf_bytes(request->instance_id),
-                                           .with_payloads = true };
-    pawl_taskhub_ask(call, restart_next);
+    call->request = (struct pawl_request){
+        .op = request->with_new_id ? PAWL_REQUEST_GET : PAWL_REQUEST_RESTART,
+        .instance = pawl_protobuf_bytes(request->instance_id),
+        .with_payloads = request->with_new_id,
+    };
+    pawl_taskhub_ask(call, request->with_new_id ? restart_next : answer_started);
+}
+
+void pawl_taskhub_on_rewind(void *hub, const struct pawl_grpc_call *from)
+{
+    struct pawl_taskhub_call *call = suspend_begin(hub, from, PAWL_REQUEST_REWIND);
+    if (call) pawl_taskhub_ask(call, answer_ok);
 }
 
 static void answer_rerun(struct pawl_taskhub_call *call, const struct pawl_answer *answer)

@@ -156,7 +156,14 @@ static pawl_err deliver_check_input(const struct pawl_mem_instance *instance,
     const struct pawl_mem_seen *seen = pawl_mem_seen_find(instance, deliver->request_id);
     if (seen && seen->seen_ms >= since_ms && !PAWL_MUTANT(NO_REQUEST_DEDUPLICATION))
         return PAWL_E_DUPLICATE;
-    if (has_ended(instance)) return PAWL_E_TERMINAL;
+    if (!pawl_id_is_zero(deliver->rewind)) {
+        const struct pawl_metadata *metadata = &instance->metadata;
+        bool is_it = metadata->status == PAWL_STATUS_FAILED
+                     && pawl_id_is_equal(metadata->last, deliver->rewind);
+        if (!is_it && !PAWL_MUTANT(REWIND_ANYTHING)) return PAWL_E_CONFLICT;
+    } else if (has_ended(instance)) {
+        return PAWL_E_TERMINAL;
+    }
     if (pawl_mem_seen_count_since(instance, since_ms) >= deliver->seen_max) return PAWL_E_BUSY;
     return PAWL_OK;
 }
@@ -197,6 +204,20 @@ static void wake_by(struct pawl_mem *mem, struct pawl_mem_partition *partition,
     pawl_mem_reminder_put(mem, partition, instance, &wake);
 }
 
+/* The history is in the row that comes. */
+static void rewind_failed(struct pawl_mem_partition *partition, struct pawl_mem_instance *instance,
+                          const struct pawl_deliver *deliver)
+{
+    struct pawl_metadata *metadata = &instance->metadata;
+    pawl_mem_history_clear(instance);
+    pawl_mem_bytes_free(&instance->payloads.output);
+    pawl_mem_bytes_free(&instance->payloads.failure);
+    pawl_mem_instance_set_status(partition, instance, PAWL_STATUS_RUNNING);
+    metadata->completed_ms = 0;
+    metadata->updated_ms = deliver->now_ms;
+    metadata->last = deliver->delivery;
+}
+
 static void deliver(struct pawl_mem *mem, struct pawl_mem_partition *partition,
                     const struct pawl_deliver *deliver, struct pawl_store_reply *reply)
 {
@@ -204,6 +225,7 @@ static void deliver(struct pawl_mem *mem, struct pawl_mem_partition *partition,
     reply->err = deliver_check(instance, deliver);
     if (reply->err) return;
 
+    if (!pawl_id_is_zero(deliver->rewind)) rewind_failed(partition, instance, deliver);
     if (deliver->op.kind) {
         mark_delivered(mem, partition, instance, deliver);
     } else {

@@ -288,7 +288,13 @@ struct pawl_commit {
  * The checks come in this order, with op: NOT_FOUND, TERMINAL, CONFLICT, DUPLICATE, BUSY;
  * without: NOT_FOUND, DUPLICATE, TERMINAL, BUSY. An id is older when its time <
  * now_ms - seen_ms_max: it is no duplicate and is not counted (rows go only when the
- * answer is OK). */
+ * answer is OK).
+ * With `rewind` (and without op) it is for an instance that has FAILED, whose history
+ * the row holds: instead of TERMINAL the answer is
+ *   CONFLICT   the status is not FAILED, or its last commit is not `rewind`
+ * and the same step makes it RUNNING: its history rows, output and failure go,
+ * completed_ms is 0, updated_ms = now_ms, last = delivery. Everything else stays,
+ * incarnation, generation, turn and the request ids seen among it. */
 struct pawl_deliver {
     struct pawl_bytes instance;
     struct pawl_id inc; /* op only */
@@ -296,6 +302,7 @@ struct pawl_deliver {
     struct pawl_op op;  /* kind 0: an external input with request_id */
     uint64_t nonce;
     struct pawl_bytes request_id;
+    struct pawl_id rewind; /* zero: no */
     struct pawl_id delivery;
     struct pawl_bytes body;
     int64_t now_ms;

@@ -235,6 +235,7 @@ static struct pawl_bytes read_event(struct read *read, json_t *object)
     event.target_app = read_text(read, object, "appID");
     event.status = read_status(read, object);
     event.recursive = read_flag(read, object, "recursive");
+    event.rewound = read_flag(read, object, "rewound");
     event.fire_at_ms = read_time(read, object, "fireAt");
     event.start_at_ms = read_time(read, object, "startTime");
     event.payload = read_any_payload(read, object);

@@ -435,12 +435,14 @@ static void print_done(const struct pawl_cli_options *options, json_t *json)
 {
     switch (options->command) {
     case PAWL_CLI_START:
+    case PAWL_CLI_RESTART:
     case PAWL_CLI_RERUN:
         printf("%s\n", json_string_value(json_object_get(json, "instanceID")));
         return;
     case PAWL_CLI_RAISE: printf("event %s sent to %s\n", options->name, options->id); return;
     case PAWL_CLI_SUSPEND: printf("%s is suspended\n", options->id); return;
-    case PAWL_CLI_RESUME: printf("%s goes on\n", options->id); return;
+    case PAWL_CLI_RESUME:
+    case PAWL_CLI_REWIND: printf("%s goes on\n", options->id); return;
     case PAWL_CLI_TERMINATE: printf("%s is terminated\n", options->id); return;
     case PAWL_CLI_SCHEDULE_CREATE: printf("%s is created\n", options->id); return;
     case PAWL_CLI_SCHEDULE_PAUSE: printf("%s is paused\n", options->id); return;
@@ -475,7 +477,8 @@ static enum pawl_cli_exit run_change(const struct pawl_cli_options *options)
     if (code != PAWL_CLI_OK) return code;
 
     bool has_id = json_is_string(json_object_get(json, "instanceID"));
-    bool makes_one = options->command == PAWL_CLI_START || options->command == PAWL_CLI_RERUN;
+    bool makes_one = options->command == PAWL_CLI_START || options->command == PAWL_CLI_RERUN
+                     || options->command == PAWL_CLI_RESTART;
     if (makes_one && !has_id) {
         fprintf(stderr, "pawl: the answer has no instance id. Is %s a pawl sidecar?\n",
                 options->address);

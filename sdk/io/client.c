@@ -85,7 +85,7 @@ static bool is_repeatable(const struct call *call)
     case PAWL_REQUEST_RERUN:
     case PAWL_REQUEST_SUSPEND:
     case PAWL_REQUEST_RESUME: return false;
-    default: return true; /* reads, and START and RAISE with their request ids */
+    default: return true; /* reads, and what has a request id */
     }
 }
 
@@ -615,5 +615,29 @@ pawl_err pawl_client_rerun_from(struct pawl_client *client, const char *id,
                                     .event_id = rerun->event_id,
                                     .overwrite = rerun->overwrite_input,
                                     .new_child = pawl_bytes_str(rerun->new_child_id) };
+    return pawl_client_ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_restart(struct pawl_client *client, const char *id, const char *new_id,
+                             struct pawl_result **ret_result)
+{
+    char random[PAWL_ID_TEXT_SIZE];
+    pawl_client_random_text(random);
+    struct pawl_request request = { .op = PAWL_REQUEST_RESTART,
+                                    .instance = pawl_bytes_str(id),
+                                    .new_instance = pawl_bytes_str(new_id),
+                                    .request_id = pawl_bytes_str(random) };
+    return pawl_client_ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_rewind(struct pawl_client *client, const char *id, const char *reason,
+                            struct pawl_result **ret_result)
+{
+    char random[PAWL_ID_TEXT_SIZE];
+    pawl_client_random_text(random);
+    struct pawl_request request = { .op = PAWL_REQUEST_REWIND,
+                                    .instance = pawl_bytes_str(id),
+                                    .payload = pawl_bytes_str(reason),
+                                    .request_id = pawl_bytes_str(random) };
     return pawl_client_ask(client, &request, ret_result);
 }

@@ -348,7 +348,8 @@ static void deliver_encode(struct pawl_buf *buf, struct pawl_arena *arena,
                            const struct pawl_deliver *deliver)
 {
     bool has_op = deliver->op.kind != 0;
-    pawl_write_array(buf, 12);
+    bool is_rewind = !pawl_id_is_zero(deliver->rewind);
+    pawl_write_array(buf, 14);
     pawl_write_bytes(buf, deliver->instance);
     pawl_write_bytes(buf, has_op ? pawl_op_format(arena, deliver->op) : PAWL_BYTES_ABSENT);
     hex_write(buf, deliver->inc);
@@ -373,6 +374,11 @@ static void deliver_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     pawl_write_uint(buf, deliver->inbox_max);
     pawl_write_uint(buf, deliver->seen_max);
     signed_write(buf, deliver->now_ms - deliver->seen_ms_max);
+    if (is_rewind)
+        hex_write(buf, deliver->rewind);
+    else
+        pawl_write_nil(buf);
+    hex_write(buf, deliver->delivery);
 }
 
 static void poll_encode(struct pawl_buf *buf, const struct pawl_poll *poll)

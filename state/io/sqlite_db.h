@@ -85,6 +85,9 @@
                "tag_completed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)")                             \
     X(INSTANCE_CUSTOM, "UPDATE instance SET custom_status = ?2 WHERE n = ?1")                      \
     X(INSTANCE_PARENT, "UPDATE instance SET parent = ?2 WHERE n = ?1")                             \
+    X(INSTANCE_REWIND,                                                                             \
+      "UPDATE instance SET last = ?2, updated_ms = ?3, history_count = 0, history_size = 0"        \
+      " WHERE n = ?1")                                                                             \
     X(INSTANCE_TAIL, "UPDATE instance SET inbox_tail = ?2 WHERE n = ?1")                           \
     X(INSTANCE_REMOVE, "DELETE FROM instance WHERE n = ?1")                                        \
     X(PAYLOAD_GET, "SELECT kind, body FROM payload WHERE n = ?1")                                  \

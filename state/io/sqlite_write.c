@@ -317,7 +317,13 @@ static pawl_err check_input(struct pawl_sqlite_db *db, const struct pawl_sqlite_
         pawl_sqlite_end(stmt);
         if (seen_ms >= since_ms) return PAWL_E_DUPLICATE;
     }
-    if (pawl_store_status_is_terminal(row->metadata.status)) return PAWL_E_TERMINAL;
+    if (!pawl_id_is_zero(deliver->rewind)) {
+        bool is_it = row->metadata.status == PAWL_STATUS_FAILED
+                     && pawl_id_is_equal(row->metadata.last, deliver->rewind);
+        if (!is_it) return PAWL_E_CONFLICT;
+    } else if (pawl_store_status_is_terminal(row->metadata.status)) {
+        return PAWL_E_TERMINAL;
+    }
     return seen_is_full(db, row->n, since_ms, deliver->seen_max) ? PAWL_E_BUSY : PAWL_OK;
 }
 
@@ -378,6 +384,38 @@ static void wake_by(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_
     pawl_sqlite_run(db, stmt);
 }
 
+static void payload_remove(struct pawl_sqlite_db *db, int64_t n, enum pawl_sqlite_payload kind)
+{
+    sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_PAYLOAD_REMOVE);
+    pawl_sqlite_bind_int(db, stmt, 1, n);
+    pawl_sqlite_bind_int(db, stmt, 2, kind);
+    pawl_sqlite_run(db, stmt);
+}
+
+/* The history is in the row that comes. */
+static void rewind_failed(struct pawl_sqlite_db *db, uint32_t partition,
+                          const struct pawl_sqlite_instance *row,
+                          const struct pawl_deliver *deliver)
+{
+    pawl_sqlite_clear(db, PAWL_SQL_HISTORY_CLEAR, row->n);
+    payload_remove(db, row->n, PAWL_SQLITE_OUTPUT);
+    payload_remove(db, row->n, PAWL_SQLITE_FAILURE);
+    pawl_sqlite_counts_add(db, partition, PAWL_STATUS_FAILED, -1);
+    pawl_sqlite_counts_add(db, partition, PAWL_STATUS_RUNNING, 1);
+
+    sqlite3_stmt *status = pawl_sqlite_use(db, PAWL_SQL_INSTANCE_STATUS);
+    pawl_sqlite_bind_int(db, status, 1, row->n);
+    pawl_sqlite_bind_int(db, status, 2, PAWL_STATUS_RUNNING);
+    pawl_sqlite_bind_int(db, status, 3, 0);
+    pawl_sqlite_run(db, status);
+
+    sqlite3_stmt *rewind = pawl_sqlite_use(db, PAWL_SQL_INSTANCE_REWIND);
+    pawl_sqlite_bind_int(db, rewind, 1, row->n);
+    pawl_sqlite_bind_id(db, rewind, 2, &deliver->delivery);
+    pawl_sqlite_bind_int(db, rewind, 3, deliver->now_ms);
+    pawl_sqlite_run(db, rewind);
+}
+
 void pawl_sqlite_deliver(struct pawl_sqlite_db *db, const struct pawl_store_request *request,
                          struct pawl_arena *arena, struct pawl_store_reply *reply)
 {
@@ -387,6 +425,7 @@ void pawl_sqlite_deliver(struct pawl_sqlite_db *db, const struct pawl_store_requ
     reply->err = deliver_check(db, &row, deliver);
     if (reply->err) return;
 
+    if (!pawl_id_is_zero(deliver->rewind)) rewind_failed(db, request->partition, &row, deliver);
     if (deliver->op.kind)
         mark_delivered(db, arena, request->partition, row.n, deliver);
     else

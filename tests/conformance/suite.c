@@ -313,6 +313,8 @@ static int check_marks(const struct run *run)
         [SUITE_DELIVER_TIMER] = "a timer is delivered",
         [SUITE_DELIVER_SEEN_BY_ENDED] = "an ended instance knows an event that is repeated",
         [SUITE_DELIVER_FORGOTTEN_BY_ENDED] = "an ended instance has forgotten an old event",
+        [SUITE_DELIVER_REWINDS] = "a failed instance is rewound",
+        [SUITE_DELIVER_REWINDS_NOT] = "what has not failed is not rewound",
         [SUITE_LOAD_OTHER_GEN] = "history of another generation is asked for",
         [SUITE_LOAD_PART_OF_HISTORY] = "history comes in pages",
         [SUITE_POLL_FUTURE_TIMERS] = "poll passes over future timers",

@@ -377,6 +377,10 @@ static void make_deliver(struct suite_generator *generator, const struct suite_p
         make_result(generator, present, deliver);
     else
         deliver->request_id = some_request_id(generator, partition->index, deliver->instance);
+    /* Often of one that has failed, and sometimes of what cannot be rewound. */
+    bool has_failed = present && present->metadata.status == PAWL_STATUS_FAILED;
+    if (deliver->op.kind || !present || !percent(generator, has_failed ? 60 : 5)) return;
+    deliver->rewind = percent(generator, 90) ? present->metadata.last : deliver->delivery;
 }
 
 static void make_poll(struct suite_generator *generator, const struct suite_partition *partition,
@@ -584,6 +588,11 @@ static void learn_raise(struct suite_generator *generator, uint32_t partition,
 {
     const struct pawl_mem_instance *instance =
         pawl_mem_instance_find(generator->mem->partitions[partition], deliver->instance);
+    if (!pawl_id_is_zero(deliver->rewind)) {
+        mark(generator, SUITE_DELIVER_REWINDS, err == PAWL_OK);
+        mark(generator, SUITE_DELIVER_REWINDS_NOT, err == PAWL_E_CONFLICT);
+        return;
+    }
     if (!instance || !pawl_store_status_is_terminal(instance->metadata.status)) return;
     mark(generator, SUITE_DELIVER_SEEN_BY_ENDED, err == PAWL_E_DUPLICATE);
     mark(generator, SUITE_DELIVER_FORGOTTEN_BY_ENDED,

@@ -311,6 +311,7 @@ static void put_deliver(struct pawl_buf *buf, const struct pawl_deliver *deliver
     put_bytes(buf, "instance", deliver->instance);
     put_op(buf, deliver->op);
     put_bytes(buf, "request_id", deliver->request_id);
+    put_id(buf, "rewind", deliver->rewind);
     pawl_buf_printf(buf,
                     " gen=%" PRIu32 " nonce=%" PRIx64 " now=%" PRId64 " inbox_max=%" PRIu32
                     " seen_max=%" PRIu32 " seen_ms_max=%" PRId64,

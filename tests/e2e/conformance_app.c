@@ -72,6 +72,16 @@ static pawl_err gated(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
     return err ? err : pawl_activity_return(ctx, input);
 }
 
+/* Fails until the file "mended-<input>" is there. */
+static pawl_err fragile(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
+{
+    char path[256];
+    pawl_err err = note(ctx, input);
+    (void)snprintf(path, sizeof path, "mended-%.200s", pawl_as_text(input));
+    if (!err && access(path, F_OK) != 0) err = pawl_activity_fail(ctx, "Fragile", "not mended");
+    return err ? err : pawl_activity_return(ctx, input);
+}
+
 static pawl_err refuse(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
 {
     pawl_err err = note(ctx, input);
@@ -380,10 +390,10 @@ static pawl_err register_all(struct pawl_worker *worker)
         { .name = "bounded", .run = bounded },
     };
     static const struct pawl_activity_def activities[] = {
-        { .name = "echo", .run = echo },     { .name = "gated", .run = gated },
-        { .name = "refuse", .run = refuse }, { .name = "flaky", .run = flaky },
-        { .name = "big", .run = big },       { .name = "tool", .run = tool },
-        { .name = "work", .run = work },
+        { .name = "echo", .run = echo },       { .name = "gated", .run = gated },
+        { .name = "refuse", .run = refuse },   { .name = "flaky", .run = flaky },
+        { .name = "fragile", .run = fragile }, { .name = "big", .run = big },
+        { .name = "tool", .run = tool },       { .name = "work", .run = work },
     };
     pawl_err err = PAWL_OK;
     for (size_t i = 0; i < sizeof workflows / sizeof *workflows && !err; i++)

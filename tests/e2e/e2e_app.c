@@ -204,6 +204,30 @@ static pawl_err collect_again(struct pawl_workflow_ctx *ctx, struct pawl_bytes i
         ctx, pawl_text(pawl_format(ctx, "%ld%s%s%s", left - 1, before, comma, pawl_as_text(item))));
 }
 
+/* Takes 50 events "item" in each of its generations. An event is "sender:number", and each of the
+ * senders counts from 1; one that is lost, doubled or overtaken fails the workflow. Input: the
+ * generations that are left, then what each of the 50 senders sent last -> the same */
+static pawl_err drain(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    enum { SENDERS = 50 };
+    long last[SENDERS];
+    char *next;
+    long left = strtol(pawl_as_text(input), &next, 10);
+    for (int i = 0; i < SENDERS; i++) last[i] = strtol(next, &next, 10);
+    for (int i = 0; i < SENDERS && left > 0; i++) {
+        struct pawl_bytes item;
+        pawl_err err = pawl_wait_for_event(ctx, "item", PAWL_FOREVER, &item);
+        if (err) return err;
+        long sender = strtol(pawl_as_text(item), &next, 10);
+        if (sender < 0 || sender >= SENDERS || strtol(next + 1, NULL, 10) != ++last[sender])
+            return pawl_fail(ctx, "Order", "%s came, and not number %ld", pawl_as_text(item),
+                             last[sender]);
+    }
+    const char *all = pawl_format(ctx, "%ld", left > 0 ? left - 1 : 0);
+    for (int i = 0; i < SENDERS; i++) all = pawl_format(ctx, "%s %ld", all, last[i]);
+    return left > 0 ? pawl_continue_as_new(ctx, pawl_text(all)) : pawl_return(ctx, pawl_text(all));
+}
+
 /* An activity that fails at first -> the input */
 static pawl_err stubborn(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
 {
@@ -405,6 +429,7 @@ static const struct pawl_workflow_def workflows[] = {
     { .name = "collect", .run = collect },
     { .name = "collect_again", .run = collect_again },
     { .name = "crasher", .run = crasher },
+    { .name = "drain", .run = drain },
     { .name = "drift", .run = drift },
     { .name = "echo", .run = echo },
     { .name = "failing", .run = failing },

@@ -472,6 +472,14 @@ class Api:
                          {"newInstanceID": new_instance, "eventID": event},
                          payload, **options)["instanceID"]
 
+    def restart(self, instance, new_instance=None, request_id=None, **options):
+        headers = {"Idempotency-Key": request_id} if request_id else {}
+        return self.call("POST", self._path(instance, "restart"),
+                         {"newInstanceID": new_instance}, None, headers, **options)["instanceID"]
+
+    def rewind(self, instance, reason=None, **options):
+        self.call("POST", self._path(instance, "rewind"), {}, reason, **options)
+
     def list_page(self, **filters):
         """Filters: status, name, prefix, createdFrom, createdTo, limit, cursor."""
         return self.call("GET", self._path(), filters)

@@ -589,6 +589,78 @@ class Ending(Cases):
             self.assertEqual(self.end(instance), str(n))
 
 
+class Again(Cases):
+    """Restarted and rewound."""
+
+    def mend(self, what):
+        (self.h.folder / f"mended-{what}").touch()
+
+    @told
+    def test_a_restart_takes_the_place_of_what_has_ended(self):
+        self.start("a:echo:1 e:go", "twice", tags=["k=v"])
+        self.api.wait("twice", for_="started")
+        self.refused(409, self.api.restart, "twice")
+        self.refused(404, self.api.restart, "nobody")
+        self.api.terminate("twice")
+        self.assertEqual(self.api.restart("twice", request_id="r"), "twice")
+        self.api.restart("twice", request_id="r")  # repeated: once
+        self.api.raise_event("twice", "go", "now")
+        self.assertEqual(self.end("twice"), "1,now")
+        self.assertEqual(self.api.get("twice")["tags"], {"k": "v"})
+        self.assertEqual(self.api.restart("twice", "thrice"), "thrice")
+        self.api.raise_event("thrice", "go", "later")
+        self.assertEqual(self.end("thrice"), "1,later")
+        self.refused(409, self.api.restart, "twice", "thrice")
+
+    @told
+    def test_a_failed_workflow_goes_on_from_what_failed(self):
+        self.start("a:echo:1 a:echo:2+a:fragile:one a:echo:3", "broken")
+        self.assertEqual(self.api.wait("broken")["runtimeStatus"], "FAILED")
+        created = self.api.get("broken")["createdAt"]
+        self.api.rewind("broken", "too early")
+        failed = self.api.wait("broken")
+        self.assertEqual(failed["runtimeStatus"], "FAILED")
+        self.mend("one")
+        self.sidecar.restart(kill=True)
+        self.api.rewind("broken", "mended")
+        self.assertEqual(self.end("broken"), "1,2,one,3")
+        state = self.api.get("broken")
+        self.assertEqual(state["createdAt"], created)
+        self.assertNotIn("dapr.workflow.failure.error_type", state["properties"])
+        events = self.api.history("broken")
+        self.assertNotIn("TaskFailed", kinds(events))
+        self.assertEqual([e["reason"] for e in events if e["kind"] == "ExecutionRewound"],
+                         ["too early", "mended"])
+        runs = read_runs(self.h)["broken"]  # the one that failed three times, the others once
+        self.assertEqual((len(runs), len(set(runs))), (6, 4))
+        self.refused(409, self.api.rewind, "broken")
+        self.refused(404, self.api.rewind, "nobody")
+        self.start("e:go", "waits")
+        self.api.wait("waits", for_="started")
+        self.refused(409, self.api.rewind, "waits")
+
+    @told
+    def test_failed_children_are_rewound_with_their_parents(self):
+        self.start("a:echo:0 c=mid:{c=leaf:{a:echo:1 a:fragile:leaf} a:echo:2} a:echo:3", "top")
+        self.assertEqual(self.api.wait("top")["runtimeStatus"], "FAILED")
+        self.mend("leaf")
+        self.api.rewind("top", "mended")
+        self.end("top")
+        for child in ("mid", "leaf"):
+            self.end(child)
+            self.assertIn("ExecutionRewound", kinds(self.api.history(child)), child)
+
+    @told
+    def test_a_child_that_was_purged_begins_anew_in_a_rewind(self):
+        self.start("c=gone:{a:echo:1 a:fragile:gone} a:echo:3", "above")
+        self.assertEqual(self.api.wait("above")["runtimeStatus"], "FAILED")
+        self.mend("gone")
+        self.api.purge("gone")
+        self.api.rewind("above")
+        self.end("above")
+        self.assertNotIn("ExecutionRewound", kinds(self.api.history("gone")))
+
+
 class Lost(Cases):
     """Workers, sidecars and stores that go away."""
 

@@ -4,7 +4,9 @@
     test_lifecycle.py sqlite|redis
 """
 
+import concurrent.futures
 import functools
+import threading
 import unittest
 
 from checks import check_history, read_runs, scenario, store_kind, test_app
@@ -131,6 +133,34 @@ class Rerun(Lifecycle):
         self.ended("q")
         self.expect_error(404, "ERR_INSTANCE_ID_NOT_FOUND", self.api.rerun, "p", "r", event=77)
         self.expect_error(409, "ERR_RERUN_WORKFLOW", self.api.rerun, "p", "q", event=0)
+
+
+class Bursts(Lifecycle):
+    SENDERS = 50
+    ROUNDS = 100
+
+    def send(self, sender, half):
+        """Each of its events until it is answered, some of them twice."""
+        for number in range(1, self.ROUNDS + 1):
+            if number == self.ROUNDS // 2:
+                half.wait(60)
+            for _ in range(2 if number % 10 == 0 else 1):
+                self.api.raise_event("burst", "item", f"{sender}:{number}",
+                                     request_id=f"{sender}-{number}", retry_for=60)
+
+    @with_app
+    def test_bursts_of_events_cross_generations_once_each(self):
+        self.api.start("drain", f"{self.ROUNDS} " + "0 " * self.SENDERS, instance="burst")
+        half = threading.Barrier(self.SENDERS + 1)
+        with concurrent.futures.ThreadPoolExecutor(self.SENDERS) as pool:
+            senders = [pool.submit(self.send, n, half) for n in range(self.SENDERS)]
+            half.wait(60)
+            self.sidecar.restart(kill=True)
+            for sender in senders:
+                sender.result()
+        state = self.ended("burst")
+        self.assertEqual(text_of(state), "0" + f" {self.ROUNDS}" * self.SENDERS)
+        self.assertEqual(state["generation"], self.ROUNDS + 1)
 
 
 if __name__ == "__main__":

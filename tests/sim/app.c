@@ -1,4 +1,6 @@
 /* The app beside a node: holds instances between turns, runs programs and activities. */
+#include <stdlib.h>
+
 #include "tests/sim/world.h"
 
 /* Apps -------------------------------------------------------------------------------------------
@@ -231,6 +233,15 @@ static void app_beat(struct sim *sim, uint32_t target, const struct pawl_activit
     app_reply(sim, target, &frame);
 }
 
+/* "break/<client>" */
+static bool activity_breaks(const struct sim *sim, struct pawl_bytes input)
+{
+    char text[32] = { 0 };
+    PAWL_ASSERT(input.size < sizeof text);
+    memcpy(text, input.data, input.size);
+    return !sim->clients[strtoul(text + strlen("break/"), NULL, 10)].mended;
+}
+
 static void app_on_activity(struct sim *sim, uint32_t target, struct item *item,
                             const struct pawl_activity_item *activity)
 {
@@ -240,6 +251,8 @@ static void app_on_activity(struct sim *sim, uint32_t target, struct item *item,
     struct pawl_frame done = { .type = PAWL_FRAME_ACTIVITY_DONE };
     done.activity_done.token = activity->token;
     bool failed = sim_activity_result(activity->payload, &end->arena, &done.activity_done.payload);
+    if (pawl_bytes_starts_with(activity->payload, PAWL_BYTES_LITERAL("break/")))
+        failed = activity_breaks(sim, activity->payload);
     if (failed) {
         done.activity_done.payload = PAWL_BYTES_ABSENT;
         done.activity_done.failure =

@@ -86,7 +86,7 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
     case CLIENT_LATE:
         request.op = PAWL_REQUEST_START;
         request.name = PAWL_BYTES_LITERAL("Program");
-        request.payload = sim_program_input(arena, client->seed);
+        request.payload = sim_program_broken_input(arena, client->seed, client->breaks, index);
         request.request_id = first_request_id(arena, index);
         request.tags = client_tags(arena, index);
         if (client->signals && client->events_wanted > 0) client_add_event(client, arena, &request);
@@ -103,6 +103,15 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
         request.op = PAWL_REQUEST_RAISE;
         request.name = PAWL_BYTES_LITERAL("event");
         request.payload = pawl_arena_printf(arena, "%u", client->events_raised);
+        break;
+    case CLIENT_REWIND:
+        client->mended = true;
+        request.op = PAWL_REQUEST_REWIND;
+        request.request_id = pawl_arena_printf(arena, "rewind-%u", index);
+        break;
+    case CLIENT_REWIND_IN_VAIN:
+        request.op = PAWL_REQUEST_REWIND;
+        request.request_id = pawl_arena_printf(arena, "rewind-in-vain-%u", index);
         break;
     case CLIENT_SUSPEND: request.op = PAWL_REQUEST_SUSPEND; break;
     case CLIENT_RESUME: request.op = PAWL_REQUEST_RESUME; break;
@@ -206,7 +215,17 @@ static void client_next(struct sim *sim, struct client *client)
         client->state = CLIENT_DONE;
         sim->coverage->terminated++;
         break;
+    case CLIENT_REWIND:
+        client->rewound = true;
+        client->state = CLIENT_WAIT;
+        sim->coverage->rewound++;
+        return;
+    case CLIENT_REWIND_IN_VAIN: client->breaks = SIM_BREAKS_NOT; /* fall through */
     case CLIENT_WAIT:
+        if (client->breaks != SIM_BREAKS_NOT) {
+            client->state = client->has_failed ? CLIENT_REWIND : CLIENT_REWIND_IN_VAIN;
+            return;
+        }
         client->state = client->will_rerun   ? CLIENT_RERUN
                         : client->will_purge ? CLIENT_PURGE
                         : client->will_again ? CLIENT_AGAIN
@@ -255,6 +274,12 @@ static void client_check_end(struct client *client, const struct pawl_answer *an
     PAWL_ASSERT(answer->states_count == 1);
     const struct pawl_instance_state *state = &answer->states[0];
     PAWL_ASSERT(pawl_status_is_terminal(state->status));
+    client->has_failed = state->status == PAWL_STATUS_FAILED;
+    if (client->has_failed) {
+        /* Whatever fails after that was mended before: a result of an earlier call counted. */
+        PAWL_ASSERT(client->breaks != SIM_BREAKS_NOT && !client->rewound);
+        return;
+    }
     if (state->status == PAWL_STATUS_TERMINATED) {
         PAWL_ASSERT(client->will_terminate);
         return;
@@ -307,6 +332,15 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
     bool is_settled = err == PAWL_OK;
     /* An attempt whose answer was lost may have done it. */
     if (client->state == CLIENT_RESUME && err == PAWL_E_STATE) is_settled = true;
+    /* A store may lose what a read has shown, so it may run again from before it failed. */
+    if (client->state == CLIENT_REWIND && err == PAWL_E_STATE) {
+        client->state = CLIENT_WAIT;
+        err = PAWL_E_UNAVAILABLE;
+    }
+    if (client->state == CLIENT_REWIND_IN_VAIN) {
+        PAWL_ASSERT(err != PAWL_OK); /* it has not failed */
+        is_settled = err == PAWL_E_STATE;
+    }
     bool is_waiting = client->state == CLIENT_WAIT || client->state == CLIENT_RERUN_WAIT;
     if (is_waiting && is_settled) {
         is_settled = answer->reached;
@@ -369,6 +403,16 @@ void sim_client_draw_rerun(struct client *client, uint64_t seed, uint32_t index)
     client->will_rerun = client->will_wait && !client->will_terminate && !client->will_suspend
                          && client->events_wanted == 0 && sim_program_is_alone(client->seed)
                          && pawl_rng_below(&rng, 2) == 0;
+}
+
+void sim_client_draw_breaks(struct client *client, uint64_t seed, uint32_t index)
+{
+    struct pawl_rng rng;
+    pawl_rng_init(&rng, seed * SIM_ROOTS_MAX + index + UINT64_C(0x627265616b));
+    bool may_break = client->will_wait && !client->will_terminate && !client->will_replace
+                     && !client->will_rerun && !client->signals;
+    if (may_break && pawl_rng_below(&rng, 3) == 0)
+        client->breaks = pawl_rng_below(&rng, 2) == 0 ? SIM_BREAKS : SIM_BREAKS_IN_CHILD;
 }
 
 /* One that arrives late must not make an instance anew that has been purged. */

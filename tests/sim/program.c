@@ -26,20 +26,23 @@ struct program {
     bool continues; /* as new, at the end */
 };
 
-/* "seed depth generation consumed accumulator" */
+/* "seed depth generation consumed accumulator breaks client" */
 struct input {
     uint64_t seed;
     uint32_t depth;
     uint32_t generation;
     uint32_t consumed; /* external events so far */
     uint64_t accumulator;
+    enum sim_breaks breaks;
+    uint32_t client; /* who mends it */
 };
 
 static struct pawl_bytes input_format(struct pawl_arena *arena, const struct input *input)
 {
-    return pawl_arena_printf(arena, "%llu %u %u %u %llu", (unsigned long long)input->seed,
+    return pawl_arena_printf(arena, "%llu %u %u %u %llu %d %u", (unsigned long long)input->seed,
                              input->depth, input->generation, input->consumed,
-                             (unsigned long long)input->accumulator);
+                             (unsigned long long)input->accumulator, (int)input->breaks,
+                             input->client);
 }
 
 static struct input input_parse(struct pawl_bytes text)
@@ -54,6 +57,8 @@ static struct input input_parse(struct pawl_bytes text)
     input.generation = (uint32_t)strtoul(next, &next, 10);
     input.consumed = (uint32_t)strtoul(next, &next, 10);
     input.accumulator = strtoull(next, &next, 10);
+    input.breaks = (enum sim_breaks)strtoul(next, &next, 10);
+    input.client = (uint32_t)strtoul(next, &next, 10);
     return input;
 }
 
@@ -168,6 +173,13 @@ static uint64_t reference(struct pawl_arena *arena, struct input input, uint32_t
 struct pawl_bytes sim_program_input(struct pawl_arena *arena, uint64_t seed)
 {
     struct input input = { .seed = seed };
+    return input_format(arena, &input);
+}
+
+struct pawl_bytes sim_program_broken_input(struct pawl_arena *arena, uint64_t seed,
+                                           enum sim_breaks breaks, uint32_t client)
+{
+    struct input input = { .seed = seed, .breaks = breaks, .client = client };
     return input_format(arena, &input);
 }
 
@@ -381,22 +393,26 @@ static bool run_event(struct run *run)
     return true;
 }
 
-static bool run_child(struct run *run, uint32_t step)
+static int32_t run_start_child(struct run *run, uint32_t step, const struct input *child)
 {
     struct pawl_action *action;
     int32_t id = run_schedule(run, PAWL_EVENT_CHILD_CREATED, PAWL_ACTION_CHILD, &action);
     if (action) {
-        struct input child = { .seed = child_seed(&run->input, step),
-                               .depth = run->input.depth + 1 };
         action->name = PAWL_BYTES_LITERAL("Program");
-        action->payload = input_format(run->arena, &child);
+        action->payload = input_format(run->arena, child);
         bool elsewhere = is_elsewhere(&run->input, step, 0);
         if (elsewhere) action->target_app = other_app(run->instance);
         uint32_t app = elsewhere ? 1 - sim_app_of(run->instance) : sim_app_of(run->instance);
         action->instance = pawl_arena_printf(run->arena, "%s%.*s.%u.%d", sim_app_name(app),
                                              PAWL_BYTES_FMT(run->instance), run->gen, id);
     }
-    const struct fact *fact = fact_of(run, id);
+    return id;
+}
+
+static bool run_child(struct run *run, uint32_t step)
+{
+    struct input child = { .seed = child_seed(&run->input, step), .depth = run->input.depth + 1 };
+    const struct fact *fact = fact_of(run, run_start_child(run, step, &child));
     if (!fact->resolved) return false;
     /* A child fails only when this instance was terminated and the turn runs at a former
      * owner that has not noticed: its commit will be refused. */
@@ -424,6 +440,35 @@ static bool run_step(struct run *run, uint32_t index, const struct step *step)
         return true;
     }
     return true;
+}
+
+/* What breaks until its client has mended it: true, it did not; else it is not known yet, or the
+ * workflow fails. */
+static bool run_fragile(struct run *run)
+{
+    int32_t id;
+    if (run->input.breaks == SIM_BREAKS_NOT) return true;
+    if (run->input.breaks == SIM_BREAKS_IN_CHILD) {
+        struct input child = { .seed = child_seed(&run->input, STEPS_MAX),
+                               .depth = DEPTH_MAX,
+                               .breaks = SIM_BREAKS,
+                               .client = run->input.client };
+        id = run_start_child(run, STEPS_MAX, &child);
+    } else {
+        struct pawl_action *action;
+        id = run_schedule(run, PAWL_EVENT_TASK_SCHEDULED, PAWL_ACTION_ACTIVITY, &action);
+        if (action) action->name = PAWL_BYTES_LITERAL("Work");
+        if (action) action->payload = pawl_arena_printf(run->arena, "break/%u", run->input.client);
+    }
+    const struct fact *fact = fact_of(run, id);
+    if (fact->resolved && fact->failed) {
+        struct pawl_action *end = run_act(run, PAWL_ACTION_COMPLETE);
+        end->status = PAWL_STATUS_FAILED;
+        end->failure = (struct pawl_failure_view){ .present = true,
+                                                   .type = pawl_bytes_str(SIM_BROKEN),
+                                                   .message = pawl_bytes_str("broken") };
+    }
+    return fact->resolved && !fact->failed;
 }
 
 static void run_end(struct run *run, const struct program *program)
@@ -461,5 +506,5 @@ void sim_program_run(const struct pawl_turn *turn, uint32_t events_count,
     struct program program = program_draw(&run.input);
     for (uint32_t i = 0; i < program.steps_count; i++)
         if (!run_step(&run, i, &program.steps[i])) return;
-    run_end(&run, &program);
+    if (program.continues || run_fragile(&run)) run_end(&run, &program);
 }

@@ -121,6 +121,7 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(replaced, "replaced by a start")        \
     X(signals, "events raised by starts")     \
     X(rerun, "run again from an event")       \
+    X(rewound, "rewound after a failure")     \
     X(batches, "terminated by a batch")       \
     X(runs, "runs of schedules")              \
     X(runs_skipped, "runs skipped")
@@ -152,6 +153,13 @@ bool sim_activity_result(struct pawl_bytes input, struct pawl_arena *arena,
 
 /* The input of a root. */
 struct pawl_bytes sim_program_input(struct pawl_arena *arena, uint64_t seed);
+
+/* The same program, which fails until the client has mended it: because of an activity, or of
+ * a child's. */
+enum sim_breaks { SIM_BREAKS_NOT, SIM_BREAKS, SIM_BREAKS_IN_CHILD };
+#define SIM_BROKEN "Broken"
+struct pawl_bytes sim_program_broken_input(struct pawl_arena *arena, uint64_t seed,
+                                           enum sim_breaks breaks, uint32_t client);
 
 /* What the root must end with, and how many external events it waits for. */
 struct pawl_bytes sim_program_expected(struct pawl_arena *arena, uint64_t seed,

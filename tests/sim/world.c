@@ -190,6 +190,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
         sim_client_draw_end(client, plan->seed, i);
         sim_client_draw_signals(client, plan->seed, i);
         sim_client_draw_rerun(client, plan->seed, i);
+        sim_client_draw_breaks(client, plan->seed, i);
         pawl_arena_deinit(&arena);
         sim_client_again(sim, i, sim_draw_ms(&sim->workload, SIM_SAFETY_MS / 2));
     }

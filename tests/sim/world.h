@@ -169,11 +169,13 @@ enum client_state {
     CLIENT_TERMINATE,
     CLIENT_WAIT,
     CLIENT_PURGE,
-    CLIENT_AGAIN,      /* starts another one under the same id */
-    CLIENT_REPLACE,    /* the same, and ends the one that is there if it must */
-    CLIENT_RERUN,      /* runs it again from one of its calls */
-    CLIENT_RERUN_WAIT, /* … until that has ended, too */
-    CLIENT_LATE,       /* repeats its first start, long after */
+    CLIENT_AGAIN,          /* starts another one under the same id */
+    CLIENT_REPLACE,        /* the same, and ends the one that is there if it must */
+    CLIENT_RERUN,          /* runs it again from one of its calls */
+    CLIENT_RERUN_WAIT,     /* … until that has ended, too */
+    CLIENT_REWIND,         /* what has failed */
+    CLIENT_REWIND_IN_VAIN, /* … and then has not */
+    CLIENT_LATE,           /* repeats its first start, long after */
     CLIENT_DONE
 };
 
@@ -200,10 +202,14 @@ struct client {
     bool will_replace;   /* instead of terminating it */
     bool will_rerun;     /* what has ended, under another id */
     uint32_t rerun_from; /* event id */
-    bool signals;        /* its starts raise events */
-    bool asked_purge;    /* at least once */
-    bool asked_again;    /* at least once */
-    bool first_is_gone;  /* it was told so */
+    enum sim_breaks breaks;
+    bool has_failed;    /* when it was waited for last */
+    bool mended;        /* what breaks */
+    bool rewound;       /* it was told so */
+    bool signals;       /* its starts raise events */
+    bool asked_purge;   /* at least once */
+    bool asked_again;   /* at least once */
+    bool first_is_gone; /* it was told so */
 };
 
 enum schedule_state {
@@ -335,6 +341,7 @@ void sim_client_step(struct sim *sim, uint32_t index);
 void sim_client_again(struct sim *sim, uint32_t index, int64_t in_ms);
 /* What a client does after the end, apart from all other draws. */
 void sim_client_draw_end(struct client *client, uint64_t seed, uint32_t index);
+void sim_client_draw_breaks(struct client *client, uint64_t seed, uint32_t index);
 void sim_client_draw_rerun(struct client *client, uint64_t seed, uint32_t index);
 void sim_client_draw_signals(struct client *client, uint64_t seed, uint32_t index);
 

@@ -256,6 +256,18 @@ PAWL_API pawl_err pawl_client_rerun_from(struct pawl_client *client, const char 
                                          const struct pawl_rerun *rerun,
                                          struct pawl_result **ret_result);
 
+/* Start an instance that has ended once more, with its name, version, tags and input. `new_id`
+ * NULL: under its own id, in its place. PAWL_E_NOT_FOUND, PAWL_E_NOT_TERMINAL, PAWL_E_EXISTS. */
+PAWL_API pawl_err pawl_client_restart(struct pawl_client *client, const char *id,
+                                      const char *new_id, struct pawl_result **ret_result);
+
+/* Let an instance that has FAILED go on from before the activities and children that failed:
+ * these are done again, failed children are rewound too, and whatever had succeeded stays.
+ * `reason` may be NULL. PAWL_E_NOT_FOUND, PAWL_E_STATE (it has not failed), PAWL_E_TOO_LARGE (its
+ * history). */
+PAWL_API pawl_err pawl_client_rewind(struct pawl_client *client, const char *id, const char *reason,
+                                     struct pawl_result **ret_result);
+
 /* Results. Everything lives until pawl_result_free; NULL is fine everywhere. ------- */
 
 PAWL_API void pawl_result_free(struct pawl_result *result);

@@ -107,9 +107,9 @@ static void every_level_has_help_with_examples(void **state)
     check_help("pawl workflow --help", "Exit codes");
     check_help("pawl run --help", "--app-id ID");
     check_help("pawl doctor --help", "2  wrong usage, or the store cannot be read");
-    const char *const commands[] = { "start",     "list",        "get",     "history",
-                                     "wait",      "raise-event", "suspend", "resume",
-                                     "terminate", "purge",       "rerun" };
+    const char *const commands[] = { "start",       "list",    "get",    "history",   "wait",
+                                     "raise-event", "suspend", "resume", "terminate", "purge",
+                                     "rerun",       "restart", "rewind" };
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         char line[64];
         snprintf(line, sizeof line, "pawl workflow %s --help", commands[i]);
@@ -277,6 +277,9 @@ static void commands_become_urls_with_every_name_escaped(void **state)
               V "/a/purge?force=true&recursive=false");
     check_url("pawl workflow rerun a --from-event 3 --no-input --new-child-id c", &none, "POST",
               V "/a/rerun?eventID=3&overwriteInput=true&newChildInstanceID=c");
+    check_url("pawl workflow restart a --new-instance-id b", &none, "POST",
+              V "/a/restart?newInstanceID=b");
+    check_url("pawl workflow rewind a -r b/c", &none, "POST", V "/a/rewind?reason=b%2Fc");
     check_url("pawl workflow rerun a --new-instance-id b", &none, "POST",
               V "/a/rerun?newInstanceID=b");
     check_url("pawl workflow list --created-from 2026-08-21T10:00:00+02:00",

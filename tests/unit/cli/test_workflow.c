@@ -65,6 +65,9 @@ static void every_command_does_what_it_says(void **state)
           "terminate instance=a payload=out recursive=1");
     check(fake, "purge a --force", 0, "a is purged", "purge instance=a recursive=1 force=1");
     check(fake, "rerun a --new-instance-id b", 0, "order-1", "rerun instance=a new=b");
+    check(fake, "restart a", 0, "order-1", "restart instance=a");
+    check(fake, "rewind a -r mended -k key", 0, "a goes on",
+          "rewind instance=a request_id=key payload=mended");
     check(fake, "history a --from 5 --limit 2", 0, "TaskScheduled",
           "history instance=a limit=2 from=5");
     check(fake, "get a --app bank", 0, "Waits for        activity 'charge': nobody is there\n",

@@ -116,6 +116,7 @@ struct pawl_history_event pawl_sample_event(int kind)
         return event;
     case PAWL_EVENT_CONTINUE_AS_NEW: event.payload = TEXT("{\"n\":2}"); return event;
     case PAWL_EVENT_EXECUTION_SUSPENDED:
+    case PAWL_EVENT_EXECUTION_REWOUND:
     case PAWL_EVENT_EXECUTION_RESUMED: event.payload = TEXT("by hand"); return event;
     case PAWL_EVENT_EXECUTION_STALLED:
         event.name = TEXT("NONDETERMINISM");
@@ -191,6 +192,14 @@ struct pawl_request pawl_sample_request(int op)
     case PAWL_REQUEST_HISTORY:
         request.from = 512;
         request.limit = 512;
+        break;
+    case PAWL_REQUEST_RESTART:
+        request.new_instance = TEXT("order-2");
+        request.request_id = TEXT("req-1");
+        break;
+    case PAWL_REQUEST_REWIND:
+        request.payload = TEXT("the bank is back");
+        request.request_id = TEXT("req-1");
         break;
     case PAWL_REQUEST_RERUN:
         request.new_instance = TEXT("order-2");

@@ -64,9 +64,9 @@ static void an_unknown_op_is_refused(void **state)
 {
     (void)state;
     struct pawl_request request = { .op = (enum pawl_request_op)0 };
-    assert_refused(&request, PAWL_E_INVALID, "op is 0; 1 (start) to 13 (batch) are known");
-    request.op = (enum pawl_request_op)14;
-    assert_refused(&request, PAWL_E_INVALID, "op is 14");
+    assert_refused(&request, PAWL_E_INVALID, "op is 0; 1 (start) to 15 (rewind) are known");
+    request.op = (enum pawl_request_op)16;
+    assert_refused(&request, PAWL_E_INVALID, "op is 16");
 }
 
 static void every_op_but_start_and_list_needs_an_instance(void **state)
@@ -352,7 +352,8 @@ static void ops_have_names(void **state)
     assert_string_equal(pawl_request_op_name(PAWL_REQUEST_RAISE), "raise-event");
     assert_null(pawl_request_op_name(0));
     assert_string_equal(pawl_request_op_name(PAWL_REQUEST_BATCH), "batch");
-    assert_null(pawl_request_op_name(14));
+    assert_string_equal(pawl_request_op_name(PAWL_REQUEST_REWIND), "rewind");
+    assert_null(pawl_request_op_name(16));
 }
 
 int main(void)

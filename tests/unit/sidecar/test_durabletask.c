@@ -91,7 +91,8 @@ static void every_kind_of_event_has_its_number_or_is_left_out(void **state)
     {                                                                  \
         struct pawl_history_event event = event_of(PAWL_EVENT_##kind); \
         Pawl__HistoryEvent *out = carried(&with[i], &event);           \
-        bool is_known = (number) < 100 && ((number) != 31 || is_dapr); \
+        bool is_here = (number) != 30 && ((number) != 31 || is_dapr);  \
+        bool is_known = (number) < 100 && is_here;                     \
         assert_int_equal(out != NULL, is_known);                       \
         if (out) assert_int_equal(out->kind_case, (number));           \
         if (out) assert_int_equal(out->router != NULL, is_dapr);       \

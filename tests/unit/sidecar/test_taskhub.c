@@ -364,7 +364,7 @@ static void what_is_not_there_is_told_as_each_dialect_does(void **state)
     hub_world_init(&world, PAWL_DIALECT_MICROSOFT);
     call_instance(&world, "PurgeInstances", "nobody", PAWL_GRPC_OK); /* and says: none */
     call_instance(&world, "RestartInstance", "nobody", PAWL_GRPC_NOT_FOUND);
-    call_instance(&world, "RewindInstance", "nobody", PAWL_GRPC_UNIMPLEMENTED);
+    call_instance(&world, "RewindInstance", "nobody", PAWL_GRPC_NOT_FOUND);
     call_instance(&world, "SignalEntity", "@e@k", PAWL_GRPC_UNIMPLEMENTED);
     call_instance(&world, "GetInstanceHistory", "nobody", PAWL_GRPC_UNIMPLEMENTED); /* Dapr's */
     hub_world_deinit(&world);
@@ -569,6 +569,13 @@ static void an_instance_is_restarted_or_run_again(void **state)
     assert_int_equal(hub_world_call(&world, "RestartInstance", &restart.base)->status,
                      PAWL_GRPC_OK);
     assert_int_equal(hub_world_status(&world, "i"), PAWL_STATUS_PENDING);
+    Pawl__SuspendRequest rewind = PAWL__SUSPEND_REQUEST__INIT;
+    rewind.instance_id = hub_text("i");
+    assert_int_equal(hub_world_call(&world, "RewindInstance", &rewind.base)->status,
+                     PAWL_GRPC_FAILED_PRECONDITION);
+    rewind.instance_id = hub_text("nobody");
+    assert_int_equal(hub_world_call(&world, "RewindInstance", &rewind.base)->status,
+                     PAWL_GRPC_NOT_FOUND);
     hub_world_deinit(&world);
 
     Pawl__RerunRequest rerun = PAWL__RERUN_REQUEST__INIT;

@@ -43,6 +43,42 @@ static void nothing_reaches_an_instance_that_is_not_there_or_has_ended(void **st
     assert_int_equal(world_apply(world, &input).err, PAWL_E_TERMINAL);
 }
 
+static void a_failed_instance_is_rewound_by_the_row_that_has_its_history(void **state)
+{
+    struct world *world = with_instance(state);
+    struct pawl_store_request commit = world_commit(world, "a");
+    assert_int_equal(world_apply(world, &commit).err, PAWL_OK);
+    struct pawl_store_request raise = world_input(world, "a", "e-1");
+    assert_int_equal(world_apply(world, &raise).err, PAWL_OK);
+    struct pawl_store_request rewind = world_input(world, "a", "r-1");
+    rewind.deliver.rewind = world_load(world, "a")->metadata.last;
+    assert_int_equal(world_apply(world, &rewind).err, PAWL_E_CONFLICT); /* it runs */
+
+    world_end(world, "a", PAWL_STATUS_FAILED);
+    struct pawl_metadata ended = world_load(world, "a")->metadata;
+    rewind.deliver.rewind = world_id(world);
+    assert_int_equal(world_apply(world, &rewind).err, PAWL_E_CONFLICT); /* another end */
+    rewind.deliver.rewind = ended.last;
+    struct pawl_store_reply reply = world_apply(world, &rewind);
+    assert_int_equal(reply.err, PAWL_OK);
+
+    const struct pawl_snapshot *stored = world_load(world, "a");
+    assert_int_equal(stored->metadata.status, PAWL_STATUS_RUNNING);
+    assert_int_equal(stored->metadata.history_count, 0);
+    assert_int_equal(stored->metadata.completed_ms, 0);
+    assert_int_equal(stored->metadata.turn, ended.turn);
+    assert_int_equal(stored->metadata.gen, ended.gen);
+    assert_true(pawl_id_is_equal(stored->metadata.inc, ended.inc));
+    assert_true(pawl_id_is_equal(stored->metadata.last, rewind.deliver.delivery));
+    assert_true(pawl_bytes_is_absent(stored->payloads.output));
+    assert_true(pawl_bytes_is_absent(stored->payloads.failure));
+    assert_int_equal(stored->inbox_count, 1);
+    assert_int_equal(stored->inbox[0].index, reply.deliver.index);
+    assert_int_equal(world_due(world, PAWL_REMINDER_WAKE), rewind.deliver.now_ms);
+    assert_int_equal(world_apply(world, &rewind).err, PAWL_E_DUPLICATE);
+    assert_int_equal(world_apply(world, &raise).err, PAWL_E_DUPLICATE); /* still known */
+}
+
 static void a_result_is_taken_once_by_the_operation_that_waits_for_it(void **state)
 {
     struct world *world = with_instance(state);
@@ -418,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(an_input_is_appended_once_and_wakes_the_instance),
         T(an_earlier_wake_up_is_not_put_off),
+        T(a_failed_instance_is_rewound_by_the_row_that_has_its_history),
         T(nothing_reaches_an_instance_that_is_not_there_or_has_ended),
         T(a_result_is_taken_once_by_the_operation_that_waits_for_it),
         T(a_fired_timer_loses_its_reminder),

@@ -7,7 +7,6 @@
 #include "actors/request_list.h"
 #include "actors/request_start.h"
 #include "actors/workflow.h"
-#include "base/cover.h"
 
 /* It may be rewound, and fail again, while it is read. */
 #define ROUNDS_MAX 4u
@@ -65,7 +64,6 @@ static void job_on_delivered(struct pawl_node *node, struct pawl_call *call,
     pawl_err err = reply->err;
     if (err == PAWL_E_CONFLICT && !job->has_failed) err = PAWL_E_STATE;
     if (err == PAWL_E_CONFLICT && ++job->rounds < ROUNDS_MAX) {
-        PAWL_COVER(REWIND_CONFLICT);
         pawl_history_read_start(node, &job->read);
         return;
     }

@@ -286,6 +286,25 @@ static void a_lost_reply_rewinds_once(void **state)
     fixture_free(fixture);
 }
 
+static void one_that_failed_again_meanwhile_is_read_again(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    (void)state;
+    fail_in_a_chain(fixture);
+    fixture->reply_late = PAWL_STORE_LOAD;
+    (void)ask(fixture, PAWL_REQUEST_REWIND, "i", "slow");
+    uint32_t answers_count = fixture->answers_count;
+    assert_int_equal(ask(fixture, PAWL_REQUEST_REWIND, "i", "r"), PAWL_OK);
+    fixture_turn_done(fixture, WORKER, next_turn(fixture), 0, NULL);
+    fail_activity(fixture, next_activity(fixture));
+    turn_end(fixture, next_turn(fixture), PAWL_STATUS_FAILED);
+    assert_int_equal(fixture->answers_count, answers_count + 1);
+    fixture_reply_late(fixture);
+    assert_int_equal(fixture->answer_errs[fixture->answers_count - 1], PAWL_OK);
+    assert_events(next_turn(fixture), "wsawcawR|wR");
+    fixture_free(fixture);
+}
+
 static void events_of_before_count_once(void **state)
 {
     struct fixture *fixture = new_fixture();
@@ -415,6 +434,7 @@ int main(void)
         cmocka_unit_test(only_what_has_failed_can_be_rewound),
         cmocka_unit_test(a_repeated_request_rewinds_once),
         cmocka_unit_test(a_lost_reply_rewinds_once),
+        cmocka_unit_test(one_that_failed_again_meanwhile_is_read_again),
         cmocka_unit_test(events_of_before_count_once),
         cmocka_unit_test(a_failed_child_is_rewound_with_its_parent),
         cmocka_unit_test(a_child_that_was_purged_is_started_anew),

@@ -538,6 +538,14 @@ static bool turn_is_reopened(const struct pawl_turn_draft *turn, uint32_t id)
     return false;
 }
 
+/* The end of a workflow comes on top of the actions that a turn may have. */
+static bool turn_ends(const struct pawl_turn_done *done)
+{
+    if (done->actions_count == 0) return false;
+    enum pawl_action_kind last = done->actions[done->actions_count - 1].kind;
+    return last == PAWL_ACTION_COMPLETE || last == PAWL_ACTION_CONTINUE;
+}
+
 /* NULL when the actions make sense, else what is wrong with them. */
 static const char *turn_check(struct pawl_workflow *workflow, const struct pawl_turn_draft *turn,
                               const struct pawl_turn_done *done)
@@ -567,7 +575,7 @@ static const char *turn_check(struct pawl_workflow *workflow, const struct pawl_
             break;
         }
     }
-    if (done->actions_count > PAWL_TURN_ACTIONS_MAX)
+    if (done->actions_count > PAWL_TURN_ACTIONS_MAX + turn_ends(done))
         return "the worker sent more actions in one turn than the limit allows (10000)";
     if (scheduled > PAWL_PENDING_OPS_MAX)
         return "more operations are pending than one workflow may have (10000): wait for some "

@@ -145,9 +145,9 @@ void pawl_instance_act(struct pawl_workflow_ctx *ctx, struct pawl_action action,
 {
     if (ctx->given_up != PAWL_OK) return;
     bool is_end = action.kind == PAWL_ACTION_COMPLETE || action.kind == PAWL_ACTION_CONTINUE;
-    if (!is_end && ctx->actions_count - ctx->actions_first >= PAWL_TURN_ACTIONS_MAX - 1) {
+    if (!is_end && ctx->actions_count - ctx->actions_first >= PAWL_TURN_ACTIONS_MAX) {
         pawl_instance_give_up(ctx, PAWL_E_LIMIT,
-                              "the workflow made more than 9999 calls without waiting for any of "
+                              "the workflow made more than 10000 calls without waiting for any of "
                               "them; wait in between, or spread the work over child workflows");
         return;
     }

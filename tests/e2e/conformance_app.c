@@ -82,6 +82,11 @@ static pawl_err fragile(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
     return err ? err : pawl_activity_return(ctx, input);
 }
 
+static pawl_err quiet(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
+{
+    return pawl_activity_return(ctx, input);
+}
+
 static pawl_err refuse(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
 {
     pawl_err err = note(ctx, input);
@@ -382,18 +387,35 @@ static void on_signal(int signal_number)
     pawl_worker_stop(running_worker);
 }
 
+/* "ROUNDS COUNT": so many activities at once, so often; the output is how many there were. */
+static pawl_err wide(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    char *rest = NULL;
+    unsigned long rounds = strtoul(pawl_as_text(input), &rest, 10), count = strtoul(rest, NULL, 10);
+    struct pawl_task **tasks = pawl_alloc(ctx, (count + 1) * sizeof(struct pawl_task *));
+    pawl_err err = PAWL_OK;
+    for (unsigned long round = 0; round < rounds && !err; round++) {
+        for (unsigned long i = 0; i < count; i++)
+            tasks[i] = pawl_schedule_activity(ctx, "quiet", pawl_none(), NULL);
+        err = pawl_when_all(ctx, tasks, count);
+    }
+    return err ? err : pawl_return(ctx, pawl_text(pawl_format(ctx, "%lu", rounds * count)));
+}
+
 static pawl_err register_all(struct pawl_worker *worker)
 {
     static const struct pawl_workflow_def workflows[] = {
         { .name = "steps", .run = steps },
         { .name = "semaphore", .run = semaphore },
         { .name = "bounded", .run = bounded },
+        { .name = "wide", .run = wide },
     };
     static const struct pawl_activity_def activities[] = {
         { .name = "echo", .run = echo },       { .name = "gated", .run = gated },
         { .name = "refuse", .run = refuse },   { .name = "flaky", .run = flaky },
         { .name = "fragile", .run = fragile }, { .name = "big", .run = big },
         { .name = "tool", .run = tool },       { .name = "work", .run = work },
+        { .name = "quiet", .run = quiet },
     };
     pawl_err err = PAWL_OK;
     for (size_t i = 0; i < sizeof workflows / sizeof *workflows && !err; i++)

@@ -3,6 +3,8 @@
 app, conformance_app.c, whose workflow "steps" does what its input spells out.
 
     test_conformance.py sqlite|redis
+    test_conformance.py redis two       # on two sidecars, each with an app; every call goes to the
+                                        # other one than the call before it
 """
 
 import concurrent.futures
@@ -16,10 +18,15 @@ import unittest
 
 import wire
 from checks import check_history, read_runs, store_kind, test_app, wait_connected
+from cluster import Cluster
 from harness import ApiError, Harness, output_of, until
 from wire import ACTIVITY, TURN, Worker
 
+IS_PAIR = sys.argv[-1:] == ["two"]
+if IS_PAIR:
+    del sys.argv[-1]
 STORE = store_kind() if __name__ == "__main__" else "sqlite"
+ALONE = unittest.skipIf(IS_PAIR, "it is about one sidecar and its worker")
 PAYLOAD_MAX = 4 << 20
 IN_USE = "WorkflowInstanceAlreadyExists"
 KEPT_ON_REDIS = unittest.skipUnless(STORE == "redis", "a SQLite file has no process of its own")
@@ -80,8 +87,30 @@ class Rows:
             "(SELECT count(*) FROM pending WHERE n = ?1)", (n,))[0][0] for (n,) in rows)
 
 
+class Pair(Cluster):
+    """Two sidecars whose instances leave memory as soon as they rest."""
+
+    def options(self):
+        return [*super().options(), "--instance-idle=100ms"]
+
+
+class Both:
+    """The apps of both as if they were one."""
+
+    def __init__(self, pairs):
+        self.pairs = pairs
+
+    def stop(self):
+        return max(pair.app.stop() for pair in self.pairs)
+
+    def start(self):
+        for pair in self.pairs:
+            pair.app.start()
+            wait_connected(pair.app, pair.sidecar)
+
+
 class Cases(unittest.TestCase):
-    """One sidecar whose instances leave memory as soon as they rest, and one app."""
+    """One sidecar whose instances leave memory as soon as they rest, and one app; or two."""
 
     sidecar_env = None
 
@@ -90,10 +119,19 @@ class Cases(unittest.TestCase):
         cls.h = cls.enterClassContext(Harness())
         cls.store = getattr(cls.h, STORE)()
         cls.rows = Rows(cls.store)
+        if IS_PAIR:
+            cluster = Pair(cls.h, 2, store=cls.store, program="conformance_app")
+            cls.sidecar, cls.api = cluster.pairs[0].sidecar, cluster.client()
+            cls.app = Both(cluster.pairs)
+            return
         cls.sidecar = cls.h.sidecar("shop", cls.store, options=["--instance-idle=100ms"],
                                     env=cls.sidecar_env)
         cls.api = cls.sidecar.api
         cls.app = test_app(cls.h, cls.sidecar, program="conformance_app")
+
+    def connected(self):
+        if not IS_PAIR:
+            wait_connected(self.app, self.sidecar)
 
     def start(self, steps, instance=None, **options):
         return self.api.start("steps", f"|{steps}", instance, **options)
@@ -325,7 +363,7 @@ class Generations(Cases):
                 self.api.raise_event("pairs", "Item", str(n))
         self.api.raise_event("crowd", "other", "end")
         self.app.start()
-        wait_connected(self.app, self.sidecar)
+        self.connected()
         self.assertEqual(self.end("crowd"), ",".join([*map(str, range(count)), "end", "51"]))
         self.assertEqual(self.end("pairs"), ",".join([*map(str, range(20)), "last"]))
 
@@ -535,7 +573,7 @@ class Ending(Cases):
         self.refused(404, self.api.purge, "waiting", force=True)
         self.refused(404, self.api.purge, "nobody", force=True)
         self.app.start()
-        wait_connected(self.app, self.sidecar)
+        self.connected()
 
     @told
     def test_finished_runs_leave_so_many_rows(self):
@@ -661,6 +699,94 @@ class Again(Cases):
         self.assertNotIn("ExecutionRewound", kinds(self.api.history("gone")))
 
 
+class Anew(Cases):
+    """Runs anew from a call of one that has ended."""
+
+    def again(self, instance, new, event, payload=None, **options):
+        query = {"newInstanceID": new, "eventID": event, **options}
+        return self.api.call("POST", f"/v1.0/workflows/pawl/{instance}/rerun", query,
+                             payload)["instanceID"]
+
+    def call_of(self, instance, kind, index=0):
+        """The id of its so many-th call of this kind."""
+        return [event["eventId"] for event in self.api.history(instance)
+                if event["kind"] == kind][index]
+
+    @told
+    def test_a_child_runs_anew_with_the_input_and_the_id_that_are_asked_for(self):
+        self.assertEqual(self.run_steps("a:echo:1 c:{a:echo:2}", "p"), "1,2")
+        child = self.call_of("p", "ChildWorkflowCreated")
+        self.assertEqual(self.end(self.again("p", "p-same", child)), "1,2")
+        self.assertEqual(self.end(self.again("p", "p-new", child, "|a:echo:3")), "1,3")
+        self.assertEqual(self.end(self.again("p", "p-over", child, "|a:echo:4",
+                                             overwriteInput="true")), "1,4")
+        self.assertEqual([self.ran(i) for i in ("p-same", "p-new", "p-over")], [[]] * 3)
+
+        self.assertEqual(self.run_steps("c=chosen:{a:echo:1}", "q"), "1")
+        child = self.call_of("q", "ChildWorkflowCreated")
+        self.assertEqual(self.end(self.again("q", "q-id", child, newChildInstanceID="mine")), "1")
+        self.assertEqual(self.ran("mine"), ["1"])
+        self.assertEqual(self.end(self.again("q", "q-both", child, "|a:echo:5",
+                                             newChildInstanceID="both")), "5")
+        self.assertEqual(self.ran("both"), ["5"])
+        self.assertEqual(self.ran("chosen"), ["1"])
+
+    @told
+    def test_a_child_id_that_is_in_use_fails_in_a_rerun_too(self):
+        self.assertEqual(self.run_steps("c=taken:{a:echo:1}", "first"), "1")
+        child = self.call_of("first", "ChildWorkflowCreated")
+        self.api.purge("taken")
+        self.start("e:go", "taken")
+        self.api.wait("taken", for_="started")
+        state = self.api.wait(self.again("first", "second", child))
+        self.assertEqual(state["runtimeStatus"], "FAILED")
+        self.assertIn("taken", json.dumps(state["properties"]))
+        self.assertEqual(self.status("taken"), "RUNNING")
+
+    @told
+    def test_from_a_timer_on_it_fires_anew(self):
+        self.assertEqual(self.run_steps("a:echo:1 t:20 a:echo:2", "timed"), "1,t,2")
+        timer = self.call_of("timed", "TimerCreated")
+        self.assertEqual(self.end(self.again("timed", "timed-2", timer)), "1,t,2")
+        self.assertEqual(self.ran("timed-2"), ["2"])
+        self.assertEqual(kinds(self.api.history("timed-2")).count("TimerFired"), 1)
+        self.refused(400, self.again, "timed", "no", timer, newChildInstanceID="x")
+        self.refused(400, self.again, "timed", "no", timer, "1")
+
+        self.start("a:echo:1 t:3000+t:3001+t:3002", "pending")
+        self.wait_for_event("pending", "TimerCreated", 3)
+        self.api.terminate("pending")
+        again = self.again("pending", "pending-2", self.call_of("pending", "TimerCreated", 1))
+        self.assertEqual(self.end(again), "1,t,t,t")
+        self.assertEqual(self.ran(again), [])
+
+    @told
+    def test_from_a_wait_on_it_waits_anew(self):
+        hour = 3600000
+        self.start(f"a:echo:1 e:go:{hour} a:echo:2", "over")
+        self.wait_for_event("over", "TimerCreated")
+        self.api.raise_event("over", "go", "first")
+        self.assertEqual(self.end("over"), "1,first,2")
+        wait = self.call_of("over", "TimerCreated")
+        self.again("over", "over-2", wait)
+        self.wait_for_event("over-2", "TimerCreated")
+        self.assertEqual(self.status("over-2"), "RUNNING")
+        self.api.raise_event("over-2", "go", "second")
+        self.assertEqual(self.end("over-2"), "1,second,2")
+        self.assertEqual(self.ran("over-2"), ["2"])
+        self.refused(400, self.again, "over", "no", wait, "first")
+
+        self.start(f"a:echo:1 e:x:{hour}+e:y:{hour}", "waits")
+        self.wait_for_event("waits", "TimerCreated", 2)
+        self.api.terminate("waits")
+        for index in range(2):
+            new = self.again("waits", f"waits-{index}", self.call_of("waits", "TimerCreated", index))
+            for name in ("y", "x"):
+                self.api.raise_event(new, name, name)
+            self.assertEqual(self.end(new), "1,x,y")
+
+
+@ALONE
 class Lost(Cases):
     """Workers, sidecars and stores that go away."""
 
@@ -668,7 +794,7 @@ class Lost(Cases):
     def test_an_id_is_used_again_after_each_restart(self):
         for n in range(3):
             self.sidecar.restart(kill=n == 1)
-            wait_connected(self.app, self.sidecar)
+            self.connected()
             began = time.monotonic()
             self.assertEqual(self.run_steps(f"a:echo:{n} t:1", "again"), f"{n},t")
             self.assertLess(time.monotonic() - began, 10, "no cold start")
@@ -684,7 +810,7 @@ class Lost(Cases):
             self.app.start()
             state = waiting.result(60)
         self.assertEqual(output_of(state, json_=False), "now,1")
-        wait_connected(self.app, self.sidecar)
+        self.connected()
 
     @told
     def test_the_next_worker_takes_up_what_the_first_dropped(self):
@@ -748,6 +874,7 @@ class Lost(Cases):
             self.assertEqual((len(runs), len(set(runs))), (4, 4))
 
 
+@ALONE
 class Memory(Cases):
     sidecar_env = {"ASAN_OPTIONS": "quarantine_size_mb=4"}  # what a sanitizer holds back
 

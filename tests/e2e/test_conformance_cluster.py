@@ -293,6 +293,25 @@ class Apps(Together):
                          ("seen", "shop"))
 
     @told
+    def test_an_app_runs_anothers_instance_anew(self):
+        self.bank.api.start("steps", "|a:echo:1 a:echo:2", "bank-ran")
+        self.bank.api.wait("bank-ran")
+        second = [event["eventId"] for event in self.bank.api.history("bank-ran")
+                  if event["kind"] == "TaskScheduled"][1]
+        path = "/v1.0/workflows/pawl/bank-ran/rerun"
+        query = {"appID": "bank", "newInstanceID": "bank-again", "eventID": second}
+        for sidecar in self.shop:
+            query["newInstanceID"] += "+"
+            self.assertEqual(sidecar.call("POST", path, query, "3")["instanceID"],
+                             query["newInstanceID"])
+            self.assertEqual(self.end(query["newInstanceID"], self.bank.api), "1,3")
+            self.assertEqual([run[0] for run in self.runs(query["newInstanceID"])], ["3"])
+        query["eventID"] = 77
+        with self.assertRaises(ApiError) as caught:
+            self.shop[0].call("POST", path, {**query, "newInstanceID": "none"})
+        self.assertEqual(caught.exception.status, 404)
+
+    @told
     def test_a_child_whose_id_is_in_use_in_the_other_app_fails(self):
         self.bank.api.start("steps", "|e:go", "taken")
         self.bank.api.wait("taken", for_="started")

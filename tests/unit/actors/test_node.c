@@ -313,6 +313,11 @@ static void too_many_actions_fail_the_instance_and_no_other(void **state)
     fixture_turn_done(fixture, WORKER, &turn->turn, PAWL_TURN_ACTIONS_MAX + 1, actions);
     assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_FAILED);
     assert_true(pawl_bytes_is_str(fixture->answer_failure.type, "PawlLimitExceeded"));
+    fixture_start(fixture, "k"); /* its end is no call */
+    turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    actions[PAWL_TURN_ACTIONS_MAX] = fixture_action(PAWL_ACTION_COMPLETE, -1);
+    fixture_turn_done(fixture, WORKER, &turn->turn, PAWL_TURN_ACTIONS_MAX + 1, actions);
+    assert_int_equal(fixture_status(fixture, "k"), PAWL_STATUS_COMPLETED);
     fixture_start(fixture, "j");
     turn = fixture_next(fixture, PAWL_FRAME_TURN);
     fixture_turn_done(fixture, WORKER, &turn->turn, PAWL_TURN_ACTIONS_MAX, actions);

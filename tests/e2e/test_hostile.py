@@ -10,6 +10,7 @@ import http.client
 import json
 import random
 import socket
+import subprocess
 import sys
 import time
 import unittest
@@ -428,25 +429,47 @@ class Crashers(Hostile):
         self.assertEqual(other.stop(), 0)
 
     @scenario
-    def test_an_activity_whose_worker_dies_runs_again_and_gives_up_at_the_limit(self):
+    def test_an_activity_whose_worker_dies_runs_again_and_stalls_at_the_limit(self):
         limit = 4  # each attempt rests twice as long as the one before
         self.sidecar = self.h.sidecar("shop", self.h.sqlite(),
                                       options=[f"--activity-attempts={limit}"])
         self.api = self.sidecar.api
+
+        def lose_worker(attempt):
+            with self.worker(workflows=["Other"]) as mortal:
+                mortal.credit(activities=1)
+                self.assertEqual(mortal.next(ACTIVITY).attempt, attempt)
+
         with self.worker() as worker:
             instance = self.api.start("Order", "1")
             worker.credit(turns=1)
             worker.turn_done(worker.next(TURN), [wire.activity(0, "Charge", b"5")])
-            for attempt in range(1, limit + 1):
-                with self.worker(workflows=["Order"]) as mortal:
-                    mortal.credit(activities=1)
-                    self.assertEqual(mortal.next(ACTIVITY).attempt, attempt)
-            worker.credit(turns=1)
-            turn = worker.next(TURN)
-            failed = [e for e in turn.decoded if e["kind"] == wire.TASK_FAILED]
-            self.assertEqual(len(failed), 1, turn.decoded)
-            worker.turn_done(turn, [wire.complete(b'"gave up"')])
-            self.assertEqual(output_of(self.api.wait(instance)), "gave up")
+            for attempt in range(1, limit):
+                lose_worker(attempt)
+        self.sidecar.restart(kill=True)
+        lose_worker(limit)  # a crash does not begin the count anew
+        until(lambda: self.api.get(instance)["runtimeStatus"] == "STALLED", what="stalled")
+        listed = self.pawl("workflow", "dead-letters")
+        for part in (instance, "WorkerLost", "Charge"):
+            self.assertIn(part, listed)
+        self.sidecar.restart(kill=True)
+        with self.worker() as worker:
+            worker.credit(turns=1, activities=1)
+            self.assertEqual(self.api.get(instance)["runtimeStatus"], "STALLED")
+            self.pawl("workflow", "dead-letters", "--resume")
+            item = worker.next(ACTIVITY)
+            self.assertEqual(item.attempt, 1)
+            worker.activity_done(item, b"paid")
+            worker.turn_done(worker.next(TURN), [wire.complete(b'"went on"')])
+            self.assertEqual(output_of(self.api.wait(instance)), "went on")
+
+    def pawl(self, *arguments):
+        """What the command line says."""
+        address = f"http://127.0.0.1:{self.sidecar.http_port}"
+        done = subprocess.run([self.h.build / "cli/pawl", *arguments, "--address", address],
+                              text=True, capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
 
 
 if __name__ == "__main__":

@@ -60,9 +60,10 @@ struct pawl_partition {
     bool polling;          /* a POLL is in flight */
     bool look_for_stalled; /* workers are new here, or to us: see actors/stalled.h */
     uint64_t stalled_seen; /* how many there were at the last look, less those that went */
-    bool recovering;       /* polls also return what is leased until then: */
+    bool recovering;       /* every other poll returns what is leased in this span: */
+    int64_t recover_from_ms;
     int64_t recover_until_ms;
-    uint32_t recovery_skip; /* timers at the front that are not due yet */
+    uint32_t recovery_skip; /* timers due at recover_from_ms that were passed over */
     bool was_recovery;      /* the last poll */
     int64_t polled_ms;
     uint32_t poll_max; /* reminders per poll */

@@ -45,12 +45,15 @@ static bool fence_is_equal(const struct pawl_fence *a, const struct pawl_fence *
     return a->epoch == b->epoch && pawl_id_is_equal(a->nonce, b->nonce);
 }
 
-/* The next polls take what is leased for due. They lease it until later than they look, so
+/* Polls that take what is leased for due, in turn with ordinary ones: what an earlier owner
+ * was at does not wait behind all that is overdue. They lease it until later than they look, so
  * each row comes once, however many there are. */
 static void partition_recover(const struct pawl_node *node, struct pawl_partition *partition)
 {
     partition->recovering = true;
+    partition->was_recovery = false;
     partition->recovery_skip = 0;
+    partition->recover_from_ms = node->now_ms + 1;
     partition->recover_until_ms = node->now_ms + PAWL_RECOVER_MS;
 }
 
@@ -79,6 +82,17 @@ static int64_t partition_next_poll_ms(const struct pawl_node *node,
     int64_t due_ms = reply->poll.next_due_ms;
     if (due_ms == 0 || due_ms > next_ms) return next_ms;
     return due_ms > node->now_ms ? due_ms : node->now_ms + 1;
+}
+
+/* Timers that are not due yet stay where they are: the next look begins with the last of
+ * them. */
+static void partition_recovery_pass(struct pawl_partition *partition,
+                                    const struct pawl_store_reply *reply)
+{
+    if (reply->poll.skipped == 0) return;
+    bool are_at_once = reply->poll.skipped_until_ms == partition->recover_from_ms;
+    partition->recovery_skip = are_at_once ? partition->recovery_skip + reply->poll.skipped : 0;
+    partition->recover_from_ms = reply->poll.skipped_until_ms;
 }
 
 static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
@@ -118,7 +132,7 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
     bool was_full = poll_was_full(call->request.poll.max, reply);
     int64_t next_ms = partition_next_poll_ms(node, partition, reply, was_full);
     bool was_recovery = call->request.poll.until_ms > call->request.poll.now_ms;
-    if (was_recovery) partition->recovery_skip += reply->poll.skipped;
+    if (was_recovery) partition_recovery_pass(partition, reply);
     bool is_recovered = was_recovery ? !was_full : node->now_ms >= partition->recover_until_ms;
     if (is_recovered) partition->recovering = false;
     partition->was_recovery = was_recovery;
@@ -131,13 +145,11 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
     pawl_pace_on_polled(node);
 }
 
-/* Timers that are not due yet lie before what is leased and are passed over. Some of them
- * come due meanwhile, and other work before them, so every other poll is an ordinary one. */
 static bool partition_looks_ahead(const struct pawl_node *node,
                                   const struct pawl_partition *partition)
 {
-    if (!partition->recovering || node->now_ms >= partition->recover_until_ms) return false;
-    return partition->recovery_skip == 0 || !partition->was_recovery;
+    return partition->recovering && node->now_ms < partition->recover_until_ms
+           && !partition->was_recovery;
 }
 
 /* Right after acquiring, what an earlier owner has leased is due at once: that owner is
@@ -174,6 +186,7 @@ void pawl_partition_poll(struct pawl_node *node, struct pawl_partition *partitio
     call->request.poll = (struct pawl_poll){
         .fence = partition->fence,
         .now_ms = node->now_ms,
+        .from_ms = looks_ahead ? partition->recover_from_ms : 0,
         .until_ms = looks_ahead ? partition->recover_until_ms : node->now_ms,
         .skip = looks_ahead ? partition->recovery_skip : 0,
         .max = is_full ? 0 : max, /* 0: only asks whether we still own it */

@@ -105,6 +105,13 @@ static struct pawl_mem_reminder *reminder_of(struct pawl_tree_node *node)
     return PAWL_CONTAINER_OF(node, struct pawl_mem_reminder, by_due);
 }
 
+static struct pawl_tree_node *due_from(const struct pawl_mem_partition *partition, int64_t from_ms)
+{
+    if (from_ms == 0) return pawl_tree_first(&partition->due);
+    struct pawl_mem_reminder probe = { .row.due_ms = from_ms };
+    return pawl_tree_lower(&partition->due, &probe.by_due);
+}
+
 /* The rows to look at, before any of them moves. Returns their count. */
 static uint32_t due_pick(const struct pawl_mem_partition *partition, const struct pawl_poll *poll,
                          struct pawl_arena *arena, struct pawl_mem_reminder ***ret_picked)
@@ -114,7 +121,7 @@ static uint32_t due_pick(const struct pawl_mem_partition *partition, const struc
     *ret_picked = PAWL_ARENA_ARRAY(arena, struct pawl_mem_reminder *, count_max);
 
     uint32_t skip = poll->skip, count = 0;
-    for (struct pawl_tree_node *node = pawl_tree_first(&partition->due); node;
+    for (struct pawl_tree_node *node = due_from(partition, poll->from_ms); node;
          node = pawl_tree_next(node)) {
         if (count == count_max || reminder_of(node)->row.due_ms > until_ms) break;
         if (skip > 0)
@@ -137,6 +144,7 @@ static void reminder_take(struct pawl_mem_partition *partition, const struct paw
     }
     if (row->kind == PAWL_REMINDER_TIMER && row->due_ms > poll->now_ms) {
         reply->poll.skipped++;
+        reply->poll.skipped_until_ms = row->due_ms;
         return;
     }
     struct pawl_poll_item item = { .reminder = *row };

@@ -318,8 +318,10 @@ struct pawl_deliver {
  * until_ms >= now_ms: reminders due by until_ms count as due, except timers, which
  * stay untouched until now_ms. When it is later than now_ms, what is returned, except
  * timers, is pushed to later than until_ms, so polls with one until_ms return no row twice
- * that nobody has written in between. `skip`: how many of the first due ones to pass over;
- * reply.skipped tells how many future timers were passed over in addition.
+ * that nobody has written in between. With from_ms not 0, reminders due before it are left
+ * out of all this, as if they were not there. `skip`: how many of the first due ones to pass over;
+ * reply.skipped tells how many future timers were passed over in addition, and
+ * reply.skipped_until_ms when the last of them is due (0: none).
  * At most `max` rows are looked at after skip.
  * The rows are picked before any of them is pushed: no row comes twice in one reply.
  * Future timers count for skip and max like any row.
@@ -331,6 +333,7 @@ struct pawl_deliver {
 struct pawl_poll {
     struct pawl_fence fence;
     int64_t now_ms;
+    int64_t from_ms; /* 0: from the first */
     int64_t until_ms;
     uint32_t skip;
     uint32_t max;
@@ -595,6 +598,7 @@ struct pawl_store_reply {
             uint32_t items_count;
             struct pawl_poll_item *items;
             uint32_t skipped;
+            int64_t skipped_until_ms;
             uint32_t unreadable; /* rows moved aside by this call */
             int64_t next_due_ms;
             uint64_t counts[PAWL_STATUS_COUNT]; /* instances of the partition by status */

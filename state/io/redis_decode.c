@@ -254,6 +254,7 @@ static void poll_decode(struct source *source, const struct pawl_redis_value *va
     reply->poll.skipped = uint32_at(source, value, 2);
     reply->poll.next_due_ms = time_at(source, value, 3);
     reply->poll.unreadable = uint32_at(source, value, 5);
+    reply->poll.skipped_until_ms = time_at(source, value, 6);
 
     const struct pawl_redis_value *counts = list_at(source, value, 4);
     for (uint32_t i = 0; i + 1 < counts->count; i += 2) {

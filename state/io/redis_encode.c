@@ -387,7 +387,7 @@ static void poll_encode(struct pawl_buf *buf, const struct pawl_poll *poll)
                                                      PAWL_REMINDER_TIMER, PAWL_REMINDER_CHILD,
                                                      PAWL_REMINDER_OUTBOX };
     uint32_t kinds_count = sizeof kinds / sizeof *kinds;
-    pawl_write_array(buf, 7);
+    pawl_write_array(buf, 8);
     fence_write(buf, &poll->fence);
     pawl_write_int(buf, poll->now_ms);
     signed_write(buf, poll->until_ms > poll->now_ms ? poll->until_ms : poll->now_ms);
@@ -399,6 +399,10 @@ static void poll_encode(struct pawl_buf *buf, const struct pawl_poll *poll)
         pawl_write_bytes(buf, pawl_bytes_make(&kind, 1));
         signed_write(buf, pawl_poll_leased_until_ms(poll, kinds[i]));
     }
+    if (poll->from_ms)
+        signed_write(buf, poll->from_ms);
+    else
+        pawl_write_bytes(buf, PAWL_BYTES_LITERAL("-inf"));
 }
 
 static void purge_encode(struct pawl_buf *buf, const struct pawl_purge *purge)

@@ -120,7 +120,7 @@
     X(SEEN_DROP, "DELETE FROM seen WHERE n = ?1 AND ms < ?2")                                      \
     X(SEEN_CLEAR, "DELETE FROM seen WHERE n = ?1")                                                 \
     X(REMINDER_DUE, "SELECT due_ms, member FROM reminder WHERE p = ?1 AND due_ms <= ?2 "           \
-                    "ORDER BY due_ms, member LIMIT ?3 OFFSET ?4")                                  \
+                    "AND due_ms >= ?5 ORDER BY due_ms, member LIMIT ?3 OFFSET ?4")                 \
     X(REMINDER_FIRST, "SELECT due_ms FROM reminder WHERE p = ?1 ORDER BY due_ms LIMIT 1")          \
     X(REMINDER_PUT, "INSERT INTO reminder (p, member, due_ms) VALUES (?1, ?2, ?3) "                \
                     "ON CONFLICT (p, member) DO UPDATE SET due_ms = ?3")                           \

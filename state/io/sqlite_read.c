@@ -168,6 +168,7 @@ static uint32_t due_get(struct pawl_sqlite_db *db, uint32_t partition, const str
                          poll->until_ms > poll->now_ms ? poll->until_ms : poll->now_ms);
     pawl_sqlite_bind_int(db, stmt, 3, poll->max);
     pawl_sqlite_bind_int(db, stmt, 4, poll->skip);
+    pawl_sqlite_bind_int(db, stmt, 5, poll->from_ms ? poll->from_ms : INT64_MIN);
 
     uint32_t count = 0;
     *ret_rows = NULL;
@@ -243,6 +244,7 @@ static void due_take(struct pawl_sqlite_db *db, const struct pawl_store_request 
     enum pawl_reminder_kind kind = row->reminder.kind;
     if (kind == PAWL_REMINDER_TIMER && row->reminder.due_ms > poll->now_ms) {
         reply->poll.skipped++;
+        reply->poll.skipped_until_ms = row->reminder.due_ms;
         return;
     }
     struct pawl_poll_item item = { .reminder = row->reminder };

@@ -390,6 +390,7 @@ static void make_poll(struct suite_generator *generator, const struct suite_part
     poll->now_ms = generator->now_ms;
     poll->until_ms = generator->now_ms;
     if (percent(generator, 30)) poll->until_ms += below(generator, PAWL_LEASE_MS_MAX);
+    if (percent(generator, 30)) poll->from_ms = generator->now_ms - 5000 + below(generator, 10000);
     if (percent(generator, 25)) poll->skip = below(generator, 5);
     poll->max = percent(generator, 50) ? PAWL_POLL_ITEMS_MAX : 1 + below(generator, 6);
 }

@@ -101,8 +101,11 @@ static void put_reminder(struct pawl_buf *buf, const struct pawl_reminder *remin
 
 static void put_poll(struct pawl_buf *buf, const struct pawl_store_reply *reply)
 {
-    pawl_buf_printf(buf, " skipped=%" PRIu32 " unreadable=%" PRIu32 " next_due=%" PRId64,
-                    reply->poll.skipped, reply->poll.unreadable, reply->poll.next_due_ms);
+    pawl_buf_printf(buf,
+                    " skipped=%" PRIu32 " skipped_until=%" PRId64 " unreadable=%" PRIu32
+                    " next_due=%" PRId64,
+                    reply->poll.skipped, reply->poll.skipped_until_ms, reply->poll.unreadable,
+                    reply->poll.next_due_ms);
     for (int i = 0; i < PAWL_STATUS_COUNT; i++)
         pawl_buf_printf(buf, " %d:%" PRIu64, i, reply->poll.counts[i]);
     for (uint32_t i = 0; i < reply->poll.items_count; i++) {
@@ -374,9 +377,11 @@ struct pawl_bytes suite_request_text(struct pawl_arena *arena,
                         request->load.history_max, request->load.history_size_max);
         break;
     case PAWL_STORE_POLL:
-        pawl_buf_printf(&buf, " now=%" PRId64 " until=%" PRId64 " skip=%" PRIu32 " max=%" PRIu32,
-                        request->poll.now_ms, request->poll.until_ms, request->poll.skip,
-                        request->poll.max);
+        pawl_buf_printf(&buf,
+                        " now=%" PRId64 " from=%" PRId64 " until=%" PRId64 " skip=%" PRIu32
+                        " max=%" PRIu32,
+                        request->poll.now_ms, request->poll.from_ms, request->poll.until_ms,
+                        request->poll.skip, request->poll.max);
         break;
     case PAWL_STORE_PURGE:
         put_bytes(&buf, "instance", request->purge.instance);

@@ -1,13 +1,13 @@
 #!lua
 --@include readable.lua
 --@include index.lua
--- 1 epoch, 2 nonce, 3 now, 4 until, 5 skip, 6 max, 7 kind -> due after this step
+-- 1 epoch, 2 nonce, 3 now, 4 until, 5 skip, 6 max, 7 kind -> due after this step, 8 from
 local a=cmsgpack.unpack(ARGV[1])
 local t=KEYS[1]
 local o=redis.call('HMGET',t..'owner','epoch','nonce')
 if o[1]~=a[1] or o[2]~=a[2] then return {'FENCED'} end
-local rows=redis.call('ZRANGEBYSCORE',t..'reminders','-inf',a[4],'WITHSCORES','LIMIT',a[5],a[6])
-local now,skipped=a[3],0
+local rows=redis.call('ZRANGEBYSCORE',t..'reminders',a[8],a[4],'WITHSCORES','LIMIT',a[5],a[6])
+local now,skipped,skipped_until=a[3],0,'0'
 local messages={}
 for k=1,#rows,2 do
   if string.sub(rows[k],1,1)=='o' then messages[#messages+1]=string.sub(rows[k],3) end
@@ -36,6 +36,7 @@ for k=1,#rows,2 do
   elseif kind=='t' and tonumber(rows[k+1])>now then
     take=false
     skipped=skipped+1
+    skipped_until=rows[k+1]
   end
   if take then
     local n=#items
@@ -69,4 +70,4 @@ end
 local first=redis.call('ZRANGE',t..'reminders',0,0,'WITHSCORES')
 -- A due time far off may be one that is none; it is looked at when it is due.
 local due=string.match(first[2] or '0','^(-?%d+)%.?%d*$') or '0'
-return {'OK',items,skipped,due,redis.call('HGETALL',t..'counts'),#aside/2}
+return {'OK',items,skipped,due,redis.call('HGETALL',t..'counts'),#aside/2,skipped_until}

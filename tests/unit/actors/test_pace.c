@@ -181,6 +181,47 @@ static void after_a_recovery_leases_last_as_before(void **state)
     fixture_free(fixture);
 }
 
+/* A sleeper's owner dies, and it has one more instance, whose activity runs. */
+static struct fixture *asleep_and_one_at_work(void)
+{
+    struct fixture *fixture = asleep(1000);
+    fixture_start(fixture, "at-work");
+    struct pawl_action call = fixture_action(PAWL_ACTION_ACTIVITY, 0);
+    call.name = PAWL_BYTES_LITERAL("A");
+    fixture_turn_done(fixture, WORKER, &fixture_next(fixture, PAWL_FRAME_TURN)->turn, 1, &call);
+    fixture_step(fixture, (struct pawl_node_event){ .type = PAWL_NODE_DISOWN });
+    assert_int_equal(pawl_node_metrics(fixture->node)->active_instances, 0);
+    return fixture;
+}
+
+/* All places are taken by what is overdue, and no turn ends. */
+static void what_a_dead_owner_was_at_does_not_wait_behind_what_is_overdue(void **state)
+{
+    (void)state;
+    struct fixture *fixture = asleep_and_one_at_work();
+    fixture_pass(fixture, 2000);
+    fixture_step(fixture,
+                 (struct pawl_node_event){ .type = PAWL_NODE_OWN, .own.table_version = 2 });
+    fixture_pass(fixture, 500);
+    uint32_t turns = take_turns(fixture);
+    assert_in_range(turns, PLACES, SLEEPERS / 2);
+    assert_int_equal(pawl_node_metrics(fixture->node)->active_instances, turns + 1);
+    fixture_free(fixture);
+}
+
+/* Timers that are still to come lie before what is leased, more of them than a poll takes. */
+static void a_recovery_passes_over_timers_that_are_not_due(void **state)
+{
+    (void)state;
+    struct fixture *fixture = asleep_and_one_at_work();
+    fixture_step(fixture,
+                 (struct pawl_node_event){ .type = PAWL_NODE_OWN, .own.table_version = 2 });
+    fixture_pass(fixture, 0);
+    assert_int_equal(take_turns(fixture), 0);
+    assert_int_equal(pawl_node_metrics(fixture->node)->active_instances, 1);
+    fixture_free(fixture);
+}
+
 static void what_is_due_in_memory_comes_in_pieces(void **state)
 {
     (void)state;
@@ -275,6 +316,8 @@ int main(void)
         cmocka_unit_test(a_partition_leaves_the_line_when_it_is_lost),
         cmocka_unit_test(a_recovery_brings_each_row_once),
         cmocka_unit_test(after_a_recovery_leases_last_as_before),
+        cmocka_unit_test(what_a_dead_owner_was_at_does_not_wait_behind_what_is_overdue),
+        cmocka_unit_test(a_recovery_passes_over_timers_that_are_not_due),
         cmocka_unit_test(what_is_due_in_memory_comes_in_pieces),
         cmocka_unit_test(new_work_needs_no_place),
         cmocka_unit_test(a_place_rests_as_long_as_it_was_taken),

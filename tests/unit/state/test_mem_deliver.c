@@ -244,6 +244,7 @@ static void a_look_ahead_takes_leases_over_but_fires_no_timer_early(void **state
     assert_int_equal(reply.poll.items_count, 1);
     assert_int_equal(reply.poll.items[0].reminder.kind, PAWL_REMINDER_ACTIVITY);
     assert_int_equal(reply.poll.skipped, 1);
+    assert_int_equal(reply.poll.skipped_until_ms, WORLD_NOW_MS + 500);
     assert_int_equal(world_due(world, PAWL_REMINDER_TIMER), WORLD_NOW_MS + 500);
     assert_int_equal(world_due(world, PAWL_REMINDER_ACTIVITY),
                      WORLD_NOW_MS + 200 + PAWL_LEASE_ACTIVITY_MS);
@@ -252,6 +253,18 @@ static void a_look_ahead_takes_leases_over_but_fires_no_timer_early(void **state
     assert_int_equal(world_apply(world, &poll).poll.items_count, 1);
     assert_int_equal(world_due(world, PAWL_REMINDER_TIMER),
                      WORLD_NOW_MS + 500 + PAWL_LEASE_TIMER_MS);
+}
+
+static void poll_looks_at_nothing_that_is_due_before_its_begin(void **state)
+{
+    struct world *world = with_instance(state); /* its wake-up is due */
+    struct pawl_store_request poll = world_poll(world, WORLD_NOW_MS + 10);
+    poll.poll.from_ms = WORLD_NOW_MS + 1;
+    struct pawl_store_reply reply = world_apply(world, &poll);
+    assert_int_equal(reply.poll.items_count, 0);
+    assert_int_equal(reply.poll.next_due_ms, WORLD_NOW_MS); /* of all that there is */
+    poll.poll.from_ms = WORLD_NOW_MS;
+    assert_int_equal(world_apply(world, &poll).poll.items_count, 1);
 }
 
 /* Otherwise a look at more rows than one poll brings would never come to its end. */
@@ -466,6 +479,7 @@ int main(void)
         T(due_reminders_come_oldest_first_each_under_a_lease),
         T(poll_looks_at_no_more_than_max_behind_skip),
         T(a_look_ahead_takes_leases_over_but_fires_no_timer_early),
+        T(poll_looks_at_nothing_that_is_due_before_its_begin),
         T(a_look_ahead_leases_until_later_than_it_looks),
         T(an_acknowledged_message_is_gone_with_its_reminder),
         T(a_reminder_that_cannot_be_read_is_moved_aside_once),

@@ -25,9 +25,10 @@
     "t:7\r\n$20\r\n1:00000000000000ff:1\r\n$3\r\na:3\r\n$20\r\n2:fedcba9876543210:0\r\n"   \
     "*2\r\n$2\r\ne1\r\n$2\r\ne0\r\n*1\r\n$18\r\n0123456789abcdefxy\r\n*2\r\n$2\r\ne0\r\n"  \
     "$2\r\ne1\r\n$3\r\nabc\r\n"
-#define POLLED                                                          \
-    "*6\r\n$2\r\nOK\r\n*3\r\n$59\r\na|x|" INC "|2|a:3|fedcba9876543210" \
-    "\r\n$4\r\n5000\r\n$-1\r\n:1\r\n$4\r\n7000\r\n*2\r\n$1\r\n0\r\n$1\r\n4\r\n:2\r\n"
+#define POLLED                                                                        \
+    "*7\r\n$2\r\nOK\r\n*3\r\n$59\r\na|x|" INC "|2|a:3|fedcba9876543210"               \
+    "\r\n$4\r\n5000\r\n$-1\r\n:1\r\n$4\r\n7000\r\n*2\r\n$1\r\n0\r\n$1\r\n4\r\n:2\r\n" \
+    "$4\r\n6000\r\n"
 
 static struct pawl_redis_reader *reader;
 
@@ -119,6 +120,7 @@ static void a_poll_is_decoded(void **state)
     assert_int_equal(reply.poll.items[0].reminder.due_ms, 5000);
     assert_int_equal(reply.poll.items[0].reminder.gen, 2);
     assert_int_equal(reply.poll.skipped, 1);
+    assert_int_equal(reply.poll.skipped_until_ms, 6000);
     assert_int_equal(reply.poll.unreadable, 2);
     assert_int_equal(reply.poll.next_due_ms, 7000);
     assert_int_equal(reply.poll.counts[0], 4);

@@ -342,6 +342,7 @@ static void message_start_child(struct pawl_node *node, struct pawl_message *mes
         .created_ms = node->now_ms,
         .replace_terminal = true,
         .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
+        .changes_max = PAWL_CHANGES_MAX,
     };
     pawl_call_send(node, call);
 }

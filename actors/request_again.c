@@ -80,6 +80,7 @@ static void job_create(struct pawl_node *node, struct again_job *job, struct paw
         .input = pawl_arena_copy(arena, job->read.input),
         .created_ms = node->now_ms,
         .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
+        .changes_max = PAWL_CHANGES_MAX,
     };
     pawl_call_send(node, call);
 }

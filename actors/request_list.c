@@ -680,7 +680,8 @@ static void purge_next(struct pawl_node *node, struct purge_job *job)
                                                    .inc = item->inc,
                                                    .force = job->force,
                                                    .now_ms = node->now_ms,
-                                                   .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX } };
+                                                   .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
+                                                   .changes_max = PAWL_CHANGES_MAX };
     pawl_call_send(node, call);
 }
 

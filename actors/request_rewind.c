@@ -87,6 +87,7 @@ static void job_deliver(struct pawl_node *node, struct rewind_job *job,
     call->request.deliver = pawl_deliver_make(&call->arena, call->instance, body,
                                               pawl_rng_id(&node->rng), node->now_ms);
     call->request.deliver.request_id = pawl_arena_copy(&call->arena, job->request_id);
+    call->request.deliver.changes_max = PAWL_CHANGES_MAX;
     call->request.deliver.rewind =
         job->has_failed ? job->read.metadata.last : pawl_rng_id(&node->rng);
     pawl_call_send(node, call);

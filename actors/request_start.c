@@ -283,6 +283,7 @@ static struct pawl_call *start_make_call(struct pawl_node *node, uint64_t token,
         .start_at_ms = request->start_at_ms,
         .replace_terminal = start_may_replace(kept),
         .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
+        .changes_max = PAWL_CHANGES_MAX,
     };
     return call;
 }

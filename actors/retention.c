@@ -52,7 +52,8 @@ static void retention_purge(struct pawl_node *node, uint32_t partition,
     call->request.purge = (struct pawl_purge){ .instance = call->instance,
                                                .inc = row->metadata.inc,
                                                .now_ms = node->now_ms,
-                                               .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX } };
+                                               .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
+                                               .changes_max = PAWL_CHANGES_MAX };
     pawl_call_send(node, call);
 }
 

@@ -767,6 +767,7 @@ void pawl_turn_seal(struct pawl_node *node, struct pawl_workflow *workflow,
         .wake_at_ms = turn->wake_at_ms,
         .payloads = turn->payloads,
         .wake_keep = turn_leaves_activities(workflow, turn) && !PAWL_MUTANT(NO_ACTIVITY_LEASE),
+        .changes_max = PAWL_CHANGES_MAX,
     };
     commit->attempts = pawl_attempts_seal(workflow, turn);
     if (!turn->continued) commit->carry_count = 0;

@@ -9,6 +9,7 @@
 #define PAWL_REQUEST_ID_SIZE_MAX    128u        /* idempotency keys: as above */
 #define PAWL_APP_ID_SIZE_MAX        64u         /* as above */
 #define PAWL_CURSOR_SIZE_MAX        1024u       /* of a list: as above */
+#define PAWL_POSITION_SIZE_MAX      (64u << 10) /* in the lifecycle stream: as above */
 #define PAWL_PAYLOAD_SIZE_MAX       (4u << 20)  /* one input, output, event: PAWL_E_TOO_LARGE */
 #define PAWL_CUSTOM_STATUS_SIZE_MAX (64u << 10) /* PAWL_E_TOO_LARGE */
 #define PAWL_PROGRESS_SIZE_MAX      (64u << 10) /* of an activity's heartbeat: PAWL_E_TOO_LARGE */
@@ -130,6 +131,9 @@
 #define PAWL_TOMBS_MAX              10000u /* per partition; then the oldest are forgotten */
 #define PAWL_LEASE_MS_MAX           60000u /* the longest of the five leases */
 #define PAWL_RECOVER_MS             30000u /* a new owner takes over leases up to here: 20 s and a margin */
+#define PAWL_CHANGES_MAX            4096u /* change log per partition; older: gap, says so */
+#define PAWL_CHANGE_CUSTOM_SIZE_MAX 256u  /* larger custom statuses are not in it, says so */
+#define PAWL_CHANGES_ITEMS_MAX      256u  /* read at a time; more takes pages */
 
 /* pawl replay ------------------------------------------------------------------ */
 #define PAWL_REPLAY_FILES_MAX     100000u      /* of one call: refused */
@@ -153,6 +157,10 @@
 #define PAWL_INSTANCES_MAX    200000u /* active at once; more wait in the store */
 #define PAWL_REQUESTS_MAX     65536u  /* management requests in flight; more: PAWL_E_BUSY */
 #define PAWL_WAIT_MS_MAX      3600000u
+#define PAWL_WATCHES_MAX      256u  /* subscriptions that wait; more: PAWL_E_BUSY */
+#define PAWL_WATCH_READS_MAX  32u   /* of partitions at a time for one of them */
+#define PAWL_WATCH_LOOK_MS    1000u /* between looks for changes that nobody has told of */
+#define PAWL_WATCH_LOOKS_MAX  256u  /* partitions per look; the others at the next ones */
 #define PAWL_STOP_MS_MAX      5000u /* a stopping sidecar waits so long for what runs */
 #define PAWL_STOP_LINGER_MS   1000u /* … then so long for what it still has to send */
 #define PAWL_COALESCE_MS      2u    /* results of a wide fan-out wait this long for others */
@@ -211,6 +219,7 @@
 #define PAWL_HTTP_HEADER_SIZE_MAX     32768u       /* request line and headers: 431 */
 #define PAWL_HTTP_SEGMENTS_MAX        8u           /* of a path: 404 */
 #define PAWL_HTTP_GET_CONNECTIONS_MAX 64u          /* to look at a process; further ones wait */
+#define PAWL_HTTP_EVENTS_BEAT_MS      15000u       /* an event stream is never silent for longer */
 #define PAWL_HTTP_PARAMS_MAX          48u          /* of a query: 400 */
 
 /* gRPC ------------------------------------------------------------------------- */

@@ -101,7 +101,8 @@ void pawl_store_request_copy(struct pawl_arena *arena, const struct pawl_store_r
     case PAWL_STORE_LOAD: copy_in(arena, &copy->load.instance); return;
     case PAWL_STORE_COMMIT: commit_copy(arena, &copy->commit); return;
     case PAWL_STORE_DELIVER: deliver_copy(arena, &copy->deliver); return;
-    case PAWL_STORE_POLL: return;
+    case PAWL_STORE_POLL:
+    case PAWL_STORE_CHANGES: return;
     case PAWL_STORE_PURGE: copy_in(arena, &copy->purge.instance); return;
     case PAWL_STORE_OUTDONE:
         copy->outdone.ids = array_copy(arena, copy->outdone.ids, sizeof *copy->outdone.ids,

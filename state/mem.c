@@ -125,6 +125,8 @@ static void create(struct pawl_mem *mem, struct pawl_mem_partition *partition,
         if (instance) bury(mem, partition, instance, create->created_ms, &create->tombs);
         instance_add(mem, partition, create, gen);
         instance = pawl_mem_instance_find(partition, create->instance);
+        pawl_mem_change_add(partition, create->changes_max, PAWL_CHANGE_CREATED, instance,
+                            create->created_ms);
     }
     pawl_mem_metadata_copy(arena, &instance->metadata, &reply->create.metadata);
 }
@@ -225,7 +227,11 @@ static void deliver(struct pawl_mem *mem, struct pawl_mem_partition *partition,
     reply->err = deliver_check(instance, deliver);
     if (reply->err) return;
 
-    if (!pawl_id_is_zero(deliver->rewind)) rewind_failed(partition, instance, deliver);
+    if (!pawl_id_is_zero(deliver->rewind)) {
+        rewind_failed(partition, instance, deliver);
+        pawl_mem_change_add(partition, deliver->changes_max, PAWL_CHANGE_STATUS, instance,
+                            deliver->now_ms);
+    }
     if (deliver->op.kind) {
         mark_delivered(mem, partition, instance, deliver);
     } else {
@@ -248,8 +254,9 @@ static void purge(struct pawl_mem *mem, struct pawl_mem_partition *partition,
         reply->err = PAWL_E_CONFLICT;
     else if (!purge->force && !pawl_store_status_is_terminal(instance->metadata.status))
         reply->err = PAWL_E_NOT_TERMINAL;
-    else
-        bury(mem, partition, instance, purge->now_ms, &purge->tombs);
+    if (reply->err) return;
+    pawl_mem_change_add(partition, purge->changes_max, PAWL_CHANGE_PURGED, instance, purge->now_ms);
+    bury(mem, partition, instance, purge->now_ms, &purge->tombs);
 }
 
 static void outdone(struct pawl_mem *mem, struct pawl_mem_partition *partition,
@@ -295,6 +302,9 @@ void pawl_mem_store_apply(struct pawl_mem *mem, const struct pawl_store_request 
     case PAWL_STORE_QUERY: pawl_mem_query(partition, &request->query, arena, ret_reply); return;
     case PAWL_STORE_INSPECT:
         pawl_mem_inspect(partition, &request->inspect, arena, ret_reply);
+        return;
+    case PAWL_STORE_CHANGES:
+        pawl_mem_changes(partition, &request->changes, arena, ret_reply);
         return;
     case PAWL_STORE_OPS_END: break;
     }

@@ -150,11 +150,25 @@ static void write_wake(struct pawl_mem *mem, struct pawl_mem_partition *partitio
         pawl_mem_reminder_put(mem, partition, instance, &wake);
 }
 
+/* What of it others may wait for; 0: nothing. Before it is written. */
+static uint32_t what_changes(const struct pawl_mem_instance *instance,
+                             const struct pawl_commit *commit)
+{
+    uint32_t what = 0;
+    if (instance->metadata.status != commit->status) what |= PAWL_CHANGE_STATUS;
+    if (commit->custom_status_set
+        && !pawl_bytes_is_equal(instance->custom_status, commit->custom_status))
+        what |= PAWL_CHANGE_CUSTOM_STATUS;
+    if (commit->carry_count > 0) what |= PAWL_CHANGE_CONTINUED;
+    return what;
+}
+
 static void write(struct pawl_mem *mem, struct pawl_mem_partition *partition,
                   struct pawl_mem_instance *instance, const struct pawl_commit *commit)
 {
     uint32_t history_before = instance->metadata.history_count;
     bool rows_went = commit->inbox_consumed != instance->metadata.inbox_head;
+    uint32_t what = what_changes(instance, commit);
     uint32_t events_count = commit->events_count;
     if (PAWL_MUTANT(HISTORY_SHORT) && events_count > 0) events_count--;
     for (uint32_t i = 0; i < events_count; i++)
@@ -171,6 +185,8 @@ static void write(struct pawl_mem *mem, struct pawl_mem_partition *partition,
     if (commit->carry_count > 0) continue_as_new(instance, commit);
     if (pawl_store_status_is_terminal(commit->status)) end(instance);
     write_wake(mem, partition, instance, commit, rows_went);
+    if (what && !PAWL_MUTANT(CHANGE_UNTOLD))
+        pawl_mem_change_add(partition, commit->changes_max, what, instance, commit->now_ms);
 }
 
 void pawl_mem_commit(struct pawl_mem *mem, struct pawl_mem_partition *partition,

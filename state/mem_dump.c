@@ -155,6 +155,21 @@ static void dump_partition(struct pawl_buf *buf, uint32_t index,
         dump_bytes(buf, "body", row->body);
         pawl_buf_append_str(buf, "\n");
     }
+    for (const struct pawl_list *link = partition->changes.next; link != &partition->changes;
+         link = link->next) {
+        const struct pawl_change *row =
+            &PAWL_CONTAINER_OF(link, const struct pawl_mem_change, link)->row;
+        pawl_buf_printf(buf,
+                        "%03" PRIu32 " change %" PRIu64 " at=%" PRId64 " what=%" PRIu32
+                        " status=%d gen=%" PRIu32 " turn=%" PRIu32,
+                        index, row->number, row->at_ms, row->what, (int)row->status, row->gen,
+                        row->turn);
+        dump_id(buf, "inc", row->inc);
+        dump_bytes(buf, "instance", row->instance);
+        dump_bytes(buf, "name", row->name);
+        dump_bytes(buf, "custom", row->custom_status);
+        pawl_buf_append_str(buf, "\n");
+    }
     if (partition->epoch) {
         pawl_buf_printf(buf, "%03" PRIu32 " owner epoch=%" PRIu64, index, partition->epoch);
         dump_id(buf, "nonce", partition->nonce);

@@ -115,6 +115,7 @@ struct pawl_mem_partition *pawl_mem_partition_new(void)
     pawl_tree_init(&partition->outbox, message_by_id);
     pawl_tree_init(&partition->tombs, tomb_by_member);
     pawl_tree_init(&partition->forgetting, tomb_by_time);
+    pawl_list_init(&partition->changes);
     return partition;
 }
 
@@ -147,6 +148,7 @@ void pawl_mem_partition_free(struct pawl_mem_partition *partition)
         pawl_mem_message_remove(partition, FOUND(node, pawl_mem_message, node)->row.id);
     while ((node = partition->tombs.root) != NULL)
         tomb_free(partition, FOUND(node, pawl_mem_tomb, by_member));
+    pawl_mem_changes_clear(partition);
     pawl_mem_bytes_free(&partition->owner);
     pawl_mem_free(partition);
 }

@@ -4,6 +4,7 @@
  *           -> reminders (by due time and member, and by member)
  *           -> outbox (by message id)
  *           -> tombs (by member, and by time)
+ *           -> changes (in their order)
  *
  * Every byte string in a row is owned by the row. */
 #ifndef PAWL_STATE_MEM_ROWS_H
@@ -66,6 +67,11 @@ struct pawl_mem_tomb {
     int64_t until_ms;
 };
 
+struct pawl_mem_change {
+    struct pawl_list link;
+    struct pawl_change row;
+};
+
 struct pawl_mem_partition {
     uint64_t epoch; /* 0: never acquired */
     struct pawl_id nonce;
@@ -79,6 +85,9 @@ struct pawl_mem_partition {
     struct pawl_tree outbox;     /* by message id */
     struct pawl_tree tombs;      /* by member */
     struct pawl_tree forgetting; /* tombs by until_ms, then member */
+    struct pawl_list changes;    /* pawl_mem_change, oldest first */
+    uint32_t changes_count;
+    uint64_t changes_last; /* number of the newest */
     uint64_t counts[PAWL_STATUS_COUNT];
 };
 
@@ -163,6 +172,14 @@ bool pawl_mem_tomb_holds(const struct pawl_mem_partition *partition, struct pawl
                          int64_t now_ms);
 void pawl_mem_tomb_add(struct pawl_mem_partition *partition, struct pawl_bytes member,
                        int64_t now_ms, const struct pawl_tomb_limits *limits);
+
+/* The change log; within `max`, see store.h. `custom_status` counts with CUSTOM_STATUS. */
+void pawl_mem_change_add(struct pawl_mem_partition *partition, uint32_t max, uint32_t what,
+                         const struct pawl_mem_instance *instance, int64_t at_ms);
+void pawl_mem_changes_clear(struct pawl_mem_partition *partition);
+void pawl_mem_changes(const struct pawl_mem_partition *partition,
+                      const struct pawl_changes *changes, struct pawl_arena *arena,
+                      struct pawl_store_reply *reply);
 
 /* Operations, one function each. */
 void pawl_mem_commit(struct pawl_mem *mem, struct pawl_mem_partition *partition,

@@ -15,6 +15,7 @@ const char *pawl_store_op_name(int op)
     case PAWL_STORE_OUTDONE: return "outdone";
     case PAWL_STORE_QUERY: return "query";
     case PAWL_STORE_INSPECT: return "inspect";
+    case PAWL_STORE_CHANGES: return "changes";
     default: return NULL;
     }
 }

@@ -1,4 +1,4 @@
-/* Store: the port to durable state. Ten operations, each one atomic.
+/* Store: the port to durable state. Eleven operations, each one atomic.
  *
  * A backend checks first and writes only after every check has passed, in one
  * indivisible step (Redis: one script; SQLite: one transaction; mem: one call).
@@ -103,6 +103,20 @@ struct pawl_metadata {
     struct pawl_bytes tags;   /* base/tags.h; absent: none */
 };
 
+/* One entry of a partition's change log: the instance as it is after the change. */
+struct pawl_change {
+    uint64_t number; /* 1, 2, … in the partition */
+    int64_t at_ms;
+    uint32_t what; /* enum pawl_change_what, see pawl/types.h */
+    enum pawl_status status;
+    uint32_t gen;
+    uint32_t turn; /* commits of the incarnation so far */
+    struct pawl_id inc;
+    struct pawl_bytes instance;
+    struct pawl_bytes name;
+    struct pawl_bytes custom_status; /* with CUSTOM_STATUS; absent: removed, or OMITTED */
+};
+
 struct pawl_payloads {
     struct pawl_bytes input;
     struct pawl_bytes output;
@@ -122,6 +136,7 @@ enum pawl_store_op {
     PAWL_STORE_OUTDONE,
     PAWL_STORE_QUERY,
     PAWL_STORE_INSPECT,
+    PAWL_STORE_CHANGES,
     PAWL_STORE_OPS_END
 };
 
@@ -152,6 +167,13 @@ struct pawl_tomb_limits {
     int64_t tomb_ms;
     uint32_t tombs_max;
 };
+
+/* The change log of a partition. What a CREATE, COMMIT or PURGE changes that others may
+ * wait for goes into it by the same step: a new instance, another status (also by a DELIVER
+ * that rewinds) or custom status, continue as new, the removal; one entry per operation. An
+ * instance that CREATE replaces has no entry of its own: the new one has another incarnation.
+ * `changes_max` of these requests: so many entries are kept, older ones go; 0: nothing is written.
+ * A custom status of more than PAWL_CHANGE_CUSTOM_SIZE_MAX bytes is OMITTED. */
 
 /* CREATE: a new instance with status PENDING, one inbox row and a WAKE reminder
  * due at max(created_ms, start_at_ms). Not fenced.
@@ -185,6 +207,7 @@ struct pawl_create {
     int64_t start_at_ms;
     bool replace_terminal;
     struct pawl_tomb_limits tombs; /* for the instance that is replaced */
+    uint32_t changes_max;
 };
 
 enum pawl_load_want {
@@ -272,6 +295,7 @@ struct pawl_commit {
     bool wake_keep; /* operations are open that only this row brings back after a crash */
     struct pawl_payloads payloads; /* absent fields stay as they are; carry: input replaces */
     struct pawl_bytes attempts;    /* opaque; absent: as they are; empty: none any more */
+    uint32_t changes_max;
 };
 
 /* DELIVER: put one message into an instance's inbox. Not epoch-fenced: a former
@@ -309,6 +333,7 @@ struct pawl_deliver {
     uint32_t inbox_max;
     uint32_t seen_max;
     int64_t seen_ms_max;
+    uint32_t changes_max; /* with rewind */
 };
 
 /* POLL: due reminders, oldest first (equal times: by member bytes, see keys.h).
@@ -350,6 +375,7 @@ struct pawl_purge {
     bool force;
     int64_t now_ms;
     struct pawl_tomb_limits tombs;
+    uint32_t changes_max;
 };
 
 /* OUTDONE: these messages were acknowledged; remove them and their reminders.
@@ -435,6 +461,18 @@ struct pawl_inspect {
     uint32_t size_max;          /* INSTANCE: bytes of each kind: stop after reaching it */
 };
 
+/* CHANGES: the change log behind entry `after`, oldest first. Not fenced.
+ *   OK entries, at most `max`; reply.last: the newest entry's number, 0: there never was
+ *   one; reply.first: the oldest that is kept (last + 1: none is)
+ * `keep` is changes_max of those who write: a backend may hold some more and does not
+ * show them. `after` below first - 1: what is between them is forgotten. `after` above
+ * last: it is of another log; no entries. */
+struct pawl_changes {
+    uint64_t after;
+    uint32_t max;
+    uint32_t keep;
+};
+
 struct pawl_store_request {
     uint64_t token; /* comes back with the reply */
     enum pawl_store_op op;
@@ -450,6 +488,7 @@ struct pawl_store_request {
         struct pawl_outdone outdone;
         struct pawl_query query;
         struct pawl_inspect inspect;
+        struct pawl_changes changes;
     };
 };
 
@@ -612,6 +651,12 @@ struct pawl_store_reply {
             uint64_t counts[PAWL_STATUS_COUNT]; /* count_only */
         } query;
         const struct pawl_inspected *inspect; /* OK; else NULL */
+        struct {
+            uint64_t first;
+            uint64_t last;
+            uint32_t count;
+            struct pawl_change *items;
+        } changes;
     };
 };
 

@@ -2,13 +2,14 @@
 set(redis_io ${CMAKE_CURRENT_LIST_DIR})
 set(redis_lua ${CMAKE_CURRENT_BINARY_DIR}/redis_lua)
 set(redis_lua_arrays)
-foreach(script schema acquire create load commit deliver poll purge outdone query inspect lease)
+foreach(script schema acquire create load commit deliver poll purge outdone query inspect changes lease)
   add_custom_command(
     OUTPUT ${redis_lua}/${script}.inc
     COMMAND ${CMAKE_COMMAND} -DIN=${redis_io}/lua/${script}.lua -DOUT=${redis_lua}/${script}.inc
             -DNAME=${script} -P ${redis_io}/redis_lua.cmake
     DEPENDS ${redis_io}/lua/${script}.lua ${redis_io}/lua/many.lua ${redis_io}/lua/fields.lua
-            ${redis_io}/lua/remove.lua ${redis_io}/lua/index.lua ${redis_io}/lua/readable.lua ${redis_io}/redis_lua.cmake
+            ${redis_io}/lua/remove.lua ${redis_io}/lua/index.lua ${redis_io}/lua/readable.lua
+            ${redis_io}/lua/change.lua ${redis_io}/redis_lua.cmake
     VERBATIM)
   list(APPEND redis_lua_arrays ${redis_lua}/${script}.inc)
 endforeach()

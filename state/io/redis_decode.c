@@ -493,6 +493,31 @@ static void inspect_decode(struct source *source, const struct pawl_redis_value 
     source->bad = true;
 }
 
+static void changes_decode(struct source *source, const struct pawl_redis_value *value,
+                           struct pawl_store_reply *reply)
+{
+    reply->changes.first = uint_at(source, value, 1, UINT64_MAX);
+    reply->changes.last = uint_at(source, value, 2, UINT64_MAX);
+    const struct pawl_redis_value *rows = list_at(source, value, 3);
+    reply->changes.items = PAWL_ARENA_ARRAY(source->arena, struct pawl_change, rows->count);
+    reply->changes.count = rows->count;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        const struct pawl_redis_value *row = list_at(source, rows, i);
+        reply->changes.items[i] = (struct pawl_change){
+            .number = uint_at(source, row, 0, UINT64_MAX),
+            .at_ms = time_at(source, row, 1),
+            .what = uint32_at(source, row, 2),
+            .status = (enum pawl_status)uint_at(source, row, 3, PAWL_STATUS_COUNT - 1),
+            .gen = uint32_at(source, row, 4),
+            .turn = uint32_at(source, row, 5),
+            .inc = id_at(source, row, 6),
+            .instance = text_at(source, row, 7),
+            .name = text_at(source, row, 8),
+            .custom_status = text_at(source, row, 9),
+        };
+    }
+}
+
 static void parts_decode(struct source *source, const struct pawl_redis_value *value,
                          struct pawl_store_reply *reply)
 {
@@ -524,6 +549,9 @@ static void parts_decode(struct source *source, const struct pawl_redis_value *v
         return;
     case PAWL_STORE_INSPECT:
         if (reply->err == PAWL_OK) inspect_decode(source, value, reply);
+        return;
+    case PAWL_STORE_CHANGES:
+        if (reply->err == PAWL_OK) changes_decode(source, value, reply);
         return;
     case PAWL_STORE_PURGE:
     case PAWL_STORE_OUTDONE:

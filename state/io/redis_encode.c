@@ -151,7 +151,7 @@ static void create_encode(struct pawl_buf *buf, struct pawl_arena *arena,
 {
     int64_t due_ms =
         create->created_ms > create->start_at_ms ? create->created_ms : create->start_at_ms;
-    pawl_write_array(buf, 14);
+    pawl_write_array(buf, 15);
     pawl_write_bytes(buf, create->instance);
     hex_write(buf, create->inc);
     pawl_write_bytes(buf, create->request_id);
@@ -166,6 +166,7 @@ static void create_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     pawl_write_uint(buf, create->tombs.tombs_max);
     pawl_write_bytes(buf, create->name);
     pawl_write_bytes(buf, create->tags);
+    pawl_write_uint(buf, create->changes_max);
 }
 
 static void load_encode(struct pawl_buf *buf, const struct pawl_load *load)
@@ -313,12 +314,14 @@ static void commit_ending_write(struct pawl_buf *buf, const struct pawl_commit *
         pawl_write_nil(buf);
     signed_write(buf, commit->now_ms + (int64_t)PAWL_LEASE_WAKE_MS);
     pawl_write_bool(buf, commit->wake_keep);
+    pawl_write_uint(buf, commit->changes_max);
+    pawl_write_uint(buf, PAWL_CHANGE_CUSTOM_SIZE_MAX);
 }
 
 static void commit_encode(struct pawl_buf *buf, struct pawl_arena *arena,
                           const struct pawl_commit *commit)
 {
-    pawl_write_array(buf, 27);
+    pawl_write_array(buf, 29);
     fence_write(buf, &commit->fence);
     pawl_write_bytes(buf, commit->instance);
     hex_write(buf, commit->inc);
@@ -349,7 +352,7 @@ static void deliver_encode(struct pawl_buf *buf, struct pawl_arena *arena,
 {
     bool has_op = deliver->op.kind != 0;
     bool is_rewind = !pawl_id_is_zero(deliver->rewind);
-    pawl_write_array(buf, 14);
+    pawl_write_array(buf, 15);
     pawl_write_bytes(buf, deliver->instance);
     pawl_write_bytes(buf, has_op ? pawl_op_format(arena, deliver->op) : PAWL_BYTES_ABSENT);
     hex_write(buf, deliver->inc);
@@ -379,6 +382,7 @@ static void deliver_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     else
         pawl_write_nil(buf);
     hex_write(buf, deliver->delivery);
+    pawl_write_uint(buf, deliver->changes_max);
 }
 
 static void poll_encode(struct pawl_buf *buf, const struct pawl_poll *poll)
@@ -407,7 +411,7 @@ static void poll_encode(struct pawl_buf *buf, const struct pawl_poll *poll)
 
 static void purge_encode(struct pawl_buf *buf, const struct pawl_purge *purge)
 {
-    pawl_write_array(buf, 6);
+    pawl_write_array(buf, 7);
     pawl_write_bytes(buf, purge->instance);
     if (pawl_id_is_zero(purge->inc))
         pawl_write_nil(buf);
@@ -417,6 +421,7 @@ static void purge_encode(struct pawl_buf *buf, const struct pawl_purge *purge)
     tomb_until_write(buf, purge->now_ms, &purge->tombs);
     signed_write(buf, purge->now_ms);
     pawl_write_uint(buf, purge->tombs.tombs_max);
+    pawl_write_uint(buf, purge->changes_max);
 }
 
 static void outdone_encode(struct pawl_buf *buf, const struct pawl_outdone *outdone)
@@ -488,6 +493,15 @@ static void inspect_encode(struct pawl_buf *buf, const struct pawl_inspect *insp
     pawl_write_uint(buf, inspect->size_max);
 }
 
+/* `after` as text: it may be beyond what Lua's numbers hold. */
+static void changes_encode(struct pawl_buf *buf, const struct pawl_changes *changes)
+{
+    pawl_write_array(buf, 3);
+    decimal_write(buf, changes->after);
+    pawl_write_uint(buf, changes->max);
+    pawl_write_uint(buf, changes->keep);
+}
+
 void pawl_redis_encode(struct pawl_buf *buf, struct pawl_arena *arena,
                        const struct pawl_store_request *request)
 {
@@ -502,6 +516,7 @@ void pawl_redis_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     case PAWL_STORE_OUTDONE: outdone_encode(buf, &request->outdone); return;
     case PAWL_STORE_QUERY: query_encode(buf, &request->query); return;
     case PAWL_STORE_INSPECT: inspect_encode(buf, &request->inspect); return;
+    case PAWL_STORE_CHANGES: changes_encode(buf, &request->changes); return;
     case PAWL_STORE_OPS_END: break;
     }
     PAWL_UNREACHABLE("a request has an operation");

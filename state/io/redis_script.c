@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 
 #include "acquire.inc"
+#include "changes.inc"
 #include "commit.inc"
 #include "create.inc"
 #include "deliver.inc"
@@ -28,6 +29,7 @@ struct pawl_bytes pawl_redis_script(int op)
     case PAWL_STORE_PURGE: return pawl_bytes_make(lua_purge, sizeof lua_purge);
     case PAWL_STORE_OUTDONE: return pawl_bytes_make(lua_outdone, sizeof lua_outdone);
     case PAWL_STORE_QUERY: return pawl_bytes_make(lua_query, sizeof lua_query);
+    case PAWL_STORE_CHANGES: return pawl_bytes_make(lua_changes, sizeof lua_changes);
     case PAWL_STORE_INSPECT: return pawl_bytes_make(lua_inspect, sizeof lua_inspect);
     }
     PAWL_UNREACHABLE("every operation has a script");

@@ -186,6 +186,7 @@ static void job_run(struct pawl_sqlite_db *db, struct job *job)
         [PAWL_STORE_DELIVER] = pawl_sqlite_deliver, [PAWL_STORE_POLL] = pawl_sqlite_poll,
         [PAWL_STORE_PURGE] = pawl_sqlite_purge,     [PAWL_STORE_OUTDONE] = pawl_sqlite_outdone,
         [PAWL_STORE_QUERY] = pawl_sqlite_query,     [PAWL_STORE_INSPECT] = pawl_sqlite_inspect,
+        [PAWL_STORE_CHANGES] = pawl_sqlite_changes,
     };
     job->reply = (struct pawl_store_reply){ .token = job->request.token,
                                             .op = job->request.op,

@@ -279,8 +279,39 @@ static void write_metadata(struct turn *turn)
     pawl_sqlite_run(turn->db, stmt);
 }
 
+/* What of it others may wait for; 0: nothing. Before it is written. */
+static uint32_t what_changes(const struct turn *turn)
+{
+    const struct pawl_commit *commit = turn->commit;
+    uint32_t what = 0;
+    if (turn->row->metadata.status != commit->status) what |= PAWL_CHANGE_STATUS;
+    if (commit->custom_status_set
+        && !pawl_bytes_is_equal(turn->row->custom_status, commit->custom_status))
+        what |= PAWL_CHANGE_CUSTOM_STATUS;
+    if (commit->carry_count > 0) what |= PAWL_CHANGE_CONTINUED;
+    return what;
+}
+
+static void write_change(struct turn *turn, uint32_t what)
+{
+    const struct pawl_commit *commit = turn->commit;
+    const struct pawl_metadata *metadata = &turn->row->metadata;
+    const struct pawl_change change = {
+        .at_ms = commit->now_ms,
+        .status = commit->status,
+        .gen = metadata->gen,
+        .turn = metadata->turn + 1,
+        .inc = metadata->inc,
+        .instance = commit->instance,
+        .name = commit->carry_count > 0 ? commit->name : metadata->name,
+        .custom_status = commit->custom_status,
+    };
+    pawl_sqlite_change_add(turn->db, turn->partition, commit->changes_max, what, &change);
+}
+
 static void write(struct turn *turn)
 {
+    uint32_t what = what_changes(turn);
     uint32_t history_before = turn->row->metadata.history_count;
     bool rows_went = turn->commit->inbox_consumed != turn->row->metadata.inbox_head;
     write_history(turn);
@@ -294,6 +325,7 @@ static void write(struct turn *turn)
     write_wake(turn, rows_went);
     write_status(turn);
     write_metadata(turn);
+    if (what) write_change(turn, what);
 }
 
 void pawl_sqlite_commit(struct pawl_sqlite_db *db, const struct pawl_store_request *request,

@@ -141,6 +141,13 @@
     X(TOMB_DROP, "DELETE FROM tomb WHERE p = ?1 AND ms <= ?2")                                     \
     X(TOMB_TRIM, "DELETE FROM tomb WHERE p = ?1 AND member IN (SELECT member FROM tomb "           \
                  "WHERE p = ?1 ORDER BY ms DESC, member DESC LIMIT -1 OFFSET ?2)")                 \
+    X(CHANGE_LAST, "SELECT max(i) FROM change WHERE p = ?1")                                       \
+    X(CHANGE_FIRST, "SELECT min(i) FROM change WHERE p = ?1")                                      \
+    X(CHANGE_ADD, "INSERT INTO change (p, i, ms, what, status, gen, turn, inc, id, name, custom) " \
+                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                         \
+    X(CHANGE_TRIM, "DELETE FROM change WHERE p = ?1 AND i <= ?2")                                  \
+    X(CHANGE_GET, "SELECT i, ms, what, status, gen, turn, inc, id, name, custom FROM change "      \
+                  "WHERE p = ?1 AND i >= ?2 ORDER BY i LIMIT ?3")                                  \
     X(INSPECT_OWNER, "SELECT epoch, owner, table_version, since_ms FROM owner WHERE p = ?1")       \
     X(INSPECT_TALLY, "SELECT status, count(*) FROM instance WHERE p = ?1 GROUP BY status")         \
     X(INSPECT_SIZES, "SELECT (SELECT count(*) FROM instance WHERE p = ?1), "                       \
@@ -315,6 +322,12 @@ enum pawl_sqlite_payload {
 };
 void pawl_sqlite_payload_put(struct pawl_sqlite_db *db, int64_t n, enum pawl_sqlite_payload kind,
                              struct pawl_bytes body);
+
+/* The change log, see store.h. change_add reads the instance as it is after the change. */
+void pawl_sqlite_change_add(struct pawl_sqlite_db *db, uint32_t partition, uint32_t max,
+                            uint32_t what, const struct pawl_change *change);
+void pawl_sqlite_changes(struct pawl_sqlite_db *db, const struct pawl_store_request *request,
+                         struct pawl_arena *arena, struct pawl_store_reply *reply);
 
 /* Operations ------------------------------------------------------------------- */
 

@@ -305,7 +305,12 @@ static pawl_err create_younger_tables(struct opening *opening)
                             "CREATE TABLE IF NOT EXISTS tomb (p INTEGER NOT NULL,"
                             "  member BLOB NOT NULL, ms INTEGER NOT NULL, PRIMARY KEY (p, member))"
                             "  WITHOUT ROWID;"
-                            "CREATE INDEX IF NOT EXISTS tomb_ms ON tomb (p, ms, member)");
+                            "CREATE INDEX IF NOT EXISTS tomb_ms ON tomb (p, ms, member);"
+                            "CREATE TABLE IF NOT EXISTS change (p INTEGER NOT NULL,"
+                            "  i INTEGER NOT NULL, ms INTEGER NOT NULL, what INTEGER NOT NULL,"
+                            "  status INTEGER NOT NULL, gen INTEGER NOT NULL,"
+                            "  turn INTEGER NOT NULL, inc BLOB NOT NULL, id BLOB NOT NULL,"
+                            "  name BLOB, custom BLOB, PRIMARY KEY (p, i)) WITHOUT ROWID");
     return code == SQLITE_OK ? PAWL_OK : refuse_sqlite(opening, code);
 }
 

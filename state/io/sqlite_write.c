@@ -164,6 +164,14 @@ void pawl_sqlite_purge(struct pawl_sqlite_db *db, const struct pawl_store_reques
     if (reply->err) return;
     remember(db, arena, request->partition, &row, purge->now_ms, &purge->tombs);
     instance_remove(db, arena, request->partition, &row);
+    const struct pawl_change change = { .at_ms = purge->now_ms,
+                                        .status = row.metadata.status,
+                                        .gen = row.metadata.gen,
+                                        .turn = row.metadata.turn,
+                                        .inc = row.metadata.inc,
+                                        .instance = row.id,
+                                        .name = row.metadata.name };
+    pawl_sqlite_change_add(db, request->partition, purge->changes_max, PAWL_CHANGE_PURGED, &change);
 }
 
 /* Create ----------------------------------------------------------------------- */
@@ -267,6 +275,14 @@ void pawl_sqlite_create(struct pawl_sqlite_db *db, const struct pawl_store_reque
             instance_remove(db, arena, request->partition, &row);
         }
         create_rows(db, arena, request->partition, create, gen);
+        const struct pawl_change change = { .at_ms = create->created_ms,
+                                            .status = PAWL_STATUS_PENDING,
+                                            .gen = gen,
+                                            .inc = create->inc,
+                                            .instance = create->instance,
+                                            .name = create->name };
+        pawl_sqlite_change_add(db, request->partition, create->changes_max, PAWL_CHANGE_CREATED,
+                               &change);
     }
     row = pawl_sqlite_instance_get(db, request->partition, create->instance, arena);
     reply->create.metadata = row.metadata;
@@ -414,6 +430,14 @@ static void rewind_failed(struct pawl_sqlite_db *db, uint32_t partition,
     pawl_sqlite_bind_id(db, rewind, 2, &deliver->delivery);
     pawl_sqlite_bind_int(db, rewind, 3, deliver->now_ms);
     pawl_sqlite_run(db, rewind);
+    const struct pawl_change change = { .at_ms = deliver->now_ms,
+                                        .status = PAWL_STATUS_RUNNING,
+                                        .gen = row->metadata.gen,
+                                        .turn = row->metadata.turn,
+                                        .inc = row->metadata.inc,
+                                        .instance = row->id,
+                                        .name = row->metadata.name };
+    pawl_sqlite_change_add(db, partition, deliver->changes_max, PAWL_CHANGE_STATUS, &change);
 }
 
 void pawl_sqlite_deliver(struct pawl_sqlite_db *db, const struct pawl_store_request *request,

@@ -130,7 +130,7 @@ static void partition_take(const struct redis_server *server, uint32_t partition
     expect(there == reminders, "instances count other reminders than there are", "reminders");
 
     static const char *const names[] = { "owner",  "reminders", "instances", "ids",
-                                         "outbox", "counts",    "tombs" };
+                                         "outbox", "counts",    "tombs",     "changes" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         redis_server_do(server, "DEL " TAG "%s", (unsigned)partition, names[i]);
 }

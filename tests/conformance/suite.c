@@ -271,6 +271,7 @@ static const struct outcome outcomes[] = {
     { PAWL_STORE_OUTDONE, PAWL_OK },
     { PAWL_STORE_QUERY, PAWL_OK },
     { PAWL_STORE_INSPECT, PAWL_OK },
+    { PAWL_STORE_CHANGES, PAWL_OK },
 };
 #define OUTCOMES_COUNT (sizeof outcomes / sizeof outcomes[0])
 
@@ -324,6 +325,8 @@ static int check_marks(const struct run *run)
         [SUITE_QUERY_COUNT] = "query counts",
         [SUITE_QUERY_COMPLETED] = "query finds by completed time",
         [SUITE_QUERY_BY_ID] = "query goes by id",
+        [SUITE_CHANGES_FORGOTTEN] = "changes are asked for that are forgotten",
+        [SUITE_CHANGES_OMITTED] = "a custom status is too large for the change log",
     };
     int missing = 0;
     for (int i = 0; i < SUITE_MARKS_COUNT; i++) {

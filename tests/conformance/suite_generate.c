@@ -125,6 +125,15 @@ static struct pawl_tomb_limits some_tomb_limits(struct suite_generator *generato
     return limits;
 }
 
+/* Mostly so few that the log is cut all the time. One number, since what is kept beyond it
+ * is up to the backend. */
+#define CHANGES_MAX 25u
+
+static uint32_t some_changes_max(struct suite_generator *generator)
+{
+    return percent(generator, 5) ? 0 : CHANGES_MAX;
+}
+
 /* Few keys and values, so that many instances share them; some are awkward. */
 static struct pawl_bytes some_tags(struct suite_generator *generator, uint32_t chance)
 {
@@ -154,6 +163,7 @@ static void make_create(struct suite_generator *generator, struct pawl_create *c
     if (percent(generator, 20)) create->start_at_ms = generator->now_ms + 5000;
     create->replace_terminal = percent(generator, 60);
     create->tombs = some_tomb_limits(generator);
+    create->changes_max = some_changes_max(generator);
     create->tags = some_tags(generator, 40);
     if (!percent(generator, 40)) return;
     create->parent_key = numbered(generator, "parent-", 2);
@@ -305,16 +315,22 @@ static void make_commit(struct suite_generator *generator, const struct suite_pa
     commit->history_max = percent(generator, 90) ? 40 : 6;
     commit->custom_status_set = percent(generator, 20);
     commit->custom_status = maybe_bytes(generator, 70);
+    if (percent(generator, 10)) /* too large for the change log */
+        commit->custom_status =
+            pawl_arena_printf(&generator->arena, "%0*u", (int)PAWL_CHANGE_CUSTOM_SIZE_MAX + 1, 7u);
     commit->payloads =
         (struct pawl_payloads){ maybe_bytes(generator, 20), maybe_bytes(generator, 20),
                                 maybe_bytes(generator, 20) };
     commit->attempts = maybe_bytes(generator, 20);
     if (percent(generator, 10)) commit->attempts = PAWL_BYTES_LITERAL("");
     commit->wake_keep = percent(generator, 40);
+    commit->changes_max = some_changes_max(generator);
     if (percent(generator, 15)) commit->wake_at_ms = generator->now_ms + below(generator, 30000);
 
     const struct pawl_snapshot *present = peek(generator, partition->index, commit->instance);
     if (!present) return;
+    if (percent(generator, 25)) /* no change */
+        commit->custom_status = pawl_arena_copy(&generator->arena, present->custom_status);
     commit->inc = present->metadata.inc;
     commit->gen = present->metadata.gen;
     commit->last = present->metadata.last;
@@ -371,6 +387,7 @@ static void make_deliver(struct suite_generator *generator, const struct suite_p
     deliver->now_ms = generator->now_ms;
     deliver->inbox_max = percent(generator, 80) ? 8 : 2;
     deliver->seen_max = percent(generator, 80) ? 7 : 2;
+    deliver->changes_max = some_changes_max(generator);
     deliver->seen_ms_max = percent(generator, 40) ? SEEN_MS_SHORT : SEEN_MS_LONG;
     const struct pawl_snapshot *present = peek(generator, partition->index, deliver->instance);
     if (percent(generator, 50))
@@ -402,6 +419,7 @@ static void make_purge(struct suite_generator *generator, const struct suite_par
     purge->force = percent(generator, 20);
     purge->now_ms = generator->now_ms;
     purge->tombs = some_tomb_limits(generator);
+    purge->changes_max = some_changes_max(generator);
     const struct pawl_snapshot *present = peek(generator, partition->index, purge->instance);
     if (present && percent(generator, 60)) purge->inc = present->metadata.inc;
     if (percent(generator, 15)) purge->inc = pawl_rng_id(&generator->rng);
@@ -459,6 +477,20 @@ static void make_inspect(struct suite_generator *generator, struct pawl_inspect 
     inspect->size_max = percent(generator, 50) ? 1000000 : 1 + below(generator, 60);
 }
 
+/* From behind an entry that is there, was there, or never was. */
+static void make_changes(struct suite_generator *generator, const struct suite_partition *partition,
+                         struct pawl_changes *changes)
+{
+    const struct pawl_mem_partition *rows = generator->mem->partitions[partition->index];
+    uint64_t last = rows ? rows->changes_last : 0;
+    uint64_t back = below(generator, 2 * CHANGES_MAX);
+    changes->after = last > back ? last - back : 0;
+    if (percent(generator, 5)) changes->after = last + below(generator, 2);
+    if (percent(generator, 5)) changes->after = UINT64_MAX;
+    changes->max = percent(generator, 50) ? 100 : below(generator, 5);
+    changes->keep = CHANGES_MAX;
+}
+
 /* Generate ------------------------------------------------------------------------ */
 
 static enum pawl_store_op some_op(struct suite_generator *generator)
@@ -468,9 +500,9 @@ static enum pawl_store_op some_op(struct suite_generator *generator)
         uint32_t weight;
     } weights[] = {
         { PAWL_STORE_COMMIT, 32 }, { PAWL_STORE_DELIVER, 22 }, { PAWL_STORE_CREATE, 12 },
-        { PAWL_STORE_LOAD, 9 },    { PAWL_STORE_POLL, 9 },     { PAWL_STORE_QUERY, 5 },
+        { PAWL_STORE_LOAD, 8 },    { PAWL_STORE_POLL, 8 },     { PAWL_STORE_QUERY, 5 },
         { PAWL_STORE_OUTDONE, 3 }, { PAWL_STORE_PURGE, 4 },    { PAWL_STORE_ACQUIRE, 2 },
-        { PAWL_STORE_INSPECT, 2 },
+        { PAWL_STORE_INSPECT, 2 }, { PAWL_STORE_CHANGES, 2 },
     };
     uint32_t at = below(generator, 100);
     for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++) {
@@ -494,6 +526,7 @@ static void make(struct suite_generator *generator, struct pawl_store_request *r
     case PAWL_STORE_OUTDONE: make_outdone(generator, &request->outdone); return;
     case PAWL_STORE_QUERY: make_query(generator, partition, &request->query); return;
     case PAWL_STORE_INSPECT: make_inspect(generator, &request->inspect); return;
+    case PAWL_STORE_CHANGES: make_changes(generator, partition, &request->changes); return;
     case PAWL_STORE_OPS_END: return;
     }
 }
@@ -626,6 +659,15 @@ static void learn_query(struct suite_generator *generator, const struct pawl_que
     mark(generator, SUITE_QUERY_BY_ID, has_found && query->order == PAWL_QUERY_ID);
 }
 
+static void learn_changes(struct suite_generator *generator, const struct pawl_changes *changes,
+                          const struct pawl_store_reply *reply)
+{
+    mark(generator, SUITE_CHANGES_FORGOTTEN, changes->after + 1 < reply->changes.first);
+    for (uint32_t i = 0; i < reply->changes.count; i++)
+        mark(generator, SUITE_CHANGES_OMITTED,
+             (reply->changes.items[i].what & PAWL_CHANGE_CUSTOM_OMITTED) != 0);
+}
+
 static void learn_poll(struct suite_generator *generator, const struct pawl_store_reply *reply)
 {
     mark(generator, SUITE_POLL_FUTURE_TIMERS, reply->poll.skipped > 0);
@@ -650,6 +692,7 @@ void suite_learn(struct suite_generator *generator, const struct pawl_store_requ
         mark(generator, SUITE_DELIVER_TIMER, request->deliver.op.kind == 't');
         return;
     case PAWL_STORE_QUERY: learn_query(generator, &request->query, reply); return;
+    case PAWL_STORE_CHANGES: learn_changes(generator, &request->changes, reply); return;
     default: return;
     }
 }

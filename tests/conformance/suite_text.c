@@ -245,6 +245,24 @@ static void put_inspected(struct pawl_buf *buf, struct pawl_arena *arena,
     put_sorted(buf, lines, inspected->count);
 }
 
+static void put_changes(struct pawl_buf *buf, const struct pawl_store_reply *reply)
+{
+    pawl_buf_printf(buf, " first=%" PRIu64 " last=%" PRIu64, reply->changes.first,
+                    reply->changes.last);
+    for (uint32_t i = 0; i < reply->changes.count; i++) {
+        const struct pawl_change *change = &reply->changes.items[i];
+        pawl_buf_printf(buf,
+                        "\n  change %" PRIu64 " at=%" PRId64 " what=%" PRIu32
+                        " status=%d gen=%" PRIu32 " turn=%" PRIu32,
+                        change->number, change->at_ms, change->what, (int)change->status,
+                        change->gen, change->turn);
+        put_id(buf, "inc", change->inc);
+        put_bytes(buf, "instance", change->instance);
+        put_bytes(buf, "name", change->name);
+        put_bytes(buf, "custom", change->custom_status);
+    }
+}
+
 static void put_ok(struct pawl_buf *buf, struct pawl_arena *arena,
                    const struct pawl_store_reply *reply)
 {
@@ -258,6 +276,7 @@ static void put_ok(struct pawl_buf *buf, struct pawl_arena *arena,
     case PAWL_STORE_DELIVER: pawl_buf_printf(buf, " index=%" PRIu32, reply->deliver.index); return;
     case PAWL_STORE_POLL: put_poll(buf, reply); return;
     case PAWL_STORE_QUERY: put_query(buf, reply); return;
+    case PAWL_STORE_CHANGES: put_changes(buf, reply); return;
     case PAWL_STORE_INSPECT: put_inspected(buf, arena, reply->inspect); return;
     default: return;
     }
@@ -398,6 +417,10 @@ struct pawl_bytes suite_request_text(struct pawl_arena *arena,
             &buf, " what=%d history=%" PRIu32 " inbox=%" PRIu32 " limit=%" PRIu32 " size=%" PRIu32,
             (int)request->inspect.what, request->inspect.history_from, request->inspect.inbox_from,
             request->inspect.limit, request->inspect.size_max);
+        break;
+    case PAWL_STORE_CHANGES:
+        pawl_buf_printf(&buf, " after=%" PRIu64 " max=%" PRIu32, request->changes.after,
+                        request->changes.max);
         break;
     case PAWL_STORE_OUTDONE:
     case PAWL_STORE_OPS_END: break;

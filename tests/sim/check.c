@@ -19,6 +19,16 @@ struct shadow {
     bool was_removed; /* purged or replaced, once at least */
     bool was_rewound;
     struct pawl_bytes removed; /* owned: request id that starts nothing any more */
+    struct logged {            /* what somebody knows who reads nothing but the change log */
+        bool is_known;         /* false: nothing yet, or the log has lost its end */
+        bool is_there;
+        bool has_custom; /* custom_hash counts: it was not too large */
+        struct pawl_id inc;
+        uint32_t gen;
+        uint32_t turn;
+        enum pawl_status status;
+        uint64_t custom_hash;
+    } logged;
 };
 
 struct sim_check {
@@ -28,6 +38,7 @@ struct sim_check {
         struct pawl_id nonce; /* of the last acquire */
         uint64_t table_version;
     } owners[SIM_APPS][SIM_PARTITIONS];
+    uint64_t changes_read[SIM_APPS][SIM_PARTITIONS]; /* number of the last entry */
 };
 
 const char *sim_app_name(uint32_t app)
@@ -222,6 +233,81 @@ void sim_check_removed(struct sim_check *check, struct pawl_bytes instance,
     shadow->removed = pawl_bytes_make(copy, request_id.size);
 }
 
+/* The change log ---------------------------------------------------------------------------- */
+
+static void change_take(struct sim_check *check, const struct pawl_change *change)
+{
+    struct logged *logged = &shadow_of(check, change->instance)->logged;
+    bool is_new = (change->what & PAWL_CHANGE_CREATED) != 0;
+    if (logged->is_known && logged->is_there && !is_new) {
+        PAWL_ASSERT(pawl_id_is_equal(logged->inc, change->inc));
+        bool is_rewind = logged->status == PAWL_STATUS_FAILED && change->turn == logged->turn;
+        PAWL_ASSERT(change->turn > logged->turn || change->what == PAWL_CHANGE_PURGED || is_rewind);
+        bool is_other = change->status != logged->status;
+        PAWL_ASSERT(is_other == ((change->what & PAWL_CHANGE_STATUS) != 0));
+    }
+    if (logged->is_known && !logged->is_there) PAWL_ASSERT(is_new);
+    if (is_new) {
+        logged->is_known = true;
+        logged->has_custom = true;
+        logged->custom_hash = pawl_hash_stable(PAWL_BYTES_ABSENT);
+    }
+    logged->is_there = (change->what & PAWL_CHANGE_PURGED) == 0;
+    logged->inc = change->inc;
+    logged->gen = change->gen;
+    logged->turn = change->turn;
+    logged->status = change->status;
+    if (!(change->what & PAWL_CHANGE_CUSTOM_STATUS)) return;
+    logged->has_custom = (change->what & PAWL_CHANGE_CUSTOM_OMITTED) == 0;
+    logged->custom_hash = pawl_hash_stable(change->custom_status);
+}
+
+static void changes_follow(struct sim_check *check, uint32_t app, uint32_t partition,
+                           struct pawl_arena *arena)
+{
+    uint64_t *read = &check->changes_read[app][partition];
+    struct pawl_store_request request = { .op = PAWL_STORE_CHANGES, .partition = partition };
+    struct pawl_store_reply reply;
+    request.changes = (struct pawl_changes){ *read, UINT32_MAX, PAWL_CHANGES_MAX };
+    pawl_mem_store_apply(check->mems[app], &request, arena, &reply);
+    PAWL_ASSERT(reply.changes.last >= *read);
+    for (uint32_t i = 0; i < reply.changes.count; i++) {
+        PAWL_ASSERT(reply.changes.items[i].number == *read + 1); /* without a gap */
+        change_take(check, &reply.changes.items[i]);
+        *read = reply.changes.items[i].number;
+    }
+    PAWL_ASSERT(*read == reply.changes.last);
+}
+
+/* Whoever follows the log knows what is stored. */
+static void check_logged(struct sim_check *check, uint32_t app,
+                         const struct pawl_store_request *request)
+{
+    struct pawl_bytes instance = PAWL_BYTES_ABSENT;
+    switch (request->op) {
+    case PAWL_STORE_CREATE: instance = request->create.instance; break;
+    case PAWL_STORE_COMMIT: instance = request->commit.instance; break;
+    case PAWL_STORE_PURGE: instance = request->purge.instance; break;
+    case PAWL_STORE_DELIVER: instance = request->deliver.instance; break;
+    default: return;
+    }
+    struct pawl_arena arena;
+    pawl_arena_init(&arena);
+    changes_follow(check, app, request->partition, &arena);
+    const struct logged *logged = &shadow_of(check, instance)->logged;
+    struct pawl_snapshot snapshot;
+    bool is_there = check_load(check, instance, 0, &arena, &snapshot) == PAWL_OK;
+    if (logged->is_known) PAWL_ASSERT(logged->is_there == is_there);
+    if (logged->is_known && is_there) {
+        PAWL_ASSERT(logged->status == snapshot.metadata.status);
+        PAWL_ASSERT(logged->gen == snapshot.metadata.gen);
+        PAWL_ASSERT(pawl_id_is_equal(logged->inc, snapshot.metadata.inc));
+        if (logged->has_custom)
+            PAWL_ASSERT(logged->custom_hash == pawl_hash_stable(snapshot.custom_status));
+    }
+    pawl_arena_deinit(&arena);
+}
+
 void sim_check_applied(struct sim_check *check, uint32_t app,
                        const struct pawl_store_request *request,
                        const struct pawl_store_reply *reply)
@@ -235,6 +321,7 @@ void sim_check_applied(struct sim_check *check, uint32_t app,
     }
     check_removal(check, request, reply);
     check_rewind(check, request, reply);
+    if (reply->err == PAWL_OK) check_logged(check, app, request);
     if (request->op != PAWL_STORE_COMMIT || reply->err != PAWL_OK) return;
     /* After an acquire no commit of an earlier owner is accepted. */
     PAWL_ASSERT(pawl_id_is_equal(request->commit.fence.nonce, owner->nonce));
@@ -257,8 +344,20 @@ void sim_check_failed_over(struct sim_check *check, uint32_t app, struct pawl_me
     check->mems[app] = mem;
     memset(check->owners[app], 0, sizeof check->owners[app]);
     uint32_t cursor = 0;
-    for (struct shadow *shadow; (shadow = pawl_map_next(&check->shadows, &cursor)) != NULL;)
-        if (sim_app_of(shadow->instance) == app) shadow->count = 0;
+    for (struct shadow *shadow; (shadow = pawl_map_next(&check->shadows, &cursor)) != NULL;) {
+        if (sim_app_of(shadow->instance) != app) continue;
+        shadow->count = 0;
+        shadow->logged.is_known = false;
+    }
+    for (uint32_t partition = 0; partition < SIM_PARTITIONS; partition++) {
+        struct pawl_store_request request = { .op = PAWL_STORE_CHANGES, .partition = partition };
+        struct pawl_store_reply reply;
+        struct pawl_arena arena;
+        pawl_arena_init(&arena);
+        pawl_mem_store_apply(mem, &request, &arena, &reply);
+        check->changes_read[app][partition] = reply.changes.last;
+        pawl_arena_deinit(&arena);
+    }
 }
 
 void sim_check_owner(struct sim_check *check, uint32_t app,

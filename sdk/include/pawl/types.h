@@ -39,6 +39,16 @@ enum pawl_status {
         PAWL_STATUS_COUNT
 };
 
+/* What happened to an instance; several of these in one change. */
+enum pawl_change_what {
+    PAWL_CHANGE_CREATED = 1,
+    PAWL_CHANGE_STATUS = 2,         /* it is another one than before */
+    PAWL_CHANGE_CUSTOM_STATUS = 4,  /* as above */
+    PAWL_CHANGE_CONTINUED = 8,      /* as new: a generation begins */
+    PAWL_CHANGE_PURGED = 16,        /* nothing is left of it; status: the last it had */
+    PAWL_CHANGE_CUSTOM_OMITTED = 32 /* the custom status is set, and too large to be told here */
+};
+
 /* Which instances a worker runs, by comparing their version with its own. */
 enum pawl_version_match {
     PAWL_MATCH_ANY = 0,          /* whatever their version, if there is a function for it */

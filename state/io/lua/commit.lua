@@ -1,6 +1,7 @@
 #!lua
 --@include many.lua
 --@include index.lua
+--@include change.lua
 -- 1 epoch, 2 nonce, 3 instance, 4 inc, 5 gen, 6 last, 7 id, 8 now, 9 consumed,
 -- 10 deliveries of the consumed rows in one, 11 history rows at most, 12 events,
 -- 13 pending done, 14 pending added as op, value, offset, …, 15 reminders removed,
@@ -8,7 +9,8 @@
 -- 18 message reminders as due, member, …, 19 carried inbox rows,
 -- 20 metadata set as field, value, …, 21 metadata fields removed, 22 status,
 -- 23 terminal, 24 custom status: nil as it is, false none, 25 wake at or nil,
--- 26 wake at the latest when rows remain, 27 keep the wake-up. Empty lists are nil.
+-- 26 wake at the latest when rows remain, 27 keep the wake-up, 28 change log entries at
+-- most, 29 size of a custom status that is in it. Empty lists are nil.
 local call,format=redis.call,string.format
 local a=cmsgpack.unpack(ARGV[1])
 local t=KEYS[1]
@@ -47,11 +49,16 @@ if carry then
   end
 end
 
--- A plain turn moves nothing in the index.
-local index
-if was~=a[22] or carry then
+-- Some workers send their custom status with every turn.
+local custom=a[24]
+local recustom=custom~=nil and call('GET',i..'customStatus')~=custom
+
+-- A plain turn moves nothing in the index and is no news for the change log.
+local index,name
+local what=(was~=a[22] and 2 or 0)+(recustom and 4 or 0)+(carry and 8 or 0)
+if what~=0 then
   local x=call('HMGET',meta,'name','tags','created_ms')
-  local name=x[1]
+  name=x[1]
   if carry then name=a[20] and a[20][1]=='name' and a[20][2] or false end
   if was~=a[22] or name~=x[1] then
     index={facets(x[1],x[2]),facets(name,x[2]),x[3]}
@@ -149,9 +156,9 @@ elseif m[10]=='1' and not keep then
   call('ZREM',reminders,'w|'..id..'|'..m[1]..'|0|-|-')
   set[n+1],set[n+2],n='wake','0',n+2
 end
-if a[24] then
-  call('SET',i..'customStatus',a[24])
-elseif a[24]==false then
+if recustom and custom then
+  call('SET',i..'customStatus',custom)
+elseif recustom then
   call('UNLINK',i..'customStatus')
 end
 if index then
@@ -167,4 +174,8 @@ if a[21] then call('HDEL',meta,unpack(a[21])) end
 local turn=tonumber(m[4])+1
 if turn==1 then set[n+1],set[n+2],n='started_ms',a[8],n+2 end
 call('HSET',meta,'last',a[7],'turn',format('%d',turn),'updated_ms',a[8],unpack(set))
+if what~=0 then
+  local gen=carry and format('%d',tonumber(m[2])+1) or m[2]
+  change_add(t,a[28],a[8],what,a[22],gen,format('%d',turn),m[1],id,name,recustom and custom,a[29])
+end
 return {'OK',consumed,tail}

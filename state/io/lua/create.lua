@@ -3,9 +3,11 @@
 --@include fields.lua
 --@include index.lua
 --@include remove.lua
+--@include change.lua
 -- 1 instance, 2 inc, 3 request id or nil, 4 parent key or nil, 5 parent or nil, 6 replace an ended one,
 -- 7 inbox row, 8 created, 9 due, 10 metadata as field, value, …, 11 what is replaced is
--- remembered until or nil: not at all, 12 remembered at most, 13 name or nil, 14 tags or nil
+-- remembered until or nil: not at all, 12 remembered at most, 13 name or nil, 14 tags or nil,
+-- 15 change log entries at most
 local t=KEYS[1]
 local a=cmsgpack.unpack(ARGV[1])
 local id=a[1]
@@ -44,4 +46,5 @@ redis.call('ZADD',t..'ids',0,id)
 index_add(t,id,'6',a[8],'0',facets(a[13],a[14]))
 redis.call('ZADD',t..'reminders',a[9],'w|'..id..'|'..a[2]..'|0|-|-')
 redis.call('HINCRBY',t..'counts','6',1)
+change_add(t,a[15],a[8],1,'6',gen,'0',a[2],id,a[13])
 return {'OK',redis.call('HMGET',meta,unpack(fields))}

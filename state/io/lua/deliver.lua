@@ -1,16 +1,17 @@
 #!lua
 --@include many.lua
 --@include index.lua
+--@include change.lua
 -- 1 instance, 2 op or nil: an external input, 3 inc, 4 gen, 5 nonce, 6 timer's reminder
 -- or nil, 7 request id, 8 inbox row, 9 now, 10 inbox rows at most, 11 request ids at most,
 -- 12 request ids since, 13 last commit of the failed instance that is rewound or nil,
--- 14 delivery
+-- 14 delivery, 15 change log entries at most
 local a=cmsgpack.unpack(ARGV[1])
 local t=KEYS[1]
 local i=t..a[1]..'||'
 local meta=i..'metadata'
 local m=redis.call('HMGET',meta,'inc','gen','status','inbox_head','inbox_tail','wake','reminders',
-  'last','history_count','name','tags','created_ms')
+  'last','history_count','name','tags','created_ms','turn')
 if not m[1] then return {'NOT_FOUND'} end
 local s=m[3]
 local ended=s=='1' or s=='3' or s=='4' or s=='5'
@@ -59,6 +60,7 @@ if a[13] then
   redis.call('HDEL',meta,'output','failure')
   redis.call('HSET',meta,'status','0','history_count','0','history_size','0',
     'completed_ms','0','updated_ms',a[9],'last',a[14])
+  change_add(t,a[15],a[9],2,'0',m[2],m[13],m[1],a[1],m[10])
 end
 redis.call('ZADD',t..'reminders','LT',a[9],'w|'..a[1]..'|'..m[1]..'|0|-|-')
 redis.call('HSET',meta,unpack(set))

@@ -1,5 +1,6 @@
 #include "actors/call.h"
 
+#include "actors/watch.h"
 #include "base/cover.h"
 #include "base/mutant.h"
 
@@ -166,8 +167,13 @@ void pawl_call_on_store_reply(struct pawl_node *node, const struct pawl_store_re
         return;
     }
     slot_give(node, reply->token);
+    bool is_rewind =
+        reply->op == PAWL_STORE_DELIVER && !pawl_id_is_zero(call->request.deliver.rewind);
+    bool is_news = reply->op == PAWL_STORE_CREATE || reply->op == PAWL_STORE_PURGE || is_rewind;
+    uint32_t partition = call->request.partition;
     call->on_reply(node, call, reply);
     call_finish(node, call);
+    if (is_news) pawl_watch_on_changed(node, partition);
 }
 
 void pawl_calls_on_store_back(struct pawl_node *node)

@@ -17,6 +17,7 @@
 #include "actors/router.h"
 #include "actors/run.h"
 #include "actors/schedule.h"
+#include "actors/watch.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
@@ -200,6 +201,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_partitions_init(node);
     pawl_pace_init(node);
     pawl_retention_init(node);
+    pawl_watches_init(node);
     return node;
 }
 
@@ -210,6 +212,7 @@ void pawl_node_free(struct pawl_node *node)
     pawl_effects_init(&effects);
     node->effects = &effects;
     pawl_requests_deinit(node);
+    pawl_watches_deinit(node);
     pawl_workflows_deinit(node);
     pawl_runs_deinit(node);
     pawl_activities_deinit(node);

@@ -13,6 +13,7 @@
  *   directory    the other sidecars: who owns what, who runs what
  *   router       management calls on their way to the owner
  *   run          activities that another sidecar executes
+ *   watch        subscribers to lifecycle events
  *   schedule     instances that the engine runs itself
  */
 #ifndef PAWL_ACTORS_NODE_INTERNAL_H
@@ -37,6 +38,7 @@ struct pawl_call;
 struct pawl_gate;
 struct pawl_host;
 struct pawl_limit;
+struct pawl_tails;
 struct pawl_worker;
 struct pawl_workflow;
 
@@ -185,6 +187,10 @@ struct pawl_node {
     struct pawl_alarm messages_alarm;
 
     struct pawl_list schedule_asks; /* calls on behalf of schedules */
+
+    struct pawl_list watches; /* subscribers that wait for news */
+    uint32_t watches_count;
+    struct pawl_tails *tails; /* see actors/watch.c */
 
     struct pawl_map waiters;       /* instance -> struct pawl_waiters */
     struct pawl_map waiters_token; /* request token -> struct pawl_waiter */

@@ -6,6 +6,7 @@
 #include "actors/run.h"
 #include "actors/stalled.h"
 #include "actors/waiter.h"
+#include "actors/watch.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
 #include "base/fsm.h"
@@ -299,6 +300,7 @@ static void partition_forget_all(struct pawl_node *node, struct pawl_partition *
     pawl_runs_on_partition_lost(node, partition);
     pawl_outbox_on_partition_lost(node, partition);
     if (node->config.placed) pawl_waiters_on_partition_lost(node, partition);
+    if (node->config.placed) pawl_watches_on_partition_lost(node, partition);
 }
 
 void pawl_partition_on_fenced(struct pawl_node *node, struct pawl_partition *partition,

@@ -7,6 +7,7 @@
 #include "actors/request_rewind.h"
 #include "actors/request_start.h"
 #include "actors/waiter.h"
+#include "actors/watch.h"
 #include "actors/workflow.h"
 #include "base/hash.h"
 
@@ -283,6 +284,7 @@ void pawl_request_on_call(struct pawl_node *node, uint64_t token,
     switch (request->op) {
     case PAWL_REQUEST_START: pawl_request_start(node, token, request); return;
     case PAWL_REQUEST_GET: request_get(node, token, request); return;
+    case PAWL_REQUEST_WATCH: pawl_watch_on_call(node, token, request); return;
     case PAWL_REQUEST_WAIT: pawl_waiter_on_wait(node, token, request); return;
     case PAWL_REQUEST_RAISE: request_raise(node, token, request); return;
     case PAWL_REQUEST_SUSPEND:

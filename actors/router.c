@@ -89,7 +89,8 @@ static struct pawl_ask *ask_new(struct pawl_node *node, struct asker asker,
     ask->asker = asker;
     ask->asked_ms = node->now_ms;
     /* Whoever waits for an instance may have to follow it for as long. */
-    bool is_long = request->op == PAWL_REQUEST_WAIT && request->timeout_ms > PAWL_ROUTE_MS_MAX;
+    bool is_wait = request->op == PAWL_REQUEST_WAIT || request->op == PAWL_REQUEST_WATCH;
+    bool is_long = is_wait && request->timeout_ms > PAWL_ROUTE_MS_MAX;
     bool is_many = request->op == PAWL_REQUEST_COUNT || request->op == PAWL_REQUEST_BATCH;
     ask->deadline_ms = node->now_ms + (is_long ? request->timeout_ms : PAWL_ROUTE_MS_MAX);
     if (is_many) ask->deadline_ms = node->now_ms + PAWL_BATCH_MS_MAX;
@@ -256,7 +257,9 @@ static bool op_is_anywhere(enum pawl_request_op op)
 static struct pawl_route ask_find_route(struct pawl_node *node, const struct pawl_ask *ask)
 {
     struct pawl_bytes app = ask->request.app;
-    if (op_is_anywhere(ask->request.op)) return pawl_directory_any(node, app);
+    bool is_of_all =
+        ask->request.op == PAWL_REQUEST_WATCH && pawl_bytes_is_absent(ask->request.instance);
+    if (is_of_all || op_is_anywhere(ask->request.op)) return pawl_directory_any(node, app);
     bool makes_another = ask->request.new_instance.size > 0;
     struct pawl_bytes instance = makes_another ? ask->request.new_instance : ask->request.instance;
     return pawl_directory_owner(node, app, instance);

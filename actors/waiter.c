@@ -7,6 +7,7 @@
 #include "actors/call.h"
 #include "actors/request.h"
 #include "actors/request_list.h"
+#include "actors/watch.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
 
@@ -135,7 +136,10 @@ void pawl_request_on_gone(struct pawl_node *node, uint64_t token)
 {
     struct pawl_waiter *waiter =
         pawl_map_find(&node->waiters_token, pawl_bytes_make(&token, sizeof token));
-    if (waiter) waiter_free(node, waiter);
+    if (waiter)
+        waiter_free(node, waiter);
+    else
+        (void)pawl_watch_on_gone(node, token);
 }
 
 void pawl_request_on_status(struct pawl_node *node, struct pawl_bytes instance,

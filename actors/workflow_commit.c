@@ -7,6 +7,7 @@
 #include "actors/request.h"
 #include "actors/run.h"
 #include "actors/schedule.h"
+#include "actors/watch.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
 #include "actors/workflow_state.h"
@@ -504,6 +505,8 @@ static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *
     committed_release(node, workflow, turn);
     if (turn->status != before || is_terminal || workflow->metadata.turn == 1)
         pawl_request_on_status(node, workflow->id, turn->status);
+    if (turn->status != before || turn->custom_status_set || turn->continued)
+        pawl_watch_on_changed(node, workflow->partition->index);
     if (is_terminal) {
         committed_evict(node, workflow);
         pawl_workflow_forget(node, workflow, PAWL_E_TERMINAL);

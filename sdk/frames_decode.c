@@ -569,7 +569,7 @@ static void answer_decode(struct decoder *in, struct pawl_answer_frame *frame)
     answer->reached = read_bool(in);
     answer->instance = read_name_optional(in, PAWL_INSTANCE_ID_SIZE_MAX);
     answer->states = read_states(in, &answer->states_count);
-    answer->cursor = read_bytes(in, PAWL_CURSOR_SIZE_MAX);
+    answer->cursor = read_bytes(in, PAWL_POSITION_SIZE_MAX);
     answer->events_total = read_u32(in, UINT32_MAX);
     answer->events = read_events(in, PAWL_LOAD_HISTORY_MAX, &answer->events_count);
     if (read_appended(in)) answer_numbers_decode(in, answer);

@@ -261,6 +261,16 @@ static void check_app(struct check *check, struct pawl_bytes app)
                PAWL_APP_ID_SIZE_MAX);
 }
 
+static void check_watch(struct check *check, const struct pawl_request *request)
+{
+    check_optional(check, "instance", request->instance, PAWL_INSTANCE_ID_SIZE_MAX);
+    check_optional(check, "name", request->name, PAWL_NAME_SIZE_MAX);
+    check_optional(check, "position", request->cursor, PAWL_POSITION_SIZE_MAX);
+    check_range(check, "limit", request->limit, 0, PAWL_CHANGES_ITEMS_MAX);
+    check_range(check, "timeout_ms", request->timeout_ms, 0, PAWL_WAIT_MS_MAX);
+    check_range(check, "status_mask", request->status_mask, 0, STATUS_MASK_ALL);
+}
+
 static void check_fields(struct check *check, const struct pawl_request *request)
 {
     check_app(check, request->app);
@@ -269,6 +279,7 @@ static void check_fields(struct check *check, const struct pawl_request *request
     case PAWL_REQUEST_LIST:
     case PAWL_REQUEST_COUNT: check_filter(check, request); return;
     case PAWL_REQUEST_BATCH: check_batch(check, request); return;
+    case PAWL_REQUEST_WATCH: check_watch(check, request); return;
     default: break;
     }
     /* All others are about one instance that is named. */
@@ -299,7 +310,7 @@ pawl_err pawl_request_check(const struct pawl_request *request, struct pawl_aren
 {
     struct check check = { .arena = arena, .err = PAWL_OK };
     if (!pawl_request_op_name((int)request->op))
-        CHECK_FAIL(&check, PAWL_E_INVALID, "op is %d; 1 (start) to 15 (rewind) are known",
+        CHECK_FAIL(&check, PAWL_E_INVALID, "op is %d; 1 (start) to 16 (watch) are known",
                    (int)request->op);
     else
         check_fields(&check, request);

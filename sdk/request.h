@@ -22,6 +22,8 @@
  *              event_data request_id(optional)
  *   HISTORY    instance from limit                        events, events_total, state;
  *                                                         NOT_FOUND
+ *   WATCH      instance(opt.) name(opt.) status_mask      cursor, reached, state, events: see
+ *              cursor limit timeout_ms                    below; BUSY INVALID
  *   RERUN      instance(source) new_instance(optional)    instance; NOT_FOUND NOT_TERMINAL
  *              payload(absent: the old input)             EXISTS
  *     … from   has_event event_id overwrite payload       instance; as above; NOT_FOUND also of
@@ -36,6 +38,14 @@
  * with the cursor until there is none; one without any filter is refused unless `all`.
  *
  * Each may name another app of the namespace in `app`; its sidecars do it then.
+ *
+ * A WATCH asks for lifecycle events (sdk/change.h) behind a position, of one instance or of
+ * all, narrowed down by name and the status after the event. It is answered as soon as there
+ * is one, or when the time is up; whoever subscribes asks again with the position of the
+ * answer (cursor), whenever and wherever. Without a position it is answered at once with the
+ * present one. `reached` false: events between the position and those of the answer are
+ * forgotten. Then, and without a position, the answer for one instance has its present state
+ * (none: it is not there), which comes before the events.
  *
  * A START is one indivisible step together with its event: never one without the other.
  * SUSPEND has happened when it is answered: the status is SUSPENDED. RAISE is
@@ -62,7 +72,8 @@
     X(COUNT, 12, "count")        \
     X(BATCH, 13, "batch")        \
     X(RESTART, 14, "restart")    \
-    X(REWIND, 15, "rewind")
+    X(REWIND, 15, "rewind")      \
+    X(WATCH, 16, "watch")
 
 enum pawl_request_op {
 #define X(name, value, text) PAWL_REQUEST_##name = (value),
@@ -174,14 +185,14 @@ struct pawl_answer {
     pawl_err err;
     struct pawl_bytes message; /* for a person; set when err is not PAWL_OK; BATCH: why the
                                   first instance failed */
-    bool reached;              /* WAIT: what was waited for is so */
+    bool reached;              /* WAIT: what was waited for is so; WATCH: nothing is missing */
     struct pawl_bytes instance;
     uint32_t states_count; /* GET, WAIT, HISTORY: 1; LIST: any */
     struct pawl_instance_state *states;
     struct pawl_bytes cursor; /* LIST: absent at the end */
     uint32_t events_total;    /* HISTORY */
     uint32_t events_count;
-    struct pawl_bytes *events;          /* encoded history events */
+    struct pawl_bytes *events;          /* encoded history events; WATCH: packed changes */
     uint64_t counts[PAWL_STATUS_COUNT]; /* COUNT: instances by status */
     struct pawl_batch batch;
 };

@@ -32,7 +32,7 @@ BELOW = {
 ROOTS = {"placement/main.c": ("state",)}
 
 # What app and sidecar say to each other: the part of sdk/ that is not only for apps.
-CONTRACT = {"sdk/history.h", "sdk/request.h", "sdk/frames.h", "sdk/schedule.h"}
+CONTRACT = {"sdk/history.h", "sdk/request.h", "sdk/frames.h", "sdk/schedule.h", "sdk/change.h"}
 
 # Public headers that are words of every layer. The others belong to apps.
 PUBLIC_FOR_ALL = {"pawl/err.h", "pawl/types.h"}

@@ -33,7 +33,15 @@ static void keep_answer(struct fixture *fixture, uint64_t token, const struct pa
     for (uint32_t i = 0; i < answer->states_count; i++)
         fixture->listed[i] = pawl_arena_copy(&fixture->arena, answer->states[i].instance);
     fixture->cursor = pawl_arena_copy(&fixture->arena, answer->cursor);
+    fixture->answer_reached = answer->reached;
+    fixture->changes_count = 0;
     for (uint32_t i = 0; i < answer->events_count; i++) {
+        struct pawl_lifecycle_event change;
+        struct pawl_bytes bytes = pawl_arena_copy(&fixture->arena, answer->events[i]);
+        if (pawl_lifecycle_event_unpack(bytes, &change) == PAWL_OK) {
+            fixture->changes[fixture->changes_count++] = change;
+            continue;
+        }
         struct pawl_history_event event;
         pawl_err err = pawl_history_event_decode(answer->events[i], &event);
         PAWL_ASSERT(err == PAWL_OK && fixture->history_kinds_count < FIXTURE_ANSWERS_MAX);

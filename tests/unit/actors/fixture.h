@@ -4,10 +4,12 @@
 #define PAWL_TESTS_UNIT_ACTORS_FIXTURE_H
 
 #include "actors/node.h"
+#include "sdk/change.h"
 #include "state/mem.h"
 
 #define FIXTURE_SENT_MAX    4096u
 #define FIXTURE_ANSWERS_MAX 64u
+#define FIXTURE_CHANGES_MAX 256u
 
 struct todo;
 
@@ -35,6 +37,9 @@ struct fixture {
     struct pawl_bytes cursor;
     uint32_t history_kinds_count; /* of the last answer with events */
     enum pawl_event_kind history_kinds[FIXTURE_ANSWERS_MAX];
+    uint32_t changes_count; /* of the last answer: lifecycle events */
+    struct pawl_lifecycle_event changes[FIXTURE_CHANGES_MAX];
+    bool answer_reached;
     uint64_t answer_counts[PAWL_STATUS_COUNT]; /* of the last answer */
     struct pawl_batch answer_batch;
     bool store_away;               /* requests are refused */

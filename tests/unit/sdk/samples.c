@@ -163,6 +163,13 @@ struct pawl_request pawl_sample_request(int op)
         request.force = true;
         request.recursive = true;
         break;
+    case PAWL_REQUEST_WATCH:
+        request.name = TEXT("Order");
+        request.status_mask = 1u << PAWL_STATUS_FAILED;
+        request.cursor = TEXT("a4-1.2.3.4");
+        request.limit = 100;
+        request.timeout_ms = 15000;
+        break;
     case PAWL_REQUEST_COUNT:
     case PAWL_REQUEST_BATCH:
     case PAWL_REQUEST_LIST:

@@ -786,7 +786,7 @@ static void answers_are_checked(void **state)
     struct pawl_answer *answer = &frame.answer.answer;
     struct pawl_instance_state *instance_state = &answer->states[0];
     assert_name_optional(&frame, &answer->instance, PAWL_INSTANCE_ID_SIZE_MAX);
-    assert_size_edge(&frame, &answer->cursor, PAWL_CURSOR_SIZE_MAX);
+    assert_size_edge(&frame, &answer->cursor, PAWL_POSITION_SIZE_MAX);
     assert_name_required(&frame, &instance_state->instance, PAWL_INSTANCE_ID_SIZE_MAX);
     assert_name_optional(&frame, &instance_state->name, PAWL_NAME_SIZE_MAX);
     assert_name_optional(&frame, &instance_state->version, PAWL_NAME_SIZE_MAX);

@@ -64,9 +64,9 @@ static void an_unknown_op_is_refused(void **state)
 {
     (void)state;
     struct pawl_request request = { .op = (enum pawl_request_op)0 };
-    assert_refused(&request, PAWL_E_INVALID, "op is 0; 1 (start) to 15 (rewind) are known");
-    request.op = (enum pawl_request_op)16;
-    assert_refused(&request, PAWL_E_INVALID, "op is 16");
+    assert_refused(&request, PAWL_E_INVALID, "op is 0; 1 (start) to 16 (watch) are known");
+    request.op = (enum pawl_request_op)17;
+    assert_refused(&request, PAWL_E_INVALID, "op is 17");
 }
 
 static void every_op_but_start_and_list_needs_an_instance(void **state)
@@ -353,7 +353,7 @@ static void ops_have_names(void **state)
     assert_null(pawl_request_op_name(0));
     assert_string_equal(pawl_request_op_name(PAWL_REQUEST_BATCH), "batch");
     assert_string_equal(pawl_request_op_name(PAWL_REQUEST_REWIND), "rewind");
-    assert_null(pawl_request_op_name(16));
+    assert_null(pawl_request_op_name(17));
 }
 
 int main(void)

@@ -179,6 +179,8 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
                         || options->command == PAWL_CLI_PLACEMENT_TABLE;
     if (pawl_cli_is_schedule(options->command))
         pawl_buf_append_str(url, "/v1.0/schedules");
+    else if (options->command == PAWL_CLI_WATCH && !options->id)
+        pawl_buf_append_str(url, "/v1.0");
     else if (!is_placement)
         pawl_buf_append_str(url, "/v1.0/workflows/dapr");
     if (options->id) add_segment(url, options->id);
@@ -197,6 +199,12 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
     case PAWL_CLI_WAIT:
         ret_call->method = "GET";
         call_wait(url, options, page);
+        break;
+    case PAWL_CLI_WATCH:
+        ret_call->method = "GET";
+        pawl_buf_append_str(url, "/events");
+        add_param(url, "name", options->name);
+        add_param(url, "status", options->status);
         break;
     case PAWL_CLI_RAISE:
         pawl_buf_append_str(url, "/raiseEvent");

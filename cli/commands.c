@@ -56,6 +56,8 @@ static const struct pawl_cli_option options[] = {
     { 0, "timeout", "DURATION", "how long to wait, e.g. 30s, 5m (default: no limit)",
       PAWL_CLI_DURATION, AT(timeout_ms) },
     { 0, "for", "WHAT", "started or completed (the default)", PAWL_CLI_TEXT, AT(wait_for) },
+    { 0, "position", "TEXT", "go on behind this position of the stream", PAWL_CLI_TEXT,
+      AT(position) },
     { 's', "status", "LIST", "only these, e.g. RUNNING,FAILED", PAWL_CLI_TEXT, AT(status) },
     { 'n', "name", "NAME", "only instances of this workflow", PAWL_CLI_TEXT, AT(name) },
     { 0, "prefix", "TEXT", "only ids that begin so", PAWL_CLI_TEXT, AT(prefix) },
@@ -102,7 +104,7 @@ static const struct pawl_cli_option options[] = {
     { 0, "end-time", "TIME", "no run at or after this time", PAWL_CLI_TEXT, AT(end_time) },
     { 0, "paused", NULL, "begin paused", PAWL_CLI_FLAG, AT(paused) },
     /* doctor */
-    { 0, "instance", "ID", "tell everything that is stored of this instance", PAWL_CLI_TEXT,
+    { 0, "instance", "ID", "only this one (doctor: everything that is stored of it)", PAWL_CLI_TEXT,
       AT(id) },
     { 0, "stuck", "DURATION", "what should happen at once may take so long (default: 60s)",
       PAWL_CLI_DURATION, AT(stuck_ms) },
@@ -258,6 +260,18 @@ static const struct pawl_cli_spec specs[] = {
       "or when the workflow ended without completing.",
       "for timeout" COMMON,
       "  pawl workflow wait order-17 --timeout 5m\n" },
+    { PAWL_CLI_WATCH,
+      "watch",
+      "",
+      { NONE, NONE },
+      "show what happens to instances, as it happens",
+      "Shows starts, changes of the status and of the custom status, and removals, of the whole\n"
+      "app or of what the options say, until it is interrupted; with --instance until that one\n"
+      "has ended. When the sidecar goes away it connects again and goes on where it was. Each\n"
+      "line of JSON has the position behind it, for --position at another time or place.",
+      "instance name status position" COMMON,
+      "  pawl workflow watch --name Order --status FAILED,STALLED\n"
+      "  pawl workflow watch --instance order-17 -o json\n" },
     { PAWL_CLI_RAISE,
       "raise-event",
       "<instance-id> <event>",

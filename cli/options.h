@@ -29,6 +29,7 @@ enum pawl_cli_command {
     PAWL_CLI_GET,
     PAWL_CLI_HISTORY,
     PAWL_CLI_WAIT,
+    PAWL_CLI_WATCH,
     PAWL_CLI_RAISE,
     PAWL_CLI_SUSPEND,
     PAWL_CLI_RESUME,
@@ -92,6 +93,7 @@ struct pawl_cli_options {
     const char *key;
     const char *reason;
     const char *wait_for;
+    const char *position; /* watch: where to go on */
     const char *status;
     const char *prefix;
     const char *created_from;

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/json.h"
+#include "sidecar/http_events.h"
 #include "sidecar/http_history.h"
 #include "sidecar/http_json.h"
 #include "sidecar/http_schedule.h"
@@ -89,7 +90,7 @@ static void write_properties(struct pawl_json *json, const struct pawl_instance_
     pawl_json_object_end(json);
 }
 
-static void write_state(struct pawl_json *json, const struct pawl_instance_state *state)
+void pawl_http_state_write(struct pawl_json *json, const struct pawl_instance_state *state)
 {
     pawl_json_object_begin(json);
     pawl_json_key(json, "instanceID");
@@ -169,7 +170,7 @@ static void write_list(struct pawl_json *json, const char *key, const struct paw
         if (is_schedules)
             pawl_http_schedule_write(json, &answer->states[i]);
         else
-            write_state(json, &answer->states[i]);
+            pawl_http_state_write(json, &answer->states[i]);
     }
     pawl_json_array_end(json);
     write_cursor(json, answer->cursor);
@@ -228,6 +229,12 @@ static void reply_success(struct pawl_http_reply *reply, enum pawl_http_route ro
     reply->status = 200;
     reply->type = TYPE_JSON;
     switch (route) {
+    case PAWL_HTTP_ROUTE_WATCH:
+    case PAWL_HTTP_ROUTE_WATCH_ALL:
+        reply->type = "text/event-stream";
+        pawl_http_events_write(&reply->body, request, pawl_bytes_is_absent(request->cursor),
+                               answer);
+        break;
     case PAWL_HTTP_ROUTE_SCHEDULE_CREATE:
         reply->status = 202;
         pawl_http_schedule_write_id(&json, request->instance);
@@ -246,11 +253,11 @@ static void reply_success(struct pawl_http_reply *reply, enum pawl_http_route ro
     case PAWL_HTTP_ROUTE_WAIT:
         reply->status = answer->reached ? 200 : 202;
         PAWL_ASSERT(answer->states_count == 1);
-        write_state(&json, answer->states);
+        pawl_http_state_write(&json, answer->states);
         break;
     case PAWL_HTTP_ROUTE_GET:
         PAWL_ASSERT(answer->states_count == 1);
-        write_state(&json, answer->states);
+        pawl_http_state_write(&json, answer->states);
         break;
     case PAWL_HTTP_ROUTE_LIST:
         if (request->op == PAWL_REQUEST_COUNT)

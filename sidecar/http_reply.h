@@ -3,6 +3,7 @@
 #define PAWL_SIDECAR_HTTP_REPLY_H
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "sidecar/http_request.h"
 
 struct pawl_http_reply {
@@ -24,6 +25,9 @@ void pawl_http_reply_problem(struct pawl_http_reply *reply, int status, const ch
  * becomes a 500 that says what to do. */
 void pawl_http_reply_answer(struct pawl_http_reply *reply, enum pawl_http_route route,
                             const struct pawl_request *request, const struct pawl_answer *answer);
+
+/* One instance, as GET shows it. */
+void pawl_http_state_write(struct pawl_json *json, const struct pawl_instance_state *state);
 
 /* 409 for EXISTS … ; 500 for what no client can help. */
 int pawl_http_status_of(pawl_err err);

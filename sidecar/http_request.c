@@ -403,6 +403,17 @@ static void build_wait(struct build *build)
     build->request->with_payloads = param_bool(build, "payloads", true);
 }
 
+/* A browser that connects again repeats the URL, and says in the header how far it got. */
+static void build_watch(struct build *build)
+{
+    struct pawl_request *request = build->request;
+    request->status_mask = param_status_mask(build);
+    request->name = param_text(build, "name");
+    request->cursor = param_text(build, "from");
+    if (build->input->last_event_id.size) request->cursor = build->input->last_event_id;
+    request->timeout_ms = PAWL_HTTP_EVENTS_BEAT_MS;
+}
+
 static void build_new_instance(struct build *build)
 {
     build->request->new_instance = param(build, "newInstanceID");
@@ -457,6 +468,8 @@ static void build_route(struct build *build)
         request->from = param_uint(build, "from", 0, UINT32_MAX);
         request->limit = param_uint(build, "limit", 1, PAWL_LOAD_HISTORY_MAX);
         break;
+    case PAWL_HTTP_ROUTE_WATCH:
+    case PAWL_HTTP_ROUTE_WATCH_ALL: build_watch(build); break;
     case PAWL_HTTP_ROUTE_WAIT: build_wait(build); break;
     case PAWL_HTTP_ROUTE_RERUN: build_rerun(build); break;
     case PAWL_HTTP_ROUTE_RESTART: build_restart(build); break;

@@ -17,6 +17,7 @@ struct pawl_http_input {
     const struct pawl_http_url *url;
     struct pawl_bytes body;            /* empty counts as absent */
     struct pawl_bytes idempotency_key; /* absent: none */
+    struct pawl_bytes last_event_id;   /* of a stream that was read before; absent: none */
     struct pawl_bytes app;             /* this sidecar's */
 };
 

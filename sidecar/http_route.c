@@ -19,6 +19,10 @@ static const struct route_row route_rows[] = {
       PAWL_HTTP_GET,
       { "workflows", "{component}", "{instance}", "history" } },
     { PAWL_HTTP_ROUTE_WAIT, PAWL_HTTP_GET, { "workflows", "{component}", "{instance}", "wait" } },
+    { PAWL_HTTP_ROUTE_WATCH,
+      PAWL_HTTP_GET,
+      { "workflows", "{component}", "{instance}", "events" } },
+    { PAWL_HTTP_ROUTE_WATCH_ALL, PAWL_HTTP_GET, { "events" } },
     { PAWL_HTTP_ROUTE_START, PAWL_HTTP_POST, { "workflows", "{component}", "{name}", "start" } },
     { PAWL_HTTP_ROUTE_SUSPEND,
       PAWL_HTTP_POST,
@@ -166,6 +170,11 @@ static const struct route_facts *facts(enum pawl_http_route route)
 {
     PAWL_ASSERT(route > PAWL_HTTP_ROUTE_NONE && route < PAWL_HTTP_ROUTE_COUNT);
     return &route_facts[route];
+}
+
+bool pawl_http_route_is_stream(enum pawl_http_route route)
+{
+    return route == PAWL_HTTP_ROUTE_WATCH || route == PAWL_HTTP_ROUTE_WATCH_ALL;
 }
 
 bool pawl_http_route_is_schedule(enum pawl_http_route route)

@@ -12,38 +12,40 @@
 
 /* name, the engine's operation (0: answered by the front itself), Dapr's error name,
  * what it is called in metrics, query parameters it takes */
-#define PAWL_HTTP_ROUTE_MAP(X)                                                                    \
-    X(START, PAWL_REQUEST_START, "ERR_START_WORKFLOW", "start",                                   \
-      "instanceID startTime version reuse event eventData tag appID")                             \
-    X(GET, PAWL_REQUEST_GET, "ERR_GET_WORKFLOW", "get", "payloads appID")                         \
-    X(RAISE, PAWL_REQUEST_RAISE, "ERR_RAISE_EVENT_WORKFLOW", "raise-event", "appID")              \
-    X(SUSPEND, PAWL_REQUEST_SUSPEND, "ERR_PAUSE_WORKFLOW", "pause", "reason appID")               \
-    X(RESUME, PAWL_REQUEST_RESUME, "ERR_RESUME_WORKFLOW", "resume", "reason appID")               \
-    X(TERMINATE, PAWL_REQUEST_TERMINATE, "ERR_TERMINATE_WORKFLOW", "terminate",                   \
-      "output recursive appID")                                                                   \
-    X(PURGE, PAWL_REQUEST_PURGE, "ERR_PURGE_WORKFLOW", "purge", "force recursive appID")          \
-    X(LIST, PAWL_REQUEST_LIST, "ERR_LIST_WORKFLOWS", "list",                                      \
-      PAWL_HTTP_FILTER "order count limit cursor appID")                                          \
-    X(BATCH, PAWL_REQUEST_BATCH, "ERR_BATCH_WORKFLOWS", "batch",                                  \
-      PAWL_HTTP_FILTER "operation all event reason output force recursive limit cursor appID")    \
-    X(HISTORY, PAWL_REQUEST_HISTORY, "ERR_GET_WORKFLOW_HISTORY", "history", "from limit appID")   \
-    X(WAIT, PAWL_REQUEST_WAIT, "ERR_WAIT_WORKFLOW", "wait", "for timeout payloads appID")         \
-    X(RERUN, PAWL_REQUEST_RERUN, "ERR_RERUN_WORKFLOW", "rerun",                                   \
-      "newInstanceID eventID overwriteInput newChildInstanceID appID")                            \
-    X(RESTART, PAWL_REQUEST_RESTART, "ERR_RESTART_WORKFLOW", "restart", "newInstanceID appID")    \
-    X(REWIND, PAWL_REQUEST_REWIND, "ERR_REWIND_WORKFLOW", "rewind", "reason appID")               \
-    X(SCHEDULE_CREATE, PAWL_REQUEST_START, "ERR_SCHEDULE_CREATE", "schedule-create",              \
-      "workflow version cron timezone every offset overlap catchUp startTime endTime paused "     \
-      "appID")                                                                                    \
-    X(SCHEDULE_LIST, PAWL_REQUEST_LIST, "ERR_SCHEDULE_LIST", "schedule-list",                     \
-      "prefix limit cursor appID")                                                                \
-    X(SCHEDULE_GET, PAWL_REQUEST_GET, "ERR_SCHEDULE_GET", "schedule-get", "appID")                \
-    X(SCHEDULE_PAUSE, PAWL_REQUEST_RAISE, "ERR_SCHEDULE_PAUSE", "schedule-pause", "reason appID") \
-    X(SCHEDULE_RESUME, PAWL_REQUEST_RAISE, "ERR_SCHEDULE_RESUME", "schedule-resume", "appID")     \
-    X(SCHEDULE_TRIGGER, PAWL_REQUEST_RAISE, "ERR_SCHEDULE_TRIGGER", "schedule-trigger", "appID")  \
-    X(SCHEDULE_DELETE, PAWL_REQUEST_PURGE, "ERR_SCHEDULE_DELETE", "schedule-delete", "appID")     \
-    X(HEALTH, 0, "ERR_HEALTH_NOT_READY", "healthz", "appid")                                      \
-    X(METADATA, 0, "ERR_METADATA_GET", "metadata", "")                                            \
+#define PAWL_HTTP_ROUTE_MAP(X)                                                                     \
+    X(START, PAWL_REQUEST_START, "ERR_START_WORKFLOW", "start",                                    \
+      "instanceID startTime version reuse event eventData tag appID")                              \
+    X(GET, PAWL_REQUEST_GET, "ERR_GET_WORKFLOW", "get", "payloads appID")                          \
+    X(RAISE, PAWL_REQUEST_RAISE, "ERR_RAISE_EVENT_WORKFLOW", "raise-event", "appID")               \
+    X(SUSPEND, PAWL_REQUEST_SUSPEND, "ERR_PAUSE_WORKFLOW", "pause", "reason appID")                \
+    X(RESUME, PAWL_REQUEST_RESUME, "ERR_RESUME_WORKFLOW", "resume", "reason appID")                \
+    X(TERMINATE, PAWL_REQUEST_TERMINATE, "ERR_TERMINATE_WORKFLOW", "terminate",                    \
+      "output recursive appID")                                                                    \
+    X(PURGE, PAWL_REQUEST_PURGE, "ERR_PURGE_WORKFLOW", "purge", "force recursive appID")           \
+    X(LIST, PAWL_REQUEST_LIST, "ERR_LIST_WORKFLOWS", "list",                                       \
+      PAWL_HTTP_FILTER "order count limit cursor appID")                                           \
+    X(BATCH, PAWL_REQUEST_BATCH, "ERR_BATCH_WORKFLOWS", "batch",                                   \
+      PAWL_HTTP_FILTER "operation all event reason output force recursive limit cursor appID")     \
+    X(HISTORY, PAWL_REQUEST_HISTORY, "ERR_GET_WORKFLOW_HISTORY", "history", "from limit appID")    \
+    X(WAIT, PAWL_REQUEST_WAIT, "ERR_WAIT_WORKFLOW", "wait", "for timeout payloads appID")          \
+    X(RERUN, PAWL_REQUEST_RERUN, "ERR_RERUN_WORKFLOW", "rerun",                                    \
+      "newInstanceID eventID overwriteInput newChildInstanceID appID")                             \
+    X(RESTART, PAWL_REQUEST_RESTART, "ERR_RESTART_WORKFLOW", "restart", "newInstanceID appID")     \
+    X(REWIND, PAWL_REQUEST_REWIND, "ERR_REWIND_WORKFLOW", "rewind", "reason appID")                \
+    X(WATCH, PAWL_REQUEST_WATCH, "ERR_WATCH_WORKFLOW", "watch", "status from appID")               \
+    X(WATCH_ALL, PAWL_REQUEST_WATCH, "ERR_WATCH_WORKFLOWS", "watch-all", "name status from appID") \
+    X(SCHEDULE_CREATE, PAWL_REQUEST_START, "ERR_SCHEDULE_CREATE", "schedule-create",               \
+      "workflow version cron timezone every offset overlap catchUp startTime endTime paused "      \
+      "appID")                                                                                     \
+    X(SCHEDULE_LIST, PAWL_REQUEST_LIST, "ERR_SCHEDULE_LIST", "schedule-list",                      \
+      "prefix limit cursor appID")                                                                 \
+    X(SCHEDULE_GET, PAWL_REQUEST_GET, "ERR_SCHEDULE_GET", "schedule-get", "appID")                 \
+    X(SCHEDULE_PAUSE, PAWL_REQUEST_RAISE, "ERR_SCHEDULE_PAUSE", "schedule-pause", "reason appID")  \
+    X(SCHEDULE_RESUME, PAWL_REQUEST_RAISE, "ERR_SCHEDULE_RESUME", "schedule-resume", "appID")      \
+    X(SCHEDULE_TRIGGER, PAWL_REQUEST_RAISE, "ERR_SCHEDULE_TRIGGER", "schedule-trigger", "appID")   \
+    X(SCHEDULE_DELETE, PAWL_REQUEST_PURGE, "ERR_SCHEDULE_DELETE", "schedule-delete", "appID")      \
+    X(HEALTH, 0, "ERR_HEALTH_NOT_READY", "healthz", "appid")                                       \
+    X(METADATA, 0, "ERR_METADATA_GET", "metadata", "")                                             \
     X(METRICS, 0, "ERR_METRICS", "metrics", "")
 
 enum pawl_http_route {
@@ -83,6 +85,7 @@ struct pawl_http_match pawl_http_route_find(const struct pawl_http_url *url,
                                             enum pawl_http_method method);
 
 /* Of a real route. */
+bool pawl_http_route_is_stream(enum pawl_http_route route); /* its answer goes on and on */
 bool pawl_http_route_is_schedule(enum pawl_http_route route);
 const char *pawl_http_route_name(enum pawl_http_route route);
 const char *pawl_http_route_error_code(enum pawl_http_route route);

@@ -7,11 +7,23 @@
 
 #include "base/limits.h"
 
+struct taking {
+    CURL *curl;
+    const struct pawl_client_request *request;
+    struct pawl_buf *body;
+};
+
 static size_t client_on_data(char *data, size_t size, size_t count, void *context)
 {
-    struct pawl_buf *body = context;
-    pawl_buf_append(body, data, size * count);
-    return body->bad == PAWL_OK ? size * count : 0;
+    struct taking *taking = context;
+    long status = 0;
+    if (taking->request->on_data) curl_easy_getinfo(taking->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 200) {
+        struct pawl_bytes part = { (const uint8_t *)data, size * count };
+        return taking->request->on_data(taking->request->context, part) ? part.size : 0;
+    }
+    pawl_buf_append(taking->body, data, size * count);
+    return taking->body->bad == PAWL_OK ? size * count : 0;
 }
 
 static struct curl_slist *client_headers(const struct pawl_client_request *request)
@@ -29,11 +41,21 @@ static struct curl_slist *client_headers(const struct pawl_client_request *reque
         snprintf(line, sizeof line, "Idempotency-Key: %s", request->key);
         list = curl_slist_append(list, line);
     }
+    if (request->event_stream) list = curl_slist_append(list, "Accept: text/event-stream");
+    if (request->event_stream && request->event_stream[0]) {
+        struct pawl_buf position;
+        pawl_buf_init(&position, PAWL_POSITION_SIZE_MAX + sizeof line);
+        pawl_buf_printf(&position, "Last-Event-ID: %s", request->event_stream);
+        pawl_buf_append(&position, "", 1);
+        list = curl_slist_append(list, (const char *)position.data);
+        pawl_buf_deinit(&position);
+    }
     return list;
 }
 
 static void client_setup(CURL *curl, const struct pawl_client_request *request,
-                         struct curl_slist *headers, struct pawl_client_answer *answer)
+                         struct curl_slist *headers, struct taking *taking,
+                         struct pawl_client_answer *answer)
 {
     curl_easy_setopt(curl, CURLOPT_URL, request->url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -45,7 +67,11 @@ static void client_setup(CURL *curl, const struct pawl_client_request *request,
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, answer->error);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, client_on_data);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer->body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, taking);
+    if (request->silence_ms) {
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(request->silence_ms / 1000));
+    }
     if (strcmp(request->method, "POST") != 0) return;
     curl_easy_setopt(curl, CURLOPT_POST, 1L);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
@@ -63,11 +89,13 @@ void pawl_client_perform(const struct pawl_client_request *request,
     if (!curl || !headers) {
         snprintf(ret_answer->error, sizeof ret_answer->error, "out of memory");
     } else {
-        client_setup(curl, request, headers, ret_answer);
+        struct taking taking = { curl, request, &ret_answer->body };
+        client_setup(curl, request, headers, &taking, ret_answer);
         CURLcode code = curl_easy_perform(curl);
-        if (code == CURLE_OK) {
+        /* What there was of a stream counts, however it ended. */
+        if (code == CURLE_OK || request->on_data)
             curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret_answer->status);
-        } else if (ret_answer->error[0] == 0) {
+        if (code != CURLE_OK && ret_answer->error[0] == 0) {
             snprintf(ret_answer->error, sizeof ret_answer->error, "%s", curl_easy_strerror(code));
         }
     }

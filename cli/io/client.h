@@ -4,13 +4,20 @@
 
 #include "base/buf.h"
 
+/* Of a body that is taken as it comes. False: enough, the connection is closed. */
+typedef bool pawl_client_on_data(void *context, struct pawl_bytes data);
+
 struct pawl_client_request {
     const char *method; /* GET or POST */
     const char *url;
     const char *token; /* NULL: none */
     const char *key;   /* Idempotency-Key; NULL: none */
     struct pawl_bytes body;
-    int64_t timeout_ms;
+    int64_t timeout_ms;           /* 0: none */
+    const char *event_stream;     /* NULL: none is asked for; else the position, or "" */
+    int64_t silence_ms;           /* of the stream: then it is given up */
+    pawl_client_on_data *on_data; /* an answer of status 200 goes here; NULL: into the body */
+    void *context;
 };
 
 struct pawl_client_answer {

@@ -13,6 +13,7 @@
 #include "cli/call.h"
 #include "cli/io/client.h"
 #include "cli/io/view.h"
+#include "cli/io/watch.h"
 
 #define CALL_TIMEOUT_MS 60000
 #define WAIT_STEP_MS    30000 /* one request of a long wait: proxies cut longer ones */
@@ -75,7 +76,7 @@ static bool input_load(const struct pawl_cli_options *options, struct pawl_buf *
 
 /* Calls ---------------------------------------------------------------------------------- */
 
-static enum pawl_cli_exit say_unreachable(const struct pawl_cli_options *options, const char *why)
+enum pawl_cli_exit pawl_cli_say_unreachable(const struct pawl_cli_options *options, const char *why)
 {
     fprintf(stderr,
             "pawl: cannot reach the sidecar at %s: %s\n"
@@ -108,8 +109,8 @@ static const char *advice_for(const struct pawl_cli_options *options, long statu
     return NULL;
 }
 
-static enum pawl_cli_exit say_refused(const struct pawl_cli_options *options,
-                                      const struct pawl_client_answer *answer)
+enum pawl_cli_exit pawl_cli_say_refused(const struct pawl_cli_options *options,
+                                        const struct pawl_client_answer *answer)
 {
     json_t *json =
         json_loadb((const char *)answer->body.data, answer->body.size, JSON_ALLOW_NUL, NULL);
@@ -152,9 +153,9 @@ static enum pawl_cli_exit call_json(const struct pawl_cli_options *options,
 
     enum pawl_cli_exit code = PAWL_CLI_OK;
     if (answer.status == 0) {
-        code = say_unreachable(options, answer.error);
+        code = pawl_cli_say_unreachable(options, answer.error);
     } else if (answer.status < 200 || answer.status > 299) {
-        code = say_refused(options, &answer);
+        code = pawl_cli_say_refused(options, &answer);
     } else {
         *ret_status = answer.status;
         *ret_json =
@@ -589,6 +590,7 @@ enum pawl_cli_exit pawl_cli_workflow(const struct pawl_cli_options *options)
     case PAWL_CLI_SCHEDULE_LIST: return run_many(options);
     case PAWL_CLI_LIST: return options->count ? run_count(options) : run_many(options);
     case PAWL_CLI_BATCH: return run_batch(options);
+    case PAWL_CLI_WATCH: return pawl_cli_watch(options);
     case PAWL_CLI_DEAD_LETTERS: return run_dead_letters(options);
     default: return run_change(options);
     }

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "sidecar/http_events.h"
 #include "sidecar/io/http_internal.h"
 
 /* Life ------------------------------------------------------------------------------- */
@@ -19,6 +20,7 @@ struct pawl_exchange *pawl_exchange_new(struct pawl_http *http, struct MHD_Conne
     exchange->state = PAWL_EXCHANGE_NEW;
     pawl_arena_init(&exchange->arena);
     pawl_buf_init(&exchange->body, PAWL_HTTP_BODY_SIZE_MAX);
+    pawl_buf_init(&exchange->stream.position, PAWL_POSITION_SIZE_MAX);
     pawl_http_reply_init(&exchange->reply);
 
     size_t size = strlen(target);
@@ -43,7 +45,7 @@ void pawl_exchange_free(struct pawl_exchange *exchange)
     PAWL_ASSERT(exchange->state != PAWL_EXCHANGE_WAITING);
     struct pawl_http *http = exchange->http;
     int class = exchange->reply.status / 100;
-    if (exchange->state == PAWL_EXCHANGE_SENT) {
+    if (exchange->state == PAWL_EXCHANGE_SENT || exchange->state == PAWL_EXCHANGE_STREAMING) {
         PAWL_ASSERT(class > 0 && class < (int)PAWL_HTTP_CLASSES);
         http->counters.answers[exchange->match.route][class]++;
     }
@@ -52,6 +54,7 @@ void pawl_exchange_free(struct pawl_exchange *exchange)
     pawl_list_remove(&exchange->link);
     pawl_http_reply_deinit(&exchange->reply);
     pawl_buf_deinit(&exchange->body);
+    pawl_buf_deinit(&exchange->stream.position);
     pawl_arena_deinit(&exchange->arena);
     pawl_mem_free(exchange);
 }
@@ -210,14 +213,26 @@ static uint64_t declared_size(const struct pawl_exchange *exchange)
     return text ? strtoull(text, NULL, 10) : 0;
 }
 
+/* A part of an event stream is asked for when libmicrohttpd has sent the one before. */
+#define STREAM_BLOCK_SIZE 4096u
+static ssize_t exchange_on_stream(void *context, uint64_t at, char *block, size_t size);
+
 /* Send ------------------------------------------------------------------------------- */
+
+static struct MHD_Response *exchange_response(struct pawl_exchange *exchange)
+{
+    const struct pawl_buf *body = &exchange->reply.body;
+    if (exchange->stream.begun)
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_SIZE,
+                                                 exchange_on_stream, exchange, NULL);
+    return MHD_create_response_from_buffer(body->size, body->data, MHD_RESPMEM_MUST_COPY);
+}
 
 static enum MHD_Result exchange_send(struct pawl_exchange *exchange)
 {
     struct pawl_http_reply *reply = &exchange->reply;
     PAWL_ASSERT(reply->status >= 200);
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(reply->body.size, reply->body.data, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = exchange_response(exchange);
     if (!response) return MHD_NO;
 
     bool good = true;
@@ -236,8 +251,8 @@ static enum MHD_Result exchange_send(struct pawl_exchange *exchange)
     MHD_destroy_response(response);
     if (!good) return MHD_NO;
 
-    exchange->state = PAWL_EXCHANGE_SENT;
-    exchange->http->counters.sent_bytes += reply->body.size;
+    exchange->state = exchange->stream.begun ? PAWL_EXCHANGE_STREAMING : PAWL_EXCHANGE_SENT;
+    if (!exchange->stream.begun) exchange->http->counters.sent_bytes += reply->body.size;
     return MHD_YES;
 }
 
@@ -263,11 +278,45 @@ void pawl_exchange_leave(struct pawl_exchange *exchange)
     exchange_wake(exchange, PAWL_EXCHANGE_GONE);
 }
 
+/* Where the next part begins is kept before the answer goes. */
+static void stream_take(struct pawl_exchange *exchange, const struct pawl_answer *answer)
+{
+    struct pawl_buf *position = &exchange->stream.position;
+    pawl_buf_clear(position);
+    pawl_buf_append(position, answer->cursor.data, answer->cursor.size);
+    exchange->request.cursor = pawl_buf_view(position);
+}
+
+static void stream_on_answer(struct pawl_exchange *exchange, const struct pawl_answer *answer)
+{
+    struct pawl_buf *part = &exchange->reply.body;
+    exchange->stream.sent = 0;
+    pawl_buf_clear(part);
+    if (answer->err == PAWL_OK) {
+        pawl_http_events_write(part, &exchange->request, false, answer);
+        stream_take(exchange, answer);
+    } else {
+        struct pawl_bytes message = answer->message;
+        if (message.size == 0) message = pawl_bytes_str(pawl_err_text(answer->err));
+        pawl_http_events_write_end(part, pawl_http_route_error_code(exchange->match.route),
+                                   message);
+        exchange->stream.ended = true;
+    }
+    exchange_wake(exchange, PAWL_EXCHANGE_STREAMING);
+}
+
 static void exchange_on_answer(void *context, const struct pawl_answer *answer)
 {
     struct pawl_exchange *exchange = context;
     PAWL_ASSERT(exchange->state == PAWL_EXCHANGE_WAITING);
+    if (exchange->stream.begun) {
+        stream_on_answer(exchange, answer);
+        return;
+    }
+    bool is_stream = pawl_http_route_is_stream(exchange->match.route);
+    exchange->stream.begun = is_stream && answer->err == PAWL_OK;
     pawl_http_reply_answer(&exchange->reply, exchange->match.route, &exchange->request, answer);
+    if (exchange->stream.begun) stream_take(exchange, answer);
     exchange_wake(exchange, PAWL_EXCHANGE_ANSWERED);
 }
 
@@ -278,13 +327,66 @@ static void exchange_reply_closing(struct pawl_exchange *exchange)
                                                "have happened, try again"));
 }
 
+static void stream_end_closing(struct pawl_exchange *exchange)
+{
+    exchange->stream.sent = 0;
+    exchange->stream.ended = true;
+    pawl_buf_clear(&exchange->reply.body);
+    pawl_http_events_write_end(&exchange->reply.body, "ERR_SHUTTING_DOWN",
+                               PAWL_BYTES_LITERAL("this sidecar is stopping; go on from your "
+                                                  "position at another one, or here later"));
+}
+
 void pawl_exchange_abort(struct pawl_exchange *exchange)
 {
     PAWL_ASSERT(exchange->state == PAWL_EXCHANGE_WAITING);
     struct pawl_api *api = exchange->http->api;
     api->ops->cancel(api, exchange->token);
+    if (exchange->stream.begun) {
+        stream_end_closing(exchange);
+        exchange_wake(exchange, PAWL_EXCHANGE_STREAMING);
+        return;
+    }
     exchange_reply_closing(exchange);
     exchange_wake(exchange, PAWL_EXCHANGE_ANSWERED);
+}
+
+/* Streams ------------------------------------------------------------------------------ */
+
+static void stream_ask(struct pawl_exchange *exchange)
+{
+    struct pawl_api *api = exchange->http->api;
+    struct pawl_peer *peer = pawl_peer_of(exchange->connection);
+    exchange->state = PAWL_EXCHANGE_WAITING;
+    MHD_suspend_connection(exchange->connection);
+    if (peer) peer->waiting = exchange;
+    exchange->token = api->ops->call(api, &exchange->request, exchange_on_answer, exchange);
+}
+
+static ssize_t exchange_on_stream(void *context, uint64_t at, char *block, size_t size)
+{
+    (void)at;
+    struct pawl_exchange *exchange = context;
+    const struct pawl_buf *part = &exchange->reply.body;
+    struct pawl_peer *peer = pawl_peer_of(exchange->connection);
+    bool has_left = peer && pawl_peer_has_left(peer, &exchange->request);
+    if (exchange->state == PAWL_EXCHANGE_GONE || has_left) return MHD_CONTENT_READER_END_WITH_ERROR;
+    bool is_sent = exchange->stream.sent == part->size;
+    if (is_sent && !exchange->stream.ended && exchange->http->closing) {
+        stream_end_closing(exchange);
+        is_sent = false;
+    }
+    if (is_sent && exchange->stream.ended) return MHD_CONTENT_READER_END_OF_STREAM;
+    if (is_sent) {
+        stream_ask(exchange);
+        return 0;
+    }
+    size_t left = part->size - exchange->stream.sent;
+    if (left < size) size = left;
+    memcpy(block, part->data + exchange->stream.sent, size);
+    exchange->stream.sent += size;
+    exchange->http->counters.sent_bytes += size;
+    return (ssize_t)size;
 }
 
 /* Calls ------------------------------------------------------------------------------ */
@@ -296,6 +398,7 @@ static bool exchange_build(struct pawl_exchange *exchange, const struct pawl_api
         .url = &exchange->url,
         .body = pawl_buf_view(&exchange->body),
         .idempotency_key = pawl_bytes_str(header(exchange, "Idempotency-Key")),
+        .last_event_id = pawl_bytes_str(header(exchange, "Last-Event-ID")),
         .app = pawl_bytes_str(info->app),
     };
     struct pawl_http_problem problem;

@@ -9,6 +9,10 @@
  *                       +--our own answer------|--------------> ANSWERED
  *                                              +--client left-> GONE
  *
+ *   An event stream goes on: ANSWERED --> STREAMING --all is sent--> WAITING --engine-->
+ *   STREAMING …, until one side ends it. So there is one batch of events at most in memory,
+ *   and a slow reader is read for later.
+ *
  * Only in WAITING is the connection suspended and does the engine know of it.
  */
 #ifndef PAWL_SIDECAR_IO_HTTP_INTERNAL_H
@@ -27,6 +31,7 @@ enum pawl_exchange_state {
     PAWL_EXCHANGE_WAITING,
     PAWL_EXCHANGE_ANSWERED,
     PAWL_EXCHANGE_SENT,
+    PAWL_EXCHANGE_STREAMING,
     PAWL_EXCHANGE_GONE,
 };
 
@@ -61,6 +66,12 @@ struct pawl_exchange {
     struct pawl_request request;
     uint64_t token; /* WAITING: names the call to the engine */
     struct pawl_http_reply reply;
+    struct { /* of an event stream; the reply's body is its present part */
+        bool begun;
+        bool ended;               /* nothing follows the present part */
+        size_t sent;              /* of the present part */
+        struct pawl_buf position; /* where the next part begins */
+    } stream;
 };
 
 struct pawl_http {

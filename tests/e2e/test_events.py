@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""The lifecycle stream of real sidecars: nothing is missing, whoever is killed meanwhile.
+
+    test_events.py sqlite|redis
+"""
+
+import json
+import os
+import subprocess
+import unittest
+import urllib.parse
+
+from checks import scenario, store_kind, test_app
+from cluster import Cluster
+from events import Subscriber, check_without_gaps
+from harness import ApiError, until
+
+STORE = store_kind() if __name__ == "__main__" else "sqlite"
+
+
+def path_of(instance):
+    return f"/v1.0/workflows/dapr/{urllib.parse.quote(instance, safe='')}/events"
+
+
+class Events(unittest.TestCase):
+    def begin(self):
+        self.store = getattr(self.h, STORE)()
+        self.sidecar = self.h.sidecar("events", self.store)
+        self.api = self.sidecar.api
+        self.app = test_app(self.h, self.sidecar)
+
+    def subscribe(self, path="/v1.0/events", position=None):
+        subscriber = Subscriber(lambda: [self.sidecar.http_port], path, position)
+        self.assertTrue(subscriber.opened.wait(20), subscriber.errors)
+        return subscriber
+
+    def watch(self, *arguments):
+        base = {k: v for k, v in os.environ.items() if not k.startswith("PAWL_")}
+        return subprocess.Popen(
+            [self.h.build / "cli/pawl", "workflow", "watch", *arguments], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**base, "PAWL_HTTP_ENDPOINT": f"http://127.0.0.1:{self.sidecar.http_port}"})
+
+    @scenario
+    def test_one_instance_from_before_its_start_to_its_removal(self):
+        self.begin()
+        one = self.subscribe(path_of("a/1"))
+        self.assertEqual(one.kinds(), ["absent"])
+        self.api.start("held", instance="a/1")
+        self.api.start("held", instance="other")
+        self.api.wait("a/1", for_="started")
+        self.api.suspend("a/1")
+        self.api.resume("a/1")
+        self.api.raise_event("a/1", "go", "x")
+        self.api.wait("a/1")
+        self.api.purge("a/1")
+        until(lambda: any("purged" in change["what"] for change in one.changes()), what="purged")
+        self.assertEqual(one.statuses("a/1"), ["PENDING", "RUNNING", "SUSPENDED", "RUNNING",
+                                               "COMPLETED", "COMPLETED"])
+        self.assertEqual(one.statuses("other"), [])
+        one.stop()
+
+    @scenario
+    def test_who_comes_later_sees_the_present_state_first(self):
+        self.begin()
+        self.api.start("held", instance="i")
+        self.api.wait("i", for_="started")
+        one = self.subscribe(path_of("i"))
+        self.assertEqual([(k, e["runtimeStatus"]) for k, e in one.events], [("state", "RUNNING")])
+        self.api.terminate("i")
+        until(lambda: one.statuses("i") == ["TERMINATED"], what="its end")
+
+    @scenario
+    def test_only_a_name_or_a_status_when_that_is_asked_for(self):
+        self.begin()
+        named = self.subscribe("/v1.0/events?name=echo")
+        ended = self.subscribe("/v1.0/events?status=COMPLETED,FAILED")
+        self.api.start("held", instance="h")
+        self.api.start("echo", "1", instance="e")
+        self.api.wait("e")
+        until(lambda: named.statuses("e")[-1:] == ["COMPLETED"], what="the end of e")
+        until(lambda: ended.statuses("e") == ["COMPLETED"], what="the end of e")
+        self.assertEqual(named.statuses("h") + ended.statuses("h"), [])
+
+    @scenario
+    def test_nothing_is_missing_when_the_sidecar_is_killed_again_and_again(self):
+        self.begin()
+        everything = self.subscribe()
+        expected = [f"i{n}" for n in range(30)]
+        for n, instance in enumerate(expected):
+            self.api.start("chain", "5", instance=instance, request_id=instance)
+            if n in (7, 15, 23):
+                self.sidecar.kill()
+                self.sidecar.start()
+        for instance in expected:
+            self.api.wait(instance)
+        for instance in expected:
+            until(lambda i=instance: everything.statuses(i)[-1:] == ["COMPLETED"],
+                  what=f"the end of {instance}")
+            self.assertEqual(everything.statuses(instance), ["PENDING", "RUNNING", "COMPLETED"])
+        check_without_gaps(everything)
+        self.assertGreaterEqual(everything.connections, 4)
+        again = self.subscribe(position="a3k-" + "." * 127)  # all of it, from the first on
+        until(lambda: len(again.changes()) >= len(everything.changes()), what="the same again")
+        self.assertEqual(sorted(c["key"] for c in again.changes()),
+                         sorted(c["key"] for c in everything.changes()))
+
+    @scenario
+    def test_a_wrong_position_or_parameter_is_refused(self):
+        self.begin()
+        for query in ({"from": "nonsense"}, {"from": "a3k-1"}, {"status": "GONE"}, {"x": "1"}):
+            with self.assertRaises(ApiError) as caught:
+                self.api.call("GET", "/v1.0/events", query)
+            self.assertEqual(caught.exception.status, 400, query)
+
+    @scenario
+    def test_the_command_line_follows_past_a_killed_sidecar(self):
+        self.begin()
+        self.api.start("held", instance="i")
+        self.api.wait("i", for_="started")
+        one = self.watch("--instance", "i", "-o", "json")
+        self.assertEqual(json.loads(one.stdout.readline())["event"], "state")
+        self.sidecar.kill()
+        self.sidecar.start()
+        self.api.raise_event("i", "go", "x")
+        out, err = one.communicate(timeout=60)
+        self.assertEqual(one.returncode, 0, err)
+        last = json.loads(out.splitlines()[-1])
+        self.assertEqual((last["event"], last["data"]["runtimeStatus"]), ("change", "COMPLETED"))
+        self.assertIn("going on behind", err)
+        again = self.watch("--position", last["position"], "--instance", "i")
+        self.api.purge("i")
+        out, err = again.communicate(timeout=60)
+        self.assertIn("purged", out)
+        wrong = self.watch("--position", "nonsense")
+        self.assertEqual((wrong.communicate(timeout=60)[0], wrong.returncode), ("", 1))
+
+
+@unittest.skipUnless(STORE == "redis", "several sidecars need Redis")
+class Several(unittest.TestCase):
+    @scenario
+    def test_any_sidecar_serves_it_and_any_may_die(self):
+        cluster = Cluster(self.h, 3)
+        everything = Subscriber(lambda: [pair.sidecar.http_port for pair in cluster.pairs])
+        self.assertTrue(everything.opened.wait(20))
+        client = cluster.client()
+        expected = [f"i{n}" for n in range(40)]
+        for n, instance in enumerate(expected):
+            client.start("chain", "3", instance, request_id=instance)
+            if n in (10, 25):
+                cluster.kill(n % 3)
+                cluster.replace(n % 3)
+        for instance in expected:
+            client.wait(instance)
+        for instance in expected:
+            until(lambda i=instance: everything.statuses(i)[-1:] == ["COMPLETED"],
+                  what=f"the end of {instance}")
+            self.assertEqual(everything.statuses(instance), ["PENDING", "RUNNING", "COMPLETED"])
+        check_without_gaps(everything)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -3,6 +3,7 @@
 #include "actors/call.h"
 #include "actors/partition.h"
 #include "actors/request.h"
+#include "base/mutant.h"
 
 /* A sweep goes round in a tenth of the shortest time that is kept. */
 #define ROUND_PART 10
@@ -76,10 +77,11 @@ static void retention_find(struct pawl_node *node, uint32_t partition, int statu
 {
     struct pawl_call *call = pawl_call_new(node, PAWL_STORE_QUERY, partition, retention_on_found);
     call->attempts_max = 1;
+    int64_t kept_ms = PAWL_MUTANT(RETENTION_EARLY) ? 0 : node->config.retention_ms[status];
     call->request.query = (struct pawl_query){
         .order = PAWL_QUERY_COMPLETED,
         .status_mask = 1u << status,
-        .completed_to_ms = node->now_ms - node->config.retention_ms[status] + 1,
+        .completed_to_ms = node->now_ms - kept_ms + 1,
         .limit = PAWL_RETENTION_PURGES_MAX,
         .scan_max = PAWL_RETENTION_PURGES_MAX,
     };

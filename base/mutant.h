@@ -56,6 +56,9 @@
     X(REWIND_ANYTHING, "an instance is rewound that has changed since it was read")         \
     X(DELIVER_TO_ENDED, "an ended instance takes events")                                   \
     X(END_FORGETS_SEEN, "an ended instance does not know the events it has taken")          \
+    X(LIST_FIRST_ROWS, "a list takes what each partition gives at first")                   \
+    X(COUNT_SKIPS_ONE, "a count leaves a partition out")                                    \
+    X(RETENTION_EARLY, "what has ended is purged at once")                                  \
     X(ANSWER_BEFORE_REPLICA, "the store answers before a failover can no longer lose it")
 
 enum pawl_mutant {

@@ -37,6 +37,10 @@ static void node_carry_out(struct sim *sim, uint32_t target)
             if (effect->send.worker == node->app.life) app_send(sim, target, effect->send.frame);
             break;
         case PAWL_EFFECT_ANSWER:
+            if (sim_reader_owns(effect->answer.token)) {
+                sim_reader_on_answer(sim, effect->answer.token, effect->answer.answer);
+                break;
+            }
             if (sim_operator_owns(effect->answer.token)) break;
             if (sim_schedule_owns(effect->answer.token))
                 sim_schedule_on_answer(sim, effect->answer.token, effect->answer.answer);
@@ -176,6 +180,9 @@ void sim_node_start(struct sim *sim, uint32_t target)
                                        .wakes_max = target % 2 ? 1 : 0,
                                        .turn_attempts_max = sim->attempts_max,
                                        .activity_attempts_max = sim->attempts_max };
+    for (int i = 0; i < PAWL_STATUS_COUNT; i++)
+        if (pawl_status_is_terminal((enum pawl_status)i))
+            config.retention_ms[i] = sim->retention_ms;
     node->node = pawl_node_new(&config);
     node->skew_ms = sim_draw_ms(&sim->world, 2 * sim->faults.skew_ms_max + 1)
                     - (int64_t)sim->faults.skew_ms_max - 1;

@@ -123,6 +123,8 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(rerun, "run again from an event")       \
     X(rewound, "rewound after a failure")     \
     X(batches, "terminated by a batch")       \
+    X(listed, "listed")                       \
+    X(swept, "removed by retention")          \
     X(runs, "runs of schedules")              \
     X(runs_skipped, "runs skipped")
 

@@ -166,6 +166,8 @@ void sim_store_deinit(struct sim *sim, uint32_t app)
 
 void sim_store_apply(struct sim *sim, struct item *item)
 {
+    if (item->request.op == PAWL_STORE_PURGE)
+        sim_reader_check_purge(sim, item->app, &item->request);
     sim_check_applying(sim->check, item->app, &item->request);
     pawl_mem_store_apply(sim->shards[item->app].mem, &item->request, &item->arena, &item->reply);
     sim_check_applied(sim->check, item->app, &item->request, &item->reply);

@@ -198,7 +198,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
     sim_item_at(sim, sim_item_new(ITEM_FAULTS, 0, 0), sim->now_ms + 1000);
 }
 
-static void sim_until(struct sim *sim, int64_t end_ms, bool stop_when_finished)
+void sim_until(struct sim *sim, int64_t end_ms, bool stop_when_finished)
 {
     uint64_t events = 0;
     for (;;) {
@@ -283,6 +283,7 @@ uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage 
     pawl_arena_deinit(&arena);
     for (uint32_t i = 0; i < sim->clients_count; i++) sim_client_check_stored(sim, i);
     for (uint32_t i = 0; i < sim->schedules_count; i++) sim_schedule_check_stored(sim, i);
+    sim_reader_check(sim);
     uint64_t trace = sim->trace;
     sim_deinit(sim);
     pawl_mem_free(sim);

@@ -241,6 +241,18 @@ struct schedule {
     uint64_t started; /* as it said at its end */
 };
 
+/* What the reader was answered last. */
+struct reader {
+    struct pawl_arena arena;
+    uint64_t token;
+    bool is_answered;
+    pawl_err err;
+    uint32_t ids_count;
+    struct pawl_bytes *ids;
+    struct pawl_bytes cursor;
+    uint64_t counts[PAWL_STATUS_COUNT];
+};
+
 struct sim {
     uint64_t seed;
     bool verbose;
@@ -270,6 +282,8 @@ struct sim {
     struct client clients[SIM_ROOTS_MAX];
     struct pawl_rng operator_rng;
     uint64_t operator_token;
+    struct reader reader;
+    int64_t retention_ms;  /* of sidecars that start; 0: none */
     uint32_t attempts_max; /* of a turn and of an activity; UINT32_MAX: any number */
     struct pawl_rng schedules_rng;
     uint32_t schedules_count;
@@ -296,6 +310,16 @@ void sim_store_deinit(struct sim *sim, uint32_t app);
 bool sim_operator_owns(uint64_t token);
 void sim_operator_init(struct sim *sim, const struct sim_plan *plan);
 void sim_operator_step(struct sim *sim);
+
+/* The reader (reader.c). */
+bool sim_reader_owns(uint64_t token);
+void sim_reader_on_answer(struct sim *sim, uint64_t token, const struct pawl_answer *answer);
+void sim_reader_check_purge(struct sim *sim, uint32_t app,
+                            const struct pawl_store_request *request);
+void sim_reader_check(struct sim *sim);
+
+/* Let happen what happens until then. */
+void sim_until(struct sim *sim, int64_t end_ms, bool stop_when_finished);
 
 /* Sidecars (nodes.c). */
 uint32_t sim_node_app(uint32_t target);

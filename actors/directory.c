@@ -1,8 +1,10 @@
 #include "actors/directory.h"
 
 #include "actors/activity.h"
+#include "actors/keeper.h"
 #include "actors/outbox.h"
 #include "actors/partition.h"
+#include "actors/places.h"
 #include "actors/router.h"
 #include "actors/run.h"
 #include "base/hash.h"
@@ -217,13 +219,16 @@ static void list_drop_gone(struct pawl_node *node)
 void pawl_directory_on_members(struct pawl_node *node, const struct pawl_members *members)
 {
     if (members->version <= node->directory.version) return; /* from the past */
+    uint64_t before = node->directory.version;
     list_take(node, members);
+    pawl_keeper_on_members(node, before);
     list_own(node);
     list_drop_gone(node);
     pawl_runs_route_waiting(node);
     pawl_outbox_route_waiting(node);
     pawl_router_route_parked(node);
     pawl_activities_tell_again(node);
+    pawl_keeper_after_members(node);
 }
 
 void pawl_directory_on_own_workers(struct pawl_node *node)
@@ -256,6 +261,14 @@ struct pawl_route pawl_directory_owner(struct pawl_node *node, struct pawl_bytes
     uint32_t owner = found->owners[pawl_hash_partition(instance, found->partitions)];
     if (owner == PAWL_RING_NOBODY) return route_nowhere(node, app);
     return route_to(found->stayers[owner]);
+}
+
+struct pawl_host *pawl_directory_keeper(struct pawl_node *node)
+{
+    struct pawl_app *app = app_find(node, PAWL_BYTES_ABSENT);
+    if (!app || app->stayers_count == 0) return NULL;
+    app_assign(node, app);
+    return app->owners[0] == PAWL_RING_NOBODY ? NULL : app->stayers[app->owners[0]];
 }
 
 struct pawl_route pawl_directory_any(struct pawl_node *node, struct pawl_bytes app)
@@ -376,6 +389,8 @@ void pawl_directory_on_frame(struct pawl_node *node, struct pawl_bytes name,
     case PAWL_PEER_ASKED: pawl_runs_on_asked(node, host, &frame->runs); return;
     case PAWL_PEER_CANCEL: pawl_activity_on_cancel(node, frame->run_id); return;
     case PAWL_PEER_ATTEMPT: pawl_run_on_attempt(node, host, &frame->run_attempt); return;
+    case PAWL_PEER_PLACES_WANTED: pawl_keeper_on_wanted(node, host, &frame->places); return;
+    case PAWL_PEER_PLACES: pawl_places_on_answer(node, host, &frame->places); return;
     default: return; /* the link's own */
     }
 }

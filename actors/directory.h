@@ -69,6 +69,10 @@ bool pawl_directory_is_own_app(const struct pawl_node *node, struct pawl_bytes a
 struct pawl_route pawl_directory_owner(struct pawl_node *node, struct pawl_bytes app,
                                        struct pawl_bytes instance);
 
+/* Who hands out the places of the app's global limits: the owner of partition 0. NULL:
+ * nobody is known. */
+struct pawl_host *pawl_directory_keeper(struct pawl_node *node);
+
 /* Any sidecar of another app, for what is no single instance's. */
 struct pawl_route pawl_directory_any(struct pawl_node *node, struct pawl_bytes app);
 

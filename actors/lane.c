@@ -144,7 +144,7 @@ static struct pawl_queue *lane_queue(struct pawl_node *node, struct pawl_lane *l
     queue->lane = lane;
     queue->version = pawl_bytes_dup(version);
     pawl_list_init(&queue->lines);
-    pawl_map_init(&queue->lines_of, pawl_rng_next(&node->rng));
+    pawl_map_init(&queue->lines_of, node->config.seed);
     queue->servers_count = lane_count_servers(lane, version);
     pawl_list_push_tail(&lane->queues, &queue->of_lane);
     return queue;

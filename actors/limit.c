@@ -1,6 +1,8 @@
 #include "actors/limit.h"
 
+#include "actors/places.h"
 #include "base/bytes.h"
+#include "base/mutant.h"
 
 /* Gates ------------------------------------------------------------------------------------ */
 
@@ -56,7 +58,8 @@ static void limit_add(struct pawl_limits *limits, struct pawl_limit_rule rule)
 {
     PAWL_ASSERT(rule.max > 0);
     rule.name = pawl_bytes_dup(rule.name);
-    limits->items[limits->count++] = (struct pawl_limit){ .rule = rule };
+    if (rule.is_global) limits->global_count++;
+    limits->items[limits->count++] = (struct pawl_limit){ .rule = rule, .goal = UINT32_MAX };
 }
 
 void pawl_limits_init(struct pawl_node *node)
@@ -73,7 +76,7 @@ void pawl_limits_init(struct pawl_node *node)
                                                     .max = config->activities_in_flight_max });
     for (uint32_t i = 0; i < config->limits_count; i++) limit_add(limits, config->limits[i]);
     for (int is_task = 0; is_task < 2; is_task++)
-        pawl_map_init(&limits->gates[is_task], pawl_rng_next(&node->rng));
+        pawl_map_init(&limits->gates[is_task], config->seed);
     gates_make(limits);
 }
 
@@ -97,12 +100,12 @@ void pawl_limits_deinit(struct pawl_node *node)
 
 static uint32_t limit_places(const struct pawl_node *node, const struct pawl_limit *limit)
 {
-    (void)node;
-    return limit->rule.max;
+    return limit->rule.is_global ? pawl_places_of(node, limit) : limit->rule.max;
 }
 
 bool pawl_gate_is_open(const struct pawl_node *node, const struct pawl_gate *gate)
 {
+    if (PAWL_MUTANT(LIMIT_IGNORED)) return true;
     for (uint32_t i = 0; i < gate->limits_count; i++)
         if (gate->limits[i]->running >= limit_places(node, gate->limits[i])) return false;
     return true;
@@ -131,7 +134,10 @@ void pawl_gate_unwait(struct pawl_node *node, struct pawl_gate *gate)
 void pawl_gate_enter(struct pawl_node *node, struct pawl_gate *gate)
 {
     (void)node;
-    for (uint32_t i = 0; i < gate->limits_count; i++) gate->limits[i]->running++;
+    for (uint32_t i = 0; i < gate->limits_count; i++) {
+        gate->limits[i]->running++;
+        gate->limits[i]->is_unused = false;
+    }
 }
 
 void pawl_gate_leave(struct pawl_node *node, struct pawl_gate *gate)

@@ -6,7 +6,7 @@
  * that worker has ended it, or has gone.
  *
  * Who finds a gate closed waits in its lane (actors/lane.h), where instances take turns.
- * Places of the app are handed out by one of its sidecars: see actors/limit_keeper.h.
+ * Places of the app are handed out by one of its sidecars: see actors/places.h.
  */
 #ifndef PAWL_ACTORS_LIMIT_H
 #define PAWL_ACTORS_LIMIT_H
@@ -20,7 +20,13 @@ struct pawl_limit {
     struct pawl_limit_rule rule; /* its name is owned */
     uint32_t running;
     uint32_t waiting; /* for a place, or for a worker */
-    uint32_t places;  /* of the app: so many of them are here at present */
+    /* Of a global one, see actors/places.h: */
+    uint32_t places;      /* so many of the app's are here */
+    uint32_t goal;        /* … to come down to; UINT32_MAX: nothing */
+    bool is_unused;       /* nothing has begun since they became more … */
+    int64_t grown_ms;     /* … then */
+    uint32_t held_told;   /* as the keeper knows it */
+    uint32_t wanted_told; /* in the last question */
 };
 
 struct pawl_gate {

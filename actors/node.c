@@ -7,11 +7,13 @@
 #include "actors/call.h"
 #include "actors/directory.h"
 #include "actors/job.h"
+#include "actors/keeper.h"
 #include "actors/limit.h"
 #include "actors/node_internal.h"
 #include "actors/outbox.h"
 #include "actors/pace.h"
 #include "actors/partition.h"
+#include "actors/places.h"
 #include "actors/request.h"
 #include "actors/retention.h"
 #include "actors/router.h"
@@ -195,6 +197,8 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_list_init(&node->schedule_asks);
     pawl_list_init(&node->jobs);
     pawl_limits_init(node);
+    pawl_places_init(node);
+    pawl_keeper_init(node);
     pawl_outbox_init(node);
     pawl_workers_init(node);
     pawl_directory_init(node);
@@ -221,6 +225,8 @@ void pawl_node_free(struct pawl_node *node)
     pawl_schedules_deinit(node);
     pawl_directory_deinit(node);
     pawl_workers_deinit(node);
+    pawl_keeper_deinit(node);
+    pawl_places_deinit(node);
     pawl_limits_deinit(node);
     pawl_partitions_deinit(node);
     pawl_pace_deinit(node);
@@ -296,7 +302,10 @@ void pawl_node_step(struct pawl_node *node, const struct pawl_node_event *event,
 
     node_dispatch(node, event);
     node_fire_alarms(node);
-    pawl_worker_pump(node);
+    do {
+        pawl_places_yield(node);
+        pawl_worker_pump(node);
+    } while (pawl_places_pump(node));
     pawl_outbox_flush(node);
 
     const struct pawl_heap_node *next = pawl_heap_peek(&node->alarms);

@@ -8,6 +8,8 @@
  *   activity     one activity execution as a machine
  *   worker       connected workers, their credit, the lanes of waiting work
  *   limit        how many may be at workers at once
+ *   places       … of those that the whole app shares: what this sidecar holds
+ *   keeper       … and who hands them out
  *   outbox       messages to other instances, until acknowledged
  *   request      management calls
  *   directory    the other sidecars: who owns what, who runs what
@@ -68,8 +70,9 @@ struct pawl_partition {
     uint32_t recovery_skip; /* timers due at recover_from_ms that were passed over */
     bool was_recovery;      /* the last poll */
     int64_t polled_ms;
-    uint32_t poll_max; /* reminders per poll */
-    bool was_full;     /* the last poll: more are due */
+    int64_t confirmed_ms; /* still ours then, says the store */
+    uint32_t poll_max;    /* reminders per poll */
+    bool was_full;        /* the last poll: more are due */
     uint64_t table_version;
     struct pawl_fence fence;
     struct pawl_alarm alarm;    /* next poll, or next attempt to acquire */
@@ -99,6 +102,32 @@ struct pawl_limits {
     struct pawl_map gates[2];          /* name -> struct pawl_gate */
     uint32_t turns_held;               /* wait at gates of names: others may pass them */
     struct pawl_limit_metrics *metrics;
+    uint32_t global_count; /* of them: limits of the app */
+};
+
+/* See actors/places.h. */
+struct pawl_places_state {
+    struct pawl_id process;
+    uint64_t keeper; /* number of the host that was asked */
+    uint64_t number; /* of the last question */
+    int64_t asked_ms;
+    uint64_t asked_version; /* of the member list then */
+    bool is_asking;         /* it is not answered yet */
+    bool has_more;          /* since the last pump */
+    int64_t until_ms;       /* what was answered holds until then */
+    struct pawl_alarm alarm;
+};
+
+/* See actors/keeper.h. */
+struct pawl_keeper {
+    bool is_settled;
+    int64_t acquired_ms;     /* partition 0 */
+    uint64_t handed_version; /* the one before has handed over under this list */
+    uint64_t kept_version;   /* this one would: it was the keeper until the list after it */
+    uint64_t given;          /* grows with each place that is given */
+    struct pawl_list holders;
+    struct pawl_list pools;
+    struct pawl_alarm alarm; /* settled, or a lost one's lease is over */
 };
 
 /* See actors/retention.h. */
@@ -163,6 +192,8 @@ struct pawl_node {
     struct pawl_map task_lanes;      /* activity name -> struct pawl_lane */
     struct pawl_alarm orphans_alarm; /* somebody has waited long enough for code */
     struct pawl_limits limits;
+    struct pawl_places_state places;
+    struct pawl_keeper keeper;
 
     struct pawl_map activities;       /* instance + inc + gen + op -> struct pawl_activity */
     struct pawl_map activities_token; /* dispatch token -> the running ones */

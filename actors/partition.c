@@ -1,6 +1,7 @@
 #include "actors/partition.h"
 
 #include "actors/call.h"
+#include "actors/keeper.h"
 #include "actors/outbox.h"
 #include "actors/pace.h"
 #include "actors/run.h"
@@ -114,6 +115,7 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
         pawl_alarm_set(node, &partition->alarm, node->now_ms + PAWL_POLL_EVERY_MS);
         return;
     }
+    partition->confirmed_ms = partition->polled_ms;
     for (size_t i = 0; i < PAWL_STATUS_COUNT; i++) {
         node->metrics.instances[i] += reply->poll.counts[i] - partition->counts[i];
         partition->counts[i] = reply->poll.counts[i];
@@ -262,7 +264,9 @@ static void partition_on_acquired(struct pawl_node *node, struct pawl_call *call
     partition->poll_max = PAWL_POLL_ITEMS_MIN;
     partition->was_full = false;
     partition->polling = false;
+    partition->confirmed_ms = 0;
     partition_move(node, partition, PAWL_PARTITION_OWNED);
+    if (partition->index == 0) pawl_keeper_on_acquired(node);
     pawl_partition_poll(node, partition);
 }
 
@@ -313,6 +317,7 @@ void pawl_partition_on_fenced(struct pawl_node *node, struct pawl_partition *par
                   "partition %u was taken over by another sidecar; dropped what was held of it",
                   partition->index);
     partition_move(node, partition, PAWL_PARTITION_ACQUIRING);
+    if (partition->index == 0) pawl_keeper_on_lost(node);
     partition_forget_all(node, partition, PAWL_E_FENCED);
     pawl_alarm_set(node, &partition->alarm, node->now_ms + ACQUIRE_AGAIN_MS);
 }
@@ -341,6 +346,7 @@ void pawl_partition_on_disown(struct pawl_node *node, uint32_t index)
     node->partitions_wanted--;
     pawl_alarm_clear(node, &partition->alarm);
     partition_move(node, partition, PAWL_PARTITION_FREE);
+    if (partition->index == 0) pawl_keeper_on_lost(node);
     partition_forget_all(node, partition, PAWL_E_FENCED);
     for (size_t i = 0; i < PAWL_STATUS_COUNT; i++) {
         node->metrics.instances[i] -= partition->counts[i];

@@ -10,6 +10,8 @@
 /* What a reader passes over when a later minor version appends. */
 enum { FIELDS_MAX = 64 };
 
+#define PLACES_ITEM_FIELDS 5u
+
 /* The type itself is not counted. */
 static uint32_t fields_count(enum pawl_peer_frame_type type)
 {
@@ -33,6 +35,8 @@ static uint32_t fields_count(enum pawl_peer_frame_type type)
     case PAWL_PEER_ASKED: return 2;
     case PAWL_PEER_CANCEL: return 1;
     case PAWL_PEER_ATTEMPT: return 2;
+    case PAWL_PEER_PLACES_WANTED: return 5;
+    case PAWL_PEER_PLACES: return 5;
     case PAWL_PEER_FRAME_TYPES_END: break;
     }
     PAWL_UNREACHABLE("a peer frame type that does not exist");
@@ -86,6 +90,23 @@ static void ids_encode(struct pawl_buf *buf, uint32_t count, const struct pawl_i
     for (uint32_t i = 0; i < count; i++) pawl_write_id(buf, ids[i]);
 }
 
+static void places_encode(struct pawl_buf *buf, const struct pawl_peer_places *places)
+{
+    pawl_write_uint(buf, places->version);
+    pawl_write_uint(buf, places->kept_version);
+    pawl_write_id(buf, places->process);
+    pawl_write_uint(buf, places->number);
+    pawl_write_array(buf, places->items_count * PLACES_ITEM_FIELDS);
+    for (uint32_t i = 0; i < places->items_count; i++) {
+        const struct pawl_peer_places_item *item = &places->items[i];
+        pawl_write_bool(buf, item->is_task);
+        pawl_write_bytes(buf, item->name);
+        pawl_write_uint(buf, item->max);
+        pawl_write_uint(buf, item->held);
+        pawl_write_uint(buf, item->wanted);
+    }
+}
+
 void pawl_peer_frame_encode(struct pawl_buf *buf, const struct pawl_peer_frame *frame)
 {
     pawl_write_array(buf, 1 + fields_count(frame->type));
@@ -124,6 +145,8 @@ void pawl_peer_frame_encode(struct pawl_buf *buf, const struct pawl_peer_frame *
         ids_encode(buf, frame->runs.known_count, frame->runs.known);
         ids_encode(buf, frame->runs.unknown_count, frame->runs.unknown);
         break;
+    case PAWL_PEER_PLACES_WANTED:
+    case PAWL_PEER_PLACES: places_encode(buf, &frame->places); break;
     case PAWL_PEER_PING:
     case PAWL_PEER_PONG:
     case PAWL_PEER_FRAME_TYPES_END: break;
@@ -265,6 +288,32 @@ static void asked_decode(struct decoder *in, struct pawl_peer_runs *runs)
     runs->unknown = read_ids(in, PAWL_PEER_RUNS_MAX - runs->known_count, &runs->unknown_count);
 }
 
+static void places_item_decode(struct decoder *in, struct pawl_peer_places_item *item)
+{
+    item->is_task = pawl_read_bool(&in->reader);
+    item->name = pawl_read_bytes(&in->reader);
+    expect(in,
+           pawl_bytes_is_absent(item->name) || pawl_name_is_valid(item->name, PAWL_NAME_SIZE_MAX));
+    item->max = read_u32(in, PAWL_LIMIT_PLACES_MAX);
+    expect(in, item->max > 0);
+    item->held = read_u32(in, UINT32_MAX);
+    item->wanted = read_u32(in, UINT32_MAX);
+}
+
+static void places_decode(struct decoder *in, struct pawl_peer_places *places)
+{
+    places->version = read_u64(in);
+    places->kept_version = read_u64(in);
+    places->process = read_id(in);
+    places->number = read_u64(in);
+    expect(in, places->number > 0);
+    uint32_t count = pawl_read_array(&in->reader, PAWL_PEER_PLACES_MAX * PLACES_ITEM_FIELDS);
+    expect(in, count % PLACES_ITEM_FIELDS == 0);
+    places->items_count = count / PLACES_ITEM_FIELDS;
+    places->items = PAWL_ARENA_ARRAY(in->arena, struct pawl_peer_places_item, places->items_count);
+    for (uint32_t i = 0; i < places->items_count; i++) places_item_decode(in, &places->items[i]);
+}
+
 static void frame_read_fields(struct decoder *in, struct pawl_peer_frame *frame)
 {
     switch (frame->type) {
@@ -298,6 +347,8 @@ static void frame_read_fields(struct decoder *in, struct pawl_peer_frame *frame)
     case PAWL_PEER_ASK:
         frame->runs.known = read_ids(in, PAWL_PEER_RUNS_MAX, &frame->runs.known_count);
         break;
+    case PAWL_PEER_PLACES_WANTED:
+    case PAWL_PEER_PLACES: places_decode(in, &frame->places); break;
     case PAWL_PEER_ASKED: asked_decode(in, &frame->runs); break;
     case PAWL_PEER_PING:
     case PAWL_PEER_PONG:

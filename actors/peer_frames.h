@@ -19,6 +19,9 @@
  *            CANCEL                         nobody waits for this run any more
  *            ATTEMPT                        so often this run was given to a worker, from its
  *                                           second time or first lost worker on
+ *            PLACES_WANTED -> PLACES        of global limits: what the sender holds and could
+ *                                           use; what it may hold from then on. Repeated
+ *                                           when that has changed
  */
 #ifndef PAWL_ACTORS_PEER_FRAMES_H
 #define PAWL_ACTORS_PEER_FRAMES_H
@@ -50,6 +53,8 @@ enum pawl_peer_frame_type {
     PAWL_PEER_ASKED,
     PAWL_PEER_CANCEL,
     PAWL_PEER_ATTEMPT,
+    PAWL_PEER_PLACES_WANTED,
+    PAWL_PEER_PLACES,
     PAWL_PEER_FRAME_TYPES_END
 };
 
@@ -120,6 +125,25 @@ struct pawl_peer_runs {
     struct pawl_id *unknown;
 };
 
+/* Of one global limit, at the sidecar that asks. */
+struct pawl_peer_places_item {
+    bool is_task;           /* of activities; else of turns */
+    struct pawl_bytes name; /* absent: of all */
+    uint32_t max;           /* the limit, as it is configured there; at least 1 */
+    uint32_t held;          /* WANTED: it holds no more places; PLACES: … from now on */
+    uint32_t wanted;        /* WANTED: what it could use; PLACES: what it is to come down to;
+                               UINT32_MAX: nothing */
+};
+
+struct pawl_peer_places {
+    uint64_t version;       /* of the sender's member list */
+    uint64_t kept_version;  /* WANTED: see pawl_keeper_claim */
+    struct pawl_id process; /* that asks */
+    uint64_t number;        /* of the question; the answer repeats it. At least 1 */
+    uint32_t items_count;   /* up to PAWL_PEER_PLACES_MAX */
+    struct pawl_peer_places_item *items;
+};
+
 struct pawl_peer_frame {
     enum pawl_peer_frame_type type;
     union {
@@ -134,6 +158,7 @@ struct pawl_peer_frame {
         struct pawl_peer_run_attempt run_attempt;
         struct pawl_id run_id;      /* RESULT_DONE, CANCEL */
         struct pawl_peer_runs runs; /* ASK, ASKED */
+        struct pawl_peer_places places;
     };
 };
 

@@ -44,6 +44,9 @@
     X(START_DELIVERS, "a start gave its event to the instance that had its id")       \
     X(CHILD_REWOUND, "a failed child was rewound with its parent")                    \
     X(STALLED_AGAIN, "a stalled instance was tried again in vain")                    \
+    X(PLACES_OUTDATED, "an answer about places came too late")                        \
+    X(KEEPER_HANDED_OVER, "a keeper of places took over from one that was there")     \
+    X(KEEPER_WAITED, "a keeper of places waited for the leases of the one before")    \
     X(STALLED_CURED, "a stalled instance went on by itself")
 
 enum pawl_cover {

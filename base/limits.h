@@ -149,7 +149,15 @@
 #define PAWL_WAKES_MAX        64u /* instances that the clock woke, at work; more wait their turn */
 #define PAWL_WAKES_POLL_MIN   2u  /* places that must be free for a poll; small portions */
 #define PAWL_WAKE_REST_MS_MAX 50u /* their places rest as long as they were taken, at most this */
-#define PAWL_LIMITS_MAX       64u /* concurrency limits in a configuration: refused, says so */
+#define PAWL_LIMITS_MAX       64u /* concurrency limits by name in a configuration: refused, says so */
+#define PAWL_PEER_PLACES_MAX  (PAWL_LIMITS_MAX + 4u) /* of one sidecar: a mistake of the peer */
+#define PAWL_PLACES_AGAIN_MS  250u     /* a question for places that was not answered */
+#define PAWL_PLACES_RENEW_MS  700u     /* … that was, while places are in use */
+#define PAWL_PLACES_KEEP_MS   250u     /* a new place waits for one of another limit */
+#define PAWL_PLACES_LEASE_MS  2000u    /* without an answer nothing more begins */
+#define PAWL_PLACES_LOST_MS   2500u    /* the places of who has gone are free: LEASE and a margin */
+#define PAWL_KEEPER_LEASE_MS  3000u    /* without a word of the store it gives out none */
+#define PAWL_KEEPER_SETTLE_MS 5500u    /* a new one waits for both, and a margin */
 #define PAWL_LIMIT_PLACES_MAX 1000000u /* of one of them: as above */
 #define PAWL_BACKLOG_MAX      2048u    /* loading or waiting for a worker; more wait in the store */
 #define PAWL_PASTS_SIZE_MAX \

@@ -25,6 +25,11 @@
     X(FENCED_IGNORED, "a former owner goes on with what it held")                           \
     X(REMINDERS_STAY, "what a turn resolves keeps its reminder row")                        \
     X(PATCHES_LOST, "which patches a turn applied is not recorded")                         \
+    X(LIMIT_IGNORED, "a place is taken although all are taken")                             \
+    X(PLACES_FOR_EVER, "places of a global limit are used after their lease")               \
+    X(PLACES_OF_BEFORE, "an answer counts although something was given back meanwhile")     \
+    X(PLACES_TWICE, "places of a global limit are given out a second time")                 \
+    X(KEEPER_HASTY, "a new keeper gives out places before it knows what is held")           \
     X(STALLED_STAYS, "a stalled instance is not tried when a fitting worker connects")      \
     /* Many sidecars */                                                                     \
     X(LOST_RUN_STAYS, "a peer that does not know a run is taken to be at it")               \

@@ -1,4 +1,4 @@
-#include "sidecar/config.h"
+#include "sidecar/config_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -190,6 +190,36 @@ const struct pawl_config_option pawl_config_options[] = {
               "with commas or by repeating (default: no limit)",
       .kind = PAWL_CONFIG_LIMITS,
       .offset = FIELD(activity_limits) },
+    { .name = "global-turns-max",
+      .env = "PAWL_GLOBAL_TURNS_MAX",
+      .argument = "N",
+      .help = "workflow turns at the workers of all sidecars of the app together; 0: as many as "
+              "they take. Give all sidecars the same (default: 0)",
+      .kind = PAWL_CONFIG_NUMBER,
+      .offset = FIELD(global_turns_max),
+      .min = 0,
+      .max = IN_FLIGHT_MAX },
+    { .name = "global-activities-max",
+      .env = "PAWL_GLOBAL_ACTIVITIES_MAX",
+      .argument = "N",
+      .help = "activities at the workers of all sidecars of the app together; 0: as many as they "
+              "take. Give all sidecars the same (default: 0)",
+      .kind = PAWL_CONFIG_NUMBER,
+      .offset = FIELD(global_activities_max),
+      .min = 0,
+      .max = IN_FLIGHT_MAX },
+    { .name = "global-turn-limits",
+      .env = "PAWL_GLOBAL_TURN_LIMITS",
+      .argument = "NAME=N",
+      .help = "as --turn-limits, of all sidecars of the app together",
+      .kind = PAWL_CONFIG_LIMITS,
+      .offset = FIELD(global_turn_limits) },
+    { .name = "global-activity-limits",
+      .env = "PAWL_GLOBAL_ACTIVITY_LIMITS",
+      .argument = "NAME=N",
+      .help = "as --activity-limits, of all sidecars of the app together",
+      .kind = PAWL_CONFIG_LIMITS,
+      .offset = FIELD(global_activity_limits) },
     { .name = "turn-attempts",
       .env = "PAWL_TURN_ATTEMPTS",
       .argument = "N",
@@ -349,8 +379,9 @@ static const char *allowed_text(struct pawl_arena *arena, const struct pawl_conf
     return "a text that is not empty";
 }
 
-static pawl_err refuse(struct pawl_config *config, const struct pawl_config_option *option,
-                       enum pawl_config_source source, const char *value, const char **ret_message)
+pawl_err pawl_config_refuse(struct pawl_config *config, const struct pawl_config_option *option,
+                            enum pawl_config_source source, const char *value,
+                            const char **ret_message)
 {
     *ret_message = TEXT(pawl_arena_printf(config->arena, "%s: \"%s\" is not allowed; give %s",
                                           option_text(config->arena, option, source), value,
@@ -365,7 +396,7 @@ static void *field(struct pawl_config *config, const struct pawl_config_option *
     return (char *)config + option->offset;
 }
 
-static bool number_parse(const char *text, int64_t min, int64_t max, int64_t *ret_value)
+bool pawl_config_number_parse(const char *text, int64_t min, int64_t max, int64_t *ret_value)
 {
     int64_t value = 0;
     if (*text == 0) return false;
@@ -398,7 +429,7 @@ static bool set_number(struct pawl_config *config, const struct pawl_config_opti
                        const char *value)
 {
     int64_t number = 0;
-    if (!number_parse(value, option->min, option->max, &number)) return false;
+    if (!pawl_config_number_parse(value, option->min, option->max, &number)) return false;
     *(uint32_t *)field(config, option) = (uint32_t)number;
     return true;
 }
@@ -407,7 +438,8 @@ static bool set_port(struct pawl_config *config, const struct pawl_config_option
                      const char *value)
 {
     int64_t port = PAWL_CONFIG_PORT_OFF;
-    if (strcmp(value, "off") != 0 && !number_parse(value, 0, UINT16_MAX, &port)) return false;
+    if (strcmp(value, "off") != 0 && !pawl_config_number_parse(value, 0, UINT16_MAX, &port))
+        return false;
     *(uint32_t *)field(config, option) = (uint32_t)port;
     return true;
 }
@@ -459,7 +491,7 @@ pawl_err pawl_config_set(struct pawl_config *config, const struct pawl_config_op
     case PAWL_CONFIG_LIST:
     case PAWL_CONFIG_LIMITS: good = set_list(config, option, value, source); break;
     }
-    return good ? PAWL_OK : refuse(config, option, source, value, ret_message);
+    return good ? PAWL_OK : pawl_config_refuse(config, option, source, value, ret_message);
 }
 
 const char *pawl_config_synchronous(const struct pawl_config *config)
@@ -517,92 +549,13 @@ static pawl_err check_token(struct pawl_config *config, const char **ret_message
     return PAWL_OK;
 }
 
-/* Concurrency limits -------------------------------------------------------------------- */
-
-/* The last = is the one before the number: a name may have others. */
-static bool limit_parse(char *text, struct pawl_config_limit *limit)
-{
-    char *equals = strrchr(text, '=');
-    int64_t max = 0;
-    if (!equals || !number_parse(equals + 1, 1, PAWL_LIMIT_PLACES_MAX, &max)) return false;
-    limit->name = pawl_bytes_make(text, (size_t)(equals - text));
-    limit->max = (uint32_t)max;
-    return pawl_name_is_valid(limit->name, PAWL_NAME_SIZE_MAX);
-}
-
-static const struct pawl_config_limit *limit_find(const struct pawl_config *config,
-                                                  const struct pawl_config_limit *limit)
-{
-    for (uint32_t i = 0; i < config->limits_count; i++) {
-        const struct pawl_config_limit *other = &config->limits[i];
-        if (other->is_task == limit->is_task && other->is_global == limit->is_global
-            && pawl_bytes_is_equal(other->name, limit->name))
-            return other;
-    }
-    return NULL;
-}
-
-static pawl_err limit_add(struct pawl_config *config, struct pawl_config_limit limit,
-                          const char *option, const char **ret_message)
-{
-    const struct pawl_config_limit *other = limit_find(config, &limit);
-    if (other) {
-        *ret_message = TEXT(pawl_arena_printf(
-            config->arena, "--%s: \"%.*s\" is given twice, with %" PRIu32 " and with %" PRIu32,
-            option, PAWL_BYTES_FMT(limit.name), other->max, limit.max));
-        return PAWL_E_INVALID;
-    }
-    if (config->limits_count == PAWL_LIMITS_MAX) {
-        *ret_message = TEXT(pawl_arena_printf(
-            config->arena, "--%s: at most %u concurrency limits are allowed, of all kinds together",
-            option, PAWL_LIMITS_MAX));
-        return PAWL_E_INVALID;
-    }
-    config->limits[config->limits_count++] = limit;
-    return PAWL_OK;
-}
-
-static pawl_err split_limits(struct pawl_config *config, const struct pawl_config_list *list,
-                             const char *option, struct pawl_config_limit like,
-                             const char **ret_message)
-{
-    if (!list->text) return PAWL_OK;
-    char *rest = (char *)(uintptr_t)copy_str(config->arena, list->text);
-    for (char *text; (text = strsep(&rest, ",")) != NULL;) {
-        if (!limit_parse(text, &like))
-            return refuse(config, pawl_config_find(option), list->source, text, ret_message);
-        pawl_err err = limit_add(config, like, option, ret_message);
-        if (err != PAWL_OK) return err;
-    }
-    return PAWL_OK;
-}
-
-static pawl_err finish_limits(struct pawl_config *config, const char **ret_message)
-{
-    const struct {
-        const char *option;
-        const struct pawl_config_list *list;
-        struct pawl_config_limit like;
-    } lists[] = {
-        { "turn-limits", &config->turn_limits, { .max = 0 } },
-        { "activity-limits", &config->activity_limits, { .is_task = true } },
-    };
-    config->limits = PAWL_ARENA_ARRAY(config->arena, struct pawl_config_limit, PAWL_LIMITS_MAX);
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        pawl_err err =
-            split_limits(config, lists[i].list, lists[i].option, lists[i].like, ret_message);
-        if (err != PAWL_OK) return err;
-    }
-    return PAWL_OK;
-}
-
 static bool listen_url_is_valid(const char *url)
 {
     if (strncmp(url, "ipc:///", 7) == 0) return url[7] != 0;
     if (strncmp(url, "tcp://", 6) != 0) return false;
     const char *port = strrchr(url + 6, ':');
     int64_t number = 0;
-    return port && port > url + 6 && number_parse(port + 1, 0, UINT16_MAX, &number);
+    return port && port > url + 6 && pawl_config_number_parse(port + 1, 0, UINT16_MAX, &number);
 }
 
 static pawl_err split_listen(struct pawl_config *config, const char **ret_message)
@@ -610,8 +563,8 @@ static pawl_err split_listen(struct pawl_config *config, const char **ret_messag
     char *rest = (char *)(uintptr_t)copy_str(config->arena, config->app_listen.text);
     for (char *url; (url = strsep(&rest, ",")) != NULL;) {
         if (!listen_url_is_valid(url)) {
-            return refuse(config, pawl_config_find("app-listen"), config->app_listen.source, url,
-                          ret_message);
+            return pawl_config_refuse(config, pawl_config_find("app-listen"),
+                                      config->app_listen.source, url, ret_message);
         }
         if (config->app_urls_count == PAWL_CONFIG_URLS_MAX) {
             *ret_message = "--app-listen: at most 8 addresses are allowed";
@@ -680,8 +633,8 @@ static pawl_err split_placement(struct pawl_config *config, const char **ret_mes
         struct pawl_bytes url =
             pawl_bytes_str(url_make(config->arena, address, PLACEMENT_PORT_DEFAULT));
         if (!pawl_placement_address_is_valid(url)) {
-            return refuse(config, pawl_config_find("placement"), config->placement.source, address,
-                          ret_message);
+            return pawl_config_refuse(config, pawl_config_find("placement"),
+                                      config->placement.source, address, ret_message);
         }
         if (config->placement_urls_count == PAWL_PLACEMENT_ADDRESSES_MAX) {
             *ret_message = "--placement: at most 16 addresses are allowed";
@@ -721,7 +674,7 @@ static pawl_err check_peer_advertise(struct pawl_config *config, const char **re
         return PAWL_E_INVALID;
     }
     int64_t port = 0;
-    bool is_number = !colon || number_parse(colon + 1, 1, UINT16_MAX, &port);
+    bool is_number = !colon || pawl_config_number_parse(colon + 1, 1, UINT16_MAX, &port);
     PAWL_ASSERT(is_number); /* the address is valid */
     config->peer_advertise_host = known;
     config->peer_advertise_port = (uint16_t)port;
@@ -805,7 +758,7 @@ pawl_err pawl_config_finish(struct pawl_config *config,
     pawl_err err = check_names(config, ret_message);
     if (err == PAWL_OK) err = check_token(config, ret_message);
     if (err == PAWL_OK) err = check_grpc(config, ret_message);
-    if (err == PAWL_OK) err = finish_limits(config, ret_message);
+    if (err == PAWL_OK) err = pawl_config_finish_limits(config, ret_message);
     if (err == PAWL_OK && config->app_listen.text) err = split_listen(config, ret_message);
     if (err != PAWL_OK) return err;
 

@@ -66,6 +66,10 @@ struct pawl_config {
     uint32_t activities_max;
     struct pawl_config_list turn_limits; /* of the sidecar, by name */
     struct pawl_config_list activity_limits;
+    uint32_t global_turns_max; /* of the app; 0: none */
+    uint32_t global_activities_max;
+    struct pawl_config_list global_turn_limits; /* of the app, by name */
+    struct pawl_config_list global_activity_limits;
     uint32_t turn_attempts;
     uint32_t activity_attempts;
     int64_t instance_idle_ms;
@@ -75,7 +79,7 @@ struct pawl_config {
     int64_t retention_terminated_ms;
     uint32_t log_level; /* enum pawl_log_level - 1 */
     uint32_t log_format;
-    struct pawl_config_limit *limits; /* set by finish: those by name */
+    struct pawl_config_limit *limits; /* set by finish: those by name, or of the app */
     uint32_t limits_count;
     const char *host_id; /* NULL: one is made up */
     struct pawl_config_list placement;

@@ -9,7 +9,7 @@
 
 #include "base/assert.h"
 
-#define OPTIONS_MAX    32u
+#define OPTIONS_MAX    64u
 #define COMPLAINT_SIZE 512u
 
 /* The schema follows from the table of options: each is a key, and libcyaml leaves a

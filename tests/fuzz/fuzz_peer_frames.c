@@ -34,6 +34,12 @@ static void check_frame(const struct pawl_peer_frame *frame)
     case PAWL_PEER_ASKED:
         PAWL_ASSERT(frame->runs.known_count + frame->runs.unknown_count <= PAWL_PEER_RUNS_MAX);
         break;
+    case PAWL_PEER_PLACES_WANTED:
+    case PAWL_PEER_PLACES:
+        PAWL_ASSERT(frame->places.items_count <= PAWL_PEER_PLACES_MAX);
+        for (uint32_t i = 0; i < frame->places.items_count; i++)
+            PAWL_ASSERT(frame->places.items[i].max > 0);
+        break;
     default: break;
     }
 }

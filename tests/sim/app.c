@@ -361,6 +361,7 @@ void sim_node_on_frame(struct sim *sim, struct item *item)
     case PAWL_FRAME_ACTIVITY_DONE:
         event.type = PAWL_NODE_ACTIVITY_DONE;
         event.activity_done = &frame.activity_done;
+        sim_limits_on_done(sim, item->target, frame.activity_done.token);
         break;
     case PAWL_FRAME_ACTIVITY_HEARTBEAT:
         event.type = PAWL_NODE_ACTIVITY_HEARTBEAT;

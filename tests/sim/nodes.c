@@ -24,6 +24,16 @@ static void app_send(struct sim *sim, uint32_t target, const struct pawl_frame *
     sim_item_at(sim, item, at_ms);
 }
 
+static void node_check_sent(struct sim *sim, uint32_t target, const struct pawl_frame *frame)
+{
+    if (frame->type == PAWL_FRAME_TURN) sim_limits_on_turn(sim, target);
+    if (frame->type == PAWL_FRAME_ACTIVITY_CANCEL)
+        sim_limits_on_done(sim, target, frame->activity_cancel);
+    if (frame->type != PAWL_FRAME_ACTIVITY) return;
+    sim_check_activity(sim->check, &frame->activity);
+    sim_limits_on_activity(sim, target, frame->activity.token);
+}
+
 static void node_carry_out(struct sim *sim, uint32_t target)
 {
     struct node *node = &sim->nodes[target];
@@ -32,8 +42,7 @@ static void node_carry_out(struct sim *sim, uint32_t target)
         switch (effect->type) {
         case PAWL_EFFECT_STORE: sim_store_submit(sim, target, effect->store); break;
         case PAWL_EFFECT_SEND:
-            if (effect->send.frame->type == PAWL_FRAME_ACTIVITY)
-                sim_check_activity(sim->check, &effect->send.frame->activity);
+            node_check_sent(sim, target, effect->send.frame);
             if (effect->send.worker == node->app.life) app_send(sim, target, effect->send.frame);
             break;
         case PAWL_EFFECT_ANSWER:
@@ -82,6 +91,7 @@ void sim_app_disconnect(struct sim *sim, uint32_t target, bool process_dies)
     uint64_t gone = node->app.life;
     if (!gone) return;
     node->app.life = 0;
+    sim_limits_clear(sim, target);
     if (process_dies) sim_app_drop_all(&node->app);
     pawl_arena_reset(&node->app.past);
     node->app.past_count = 0;
@@ -97,6 +107,7 @@ static void node_end(struct sim *sim, uint32_t target)
     struct node *node = &sim->nodes[target];
     node->life = 0;
     node->app.life = 0;
+    sim_limits_clear(sim, target);
     pawl_arena_reset(&node->app.past);
     node->app.past_count = 0;
     for (uint32_t other = 0; other < SIM_NODES; other++)
@@ -178,6 +189,8 @@ void sim_node_start(struct sim *sim, uint32_t target)
                                        .instance_idle_ms = 2000,
                                        /* At every other one the clock's work stands in line. */
                                        .wakes_max = target % 2 ? 1 : 0,
+                                       .limits_count = sim->limits.count,
+                                       .limits = sim->limits.rules,
                                        .turn_attempts_max = sim->attempts_max,
                                        .activity_attempts_max = sim->attempts_max };
     for (int i = 0; i < PAWL_STATUS_COUNT; i++)

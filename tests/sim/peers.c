@@ -26,6 +26,8 @@ void sim_peer_cut(struct sim *sim, uint32_t a, uint32_t b, int64_t for_ms)
 {
     struct peer_link *link = peer_link(sim, a, b);
     link->generation++;
+    sim_limits_on_cut(sim, a, for_ms);
+    sim_limits_on_cut(sim, b, for_ms);
     if (sim->now_ms + for_ms > link->cut_ms) link->cut_ms = sim->now_ms + for_ms;
     if (sim->nodes[a].life) peer_tell_down(sim, a, pawl_bytes_str(sim->nodes[b].host));
     if (sim->nodes[b].life) peer_tell_down(sim, b, pawl_bytes_str(sim->nodes[a].host));

@@ -165,6 +165,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
     sim->check = sim_check_new(mems);
     sim->faults = plan->faults;
     sim_operator_init(sim, plan);
+    sim_limits_init(sim);
     sim->lease.holder = SIM_PLACEMENTS;
     for (uint32_t i = 0; i < SIM_PLACEMENTS; i++) sim_placement_start(sim, i);
     for (uint32_t i = 0; i < SIM_NODES; i++) {

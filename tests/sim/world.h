@@ -10,6 +10,7 @@
  *   faults.c      what goes wrong, drawn from the seed
  *   client.c      clients;  program.c  what workflows do;  check.c  what must hold
  *   schedules.c   clients with schedules
+ *   limits.c      concurrency limits
  */
 #ifndef PAWL_TESTS_SIM_WORLD_H
 #define PAWL_TESTS_SIM_WORLD_H
@@ -95,6 +96,21 @@ struct app {
     int64_t to_app_ms;
 };
 
+#define SIM_RUNNING_MAX 16u /* twice what an app takes */
+#define SIM_LIMITS_MAX  5u
+
+/* An activity at a worker. */
+struct running {
+    struct pawl_id token;
+    bool is_lost; /* its sidecar was, meanwhile */
+};
+
+struct limits {
+    struct pawl_rng rng;
+    uint32_t count;
+    struct pawl_limit_rule rules[SIM_LIMITS_MAX];
+};
+
 /* A sidecar. */
 struct node {
     uint64_t life; /* 0: dead */
@@ -112,6 +128,9 @@ struct node {
     int64_t follower_wake_ms;
     int64_t apply_ms;
     int64_t reply_ms;
+    int64_t cut_ms; /* it cannot reach everybody until then */
+    uint32_t running_count;
+    struct running running[SIM_RUNNING_MAX];
     struct app app;
 };
 
@@ -286,6 +305,7 @@ struct sim {
     int64_t retention_ms;  /* of sidecars that start; 0: none */
     uint32_t attempts_max; /* of a turn and of an activity; UINT32_MAX: any number */
     struct pawl_rng schedules_rng;
+    struct limits limits;
     uint32_t schedules_count;
     struct schedule schedules[SIM_SCHEDULES_MAX];
 };
@@ -372,6 +392,15 @@ void sim_client_draw_signals(struct client *client, uint64_t seed, uint32_t inde
 /* At the end of a run: what is stored of its root is what the client was told. */
 void sim_client_check_stored(const struct sim *sim, uint32_t index);
 void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_answer *answer);
+
+/* Limits (limits.c). */
+void sim_limits_init(struct sim *sim);
+void sim_limits_on_activity(struct sim *sim, uint32_t target, struct pawl_id token);
+void sim_limits_on_turn(const struct sim *sim, uint32_t target);
+void sim_limits_on_done(struct sim *sim, uint32_t target, struct pawl_id token); /* or cancelled */
+void sim_limits_clear(struct sim *sim, uint32_t target);
+void sim_limits_on_members(struct sim *sim, uint32_t app, const struct pawl_members *members);
+void sim_limits_on_cut(struct sim *sim, uint32_t target, int64_t for_ms);
 
 /* Schedules (schedules.c). */
 void sim_schedules_init(struct sim *sim, const struct sim_plan *plan);

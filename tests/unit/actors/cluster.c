@@ -248,6 +248,11 @@ void cluster_tell_members(struct cluster *cluster)
 
 struct cluster *cluster_new(void)
 {
+    return cluster_new_limited(0, NULL);
+}
+
+struct cluster *cluster_new_limited(uint32_t count, const struct pawl_limit_rule *rules)
+{
     struct cluster *cluster = PAWL_NEW(struct cluster);
     cluster->now_ms = 1000000;
     pawl_arena_init(&cluster->arena);
@@ -257,6 +262,8 @@ struct cluster *cluster_new(void)
                                            .host = names[i],
                                            .partitions = CLUSTER_PARTITIONS,
                                            .placed = true,
+                                           .limits_count = count,
+                                           .limits = rules,
                                            .seed = 1 + i };
         cluster->nodes[i].node = pawl_node_new(&config);
         pawl_effects_init(&cluster->nodes[i].effects);

@@ -68,6 +68,7 @@ struct cluster {
 
 /* Everybody has the list and owns what is its own; nobody has a worker. */
 struct cluster *cluster_new(void);
+struct cluster *cluster_new_limited(uint32_t count, const struct pawl_limit_rule *rules);
 void cluster_free(struct cluster *cluster);
 
 void cluster_step(struct cluster *cluster, enum cluster_host host, struct pawl_node_event event);

@@ -39,6 +39,19 @@ static struct pawl_peer_run sample_run(void)
                                    .event = TEXT("event") };
 }
 
+static struct pawl_peer_places sample_places(struct pawl_arena *arena)
+{
+    struct pawl_peer_places places = {
+        .version = 9, .kept_version = 8, .process = id_make(0x10), .number = 3, .items_count = 2
+    };
+    places.items = PAWL_ARENA_ARRAY(arena, struct pawl_peer_places_item, 2);
+    places.items[0] = (struct pawl_peer_places_item){
+        .is_task = true, .name = TEXT("mail"), .max = 5, .held = 2, .wanted = 4
+    };
+    places.items[1] = (struct pawl_peer_places_item){ .max = 7, .wanted = UINT32_MAX };
+    return places;
+}
+
 struct pawl_peer_frame pawl_sample_peer_frame(int type, struct pawl_arena *arena)
 {
     struct pawl_peer_frame frame = { .type = (enum pawl_peer_frame_type)type };
@@ -84,6 +97,8 @@ struct pawl_peer_frame pawl_sample_peer_frame(int type, struct pawl_arena *arena
                                               .unknown_count = 2,
                                               .unknown = ids_make(arena, 0x40, 2) };
         break;
+    case PAWL_PEER_PLACES_WANTED:
+    case PAWL_PEER_PLACES: frame.places = sample_places(arena); break;
     case PAWL_PEER_FRAME_TYPES_END: PAWL_UNREACHABLE("no such frame");
     }
     return frame;

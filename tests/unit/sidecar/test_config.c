@@ -240,21 +240,30 @@ static void limits_are_names_with_numbers(void **state)
     set_ok(f, "activity-limits", "send-mail=5,a=b=1000000");
     set_ok(f, "activity-limits", "charge=1");
     set_ok(f, "turn-limits", "send-mail=7");
+    set_ok(f, "global-activity-limits", "send-mail=8"); /* besides the one of the sidecar */
+    set_ok(f, "global-turn-limits", "order=9");
+    set_ok(f, "global-turns-max", "10");
+    set_ok(f, "global-activities-max", "11");
     assert_int_equal(pawl_config_finish(&f->config, &home, &f->message), PAWL_OK);
-    assert_int_equal(f->config.limits_count, 4);
+    assert_int_equal(f->config.limits_count, 8);
     const struct {
+        bool is_global;
         bool is_task;
         const char *name;
         uint32_t max;
-    } wanted[] = { { false, "send-mail", 7 },
-                   { true, "send-mail", 5 },
-                   { true, "a=b", 1000000 },
-                   { true, "charge", 1 } };
-    for (uint32_t i = 0; i < 4; i++) {
+    } wanted[] = {
+        { false, false, "send-mail", 7 }, { false, true, "send-mail", 5 },
+        { false, true, "a=b", 1000000 },  { false, true, "charge", 1 },
+        { true, false, "order", 9 },      { true, true, "send-mail", 8 },
+        { true, false, NULL, 10 },        { true, true, NULL, 11 },
+    };
+    for (uint32_t i = 0; i < 8; i++) {
         const struct pawl_config_limit *limit = &f->config.limits[i];
+        assert_int_equal(limit->is_global, wanted[i].is_global);
         assert_int_equal(limit->is_task, wanted[i].is_task);
-        assert_true(pawl_bytes_is_str(limit->name, wanted[i].name));
         assert_int_equal(limit->max, wanted[i].max);
+        assert_int_equal(pawl_bytes_is_absent(limit->name), wanted[i].name == NULL);
+        if (wanted[i].name) assert_true(pawl_bytes_is_str(limit->name, wanted[i].name));
     }
 }
 

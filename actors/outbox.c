@@ -259,10 +259,7 @@ static void child_on_rewound(struct pawl_node *node, struct pawl_id id, pawl_err
     struct pawl_message *message = message_find(node, id);
     if (!message) return;
     switch (err) {
-    case PAWL_OK:
-        PAWL_COVER(CHILD_REWOUND);
-        message_done(node, message);
-        return;
+    case PAWL_OK: message_done(node, message); return;
     case PAWL_E_DUPLICATE: /* it may have ended since */
     case PAWL_E_STATE:
     case PAWL_E_TOO_LARGE: /* its failure stands */

@@ -218,7 +218,6 @@ static void client_next(struct sim *sim, struct client *client)
     case CLIENT_REWIND:
         client->rewound = true;
         client->state = CLIENT_WAIT;
-        sim->coverage->rewound++;
         return;
     case CLIENT_REWIND_IN_VAIN: client->breaks = SIM_BREAKS_NOT; /* fall through */
     case CLIENT_WAIT:
@@ -411,7 +410,7 @@ void sim_client_draw_breaks(struct client *client, uint64_t seed, uint32_t index
     pawl_rng_init(&rng, seed * SIM_ROOTS_MAX + index + UINT64_C(0x627265616b));
     bool may_break = client->will_wait && !client->will_terminate && !client->will_replace
                      && !client->will_rerun && !client->signals;
-    if (may_break && pawl_rng_below(&rng, 3) == 0)
+    if (may_break && (int)pawl_rng_below(&rng, 100) < SIM_BREAKS_PERCENT)
         client->breaks = pawl_rng_below(&rng, 2) == 0 ? SIM_BREAKS : SIM_BREAKS_IN_CHILD;
 }
 

@@ -442,6 +442,15 @@ static bool run_step(struct run *run, uint32_t index, const struct step *step)
     return true;
 }
 
+static int32_t run_break(struct run *run)
+{
+    struct pawl_action *action;
+    int32_t id = run_schedule(run, PAWL_EVENT_TASK_SCHEDULED, PAWL_ACTION_ACTIVITY, &action);
+    if (action) action->name = PAWL_BYTES_LITERAL("Work");
+    if (action) action->payload = pawl_arena_printf(run->arena, "break/%u", run->input.client);
+    return id;
+}
+
 /* What breaks until its client has mended it: true, it did not; else it is not known yet, or the
  * workflow fails. */
 static bool run_fragile(struct run *run)
@@ -455,10 +464,13 @@ static bool run_fragile(struct run *run)
                                .client = run->input.client };
         id = run_start_child(run, STEPS_MAX, &child);
     } else {
-        struct pawl_action *action;
-        id = run_schedule(run, PAWL_EVENT_TASK_SCHEDULED, PAWL_ACTION_ACTIVITY, &action);
-        if (action) action->name = PAWL_BYTES_LITERAL("Work");
-        if (action) action->payload = pawl_arena_printf(run->arena, "break/%u", run->input.client);
+        id = run_break(run);
+    }
+    /* What no worker of the time knew is tried again, as in run_activities. */
+    while (fact_of(run, id)->resolved && fact_of(run, id)->unknown) {
+        int32_t pause = run_timer(run, 1000);
+        if (!fact_of(run, pause)->resolved) return false;
+        id = run_break(run);
     }
     const struct fact *fact = fact_of(run, id);
     if (fact->resolved && fact->failed) {

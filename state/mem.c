@@ -90,11 +90,14 @@ static bool was_purged(struct pawl_mem *mem, const struct pawl_mem_partition *pa
     return pawl_mem_tomb_holds(partition, member, create->created_ms);
 }
 
-/* Whether the instance that is there answers for this request. */
+/* Whether the instance that is there answers for this request. One that has ended answers for
+ * one attempt of its parent. */
 static bool is_made_by(struct pawl_mem_instance *instance, const struct pawl_create *create)
 {
+    bool is_ended = pawl_store_status_is_terminal(instance->metadata.status);
     if (!pawl_bytes_is_absent(create->parent_key)
-        && pawl_bytes_is_equal(create->parent_key, instance->parent_key)) {
+        && pawl_bytes_is_equal(create->parent_key, instance->parent_key)
+        && (!is_ended || pawl_bytes_is_equal(create->parent, instance->metadata.parent))) {
         pawl_mem_bytes_set(&instance->metadata.parent, create->parent);
         return true;
     }

@@ -188,8 +188,10 @@ struct pawl_tomb_limits {
  * With a parent (child workflow), an existing instance with the same parent and the
  * same parent operation whose nonce differs is rebound: its stored parent becomes
  * this one, and the answer is DUPLICATE. (`parent_key` identifies the operation,
- * `parent` carries the nonce as well.) This is looked at first and for an ended
- * instance too; then comes the request id, then those of purged ones, then the reuse policy.
+ * `parent` carries the nonce as well.) An ended one only if the nonce is the same: with
+ * another one the parent, which had its result, tries it again under the same id.
+ * This is looked at first; then comes the request id, then those of purged ones, then the
+ * reuse policy.
  * The new row: turn 0, updated_ms = created_ms, inbox index 0. */
 struct pawl_create {
     struct pawl_bytes instance;

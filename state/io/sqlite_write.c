@@ -234,12 +234,15 @@ static void create_rows(struct pawl_sqlite_db *db, struct pawl_arena *arena, uin
     pawl_sqlite_reminder_put(db, arena, partition, &wake);
 }
 
-/* Whether the instance that is there answers for this request. */
+/* Whether the instance that is there answers for this request. One that has ended answers for
+ * one attempt of its parent. */
 static bool is_made_by(struct pawl_sqlite_db *db, const struct pawl_sqlite_instance *row,
                        const struct pawl_create *create)
 {
+    bool is_ended = pawl_store_status_is_terminal(row->metadata.status);
     if (!pawl_bytes_is_absent(create->parent_key)
-        && pawl_bytes_is_equal(create->parent_key, row->parent_key)) {
+        && pawl_bytes_is_equal(create->parent_key, row->parent_key)
+        && (!is_ended || pawl_bytes_is_equal(create->parent, row->metadata.parent))) {
         sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_INSTANCE_PARENT);
         pawl_sqlite_bind_int(db, stmt, 1, row->n);
         pawl_sqlite_bind_bytes(db, stmt, 2, create->parent);

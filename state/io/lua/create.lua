@@ -17,8 +17,10 @@ local m=redis.call('HMGET',meta,'inc','gen','history_count','inbox_head','inbox_
   'reminders','request_id','name','tags','parent_key','parent')
 local gen=1
 local answer
+local s=m[6]
+local ended=s=='1' or s=='3' or s=='4' or s=='5'
 if m[1] then
-  if a[4] and m[11]==a[4] then
+  if a[4] and m[11]==a[4] and (not ended or (m[12] or nil)==a[5]) then
     if not a[5] then redis.call('HDEL',meta,'parent')
     elseif m[12]~=a[5] then redis.call('HSET',meta,'parent',a[5]) end
     answer='DUPLICATE'
@@ -31,8 +33,6 @@ if a[3] and not answer then
   if till and tonumber(till)>tonumber(a[8]) then return {'TERMINAL'} end
 end
 if m[1] then
-  local s=m[6]
-  local ended=s=='1' or s=='3' or s=='4' or s=='5'
   if not answer and not (ended and a[6]) then answer='EXISTS' end
   if answer then return {answer,redis.call('HMGET',meta,unpack(fields))} end
   gen=tonumber(m[2])+1

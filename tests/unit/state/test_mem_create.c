@@ -145,18 +145,37 @@ static void a_child_follows_its_parent_operation_to_a_new_nonce(void **state)
     assert_true(pawl_bytes_is_str(world_load(world, "child")->metadata.parent, "p nonce 2"));
 }
 
-static void an_ended_child_is_rebound_and_not_run_again(void **state)
+static void an_ended_child_is_not_run_again_for_the_same_attempt(void **state)
 {
     struct world *world = *state;
     struct pawl_store_request first = child_create(world, "m-1", "p nonce 1", "p c:1");
     assert_int_equal(world_apply(world, &first).err, PAWL_OK);
     world_end(world, "child", PAWL_STATUS_COMPLETED);
-    struct pawl_store_request again = child_create(world, "m-2", "p nonce 2", "p c:1");
+    struct pawl_store_request again = child_create(world, "m-2", "p nonce 1", "p c:1");
     again.create.replace_terminal = true;
     struct pawl_store_reply reply = world_apply(world, &again);
     assert_int_equal(reply.err, PAWL_E_DUPLICATE);
     assert_int_equal(reply.create.metadata.status, PAWL_STATUS_COMPLETED);
+}
+
+static void an_ended_child_is_replaced_when_its_parent_tries_again(void **state)
+{
+    struct world *world = *state;
+    struct pawl_store_request first = child_create(world, "m-1", "p nonce 1", "p c:1");
+    first.create.tombs = (struct pawl_tomb_limits){ 1000, 10 };
+    first.create.replace_terminal = true;
+    assert_int_equal(world_apply(world, &first).err, PAWL_OK);
+    world_end(world, "child", PAWL_STATUS_FAILED);
+    struct pawl_store_request again = child_create(world, "m-2", "p nonce 2", "p c:1");
+    again.create.replace_terminal = true;
+    again.create.tombs = first.create.tombs;
+    struct pawl_store_reply reply = world_apply(world, &again);
+    assert_int_equal(reply.err, PAWL_OK);
+    assert_int_equal(reply.create.metadata.gen, 2);
     assert_true(pawl_bytes_is_str(reply.create.metadata.parent, "p nonce 2"));
+    /* A late copy of the first attempt changes nothing, whatever became of the second. */
+    world_end(world, "child", PAWL_STATUS_COMPLETED);
+    assert_int_equal(world_apply(world, &first).err, PAWL_E_TERMINAL);
 }
 
 static void another_parent_operation_does_not_get_the_child(void **state)
@@ -420,7 +439,8 @@ int main(void)
         T(an_ended_instance_is_replaced_only_when_asked),
         T(a_repeated_start_never_replaces_what_it_made),
         T(a_child_follows_its_parent_operation_to_a_new_nonce),
-        T(an_ended_child_is_rebound_and_not_run_again),
+        T(an_ended_child_is_not_run_again_for_the_same_attempt),
+        T(an_ended_child_is_replaced_when_its_parent_tries_again),
         T(another_parent_operation_does_not_get_the_child),
         T(history_comes_in_pages_of_at_least_one_row),
         T(the_history_of_another_generation_is_empty),

@@ -103,6 +103,7 @@ struct pawl_bytes pawl_parent_key(struct pawl_arena *arena, const struct pawl_pa
 {
     struct pawl_parent key = *parent;
     key.nonce = 0;
+    key.name = PAWL_BYTES_ABSENT; /* keys of older versions have none */
     return pawl_parent_pack(arena, &key);
 }
 

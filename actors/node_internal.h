@@ -187,6 +187,7 @@ struct pawl_node {
     uint32_t turn_workers;           /* of them: registered a workflow; others are clients only */
     uint32_t task_workers;           /* registered an activity */
     uint32_t any_workers;            /* of both: serve every name */
+    uint32_t filter_workers;         /* of both: others are to come for the other names */
     uint32_t workers_opened;         /* ever, of those with workflows */
     struct pawl_map turn_lanes;      /* workflow name -> struct pawl_lane */
     struct pawl_map task_lanes;      /* activity name -> struct pawl_lane */

@@ -354,7 +354,8 @@ void pawl_turn_child_message(const struct pawl_node *node, const struct pawl_wor
                                   .inc = workflow->metadata.inc,
                                   .gen = workflow->metadata.gen,
                                   .op_id = op_id,
-                                  .nonce = nonce };
+                                  .nonce = nonce,
+                                  .name = workflow->metadata.name };
     struct pawl_history_event started =
         pawl_history_event_make(PAWL_EVENT_EXECUTION_STARTED, created->timestamp_ms);
     started.name = created->name;

@@ -60,6 +60,15 @@ static struct pawl_worker *worker_untried(struct pawl_node *node,
     return NULL;
 }
 
+/* Who had its last turn, unless others are free and that one is not. */
+static struct pawl_worker *worker_with_past(struct pawl_node *node,
+                                            const struct pawl_workflow *workflow)
+{
+    if (pawl_gate_is_named(workflow->gate)) return NULL; /* it waits in a lane */
+    struct pawl_worker *worker = pawl_worker_find(node, workflow->past_worker);
+    return worker && !worker->leaving && worker->turn_credit > 0 ? worker : NULL;
+}
+
 bool pawl_worker_may_have_code(struct pawl_node *node, const struct pawl_workflow *workflow)
 {
     return worker_untried(node, workflow) != NULL;
@@ -75,7 +84,8 @@ void pawl_worker_put_turn(struct pawl_node *node, struct pawl_workflow *workflow
         return;
     }
     if (!is_there) workflow->sticky_worker = 0;
-    worker = workflow->refusals_count ? worker_untried(node, workflow) : NULL;
+    worker = workflow->refusals_count ? worker_untried(node, workflow)
+                                      : worker_with_past(node, workflow);
     if (worker) {
         worker_aim(worker, workflow);
         return;
@@ -115,10 +125,13 @@ void pawl_worker_on_opened(struct pawl_node *node, uint64_t id, const struct paw
     worker->task_servings = pawl_lanes_join(node, true, worker, hello->activities_count,
                                             hello->activities, &worker->task_servings_count);
     worker->any_name = hello->any_name;
+    worker->filters = hello->filters;
+    worker->holds_past = hello->holds_past;
     worker->minor = hello->minor;
     if (worker->turn_servings_count || worker->any_name) node->turn_workers++;
     if (worker->task_servings_count || worker->any_name) node->task_workers++;
     if (worker->any_name) node->any_workers++;
+    if (worker->filters) node->filter_workers++;
     pawl_map_insert(&node->workers, worker_key(worker), worker);
     if (worker->turn_servings_count || worker->any_name) pawl_stalled_on_worker(node);
 }
@@ -153,6 +166,7 @@ void pawl_worker_on_closed(struct pawl_node *node, uint64_t id)
     if (worker->turn_servings_count || worker->any_name) node->turn_workers--;
     if (worker->task_servings_count || worker->any_name) node->task_workers--;
     if (worker->any_name) node->any_workers--;
+    if (worker->filters) node->filter_workers--;
     worker_release_sticky(node, worker);
     while (!pawl_list_is_empty(&worker->turns))
         pawl_workflow_on_worker_lost(node, turn_first(&worker->turns));
@@ -336,7 +350,8 @@ static void lanes_look(struct pawl_node *node, struct pawl_map *lanes,
 
 static void lanes_look_for_orphans(struct pawl_node *node)
 {
-    if (node->any_workers) return; /* it answers for whatever it does not have */
+    if (node->any_workers) return;    /* it answers for whatever it does not have */
+    if (node->filter_workers) return; /* they share the names between them, and not all are here */
     if (node->turn_workers) lanes_look(node, &node->turn_lanes, orphans_look);
     if (node->task_workers) lanes_look(node, &node->task_lanes, orphans_fail_activities);
 }

@@ -3,7 +3,8 @@
  * A worker takes from the lanes (actors/lane.h) of the names it registered, in turns, so
  * that no name starves another. One that does not say what it has (a gRPC worker) takes
  * what nobody else serves. Workers take in turns, too. A turn whose instance is still in a
- * worker's cache waits at that worker.
+ * worker's cache waits at that worker; one whose past a worker holds goes back there if
+ * that worker has credit.
  */
 #ifndef PAWL_ACTORS_WORKER_H
 #define PAWL_ACTORS_WORKER_H
@@ -12,10 +13,12 @@
 
 struct pawl_worker {
     uint64_t id;
-    uint8_t key[8]; /* id, for the map */
-    bool leaving;   /* said BYE: gets nothing new */
-    uint32_t minor; /* of its HELLO: which frames it knows */
-    bool any_name;  /* takes from every queue that no other worker serves */
+    uint8_t key[8];  /* id, for the map */
+    bool leaving;    /* said BYE: gets nothing new */
+    uint32_t minor;  /* of its HELLO: which frames it knows */
+    bool any_name;   /* takes from every queue that no other worker serves */
+    bool filters;    /* has more than it registered: nothing is given up for want of code */
+    bool holds_past; /* need not be told again what it was told in earlier turns */
     enum pawl_version_match match;
     struct pawl_bytes match_version; /* owned */
     bool mismatch_fails;

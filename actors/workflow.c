@@ -879,6 +879,7 @@ void pawl_workflow_on_need_history(struct pawl_node *node, uint64_t worker,
     if (!workflow) return;
     node->metrics.turns_retried_total++;
     workflow->sticky_worker = 0;
+    workflow->past_worker = 0;
     pawl_workflow_abandon_turn(node, workflow);
     pawl_workflow_advance(node, workflow);
 }

@@ -117,6 +117,7 @@ struct pawl_workflow {
     struct pawl_turn_draft *turn;    /* FETCHING RUNNING COMMITTING */
     struct pawl_scheduler *schedule; /* the engine's own code; NULL: a worker runs it */
     uint64_t sticky_worker;          /* holds the instance at metadata.last; 0: none */
+    uint64_t past_worker;            /* holds the past, as it says, but must be told it if not */
     struct pawl_past *past;          /* whole history, right after a load; NULL: not at hand */
     struct pawl_list lane_link;      /* on a lane, worker.sticky or worker.turns */
     struct pawl_gate *gate;          /* QUEUED FETCHING RUNNING: of its name */

@@ -456,6 +456,12 @@ static void committed_past(struct pawl_node *node, struct pawl_workflow *workflo
     node->pasts_size += past->size;
 }
 
+static uint64_t past_holder(const struct pawl_node *node, const struct pawl_turn_draft *turn)
+{
+    const struct pawl_worker *worker = pawl_worker_find(node, turn->worker);
+    return worker && worker->holds_past ? worker->id : 0;
+}
+
 /* A worker that came while it was decided has not been asked. */
 static void committed_stall(struct pawl_node *node, struct pawl_workflow *workflow,
                             const struct pawl_turn_draft *turn, enum pawl_status before)
@@ -495,6 +501,7 @@ static void workflow_on_commit_ok(struct pawl_node *node, struct pawl_workflow *
     uint64_t held_by = turn->cached ? turn->worker : 0;
     if (is_terminal && !turn->worker) held_by = workflow->sticky_worker;
     workflow->sticky_worker = turn->continued ? 0 : held_by;
+    workflow->past_worker = turn->continued ? 0 : past_holder(node, turn);
     if (turn->continued) {
         committed_carry(workflow, turn, reply->commit.inbox_head);
         tail_known += turn->carry_count + (tail_known - turn->call->request.commit.inbox_consumed);

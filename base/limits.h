@@ -250,17 +250,18 @@
 #define PAWL_GRPC_RESETS_PER_S         200u         /* … that so many per second add to */
 #define PAWL_GRPC_CONTROLS_MAX         200u         /* PING, SETTINGS and the like: as above */
 #define PAWL_GRPC_CONTROLS_PER_S       20u
-#define PAWL_GRPC_WORK_ITEMS_MAX                                     \
-    1000u /* of each kind in one worker's hands, unless it says less \
-           */
-#define PAWL_GRPC_WORK_ITEMS_MAX_JS  50u /* the same for Dapr's JavaScript SDK, which drops more */
-#define PAWL_GRPC_WORK_CREDIT        32u /* of them on the way to it at a time */
-#define PAWL_GRPC_WORK_ITEM_SIZE_MAX (4000u << 10) /* clients refuse 4 MiB: the instance stalls */
-#define PAWL_GRPC_HISTORY_PART_SIZE  (1u << 20)    /* a longer past is streamed to who can */
-#define PAWL_GRPC_HELD_MAX           1024u         /* histories counted on per stream: oldest go */
-#define PAWL_GRPC_HEALTH_PING_MS     30000u        /* Microsoft's workers leave a silent stream */
-#define PAWL_GRPC_ABANDON_MS         1000u         /* what a worker gives back waits so long */
-#define PAWL_PROTOBUF_DEPTH_MAX      32u           /* nested messages: INVALID_ARGUMENT */
-#define PAWL_PROTOBUF_MEMORY_MAX     (128u << 20)  /* unpacked: INVALID_ARGUMENT */
+#define PAWL_GRPC_WORK_ITEMS_MAX                                                                   \
+    1000u                               /* of each kind in one worker's hands, unless it says less \
+                                         */
+#define PAWL_GRPC_WORK_ITEMS_MAX_JS 50u /* the same for Dapr's JavaScript SDK, which drops more */
+#define PAWL_GRPC_WORK_CREDIT       32u /* of them on the way to it at a time */
+#define PAWL_GRPC_WORK_ITEM_MIB     4u  /* what gRPC clients take unless told otherwise … */
+#define PAWL_GRPC_WORK_ITEM_MIB_MAX 64u /* … and --work-item-size goes to: the instance stalls */
+#define PAWL_GRPC_HISTORY_PART_SIZE (1u << 20)   /* a longer past is streamed to who can */
+#define PAWL_GRPC_HELD_MAX          1024u        /* histories counted on per stream: oldest go */
+#define PAWL_GRPC_HEALTH_PING_MS    30000u       /* Microsoft's workers leave a silent stream */
+#define PAWL_GRPC_ABANDON_MS        1000u        /* what a worker gives back waits so long */
+#define PAWL_PROTOBUF_DEPTH_MAX     32u          /* nested messages: INVALID_ARGUMENT */
+#define PAWL_PROTOBUF_MEMORY_MAX    (128u << 20) /* unpacked: INVALID_ARGUMENT */
 
 #endif /* PAWL_BASE_LIMITS_H */

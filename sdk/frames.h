@@ -69,6 +69,8 @@ struct pawl_hello {
     struct pawl_bytes worker; /* for logs: host and pid */
     bool any_name;            /* serves what no other worker has registered; not sent over the
                                  app stream: only gRPC workers do not say what they have */
+    bool filters;             /* what it did not register it may have: that waits; not sent */
+    bool holds_past;          /* a turn is shorter where the last one ran; not sent, either */
     uint32_t workflows_count;
     struct pawl_registration *workflows;
     uint32_t activities_count;

@@ -29,7 +29,7 @@ enum event_field {
     FIELD_RECURSIVE = 11,
     FIELD_EXECUTION = 12,
     FIELD_TASK_EXECUTION = 13,
-    FIELD_PARENT = 14, /* [app, instance, inc, gen, op_id, nonce] */
+    FIELD_PARENT = 14, /* [app, instance, inc, gen, op_id, nonce, name?] */
     FIELD_FAILURE = 15,
     FIELD_EXTRA = 16,
     FIELD_START_WITHIN_MS = 17,
@@ -58,7 +58,7 @@ enum {
     NUMBER_SIZE_MAX = 1 + 9,
     BYTES_HEAD_SIZE_MAX = 1 + 5,
     ID_SIZE_MAX = 1 + 2 + 16,
-    PARENT_SIZE_MAX = 1 + 1 + 2 * BYTES_HEAD_SIZE_MAX + ID_SIZE_MAX + 3 * NUMBER_SIZE_MAX,
+    PARENT_SIZE_MAX = 1 + 1 + 3 * BYTES_HEAD_SIZE_MAX + ID_SIZE_MAX + 3 * NUMBER_SIZE_MAX,
     FAILURE_SIZE_MAX = 1 + 1 + NUMBER_SIZE_MAX + 4 * BYTES_HEAD_SIZE_MAX,
 };
 
@@ -153,18 +153,19 @@ pawl_err pawl_failure_decode(struct pawl_bytes bytes, struct pawl_failure_view *
 
 void pawl_parent_encode(struct pawl_buf *buf, const struct pawl_parent *parent)
 {
-    pawl_write_array(buf, PARENT_ELEMENTS);
+    pawl_write_array(buf, PARENT_ELEMENTS + (parent->name.data != NULL));
     pawl_write_bytes(buf, parent->app);
     pawl_write_bytes(buf, parent->instance);
     pawl_write_id(buf, parent->inc);
     pawl_write_uint(buf, parent->gen);
     pawl_write_uint(buf, parent->op_id);
     pawl_write_uint(buf, parent->nonce);
+    if (parent->name.data) pawl_write_bytes(buf, parent->name);
 }
 
 static size_t parent_size_max(const struct pawl_parent *parent)
 {
-    return PARENT_SIZE_MAX + parent->app.size + parent->instance.size;
+    return PARENT_SIZE_MAX + parent->app.size + parent->instance.size + parent->name.size;
 }
 
 struct pawl_bytes pawl_parent_pack(struct pawl_arena *arena, const struct pawl_parent *parent)
@@ -189,7 +190,8 @@ static struct pawl_parent parent_read(struct pawl_reader *reader)
     parent.gen = (uint32_t)pawl_read_uint(reader, UINT32_MAX);
     parent.op_id = (uint32_t)pawl_read_uint(reader, UINT32_MAX);
     parent.nonce = pawl_read_uint(reader, UINT64_MAX);
-    for (uint32_t i = PARENT_ELEMENTS; i < count; i++) pawl_read_skip(reader);
+    if (count > PARENT_ELEMENTS) parent.name = pawl_read_bytes(reader);
+    for (uint32_t i = PARENT_ELEMENTS + 1; i < count; i++) pawl_read_skip(reader);
     return parent;
 }
 

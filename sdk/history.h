@@ -59,8 +59,9 @@ struct pawl_parent {
     struct pawl_bytes instance;
     struct pawl_id inc;
     uint32_t gen;
-    uint32_t op_id; /* the parent's operation `c:<op_id>` */
-    uint64_t nonce; /* that operation's nonce */
+    uint32_t op_id;         /* the parent's operation `c:<op_id>` */
+    uint64_t nonce;         /* that operation's nonce */
+    struct pawl_bytes name; /* of the parent's workflow; appended, not sent when absent */
 };
 
 /* One event; which fields have a meaning follows from the kind:

@@ -60,6 +60,7 @@ struct pawl_config {
     uint32_t durabletask_port; /* of Microsoft's; the same */
     const char *grpc_tls_cert; /* NULL: no TLS on both */
     const char *grpc_tls_key;
+    uint32_t work_item_mib;
     const char *token;
     const char *token_file;
     uint32_t turns_max;

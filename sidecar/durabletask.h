@@ -48,6 +48,11 @@ struct pawl_failure_view pawl_durabletask_failure_view(struct pawl_durabletask *
 
 /* An id as clients see it; absent for the unset one. */
 struct pawl_bytes pawl_durabletask_uuid_text(struct pawl_durabletask *with, struct pawl_id id);
+
+/* The id of an execution: a UUID, Microsoft's without dashes, for its workers make ids of
+ * children from it that must be short. The zero id: absent. */
+struct pawl_bytes pawl_durabletask_execution_text(struct pawl_durabletask *with,
+                                                  struct pawl_id execution);
 /* From a UUID; any other text gives an id of its own, always the same. Absent: unset. */
 struct pawl_id pawl_durabletask_uuid(struct pawl_bytes text);
 

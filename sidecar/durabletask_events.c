@@ -111,6 +111,16 @@ struct pawl_bytes pawl_durabletask_uuid_text(struct pawl_durabletask *with, stru
     return pawl_bytes_make(text, UUID_TEXT_SIZE);
 }
 
+struct pawl_bytes pawl_durabletask_execution_text(struct pawl_durabletask *with,
+                                                  struct pawl_id execution)
+{
+    if (with->dialect == PAWL_DIALECT_DAPR) return pawl_durabletask_uuid_text(with, execution);
+    if (pawl_id_is_zero(execution)) return PAWL_BYTES_ABSENT;
+    char *hex = pawl_arena_alloc(with->arena, PAWL_ID_TEXT_SIZE);
+    pawl_id_format(execution, hex);
+    return pawl_bytes_make(hex, PAWL_ID_TEXT_SIZE - 1);
+}
+
 struct pawl_id pawl_durabletask_uuid(struct pawl_bytes text)
 {
     char hex[32];
@@ -134,7 +144,8 @@ static Pawl__WorkflowInstance *instance_of(struct pawl_durabletask *with,
     Pawl__WorkflowInstance *out =
         NEW_MESSAGE(with, Pawl__WorkflowInstance, PAWL__WORKFLOW_INSTANCE__INIT);
     out->instance_id = pawl_durabletask_bytes(with, instance);
-    out->execution_id = pawl_durabletask_text(with, pawl_durabletask_uuid_text(with, execution));
+    out->execution_id =
+        pawl_durabletask_text(with, pawl_durabletask_execution_text(with, execution));
     return out;
 }
 
@@ -226,6 +237,7 @@ static void write_started(struct pawl_durabletask *with, struct pawl_bytes insta
     if (!pawl_bytes_is_absent(event->parent.instance)) {
         body->parent = NEW_MESSAGE(with, Pawl__Parent, PAWL__PARENT__INIT);
         body->parent->task_scheduled_id = (int32_t)event->parent.op_id;
+        body->parent->name = pawl_durabletask_text(with, event->parent.name);
         body->parent->instance =
             instance_of(with, event->parent.instance, (struct pawl_id){ { 0 } });
         body->parent->app = pawl_durabletask_bytes(with, event->parent.app);

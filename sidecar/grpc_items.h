@@ -20,6 +20,7 @@ struct pawl_grpc_item {
     int32_t task;               /* PAWL_NO_TASK: a turn */
     struct pawl_buf parts;      /* of an answer that comes in parts */
     int64_t return_at_ms;       /* given back: then; 0: it is not */
+    size_t size;                /* of its message */
     struct pawl_grpc_past past; /* of a turn: what the worker will hold once it is done */
     struct pawl_bytes patches;  /* owned; a turn: what its history recorded, packed */
 };

@@ -52,8 +52,8 @@ struct refused {
     struct pawl_id id;
     bool is_activity;
     pawl_err err;
-    const char *text;
-    struct pawl_bytes instance; /* behind the struct */
+    struct pawl_bytes text;
+    struct pawl_bytes instance; /* both behind the struct */
 };
 
 struct pawl_grpc_workers {
@@ -78,6 +78,7 @@ struct pawl_grpc_workers *pawl_grpc_workers_new(const struct pawl_grpc_workers_c
 {
     struct pawl_grpc_workers *workers = PAWL_NEW(struct pawl_grpc_workers);
     workers->config = *config;
+    if (config->work_item_mib == 0) workers->config.work_item_mib = PAWL_GRPC_WORK_ITEM_MIB;
     workers->last_worker = PAWL_GRPC_WORKER_BIT;
     pawl_map_init(&workers->streams, 0);
     pawl_grpc_items_init(&workers->items, config->seed);
@@ -180,6 +181,7 @@ static void stream_register(struct stream *stream, const Pawl__WorkItemFilters *
     hello->worker = stream->name;
     hello->any_name = !filters || (filters->n_workflows == 0 && filters->n_activities == 0);
     if (hello->any_name) return;
+    hello->filters = true;
     hello->workflows = pawl_grpc_names_copy(&stream->kept, filters->n_workflows, filters->workflows,
                                             &hello->workflows_count);
     hello->activities = pawl_grpc_names_copy(&stream->kept, filters->n_activities,
@@ -234,6 +236,7 @@ void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc 
     stream->tasks.max = quota_max(request->max_activities, quota_usual(call));
     stream->spoke_ms = now(workers);
     stream->can = pawl_grpc_capabilities_of(dialect, request);
+    stream->hello.holds_past = stream->can.holds_histories;
     pawl_grpc_held_init(&stream->held, workers->config.seed);
     pawl_list_init(&stream->items);
     pawl_list_init(&stream->backlog);
@@ -251,9 +254,25 @@ void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc 
                                             .hello = &stream->hello });
 }
 
+/* A client that is sent more than it takes ends its stream, and says nothing to us. */
+static void stream_suspect_size(const struct stream *stream)
+{
+    for (const struct pawl_list *link = stream->items.next; link != &stream->items;
+         link = link->next) {
+        const struct pawl_grpc_item *item =
+            PAWL_CONTAINER_OF(link, struct pawl_grpc_item, of_stream);
+        if (item->size <= (size_t)PAWL_GRPC_WORK_ITEM_MIB << 20) continue;
+        pawl_log(PAWL_LOG_WARN, "grpc",
+                 "worker %.*s left with %zu bytes for instance %.*s in its hands: if the receive "
+                 "limit of its gRPC client is lower, raise it, or lower --work-item-size",
+                 PAWL_BYTES_FMT(stream->name), item->size, PAWL_BYTES_FMT(item->instance));
+    }
+}
+
 static void stream_close(struct pawl_grpc_workers *workers, struct stream *stream, const char *why)
 {
     uint64_t worker = stream->worker;
+    stream_suspect_size(stream);
     pawl_log(PAWL_LOG_INFO, "grpc", "worker %.*s is gone: %s", PAWL_BYTES_FMT(stream->name), why);
     stream_free(workers, stream);
     step(workers, (struct pawl_node_event){ .type = PAWL_NODE_WORKER_CLOSED, .worker = worker });
@@ -316,14 +335,17 @@ static struct pawl_durabletask writing(struct pawl_grpc_workers *workers,
 static void refuse(struct pawl_grpc_workers *workers, uint64_t worker, struct pawl_id id,
                    bool is_activity, struct pawl_bytes instance, pawl_err err, const char *text)
 {
-    struct refused *refused = pawl_mem_alloc(sizeof *refused + instance.size);
-    memcpy(refused + 1, instance.data, instance.size);
+    size_t size = strlen(text);
+    struct refused *refused = pawl_mem_alloc(sizeof *refused + instance.size + size);
+    uint8_t *room = (uint8_t *)(refused + 1);
+    memcpy(room, instance.data, instance.size);
+    memcpy(room + instance.size, text, size);
     refused->worker = worker;
     refused->id = id;
     refused->is_activity = is_activity;
     refused->err = err;
-    refused->text = text;
-    refused->instance = pawl_bytes_make(refused + 1, instance.size);
+    refused->instance = pawl_bytes_make(room, instance.size);
+    refused->text = pawl_bytes_make(room + instance.size, size);
     pawl_list_push_tail(&workers->refusals, &refused->link);
 }
 
@@ -338,6 +360,19 @@ static struct pawl_bytes item_pack(struct pawl_grpc_workers *workers, bool may_s
     return pawl_protobuf_pack(&workers->out, &item->base);
 }
 
+static const char *too_large_text(struct pawl_grpc_workers *workers, size_t size)
+{
+    return (const char *)pawl_arena_printf(
+               &workers->out,
+               "its worker would have to be sent %zu bytes, and --work-item-size allows %u MiB: "
+               "continue "
+               "as new more often or pass smaller payloads; or raise the receive limit of the "
+               "workers' "
+               "gRPC client first, and then --work-item-size of the sidecar (64 at most)",
+               size, (unsigned)workers->config.work_item_mib)
+        .data;
+}
+
 /* Send an item and remember it as *ret_item. NULL, or the text and *ret_err say why not. */
 static const char *item_send(struct pawl_grpc_workers *workers, struct stream *stream,
                              bool may_stream, Pawl__WorkItem *item, struct pawl_id id,
@@ -350,12 +385,12 @@ static const char *item_send(struct pawl_grpc_workers *workers, struct stream *s
     item->completion_token.len = PAWL_ID_TEXT_SIZE - 1;
     struct pawl_bytes message = item_pack(workers, may_stream, item);
     *ret_err = PAWL_E_LIMIT;
-    if (message.size > PAWL_GRPC_WORK_ITEM_SIZE_MAX)
-        return "what a worker must be sent is larger than gRPC clients take (4 MiB): continue as "
-               "new more often, or pass smaller payloads";
+    if (message.size > (size_t)workers->config.work_item_mib << 20)
+        return too_large_text(workers, message.size);
     if (stream_send(stream, message, now_ms) != PAWL_OK)
         return "what a worker must be sent is larger than a gRPC message may be";
     *ret_item = pawl_grpc_item_new(&workers->items, stream->worker, id, instance, task);
+    (*ret_item)->size = message.size;
     pawl_list_push_tail(&stream->items, &(*ret_item)->of_stream);
     *ret_err = PAWL_OK;
     return NULL;
@@ -486,7 +521,7 @@ static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *s
     Pawl__WorkflowRequest request = PAWL__WORKFLOW_REQUEST__INIT;
     request.instance_id = pawl_durabletask_bytes(&with, turn->instance);
     request.execution_id =
-        pawl_durabletask_text(&with, pawl_durabletask_uuid_text(&with, history.execution));
+        pawl_durabletask_text(&with, pawl_durabletask_execution_text(&with, history.execution));
     request.past_events = history.events;
     request.n_past_events = past_count;
     request.new_events = history.events + past_count;
@@ -513,10 +548,11 @@ static void on_turn(struct pawl_grpc_workers *workers, struct stream *stream,
     pawl_err err;
     quota_use(&stream->turns);
     const char *why = turn_send(workers, stream, turn, now_ms, &err);
-    out_reset(workers);
-    if (!why) return;
-    stream->turns.held--;
-    refuse(workers, stream->worker, turn->turn, false, turn->instance, err, why);
+    if (why) {
+        stream->turns.held--;
+        refuse(workers, stream->worker, turn->turn, false, turn->instance, err, why);
+    }
+    out_reset(workers); /* the text may be in there */
 }
 
 static const char *activity_send(struct pawl_grpc_workers *workers, struct stream *stream,
@@ -539,10 +575,12 @@ static void on_activity(struct pawl_grpc_workers *workers, struct stream *stream
 {
     quota_use(&stream->tasks);
     const char *why = activity_send(workers, stream, activity, now_ms);
+    if (why) {
+        stream->tasks.held--;
+        refuse(workers, stream->worker, activity->token, true, activity->instance, PAWL_E_INVALID,
+               why);
+    }
     out_reset(workers);
-    if (!why) return;
-    stream->tasks.held--;
-    refuse(workers, stream->worker, activity->token, true, activity->instance, PAWL_E_INVALID, why);
 }
 
 void pawl_grpc_workers_send(struct pawl_grpc_workers *workers, uint64_t worker,
@@ -564,16 +602,16 @@ void pawl_grpc_workers_send(struct pawl_grpc_workers *workers, uint64_t worker,
 
 static void refusal_tell(struct pawl_grpc_workers *workers, const struct refused *refused)
 {
-    struct pawl_bytes text = pawl_bytes_str(refused->text);
-    struct pawl_turn_done turn = {
-        .turn = refused->id, .instance = refused->instance, .err = refused->err, .message = text
-    };
+    struct pawl_turn_done turn = { .turn = refused->id,
+                                   .instance = refused->instance,
+                                   .err = refused->err,
+                                   .message = refused->text };
     struct pawl_activity_done activity = { .token = refused->id,
                                            .failure = {
                                                .present = true,
                                                .non_retriable = true,
                                                .type = PAWL_BYTES_LITERAL("CannotBeDispatched"),
-                                               .message = text,
+                                               .message = refused->text,
                                            } };
     struct pawl_node_event event = { .worker = refused->worker };
     event.type = refused->is_activity ? PAWL_NODE_ACTIVITY_DONE : PAWL_NODE_TURN_DONE;
@@ -584,11 +622,19 @@ static void refusal_tell(struct pawl_grpc_workers *workers, const struct refused
     step(workers, event);
 }
 
-static uint32_t quota_grant(struct quota *quota)
+/* The larger items may be, the fewer are on the way: what waits for a stream is bounded. */
+static uint32_t credit_max(const struct pawl_grpc_workers *workers)
+{
+    uint32_t count =
+        PAWL_GRPC_WORK_CREDIT * PAWL_GRPC_WORK_ITEM_MIB / workers->config.work_item_mib;
+    return count ? count : 1;
+}
+
+static uint32_t quota_grant(struct quota *quota, uint32_t usual)
 {
     uint32_t taken = quota->held + quota->credit;
     uint32_t room = taken < quota->max ? quota->max - taken : 0;
-    uint32_t wanted = PAWL_GRPC_WORK_CREDIT - quota->credit;
+    uint32_t wanted = usual - quota->credit;
     uint32_t granted = wanted < room ? wanted : room;
     quota->credit += granted;
     return granted;
@@ -598,8 +644,9 @@ static void stream_settle(struct pawl_grpc_workers *workers, struct stream *stre
 {
     /* A stream that is behind gets nothing more, so what waits for it is bounded. */
     if (stream->is_leaving || !pawl_list_is_empty(&stream->backlog)) return;
-    struct pawl_credit credit = { .turns = quota_grant(&stream->turns),
-                                  .activities = quota_grant(&stream->tasks) };
+    uint32_t usual = credit_max(workers);
+    struct pawl_credit credit = { .turns = quota_grant(&stream->turns, usual),
+                                  .activities = quota_grant(&stream->tasks, usual) };
     if (credit.turns == 0 && credit.activities == 0) return;
     step(workers, (struct pawl_node_event){ .type = PAWL_NODE_WORKER_CREDIT,
                                             .worker = stream->worker,

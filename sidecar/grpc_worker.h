@@ -30,6 +30,8 @@ struct pawl_grpc_workers;
 struct pawl_grpc_workers_config {
     const char *app; /* must outlive it */
     uint64_t seed;   /* any random number */
+    /* What is larger is not sent: its instance stalls. 0: PAWL_GRPC_WORK_ITEM_MIB. */
+    uint32_t work_item_mib;
     void *context;
     /* Step the node with the event, at the present time. */
     void (*step)(void *context, struct pawl_node_event event);

@@ -50,8 +50,9 @@ struct pawl_loop_config {
     struct pawl_node_config node;
     const char *namespace_;
     const char *version;
-    const char *store_url; /* to be shown: without password */
-    const char *token;     /* asked from workers; NULL: none */
+    const char *store_url;  /* to be shown: without password */
+    const char *token;      /* asked from workers; NULL: none */
+    uint32_t work_item_mib; /* of gRPC workers: see pawl_grpc_workers_config */
     const char *const *app_urls;
     uint32_t app_urls_count;
     struct pawl_loop_placement placement;

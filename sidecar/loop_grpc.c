@@ -20,6 +20,7 @@ void pawl_loop_grpc_init(struct pawl_loop *loop)
     const struct pawl_grpc_workers_config config = {
         .app = loop->config.node.app,
         .seed = loop->config.node.seed,
+        .work_item_mib = loop->config.work_item_mib,
         .context = loop,
         .step = workers_step,
         .now_ms = workers_now_ms,

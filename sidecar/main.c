@@ -408,6 +408,7 @@ static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
         .version = PAWL_VERSION,
         .store_url = pawl_config_url_redact(&sidecar->arena, config->store),
         .token = config->token,
+        .work_item_mib = config->work_item_mib,
         .app_urls = config->app_urls,
         .app_urls_count = config->app_urls_count,
         .placement = placement_config(sidecar),

@@ -272,6 +272,38 @@ static void only_microsofts_workers_are_pinged(void **state)
     hub_world_deinit(&world);
 }
 
+/* It may be one of several that share the names between them. */
+static void what_no_filter_names_waits_for_its_worker(void **state)
+{
+    struct hub_world world;
+    Pawl__GetWorkItemsRequest request = PAWL__GET_WORK_ITEMS_REQUEST__INIT;
+    Pawl__Name name = PAWL__NAME__INIT, *names[] = { &name };
+    Pawl__WorkItemFilters filters = PAWL__WORK_ITEM_FILTERS__INIT;
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_MICROSOFT);
+    name.name = hub_text("Other");
+    filters.workflows = names;
+    filters.n_workflows = 1;
+    request.filters = &filters;
+    struct grpc_reply *other = hub_world_call(&world, "GetWorkItems", &request.base);
+    start(&world, "i");
+    hub_world_pass(&world, 2 * PAWL_CODE_WAIT_MS);
+    assert_int_equal(grpc_reply_messages_count(other), 0);
+    assert_int_equal(hub_world_status(&world, "i"), PAWL_STATUS_PENDING);
+    name.name = hub_text("W");
+    struct grpc_reply *work = hub_world_call(&world, "GetWorkItems", &request.base);
+    const Pawl__WorkItem *turn = hub_world_item(&world, work, 0);
+    schedule(&world, turn, 0); /* its activity is in no filter, either */
+    hub_world_pass(&world, 2 * PAWL_CODE_WAIT_MS);
+    struct grpc_reply *any = hub_world_work(&world, 0, 0);
+    const Pawl__WorkItem *activity = hub_world_item(&world, any, 0);
+    activity_done(&world, activity, &activity->completion_token);
+    turn = hub_world_item(&world, work, 1);
+    complete(&world, turn, &turn->completion_token);
+    assert_int_equal(hub_world_status(&world, "i"), PAWL_STATUS_COMPLETED);
+    hub_world_deinit(&world);
+}
+
 static void a_worker_that_filters_gets_its_names_only(void **state)
 {
     struct hub_world world;
@@ -699,6 +731,7 @@ int main(void)
         cmocka_unit_test(an_abandoned_item_comes_again_after_a_while),
         cmocka_unit_test(an_answer_may_come_in_parts),
         cmocka_unit_test(only_microsofts_workers_are_pinged),
+        cmocka_unit_test(what_no_filter_names_waits_for_its_worker),
         cmocka_unit_test(a_worker_that_filters_gets_its_names_only),
         cmocka_unit_test(what_a_worker_cannot_be_given_is_said_on_the_instance),
         cmocka_unit_test(a_stopping_sidecar_ends_its_streams_well),

@@ -263,6 +263,157 @@ static void what_streams_are_thought_to_hold_is_bounded(void **state)
     pawl_grpc_held_deinit(&held);
 }
 
+/* Whoever had a turn holds its past: it has the next one, too, as long as it is there. */
+static void turns_go_back_to_the_worker_that_holds_the_past(void **state)
+{
+    struct hub_world world;
+    int32_t capability = 2;
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_DAPR);
+    struct grpc_reply *works[] = { work_of(&world, 1, &capability),
+                                   work_of(&world, 1, &capability) };
+    start(&world, "i");
+    int owner = grpc_reply_messages_count(works[0]) > 0 ? 0 : 1;
+    enum { STEPS = 6 };
+    for (int step = 0; step < STEPS; step++) {
+        const Pawl__WorkItem *turn = newest(&world, works[owner]);
+        assert_int_equal(turn->request_case, PAWL__WORK_ITEM__REQUEST_WORKFLOW);
+        assert_int_equal(turn->workflow->cached_history != NULL, step >= 2);
+        schedule(&world, turn, step);
+        const Pawl__WorkItem *activity = wait_for_activity(&world, works[0], works[1]);
+        activity_done(&world, activity, &activity->completion_token);
+    }
+    const Pawl__WorkItem *turn = newest(&world, works[owner]);
+    assert_int_equal(turn->workflow->cached_history->event_count, 3 * (STEPS - 1));
+
+    /* It dies with the turn in its hands: the other is told everything. */
+    grpc_client_cancel(&world.link->client, works[owner]);
+    hub_world_run(&world);
+    turn = newest(&world, works[1 - owner]);
+    assert_int_equal(turn->request_case, PAWL__WORK_ITEM__REQUEST_WORKFLOW);
+    assert_null(turn->workflow->cached_history);
+    assert_int_equal(turn->workflow->n_past_events, 3 * STEPS);
+    complete(&world, turn, &turn->completion_token);
+    assert_int_equal(hub_world_status(&world, "i"), PAWL_STATUS_COMPLETED);
+    hub_world_deinit(&world);
+}
+
+static struct grpc_reply *start_child(struct hub_world *world, const Pawl__WorkItem *turn)
+{
+    Pawl__CreateChild child = PAWL__CREATE_CHILD__INIT;
+    Pawl__Action action = PAWL__ACTION__INIT, *actions[] = { &action };
+    child.instance_id = hub_text("i:0001");
+    child.name = hub_text("C");
+    action.id = 1;
+    action.kind_case = PAWL__ACTION__KIND_CREATE_CHILD;
+    action.create_child = &child;
+    return turn_done(world, turn, &turn->completion_token, 1, actions);
+}
+
+static struct grpc_reply *fail_turn(struct hub_world *world, const Pawl__WorkItem *turn)
+{
+    Pawl__CompleteWorkflow end = PAWL__COMPLETE_WORKFLOW__INIT;
+    Pawl__Failure failure = PAWL__FAILURE__INIT;
+    Pawl__Action action = PAWL__ACTION__INIT, *actions[] = { &action };
+    end.status = PAWL_STATUS_FAILED;
+    end.failure = &failure;
+    failure.type = hub_text("Oops");
+    failure.message = hub_text("not this time");
+    action.kind_case = PAWL__ACTION__KIND_COMPLETE_WORKFLOW;
+    action.complete_workflow = &end;
+    return turn_done(world, turn, &turn->completion_token, 1, actions);
+}
+
+static const Pawl__ExecutionStarted *started_of(const Pawl__WorkItem *turn)
+{
+    assert_int_equal(turn->workflow->new_events[1]->kind_case,
+                     PAWL__HISTORY_EVENT__KIND_EXECUTION_STARTED);
+    return turn->workflow->new_events[1]->execution_started;
+}
+
+/* Microsoft's Python schedules a failed child again under its old id, and with the same
+ * instance id. */
+static void a_failed_child_is_tried_again_under_its_ids(void **state)
+{
+    struct hub_world world;
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_MICROSOFT);
+    struct grpc_reply *work = hub_world_work(&world, 0, 0);
+    start(&world, "i");
+    start_child(&world, newest(&world, work));
+    struct pawl_bytes first = PAWL_BYTES_ABSENT;
+    for (int attempt = 0; attempt < 3; attempt++) {
+        const Pawl__WorkItem *child = newest(&world, work);
+        IS(child->workflow->instance_id, "i:0001");
+        assert_int_equal(child->workflow->n_past_events, 0);
+        const Pawl__ExecutionStarted *started = started_of(child);
+        IS(started->parent->name->value, "W");
+        IS(started->parent->instance->instance_id, "i");
+        assert_int_equal(started->parent->task_scheduled_id, 1);
+        struct pawl_bytes execution = pawl_protobuf_bytes(started->instance->execution_id->value);
+        assert_int_equal(execution.size, 32); /* as Microsoft's service has them */
+        assert_false(pawl_bytes_is_equal(execution, first));
+        first = execution;
+        if (attempt == 2) {
+            complete(&world, child, &child->completion_token);
+            break;
+        }
+        fail_turn(&world, child);
+        start_child(&world, newest(&world, work));
+    }
+    const Pawl__WorkItem *turn = newest(&world, work);
+    IS(turn->workflow->instance_id, "i");
+    assert_int_equal(turn->workflow->new_events[1]->kind_case,
+                     PAWL__HISTORY_EVENT__KIND_CHILD_COMPLETED);
+    complete(&world, turn, &turn->completion_token);
+    assert_int_equal(hub_world_status(&world, "i"), PAWL_STATUS_COMPLETED);
+    assert_int_equal(hub_world_status(&world, "i:0001"), PAWL_STATUS_COMPLETED);
+    hub_world_deinit(&world);
+}
+
+static Pawl__Text text_of(struct hub_world *world, size_t size)
+{
+    Pawl__Text text = PAWL__TEXT__INIT;
+    text.value.len = size;
+    text.value.data = pawl_arena_alloc(&world->arena, size);
+    memset(text.value.data, 'x', size);
+    return text;
+}
+
+static void a_turn_too_large_for_its_worker_waits_for_one_that_can(void **state)
+{
+    struct hub_world world;
+    int32_t streaming = 1;
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_MICROSOFT);
+    struct grpc_reply *work = work_of(&world, 0, NULL);
+    Pawl__Text text = text_of(&world, 900 << 10);
+    start(&world, "i");
+    int steps = 0;
+    while (steps == 0 || hub_world_status(&world, "i") == PAWL_STATUS_RUNNING) {
+        const Pawl__WorkItem *turn = newest(&world, work);
+        assert_true(steps < 10 && turn->request_case == PAWL__WORK_ITEM__REQUEST_WORKFLOW);
+        schedule(&world, turn, steps++);
+        const Pawl__WorkItem *activity = newest(&world, work);
+        Pawl__ActivityResponse response = PAWL__ACTIVITY_RESPONSE__INIT;
+        response.task_id = activity->activity->task_id;
+        response.instance_id = hub_text("i");
+        response.completion_token = activity->completion_token;
+        response.result = &text;
+        hub_world_call(&world, "CompleteActivityTask", &response.base);
+    }
+    assert_int_equal(steps, 5); /* 4.4 MiB */
+    grpc_client_cancel(&world.link->client, work);
+    hub_world_run(&world);
+    work = work_of(&world, 1, &streaming);
+    const Pawl__WorkItem *turn = newest(&world, work);
+    assert_true(turn->workflow->requires_history_streaming);
+    assert_int_equal(turn->workflow->n_past_events, 0);
+    complete(&world, turn, &turn->completion_token);
+    assert_int_equal(hub_world_status(&world, "i"), PAWL_STATUS_COMPLETED);
+    hub_world_deinit(&world);
+}
+
 static void a_long_past_is_streamed_to_a_worker_that_can(void **state)
 {
     struct hub_world world;
@@ -272,10 +423,7 @@ static void a_long_past_is_streamed_to_a_worker_that_can(void **state)
     struct grpc_reply *work = work_of(&world, 1, &capability);
     start(&world, "i");
     uint32_t at = 0;
-    Pawl__Text text = PAWL__TEXT__INIT;
-    text.value.len = 600 << 10;
-    text.value.data = pawl_arena_alloc(&world.arena, text.value.len);
-    memset(text.value.data, 'x', text.value.len);
+    Pawl__Text text = text_of(&world, 600 << 10);
     enum { STEPS = 10 }; /* 6 MB: more than a message may have */
     for (int32_t i = 0; i < STEPS; i++) {
         const Pawl__WorkItem *turn = hub_world_item(&world, work, at++);
@@ -308,6 +456,9 @@ int main(void)
         cmocka_unit_test(a_worker_that_holds_histories_is_sent_the_rest),
         cmocka_unit_test(of_two_workers_each_is_sent_what_it_lacks),
         cmocka_unit_test(what_streams_are_thought_to_hold_is_bounded),
+        cmocka_unit_test(turns_go_back_to_the_worker_that_holds_the_past),
+        cmocka_unit_test(a_failed_child_is_tried_again_under_its_ids),
+        cmocka_unit_test(a_turn_too_large_for_its_worker_waits_for_one_that_can),
         cmocka_unit_test(a_long_past_is_streamed_to_a_worker_that_can),
     };
     return cmocka_run_group_tests_name("taskhub turns", tests, NULL, NULL);

@@ -18,6 +18,8 @@ HERE = pathlib.Path(__file__).resolve().parent / "sdks"
 # What is tested: docs/COMPATIBILITY.md has the same versions.
 SDKS = {
     "durabletask-python": ("python", "durabletask_app.py", ["durabletask==1.12.0"]),
+    "scheduler-python": ("python", "durabletask_app.py",
+                         ["durabletask==1.12.0", "durabletask.azuremanaged==1.12.0"]),
     "dapr-python": ("python", "dapr_app.py", ["dapr==1.19.0"]),
     "durabletask-js": ("node", "durabletask_app.mjs", ["@microsoft/durabletask-js@0.4.0"]),
     "dapr-js": ("node", "dapr_app.mjs", ["@dapr/dapr@3.18.0"]),

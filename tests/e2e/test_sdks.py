@@ -13,6 +13,8 @@ Each app (sdks/) is one program:
 """
 
 import json
+import pathlib
+import re
 import sys
 import unittest
 
@@ -24,6 +26,7 @@ from harness import output_of, until
 NAME = sys.argv.pop(1) if __name__ == "__main__" else "durabletask-python"
 COMMAND, VARIABLES = sdk_packages.program(NAME)
 IS_DAPR = NAME.startswith("dapr")
+REUSES_IDS = NAME in ("durabletask-python", "scheduler-python")
 CHAINS = 20
 
 # name -> status, output (decoded), custom status, part of the failure. What an SDK has not
@@ -37,6 +40,8 @@ EXPECTED = {
     "fail": ("FAILED", None, None, "boom"),
     "fail_child": ("FAILED", None, None, "boom"),
     "retry": ("COMPLETED", 3, None, None),
+    "retry_child": ("COMPLETED", 3, None, None),
+    "versioned": ("COMPLETED", "1.2.3", None, None),
     "again": ("COMPLETED", 5, None, None),
     "empty": ("COMPLETED", [None, None], None, None),
     "suspended": ("SUSPENDED", None, None, None),
@@ -44,9 +49,20 @@ EXPECTED = {
     "terminated": ("TERMINATED", "bye", None, None),
     "again started": ("COMPLETED", [None, None], None, None),
 }
-NEEDED = set(EXPECTED) - {"retry", "again started"}  # the others are not in every SDK
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs/COMPATIBILITY.md"
 HAS_CUSTOM_STATUS = NAME != "dapr-go"
 READS_CUSTOM_STATUS = HAS_CUSTOM_STATUS and NAME != "dapr-java"
+
+
+def documented():
+    """The patterns that docs/COMPATIBILITY.md says are run with this SDK."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")]
+            for line in DOCS.read_text().splitlines() if line.startswith("| ")]
+    head = next(row for row in rows if row[0] == "pattern")
+    column = head.index(f"`{NAME}`")
+    patterns = [row for row in rows if row[1:2] and re.fullmatch("`[a-z_ ]+`", row[1])]
+    assert {row[1].strip("`") for row in patterns} == set(EXPECTED), patterns
+    return {row[1].strip("`") for row in patterns if row[column] == "yes"}
 
 
 class Sdk(unittest.TestCase):
@@ -59,9 +75,12 @@ class Sdk(unittest.TestCase):
                                 f"--durabletask-port={ports['durabletask']}"]
         self.env = {"DAPR_GRPC_PORT": str(ports["grpc"]), "DAPR_HTTP_PORT": str(ports["http"]),
                     "SDK_PORT": str(ports["grpc" if IS_DAPR else "durabletask"]), **VARIABLES}
+        if NAME.startswith("scheduler"):
+            self.env["DURABLE_TASK_SCHEDULER_CONNECTION_STRING"] = (
+                f"Endpoint=http://localhost:{ports['durabletask']};TaskHub=sdk;Authentication=None")
 
-    def worker(self, name="worker"):
-        worker = self.h.process([*COMMAND, "worker"], name, self.env)
+    def worker(self, name="worker", **variables):
+        worker = self.h.process([*COMMAND, "worker"], name, {**self.env, **variables})
 
         def is_connected():
             worker.fail_if_dead()
@@ -100,10 +119,10 @@ class Sdk(unittest.TestCase):
         lines = self.client("client")
         for line in lines:
             self.check(line)
-        self.assertLessEqual(NEEDED, {line["name"] for line in lines})
+        self.assertEqual(documented(), {line["name"] for line in lines})
         # The same instances, seen by everybody else.
         states = self.sidecar.api.list()
-        self.assertGreaterEqual(len(states), len(NEEDED) - 2)
+        self.assertGreaterEqual(len(states), len(lines) - 2)
         for state in states:
             if state["workflowName"] == "fail":
                 failed = self.sidecar.api.get(state["instanceID"])["properties"]
@@ -111,8 +130,8 @@ class Sdk(unittest.TestCase):
             if state["workflowName"] == "timer" and HAS_CUSTOM_STATUS:
                 timer = self.sidecar.api.get(state["instanceID"])["properties"]
                 self.assertIn("slept", timer["dapr.workflow.custom_status"])
-            if state["workflowName"] == "retry" and NAME == "durabletask-python":
-                continue  # it schedules a failed activity again under the same id
+            if state["workflowName"] in ("retry", "retry_child") and REUSES_IDS:
+                continue  # it schedules what failed again under the same id
             check_history(state["instanceID"], self.sidecar.api.history(state["instanceID"]))
         self.assertEqual(self.sidecar.stop(), 0)
 
@@ -179,6 +198,36 @@ class Sdk(unittest.TestCase):
         self.assertEqual(state["properties"]["dapr.workflow.output"], "3")
         worker.kill()
         until(lambda: not self.sidecar.api.metadata()["workflows"]["workers"], what="it is gone")
+
+    @unittest.skipUnless(NAME == "durabletask-python", "one SDK whose limit can be set is enough")
+    @scenario
+    def test_a_turn_that_is_too_large_stalls_until_its_worker_may_have_it(self):
+        self.open()
+        worker = self.worker()
+        self.sidecar.api.start("large", 8, instance="large")
+
+        def stalled():
+            state = self.sidecar.api.get("large")
+            return state if state["runtimeStatus"] == "STALLED" else None
+
+        stalls = str(until(stalled, what="the instance is stalled"))
+        self.assertIn("PayloadTooLarge", stalls)
+        self.assertIn("--work-item-size", stalls)
+        self.client("wait", "nothing", 0)  # others are not disturbed
+        worker.kill()
+        self.assertEqual(self.sidecar.stop(), 0)
+
+        # The sidecar may send more, and its worker does not take it: that is seen, too.
+        self.sidecar.options = [*self.sidecar.options, "--work-item-size=16", "--turn-attempts=2"]
+        self.sidecar.start()
+        worker = self.worker("too-small")
+        self.sidecar.wait_for_log("the receive limit of its gRPC client is lower")
+        self.assertIn("WorkerLost", str(until(stalled, what="it is stalled again")))
+        worker.kill()
+
+        self.worker("large-enough", RECEIVE_MAX=str(16 << 20))
+        self.sidecar.api.resume("large")
+        self.assertEqual(output_of(self.sidecar.api.wait("large")), 8)
 
     @unittest.skipUnless(NAME == "dapr-python", "one SDK that names other apps is enough")
     @scenario

@@ -125,6 +125,17 @@ def again(ctx, number):
     return number
 
 
+@runtime.versioned_workflow(name="versioned", version_name="1.0.0", is_latest=False)
+def versioned_first(ctx, _):
+    return "1.0.0"
+
+
+@runtime.versioned_workflow(name="versioned", version_name="1.2.3", is_latest=True)
+def versioned(ctx, _):
+    yield ctx.call_activity(plus, input=1)
+    return "1.2.3" if ctx.is_patched("a patch") else "not patched"
+
+
 @runtime.workflow(name="empty")
 def empty(ctx, given):
     result = yield ctx.call_activity(nothing)
@@ -145,7 +156,7 @@ def show(name, state):
 def run_client(hub):
     for name, given in (("chain", 5), ("fan_out", 10), ("timer", None), ("event_timeout", None),
                         ("parent", 3), ("fail", None), ("fail_child", None), ("retry", None),
-                        ("again", 0), ("empty", None)):
+                        ("again", 0), ("empty", None), ("versioned", None)):
         instance = hub.schedule_new_workflow(name, input=given)
         show(name, hub.wait_for_workflow_completion(instance, timeout_in_seconds=LONG))
 

@@ -73,6 +73,9 @@ const workflows = {
     }
     return number;
   },
+  versioned: async function* (ctx) {
+    return ctx.version;
+  },
   empty: async function* (ctx, given) {
     const result = yield ctx.callActivity("nothing");
     return [given ?? null, result ?? null];
@@ -107,6 +110,8 @@ async function runClient(hub) {
     ["fail_child"], ["retry"], ["again", 0], ["empty"],
   ])
     show(name, await finish(await hub.scheduleNewOrchestration(name, input)));
+  const version = { version: "1.2.3" };
+  show("versioned", await finish(await hub.scheduleNewOrchestration("versioned", null, version)));
 
   let id = await hub.scheduleNewOrchestration("events");
   await hub.waitForOrchestrationStart(id, false, LONG);

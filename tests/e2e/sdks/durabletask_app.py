@@ -1,6 +1,9 @@
 """The test app on Microsoft's durabletask for Python. See test_sdks.py for what it must do.
 
     durabletask_app.py worker | client | start PREFIX COUNT | wait PREFIX COUNT
+
+With DURABLE_TASK_SCHEDULER_CONNECTION_STRING it uses the scheduler's package, to which apps
+give the parts of that string. RECEIVE_MAX raises the worker's receive limit.
 """
 
 import json
@@ -9,11 +12,13 @@ import sys
 import threading
 from datetime import timedelta
 
-from durabletask import client, task, worker
+from durabletask import client, grpc_options, task, worker
 
 ADDRESS = f"127.0.0.1:{os.environ['SDK_PORT']}"
+SCHEDULER = dict(part.split("=", 1) for part in os.environ.get(
+    "DURABLE_TASK_SCHEDULER_CONNECTION_STRING", "").split(";") if part)
 LONG = 60
-attempts = 0
+attempts = child_attempts = 0
 
 
 def plus(_, number):
@@ -34,6 +39,24 @@ def flaky(_, __):
 
 def nothing(_, __):
     return None
+
+
+def fat(_, size):
+    return "x" * size
+
+
+def connect(plain, scheduled, **options):
+    """A worker or a client."""
+    if not SCHEDULER:
+        return plain(host_address=ADDRESS, **options)
+    import durabletask.azuremanaged.client
+    import durabletask.azuremanaged.worker
+
+    assert SCHEDULER["Authentication"] == "None"
+    package = getattr(durabletask.azuremanaged, "worker" if "Worker" in scheduled else "client")
+    return getattr(package, scheduled)(host_address=SCHEDULER["Endpoint"],
+                                       taskhub=SCHEDULER["TaskHub"], token_credential=None,
+                                       **options)
 
 
 def chain(ctx, steps):
@@ -90,6 +113,33 @@ def retry(ctx, _):
     return (yield ctx.call_activity(flaky, input=1, retry_policy=policy))
 
 
+def flaky_child(ctx, number):
+    global child_attempts
+    if not ctx.is_replaying:
+        child_attempts += 1
+    number = yield ctx.call_activity(plus, input=number)
+    if child_attempts < 3:
+        raise RuntimeError("not yet")
+    return number
+
+
+def retry_child(ctx, _):
+    policy = task.RetryPolicy(first_retry_interval=timedelta(milliseconds=50),
+                              max_number_of_attempts=5)
+    return (yield ctx.call_sub_orchestrator(flaky_child, input=2, retry_policy=policy))
+
+
+def versioned(ctx, _):
+    return ctx.version
+
+
+def large(ctx, steps):
+    """A past of `steps` times 900 KB."""
+    for _ in range(steps):
+        yield ctx.call_activity(fat, input=900_000)
+    return steps
+
+
 def again(ctx, number):
     yield ctx.create_timer(timedelta(milliseconds=5))
     if number < 5:
@@ -104,14 +154,17 @@ def empty(ctx, given):
 
 
 WORKFLOWS = (chain, fan_out, timer, events, event_timeout, child, parent, fail, fail_child, retry,
-             again, empty)
+             flaky_child, retry_child, versioned, large, again, empty)
 
 
 def run_worker():
-    with worker.TaskHubGrpcWorker(host_address=ADDRESS) as hub:
+    limit = int(os.environ.get("RECEIVE_MAX", 0)) or None
+    options = grpc_options.GrpcChannelOptions(max_receive_message_length=limit)
+    with connect(worker.TaskHubGrpcWorker, "DurableTaskSchedulerWorker",
+                 channel_options=options) as hub:
         for workflow in WORKFLOWS:
             hub.add_orchestrator(workflow)
-        for activity in (plus, boom, flaky, nothing):
+        for activity in (plus, boom, flaky, nothing, fat):
             hub.add_activity(activity)
         hub.start()
         threading.Event().wait()
@@ -129,15 +182,16 @@ def show(name, state):
 
 
 def run_client(hub):
-    def simple(name, given=None):
-        instance = hub.schedule_new_orchestration(name, input=given)
+    def simple(name, given=None, version=None):
+        instance = hub.schedule_new_orchestration(name, input=given, version=version)
         show(name, hub.wait_for_orchestration_completion(instance, timeout=LONG))
         return instance
 
     for name, given in (("chain", 5), ("fan_out", 10), ("timer", None), ("event_timeout", None),
                         ("parent", 3), ("fail", None), ("fail_child", None), ("retry", None),
-                        ("again", 0), ("empty", None)):
+                        ("retry_child", None), ("again", 0), ("empty", None)):
         last = simple(name, given)
+    simple("versioned", version="1.2.3")
 
     instance = hub.schedule_new_orchestration("events")
     hub.wait_for_orchestration_start(instance, timeout=LONG)
@@ -179,7 +233,7 @@ def restart(hub, instance):
 def main():
     if sys.argv[1] == "worker":
         run_worker()
-    hub = client.TaskHubGrpcClient(host_address=ADDRESS)
+    hub = connect(client.TaskHubGrpcClient, "DurableTaskSchedulerClient")
     if sys.argv[1] == "client":
         run_client(hub)
     for number in range(int(sys.argv[3]) if len(sys.argv) > 3 else 0):

@@ -121,6 +121,23 @@ public class App {
         }
     }
 
+    public static class FirstVersion implements Workflow {
+        @Override
+        public WorkflowStub create() {
+            return ctx -> ctx.complete("1.0.0");
+        }
+    }
+
+    public static class Versioned implements Workflow {
+        @Override
+        public WorkflowStub create() {
+            return ctx -> {
+                plus(ctx, 1);
+                ctx.complete(ctx.isPatched("a patch") ? "1.2.3" : "not patched");
+            };
+        }
+    }
+
     public static class Child implements Workflow {
         @Override
         public WorkflowStub create() {
@@ -202,6 +219,8 @@ public class App {
                 .registerWorkflow("retry", Retry.class)
                 .registerWorkflow("again", Again.class)
                 .registerWorkflow("empty", Empty.class)
+                .registerWorkflow("versioned", FirstVersion.class, "1.0.0", false)
+                .registerWorkflow("versioned", Versioned.class, "1.2.3", true)
                 .registerActivity("plus", Plus.class)
                 .registerActivity("boom", Boom.class)
                 .registerActivity("flaky", Flaky.class)
@@ -246,6 +265,7 @@ public class App {
         simple(hub, "retry", null);
         simple(hub, "again", 0);
         simple(hub, "empty", null);
+        simple(hub, "versioned", null);
 
         String id = hub.scheduleNewWorkflow("events");
         hub.waitForWorkflowStart(id, LONG, false);

@@ -88,6 +88,10 @@ void pawl_durabletask_turn_done(struct pawl_durabletask *with,
                                 const Pawl__WorkflowResponse *response, struct pawl_bytes instance,
                                 struct pawl_turn_done *ret_done);
 
+/* What these events say that the code was told to apply, as one pawl_patches_pack. */
+struct pawl_bytes pawl_durabletask_patches(struct pawl_arena *arena, uint32_t count,
+                                           const struct pawl_bytes *events);
+
 /* Which code a Dapr worker ran: its version, and of the patches that it met those that are
  * new. `recorded` (pawl_patches_pack) is what the history said, all of which it must have met
  * first, in order; else the answer becomes PAWL_E_NONDETERMINISM. Other dialects say nothing

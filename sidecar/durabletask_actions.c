@@ -464,6 +464,29 @@ static const Pawl__WorkflowVersion *read_version(struct pawl_durabletask *with,
     return NULL;
 }
 
+struct pawl_bytes pawl_durabletask_patches(struct pawl_arena *arena, uint32_t count,
+                                           const struct pawl_bytes *events)
+{
+    struct pawl_bytes *found = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, count);
+    struct pawl_history_event event;
+    uint32_t found_count = 0;
+    size_t size = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (pawl_history_event_kind(events[i]) != PAWL_EVENT_WORKFLOW_STARTED) continue;
+        if (pawl_history_event_decode(events[i], &event) != PAWL_OK) continue;
+        if (event.patches.size == 0) continue;
+        found[found_count++] = event.patches;
+        size += event.patches.size;
+    }
+    uint8_t *joined = pawl_arena_alloc(arena, size);
+    size = 0;
+    for (uint32_t i = 0; i < found_count; i++) {
+        memcpy(joined + size, found[i].data, found[i].size);
+        size += found[i].size;
+    }
+    return pawl_bytes_make(joined, size);
+}
+
 void pawl_durabletask_read_code(struct pawl_durabletask *with,
                                 const Pawl__WorkflowResponse *response, struct pawl_bytes recorded,
                                 struct pawl_turn_done *done)

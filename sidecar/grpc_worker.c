@@ -468,29 +468,6 @@ static struct pawl_grpc_past past_held(const struct pawl_grpc_workers *workers,
     return held && held->events <= workers->past_count ? *held : (struct pawl_grpc_past){ 0 };
 }
 
-/* What the history says that the code was told to apply: all of it, held or not. */
-static struct pawl_bytes recorded_patches(struct pawl_grpc_workers *workers)
-{
-    struct pawl_bytes *patches =
-        PAWL_ARENA_ARRAY(&workers->out, struct pawl_bytes, workers->past_count);
-    struct pawl_history_event event;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < workers->past_count; i++) {
-        if (pawl_history_event_kind(workers->past[i]) != PAWL_EVENT_WORKFLOW_STARTED) continue;
-        if (pawl_history_event_decode(workers->past[i], &event) != PAWL_OK) continue;
-        if (event.patches.size) patches[count++] = event.patches;
-    }
-    size_t size = 0;
-    for (uint32_t i = 0; i < count; i++) size += patches[i].size;
-    uint8_t *joined = pawl_arena_alloc(&workers->out, size);
-    size = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        memcpy(joined + size, patches[i].data, patches[i].size);
-        size += patches[i].size;
-    }
-    return pawl_bytes_make(joined, size);
-}
-
 static struct pawl_bytes bytes_keep(struct pawl_bytes bytes)
 {
     if (bytes.size == 0) return PAWL_BYTES_ABSENT;
@@ -537,7 +514,8 @@ static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *s
                                 PAWL_NO_TASK, now_ms, ret_err, &sent);
     if (sent) {
         sent->past = past;
-        sent->patches = bytes_keep(recorded_patches(workers));
+        sent->patches =
+            bytes_keep(pawl_durabletask_patches(&workers->out, workers->past_count, workers->past));
     }
     return why;
 }

@@ -206,13 +206,13 @@ class Sdk(unittest.TestCase):
         worker = self.worker()
         self.sidecar.api.start("large", 8, instance="large")
 
-        def stalled():
+        def stalls(cause):
             state = self.sidecar.api.get("large")
-            return state if state["runtimeStatus"] == "STALLED" else None
+            text = str(state)
+            return text if state["runtimeStatus"] == "STALLED" and cause in text else None
 
-        stalls = str(until(stalled, what="the instance is stalled"))
-        self.assertIn("PayloadTooLarge", stalls)
-        self.assertIn("--work-item-size", stalls)
+        text = until(lambda: stalls("PayloadTooLarge"), what="the instance is stalled")
+        self.assertIn("--work-item-size", text)
         self.client("wait", "nothing", 0)  # others are not disturbed
         worker.kill()
         self.assertEqual(self.sidecar.stop(), 0)
@@ -222,7 +222,7 @@ class Sdk(unittest.TestCase):
         self.sidecar.start()
         worker = self.worker("too-small")
         self.sidecar.wait_for_log("the receive limit of its gRPC client is lower")
-        self.assertIn("WorkerLost", str(until(stalled, what="it is stalled again")))
+        until(lambda: stalls("WorkerLost"), what="it is stalled because of its worker")
         worker.kill()
 
         self.worker("large-enough", RECEIVE_MAX=str(16 << 20))

@@ -338,6 +338,7 @@ static void message_start_child(struct pawl_node *node, struct pawl_message *mes
         .parent_key = pawl_parent_key(arena, &message->body.parent),
         .created_ms = node->now_ms,
         .replace_terminal = true,
+        .rebind_ended = message->body.rewind,
         .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
         .changes_max = PAWL_CHANGES_MAX,
     };

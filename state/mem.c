@@ -97,7 +97,8 @@ static bool is_made_by(struct pawl_mem_instance *instance, const struct pawl_cre
     bool is_ended = pawl_store_status_is_terminal(instance->metadata.status);
     if (!pawl_bytes_is_absent(create->parent_key)
         && pawl_bytes_is_equal(create->parent_key, instance->parent_key)
-        && (!is_ended || pawl_bytes_is_equal(create->parent, instance->metadata.parent))) {
+        && (!is_ended || create->rebind_ended
+            || pawl_bytes_is_equal(create->parent, instance->metadata.parent))) {
         pawl_mem_bytes_set(&instance->metadata.parent, create->parent);
         return true;
     }

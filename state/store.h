@@ -188,8 +188,8 @@ struct pawl_tomb_limits {
  * With a parent (child workflow), an existing instance with the same parent and the
  * same parent operation whose nonce differs is rebound: its stored parent becomes
  * this one, and the answer is DUPLICATE. (`parent_key` identifies the operation,
- * `parent` carries the nonce as well.) An ended one only if the nonce is the same: with
- * another one the parent, which had its result, tries it again under the same id.
+ * `parent` carries the nonce as well.) An ended one only if the nonce is the same, or with
+ * rebind_ended: else the parent, which had its result, tries it again under the same id.
  * This is looked at first; then comes the request id, then those of purged ones, then the
  * reuse policy.
  * The new row: turn 0, updated_ms = created_ms, inbox index 0. */
@@ -208,6 +208,7 @@ struct pawl_create {
     int64_t created_ms;
     int64_t start_at_ms;
     bool replace_terminal;
+    bool rebind_ended;             /* a child */
     struct pawl_tomb_limits tombs; /* for the instance that is replaced */
     uint32_t changes_max;
 };

@@ -242,7 +242,8 @@ static bool is_made_by(struct pawl_sqlite_db *db, const struct pawl_sqlite_insta
     bool is_ended = pawl_store_status_is_terminal(row->metadata.status);
     if (!pawl_bytes_is_absent(create->parent_key)
         && pawl_bytes_is_equal(create->parent_key, row->parent_key)
-        && (!is_ended || pawl_bytes_is_equal(create->parent, row->metadata.parent))) {
+        && (!is_ended || create->rebind_ended
+            || pawl_bytes_is_equal(create->parent, row->metadata.parent))) {
         sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_INSTANCE_PARENT);
         pawl_sqlite_bind_int(db, stmt, 1, row->n);
         pawl_sqlite_bind_bytes(db, stmt, 2, create->parent);

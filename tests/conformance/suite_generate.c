@@ -166,6 +166,7 @@ static void make_create(struct suite_generator *generator, struct pawl_create *c
     create->changes_max = some_changes_max(generator);
     create->tags = some_tags(generator, 40);
     if (!percent(generator, 40)) return;
+    create->rebind_ended = create->inc.bytes[0] & 1;
     create->parent_key = numbered(generator, "parent-", 2);
     create->parent = pawl_arena_printf(&generator->arena, "%.*s#%u",
                                        PAWL_BYTES_FMT(create->parent_key), below(generator, 1000));

@@ -7,7 +7,7 @@
 -- 1 instance, 2 inc, 3 request id or nil, 4 parent key or nil, 5 parent or nil, 6 replace an ended one,
 -- 7 inbox row, 8 created, 9 due, 10 metadata as field, value, …, 11 what is replaced is
 -- remembered until or nil: not at all, 12 remembered at most, 13 name or nil, 14 tags or nil,
--- 15 change log entries at most
+-- 15 change log entries at most, 16 rebind an ended child
 local t=KEYS[1]
 local a=cmsgpack.unpack(ARGV[1])
 local id=a[1]
@@ -20,7 +20,7 @@ local answer
 local s=m[6]
 local ended=s=='1' or s=='3' or s=='4' or s=='5'
 if m[1] then
-  if a[4] and m[11]==a[4] and (not ended or (m[12] or nil)==a[5]) then
+  if a[4] and m[11]==a[4] and (not ended or a[16] or (m[12] or nil)==a[5]) then
     if not a[5] then redis.call('HDEL',meta,'parent')
     elseif m[12]~=a[5] then redis.call('HSET',meta,'parent',a[5]) end
     answer='DUPLICATE'

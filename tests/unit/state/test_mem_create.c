@@ -158,6 +158,21 @@ static void an_ended_child_is_not_run_again_for_the_same_attempt(void **state)
     assert_int_equal(reply.create.metadata.status, PAWL_STATUS_COMPLETED);
 }
 
+static void an_ended_child_is_rebound_for_who_rewinds_it(void **state)
+{
+    struct world *world = *state;
+    struct pawl_store_request first = child_create(world, "m-1", "p nonce 1", "p c:1");
+    assert_int_equal(world_apply(world, &first).err, PAWL_OK);
+    world_end(world, "child", PAWL_STATUS_FAILED);
+    struct pawl_store_request again = child_create(world, "m-2", "p nonce 2", "p c:1");
+    again.create.replace_terminal = true;
+    again.create.rebind_ended = true;
+    struct pawl_store_reply reply = world_apply(world, &again);
+    assert_int_equal(reply.err, PAWL_E_DUPLICATE);
+    assert_int_equal(reply.create.metadata.status, PAWL_STATUS_FAILED);
+    assert_true(pawl_bytes_is_str(reply.create.metadata.parent, "p nonce 2"));
+}
+
 static void an_ended_child_is_replaced_when_its_parent_tries_again(void **state)
 {
     struct world *world = *state;
@@ -440,6 +455,7 @@ int main(void)
         T(a_repeated_start_never_replaces_what_it_made),
         T(a_child_follows_its_parent_operation_to_a_new_nonce),
         T(an_ended_child_is_not_run_again_for_the_same_attempt),
+        T(an_ended_child_is_rebound_for_who_rewinds_it),
         T(an_ended_child_is_replaced_when_its_parent_tries_again),
         T(another_parent_operation_does_not_get_the_child),
         T(history_comes_in_pages_of_at_least_one_row),

@@ -362,15 +362,13 @@ static struct pawl_bytes item_pack(struct pawl_grpc_workers *workers, bool may_s
 
 static const char *too_large_text(struct pawl_grpc_workers *workers, size_t size)
 {
-    return (const char *)pawl_arena_printf(
-               &workers->out,
-               "its worker would have to be sent %zu bytes, and --work-item-size allows %u MiB: "
-               "continue "
-               "as new more often or pass smaller payloads; or raise the receive limit of the "
-               "workers' "
-               "gRPC client first, and then --work-item-size of the sidecar (64 at most)",
-               size, (unsigned)workers->config.work_item_mib)
-        .data;
+    struct pawl_bytes text = pawl_arena_printf(
+        &workers->out,
+        "its worker would have to be sent %zu bytes, and --work-item-size allows %u MiB: continue "
+        "as new more often or pass smaller payloads; or raise the receive limit of the workers' "
+        "gRPC client first, and then --work-item-size of the sidecar (64 at most)",
+        size, (unsigned)workers->config.work_item_mib);
+    return (const char *)text.data;
 }
 
 /* Send an item and remember it as *ret_item. NULL, or the text and *ret_err say why not. */

@@ -274,10 +274,16 @@ void pawl_poison_work(struct pawl_node *node, struct pawl_workflow *workflow)
         pawl_workflow_stall(node, workflow, PAWL_STALL_WORKER_LOST, event.failure.message);
         return;
     }
-    /* That nobody waits for it is for the store to say, as with every result. */
-    struct pawl_bytes result = pawl_arena_copy(&node->effects->arena, poison.result);
-    pawl_poison_drop(workflow);
-    pawl_workflow_deliver_result(node, &poison.ref, result, poison.origin);
+    /* That nobody waits for it is for the store to say, as with every result; but there it
+     * would be one like any other. What is read now knows the call, if it is still open. */
+    if (!poison.is_reread) {
+        PAWL_COVER(POISON_REREAD);
+        workflow->poison.is_reread = true;
+        workflow->reload = true;
+    } else {
+        pawl_origin_done(node, poison.origin);
+        pawl_poison_drop(workflow);
+    }
     pawl_workflow_advance(node, workflow);
 }
 

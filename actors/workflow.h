@@ -92,6 +92,7 @@ struct pawl_poison {
     struct pawl_activity_ref ref; /* op.kind 0: there is none */
     struct pawl_bytes result;     /* owned */
     struct pawl_origin origin;
+    bool is_reread; /* the instance, since it came */
 };
 
 struct pawl_workflow {
@@ -176,10 +177,6 @@ void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, ui
 void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
                              uint32_t gen, struct pawl_op op, uint64_t nonce,
                              struct pawl_bytes event, struct pawl_origin origin);
-
-/* A result becomes an inbox row, if the store says that it is waited for. */
-void pawl_workflow_deliver_result(struct pawl_node *node, const struct pawl_activity_ref *ref,
-                                  struct pawl_bytes event, struct pawl_origin origin);
 
 /* Suspend, resume or terminate; the call is answered when it has happened. */
 void pawl_workflow_on_control(struct pawl_node *node, const struct pawl_request *request,

@@ -52,12 +52,6 @@ static void result_deliver(struct pawl_node *node, struct pawl_bytes id, struct 
     if (PAWL_MUTANT(ACK_BEFORE_DURABLE)) pawl_origin_done(node, origin);
 }
 
-void pawl_workflow_deliver_result(struct pawl_node *node, const struct pawl_activity_ref *ref,
-                                  struct pawl_bytes event, struct pawl_origin origin)
-{
-    result_deliver(node, ref->instance, ref->inc, ref->gen, ref->op, ref->nonce, event, origin);
-}
-
 static char event_op_kind(struct pawl_bytes event)
 {
     struct pawl_history_event decoded;

@@ -23,6 +23,7 @@
     X(ACTIVITY_CALLED_OFF, "a running activity was called off")                       \
     X(ATTEMPT_STORED, "a commit stored counts of attempts and nothing else")          \
     X(POISON_STALLED, "an activity lost too many workers, and its instance stalled")  \
+    X(POISON_REREAD, "a poison activity was told of that the cache did not know")     \
     X(RUN_ATTEMPT_TOLD, "a sidecar told an owner how often it tried an activity")     \
     X(ACTIVITY_TIMED_OUT, "an attempt of an activity passed a limit")                 \
     X(RESULT_REPEATED, "an activity result was sent again")                           \

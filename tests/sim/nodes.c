@@ -69,8 +69,9 @@ static void node_carry_out(struct sim *sim, uint32_t target)
     if (node->effects.wake_at_ms && node->effects.wake_at_ms != node->wake_ms) {
         int64_t at_ms = node->effects.wake_at_ms - node->skew_ms;
         node->wake_ms = node->effects.wake_at_ms;
-        sim_item_at(sim, sim_item_new(ITEM_WAKE, target, node->life),
-                    at_ms > sim->now_ms ? at_ms : sim->now_ms);
+        struct item *wake = sim_item_new(ITEM_WAKE, target, node->life);
+        wake->link = ++node->wakes;
+        sim_item_at(sim, wake, at_ms > sim->now_ms ? at_ms : sim->now_ms);
     }
 }
 

@@ -74,6 +74,7 @@ static void item_run_at_node(struct sim *sim, struct item *item)
             (struct pawl_node_event){ .type = PAWL_NODE_STORE_REPLY, .store_reply = &item->reply });
         return;
     case ITEM_WAKE:
+        if (item->link != node->wakes) return; /* it has asked for another time since */
         node->wake_ms = 0;
         sim_node_step(sim, item->target, (struct pawl_node_event){ .type = PAWL_NODE_TICK });
         return;

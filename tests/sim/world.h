@@ -61,7 +61,8 @@ struct item {
     uint64_t life;   /* of the target when it was sent: another one is not meant */
     uint32_t app;    /* STORE_APPLY: whose store */
     uint32_t from;   /* PEER_*: node */
-    uint64_t link;   /* PEER_FRAME: generation of the link; placement: number of the link */
+    uint64_t
+        link; /* PEER_FRAME: generation of the link; placement: number of the link; WAKE: its own */
     uint32_t shard_generation; /* STORE_REPLY: when it was applied */
     uint32_t log_index;        /* … it rests on all requests before this one */
     bool silent;               /* apply, but nobody hears of it */
@@ -125,6 +126,7 @@ struct node {
     int64_t skew_ms;    /* of its clock */
     int64_t paused_ms;  /* stands still until then */
     int64_t wake_ms;    /* of the last WAKE put in the queue */
+    uint64_t wakes;     /* … and its number */
     int64_t follower_wake_ms;
     int64_t apply_ms;
     int64_t reply_ms;

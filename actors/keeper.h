@@ -1,10 +1,11 @@
 /* Keeper: hands out the places of the app's global limits. It is the owner of partition 0.
  *
  * For each limit it knows how many places each sidecar may hold at most: what that one last
- * said it holds, and what it was given since. Their sum never passes the limit, and only the
- * holder's own word makes a number smaller. Free places go to whoever wants some and has the
- * fewest; when more are wanted than there are, each gets an equal goal, and the one that was
- * given something longest ago the remainder.
+ * said it holds, and what it was given since. Nothing is given that would make their sum pass
+ * the limit, and only the holder's own word makes a number smaller. The sum is above it while a
+ * sidecar that was given up is back and still runs something. Free places go to whoever wants
+ * some and has the fewest; when more are wanted than there are, each gets an equal goal, and the
+ * one that was given something longest ago the remainder.
  *
  * It says nothing unless its ownership was confirmed by the store PAWL_KEEPER_LEASE_MS ago
  * or later, so there is never a second one that does.

@@ -146,6 +146,7 @@ void pawl_gate_leave(struct pawl_node *node, struct pawl_gate *gate)
     for (uint32_t i = 0; i < gate->limits_count; i++) {
         PAWL_ASSERT(gate->limits[i]->running > 0);
         gate->limits[i]->running--;
+        pawl_places_on_leave(gate->limits[i]);
     }
 }
 

@@ -27,6 +27,9 @@ struct pawl_limit {
     int64_t grown_ms;     /* … then */
     uint32_t held_told;   /* as the keeper knows it */
     uint32_t wanted_told; /* in the last question */
+    uint32_t held_asked;  /* likewise */
+    uint32_t lapsed;      /* so many ends take their place with them: see pawl_places_on_leave */
+    uint32_t voided;      /* of those in the last question, lapsed and given up since */
 };
 
 struct pawl_gate {

@@ -159,7 +159,9 @@ static void places_ask(struct pawl_node *node, struct pawl_host *keeper)
         if (!limit->rule.is_global) continue;
         if (!places_hold(node)) limit->places = limit->running;
         limit->held_told = limit->places;
+        limit->held_asked = limit->places;
         limit->wanted_told = limit_wants(node, limit);
+        limit->voided = 0;
         wanted->items[wanted->items_count++] = (struct pawl_peer_places_item){
             .is_task = limit->rule.is_task,
             .name = pawl_arena_copy(arena, limit->rule.name),
@@ -190,6 +192,36 @@ static struct pawl_limit *limit_find(struct pawl_node *node,
     return NULL;
 }
 
+/* Nobody knows whether the keeper still counted what was held here: it may be given out by
+ * now. So what runs keeps its place until it ends, and nothing follows it there. */
+static void limit_lapse(struct pawl_limit *limit)
+{
+    limit->lapsed = limit->running;
+    limit->voided = limit->held_asked > limit->running ? limit->held_asked - limit->running : 0;
+}
+
+void pawl_places_on_leave(struct pawl_limit *limit)
+{
+    if (limit->lapsed == 0) return;
+    limit->lapsed--;
+    limit->voided++;
+    if (limit->places > 0) limit->places--;
+}
+
+static void limit_take(struct pawl_node *node, struct pawl_limit *limit,
+                       const struct pawl_peer_places_item *item)
+{
+    uint32_t places = item->held > limit->voided ? item->held - limit->voided : 0;
+    if (places > limit->places) {
+        node->places.has_more = true;
+        limit->is_unused = true;
+        limit->grown_ms = node->now_ms;
+    }
+    limit->places = places;
+    limit->held_told = item->held;
+    limit->goal = item->wanted;
+}
+
 void pawl_places_on_answer(struct pawl_node *node, const struct pawl_host *host,
                            const struct pawl_peer_places *answer)
 {
@@ -200,19 +232,14 @@ void pawl_places_on_answer(struct pawl_node *node, const struct pawl_host *host,
         PAWL_COVER(PLACES_OUTDATED);
         return;
     }
+    bool has_lapsed = !places_hold(node);
     places->is_asking = false;
     places->until_ms = places->asked_ms + PAWL_PLACES_LEASE_MS;
     for (uint32_t i = 0; i < answer->items_count; i++) {
         struct pawl_limit *limit = limit_find(node, &answer->items[i]);
         if (!limit) continue;
-        if (answer->items[i].held > limit->places) {
-            places->has_more = true;
-            limit->is_unused = true;
-            limit->grown_ms = node->now_ms;
-        }
-        limit->places = answer->items[i].held;
-        limit->held_told = limit->places;
-        limit->goal = answer->items[i].wanted;
+        if (has_lapsed) limit_lapse(limit);
+        limit_take(node, limit, &answer->items[i]);
     }
 }
 

@@ -9,7 +9,8 @@
  * Only an answer to the last question counts, so what was on its way when this sidecar gave
  * something back is void. A question is asked again until it is answered. An answer holds for
  * PAWL_PLACES_LEASE_MS from when its question was asked: who hears nothing begins nothing more.
- * What runs goes on, and holds its place.
+ * What runs goes on, and holds its place until it ends; the place is not used again then, for
+ * the keeper may have given it to somebody else.
  *
  * When others wait, the keeper names a goal: what is above it is given back as soon as
  * nothing runs on it, and so is what is not used. Else places stay here, and the next call
@@ -33,6 +34,10 @@ void pawl_places_yield(struct pawl_node *node);
 /* Ask for what is missing, give back what is not needed. True when more may run now than
  * before. Runs at the end of every step. */
 bool pawl_places_pump(struct pawl_node *node);
+
+/* Something that held a place has ended. When it began before a lease that has been over, its
+ * place goes with it. */
+void pawl_places_on_leave(struct pawl_limit *limit);
 
 void pawl_places_on_answer(struct pawl_node *node, const struct pawl_host *host,
                            const struct pawl_peer_places *answer);

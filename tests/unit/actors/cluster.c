@@ -285,16 +285,26 @@ void cluster_free(struct cluster *cluster)
     pawl_mem_free(cluster);
 }
 
+static void tell_down(struct cluster *cluster, enum cluster_host to, enum cluster_host peer)
+{
+    struct pawl_node_event event = { .type = PAWL_NODE_PEER_DOWN };
+    event.peer.host = pawl_bytes_str(names[peer]);
+    event.peer.app = pawl_bytes_str(app_of(peer));
+    cluster_step(cluster, to, event);
+}
+
 void cluster_kill(struct cluster *cluster, enum cluster_host host)
 {
     cluster->nodes[host].is_dead = true;
-    for (uint32_t i = 0; i < CLUSTER_HOSTS; i++) {
-        if (cluster->nodes[i].is_dead) continue;
-        struct pawl_node_event event = { .type = PAWL_NODE_PEER_DOWN };
-        event.peer.host = pawl_bytes_str(names[host]);
-        event.peer.app = pawl_bytes_str(app_of(host));
-        cluster_step(cluster, (enum cluster_host)i, event);
-    }
+    for (uint32_t i = 0; i < CLUSTER_HOSTS; i++)
+        if (!cluster->nodes[i].is_dead) tell_down(cluster, (enum cluster_host)i, host);
+}
+
+void cluster_revive(struct cluster *cluster, enum cluster_host host)
+{
+    cluster->nodes[host].is_dead = false;
+    for (uint32_t i = 0; i < CLUSTER_HOSTS; i++)
+        if (i != host) tell_down(cluster, host, (enum cluster_host)i);
 }
 
 void cluster_connect(struct cluster *cluster, enum cluster_host host, enum cluster_worker worker)

@@ -80,6 +80,9 @@ void cluster_tell_members(struct cluster *cluster);
 /* Its memory is gone and its links with it; the list still has it. */
 void cluster_kill(struct cluster *cluster, enum cluster_host host);
 
+/* It was only frozen: it goes on where it was when it seemed to be killed. */
+void cluster_revive(struct cluster *cluster, enum cluster_host host);
+
 /* Placement hears of it with the next list. */
 void cluster_connect(struct cluster *cluster, enum cluster_host host, enum cluster_worker worker);
 void cluster_disconnect(struct cluster *cluster, enum cluster_host host,

@@ -184,6 +184,47 @@ static void places_come_back_from_a_dead_keeper_and_from_a_dead_other(void **sta
     places_of_the_dead_come_back(X2);
 }
 
+/* It is frozen for so long that its place is given to the other one. What it runs when it is
+ * back is not counted; what would follow it there is. */
+static void nothing_begins_on_a_place_that_was_given_away(enum cluster_host away)
+{
+    const struct pawl_limit_rule rules[] = { { .is_task = true, .is_global = true, .max = 2 } };
+    struct cluster *cluster = new_limited(1, rules);
+    enum cluster_host other = away == X1 ? X2 : X1;
+    start_calls(cluster, other, 0);
+    start_calls(cluster, away, 0);
+    for (int round = 0; running_at(cluster, away) != 1 && round < 100; round++) {
+        cluster_pass(cluster, 100);
+        (void)end_one(cluster, running_at(cluster, away) ? away : other);
+    }
+    assert_int_equal(running_at(cluster, away), 1);
+    cluster_kill(cluster, away);
+    cluster_tell_members(cluster);
+    cluster_pass(cluster, PAWL_PLACES_LOST_MS + PAWL_KEEPER_SETTLE_MS + PAWL_PLACES_RENEW_MS);
+    assert_int_equal(running_at(cluster, other), 2);
+
+    cluster_revive(cluster, away);
+    cluster_tell_members(cluster);
+    cluster_pass(cluster, 1000);
+    assert_int_equal(running(cluster), 3);
+    assert_true(end_one(cluster, away));
+    assert_int_equal(running_at(cluster, away), 0);
+    for (int round = 0; round < 40; round++) {
+        cluster_pass(cluster, 200);
+        assert_true(running(cluster) <= 2);
+        (void)end_one(cluster, round % 2 ? away : other);
+        assert_true(running(cluster) <= 2);
+    }
+    cluster_free(cluster);
+}
+
+static void nothing_begins_on_a_place_that_was_given_away_meanwhile(void **state)
+{
+    (void)state;
+    nothing_begins_on_a_place_that_was_given_away(X1);
+    nothing_begins_on_a_place_that_was_given_away(X2);
+}
+
 static void without_word_from_the_keeper_nothing_more_begins(void **state)
 {
     const struct pawl_limit_rule rules[] = { { .is_task = true, .is_global = true, .max = 4 } };
@@ -217,6 +258,7 @@ int main(void)
         cmocka_unit_test(one_place_goes_from_one_to_the_other),
         cmocka_unit_test(turns_of_both_together_wait_for_each_other),
         cmocka_unit_test(places_come_back_from_a_dead_keeper_and_from_a_dead_other),
+        cmocka_unit_test(nothing_begins_on_a_place_that_was_given_away_meanwhile),
         cmocka_unit_test(without_word_from_the_keeper_nothing_more_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,9 +252,10 @@ void pawl_poison_take(struct pawl_node *node, const struct pawl_activity_ref *re
 bool pawl_poison_is_due(const struct pawl_workflow *workflow)
 {
     if (!workflow->poison.ref.op.kind) return false;
-    bool is_stalled_so = workflow->metadata.status == PAWL_STATUS_STALLED
-                         && workflow->stall == PAWL_STALL_WORKER_LOST;
-    return is_stalled_so || workflow->metadata.status == PAWL_STATUS_RUNNING;
+    if (workflow->metadata.status != PAWL_STATUS_STALLED)
+        return workflow->metadata.status == PAWL_STATUS_RUNNING;
+    /* Stalled for its code, which is tried with its next input: that one may never come. */
+    return workflow->stall == PAWL_STALL_WORKER_LOST || workflow->inputs_count == 0;
 }
 
 void pawl_poison_work(struct pawl_node *node, struct pawl_workflow *workflow)
@@ -263,7 +264,8 @@ void pawl_poison_work(struct pawl_node *node, struct pawl_workflow *workflow)
     struct pawl_history_event event;
     pawl_err err = pawl_history_event_decode(poison.result, &event);
     PAWL_ASSERT(err == PAWL_OK); /* seen when it came */
-    if (workflow->metadata.status == PAWL_STATUS_STALLED) {
+    bool is_stalled = workflow->metadata.status == PAWL_STATUS_STALLED;
+    if (is_stalled && workflow->stall == PAWL_STALL_WORKER_LOST) {
         pawl_origin_done(node, poison.origin); /* it rests with the rest of the instance */
         pawl_poison_drop(workflow);
         pawl_workflow_advance(node, workflow);

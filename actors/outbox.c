@@ -259,7 +259,10 @@ static void child_on_rewound(struct pawl_node *node, struct pawl_id id, pawl_err
     struct pawl_message *message = message_find(node, id);
     if (!message) return;
     switch (err) {
-    case PAWL_OK: message_done(node, message); return;
+    case PAWL_OK:
+        PAWL_COVER(CHILD_REWOUND);
+        message_done(node, message);
+        return;
     case PAWL_E_DUPLICATE: /* it may have ended since */
     case PAWL_E_STATE:
     case PAWL_E_TOO_LARGE: /* its failure stands */
@@ -291,7 +294,11 @@ static void child_on_created(struct pawl_node *node, struct pawl_call *call,
                                  call->request.create.delivery, call->request.create.body);
         message_done(node, message);
         return;
-    case PAWL_E_DUPLICATE: child_is_there(node, message, reply->create.metadata.status); return;
+    case PAWL_E_DUPLICATE:
+        if (!pawl_status_is_terminal(reply->create.metadata.status))
+            pawl_workflow_on_rebound(node, call->instance, call->request.create.parent);
+        child_is_there(node, message, reply->create.metadata.status);
+        return;
     case PAWL_E_EXISTS:
         child_refused(node, message, true, "WorkflowInstanceAlreadyExists",
                       pawl_arena_printf(&node->effects->arena,

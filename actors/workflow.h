@@ -167,6 +167,10 @@ void pawl_workflow_on_created(struct pawl_node *node, struct pawl_bytes id,
                               const struct pawl_metadata *metadata, struct pawl_id delivery,
                               struct pawl_bytes body);
 
+/* CREATE has found it running and given it this parent, packed: another call of the same one. */
+void pawl_workflow_on_rebound(struct pawl_node *node, struct pawl_bytes id,
+                              struct pawl_bytes parent);
+
 /* A row was delivered to its inbox: tell the active one, or activate it. */
 void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, uint32_t index,
                                 struct pawl_id delivery, struct pawl_bytes body);

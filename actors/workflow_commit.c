@@ -153,6 +153,19 @@ void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, ui
     pawl_workflow_advance(node, workflow);
 }
 
+/* A load that is under way may have read the call of before. An end that is just being committed
+ * tells that call, which nobody waits for any more; the parent asks again. */
+void pawl_workflow_on_rebound(struct pawl_node *node, struct pawl_bytes id,
+                              struct pawl_bytes parent)
+{
+    struct pawl_workflow *workflow = pawl_workflow_find(node, id);
+    if (!workflow || pawl_bytes_is_equal(workflow->metadata.parent, parent)) return;
+    if (workflow->state == PAWL_WORKFLOW_LOADING)
+        workflow->reload = true;
+    else
+        pawl_workflow_set_parent(workflow, parent);
+}
+
 /* Controls and reminders -------------------------------------------------------------------- */
 
 /* NULL: it cannot be active here; the call is answered. */

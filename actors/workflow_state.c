@@ -68,6 +68,17 @@ pawl_err pawl_workflow_set_metadata(struct pawl_workflow *workflow,
     return PAWL_OK;
 }
 
+void pawl_workflow_set_parent(struct pawl_workflow *workflow, struct pawl_bytes packed)
+{
+    struct pawl_parent parent;
+    struct pawl_bytes owned = pawl_bytes_dup(packed);
+    pawl_err err = pawl_parent_decode(owned, &parent);
+    PAWL_ASSERT(err == PAWL_OK); /* encoded by this engine */
+    pawl_bytes_free(workflow->metadata.parent);
+    workflow->metadata.parent = owned;
+    workflow->parent = parent;
+}
+
 void pawl_workflow_set_code_version(struct pawl_workflow *workflow, struct pawl_bytes version)
 {
     struct pawl_bytes kept = pawl_bytes_dup(version);

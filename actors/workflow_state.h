@@ -14,6 +14,9 @@ void pawl_workflow_state_free(struct pawl_workflow *workflow);
 PAWL_MUST_USE pawl_err pawl_workflow_set_metadata(struct pawl_workflow *workflow,
                                                   const struct pawl_metadata *metadata);
 
+/* The parent alone, packed; it is copied. */
+void pawl_workflow_set_parent(struct pawl_workflow *workflow, struct pawl_bytes packed);
+
 /* Copied. */
 void pawl_workflow_set_code_version(struct pawl_workflow *workflow, struct pawl_bytes version);
 

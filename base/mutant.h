@@ -58,6 +58,7 @@
     X(OUTBOX_FORGOTTEN, "a message has no reminder row")                                    \
     X(CHANGE_UNTOLD, "a change of a status is missing in the change log")                   \
     X(POLL_FORGETS, "a reminder that was handed out is gone")                               \
+    X(REWIND_ANYTHING, "an instance is rewound that has changed since it was read")         \
     X(DELIVER_TO_ENDED, "an ended instance takes events")                                   \
     X(END_FORGETS_SEEN, "an ended instance does not know the events it has taken")          \
     X(LIST_FIRST_ROWS, "a list takes what each partition gives at first")                   \

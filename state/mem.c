@@ -166,7 +166,7 @@ static pawl_err deliver_check_input(const struct pawl_mem_instance *instance,
         const struct pawl_metadata *metadata = &instance->metadata;
         bool is_it = metadata->status == PAWL_STATUS_FAILED
                      && pawl_id_is_equal(metadata->last, deliver->rewind);
-        if (!is_it) return PAWL_E_CONFLICT;
+        if (!is_it && !PAWL_MUTANT(REWIND_ANYTHING)) return PAWL_E_CONFLICT;
     } else if (has_ended(instance)) {
         return PAWL_E_TERMINAL;
     }

@@ -218,6 +218,7 @@ static void client_next(struct sim *sim, struct client *client)
     case CLIENT_REWIND:
         client->rewound = true;
         client->state = CLIENT_WAIT;
+        sim->coverage->rewound++;
         return;
     case CLIENT_REWIND_IN_VAIN: client->breaks = SIM_BREAKS_NOT; /* fall through */
     case CLIENT_WAIT:

@@ -8,6 +8,8 @@
 #include <cmocka.h> /* needs the four above */
 
 #include "actors/attempts.h"
+#include "actors/stalled.h"
+#include "actors/workflow.h"
 #include "tests/unit/actors/cluster.h"
 #include "tests/unit/actors/fixture.h"
 
@@ -253,6 +255,25 @@ static void a_suspended_instance_is_stalled_when_it_goes_on(void **state)
     fixture_free(fixture);
 }
 
+/* Its code is tried with its next input; without one, only the activity can bring it on. */
+static void what_is_stalled_for_its_code_is_stalled_for_its_activity_when_that_is_all(void **state)
+{
+    struct pawl_workflow workflow = { .stall = PAWL_STALL_NONDETERMINISM };
+    (void)state;
+    workflow.metadata.status = PAWL_STATUS_STALLED;
+    assert_false(pawl_poison_is_due(&workflow)); /* there is none */
+    workflow.poison.ref.op.kind = 'a';
+    assert_true(pawl_poison_is_due(&workflow));
+    workflow.inputs_count = 1;
+    assert_false(pawl_poison_is_due(&workflow));
+    workflow.stall = PAWL_STALL_WORKER_LOST;
+    assert_true(pawl_poison_is_due(&workflow));
+    workflow.metadata.status = PAWL_STATUS_SUSPENDED;
+    assert_false(pawl_poison_is_due(&workflow));
+    workflow.metadata.status = PAWL_STATUS_RUNNING;
+    assert_true(pawl_poison_is_due(&workflow));
+}
+
 static void stored_counts_come_back_and_nothing_else_is_taken_for_them(void **state)
 {
     struct pawl_attempts counts = { .turn = 3, .ops_count = 2 }, read;
@@ -346,6 +367,7 @@ int main(void)
         cmocka_unit_test(what_waited_over_crashes_is_no_poison),
         cmocka_unit_test(a_lost_worker_costs_one_operation_and_its_end_none),
         cmocka_unit_test(a_suspended_instance_is_stalled_when_it_goes_on),
+        cmocka_unit_test(what_is_stalled_for_its_code_is_stalled_for_its_activity_when_that_is_all),
         cmocka_unit_test(stored_counts_come_back_and_nothing_else_is_taken_for_them),
         cmocka_unit_test(attempts_travel_from_host_to_host),
     };

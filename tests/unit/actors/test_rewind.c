@@ -361,6 +361,39 @@ static void a_failed_child_is_rewound_with_its_parent(void **state)
     fixture_free(fixture);
 }
 
+/* It runs on, and tells the call that its parent waits for now. */
+static void a_child_that_still_runs_is_not_begun_again(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    struct pawl_action calls[] = { call(PAWL_ACTION_CHILD, 0), call(PAWL_ACTION_ACTIVITY, 1) };
+    (void)state;
+    fixture_start(fixture, "i");
+    fixture_turn_done(fixture, WORKER, next_turn(fixture), 2, calls);
+    fail_activity(fixture, next_activity(fixture));
+    const struct pawl_turn *first = next_turn(fixture), *second = next_turn(fixture);
+    bool is_child_first = pawl_bytes_is_str(first->instance, "i:0000");
+    struct pawl_action step = call(PAWL_ACTION_ACTIVITY, 0);
+    fixture_turn_done(fixture, WORKER, is_child_first ? first : second, 1, &step);
+    turn_end(fixture, is_child_first ? second : first, PAWL_STATUS_FAILED);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_FAILED);
+    const struct pawl_activity_item *childs = next_activity(fixture);
+
+    assert_int_equal(ask(fixture, PAWL_REQUEST_REWIND, "i", "r"), PAWL_OK);
+    fixture_turn_done(fixture, WORKER, next_turn(fixture), 0, NULL);
+    fixture_activity_done(fixture, WORKER, next_activity(fixture)); /* the parent's */
+    fixture_turn_done(fixture, WORKER, next_turn(fixture), 0, NULL);
+    fixture_activity_done(fixture, WORKER, childs);
+    const struct pawl_turn *turn = next_turn(fixture);
+    assert_true(pawl_bytes_is_str(turn->instance, "i:0000"));
+    assert_events(turn, "wc"); /* no rewind */
+    turn_end(fixture, turn, PAWL_STATUS_COMPLETED);
+    turn = next_turn(fixture); /* at once, not when it asks again */
+    assert_true(pawl_bytes_is_str(turn->instance, "i"));
+    turn_end(fixture, turn, PAWL_STATUS_COMPLETED);
+    assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_COMPLETED);
+    fixture_free(fixture);
+}
+
 static void a_child_that_was_purged_is_started_anew(void **state)
 {
     struct fixture *fixture = new_fixture();
@@ -437,6 +470,7 @@ int main(void)
         cmocka_unit_test(one_that_failed_again_meanwhile_is_read_again),
         cmocka_unit_test(events_of_before_count_once),
         cmocka_unit_test(a_failed_child_is_rewound_with_its_parent),
+        cmocka_unit_test(a_child_that_still_runs_is_not_begun_again),
         cmocka_unit_test(a_child_that_was_purged_is_started_anew),
         cmocka_unit_test(a_child_that_was_mended_before_gives_its_result),
         cmocka_unit_test(a_restart_begins_anew_under_the_same_id),

@@ -5,9 +5,11 @@
 #include "actors/outbox.h"
 #include "actors/partition.h"
 #include "actors/places.h"
+#include "actors/presence.h"
 #include "actors/router.h"
 #include "actors/run.h"
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "placement/ring.h"
 
 void pawl_directory_init(struct pawl_node *node)
@@ -75,7 +77,7 @@ static void app_free(struct pawl_node *node, struct pawl_app *app)
 {
     (void)pawl_map_remove(&node->directory.apps, app->id);
     pawl_mem_free(app->hosts);
-    pawl_mem_free(app->stayers);
+    pawl_mem_free(app->owning);
     pawl_mem_free(app->owners);
     pawl_mem_free(app->runners);
     pawl_mem_free(app->runner_hashes);
@@ -127,13 +129,21 @@ static void app_add_host(struct pawl_app *app, struct pawl_host *host)
     app->hosts[app->hosts_count] = host;
     app->hosts_count = count;
     host->app = app;
-    if (host->leaving) return;
-    app->stayers = pawl_mem_resize(app->stayers, count * sizeof(struct pawl_host *));
-    app->stayers[app->stayers_count++] = host;
+}
+
+static void app_pick_owning(struct pawl_app *app)
+{
+    uint32_t rank_max = 1;
+    for (uint32_t i = 0; i < app->hosts_count; i++)
+        if (app->hosts[i]->owner_rank > rank_max) rank_max = app->hosts[i]->owner_rank;
+    app->owning = pawl_mem_alloc(app->hosts_count * sizeof(struct pawl_host *));
+    for (uint32_t i = 0; i < app->hosts_count; i++)
+        if (app->hosts[i]->owner_rank == rank_max) app->owning[app->owning_count++] = app->hosts[i];
 }
 
 static void app_finish(const struct pawl_node *node, struct pawl_app *app)
 {
+    app_pick_owning(app);
     app->runners = pawl_mem_alloc(app->hosts_count * sizeof(struct pawl_host *));
     app->runner_hashes = pawl_mem_alloc(app->hosts_count * sizeof *app->runner_hashes);
     app_pick_runners(node, app);
@@ -144,13 +154,13 @@ static void app_assign(struct pawl_node *node, struct pawl_app *app)
 {
     if (app->owners) return;
     struct pawl_bytes *names =
-        PAWL_ARENA_ARRAY(&node->effects->arena, struct pawl_bytes, app->stayers_count);
-    for (uint32_t i = 0; i < app->stayers_count; i++) names[i] = app->stayers[i]->name;
+        PAWL_ARENA_ARRAY(&node->effects->arena, struct pawl_bytes, app->owning_count);
+    for (uint32_t i = 0; i < app->owning_count; i++) names[i] = app->owning[i]->name;
     app->owners = pawl_mem_alloc(app->partitions * sizeof *app->owners);
-    pawl_ring_assign(app->stayers_count, names, app->partitions, app->owners);
+    pawl_ring_assign(app->owning_count, names, app->partitions, app->owners);
 }
 
-static struct pawl_app *app_find(struct pawl_node *node, struct pawl_bytes app)
+static struct pawl_app *app_find(const struct pawl_node *node, struct pawl_bytes app)
 {
     return pawl_map_find(&node->directory.apps, app.size ? app : pawl_bytes_str(node->app));
 }
@@ -169,6 +179,9 @@ static void list_take_member(struct pawl_node *node, const struct pawl_member *m
     host->listed = true;
     host->leaving = member->leaving;
     host->runs_activities = member->runs_activities;
+    host->runs_workflows = member->runs_workflows;
+    host->owner_rank = pawl_member_owner_rank(member);
+    if (PAWL_MUTANT(WORKERLESS_OWN) && host->owner_rank) host->owner_rank = 1;
     if (host->is_self) node->directory.self = host;
     app_add_host(app_of(node, member), host);
 }
@@ -195,7 +208,7 @@ static void list_own(struct pawl_node *node)
     if (app) app_assign(node, app);
     for (uint32_t i = 0; i < node->config.partitions; i++) {
         bool is_mine = app && i < app->partitions && app->owners[i] != PAWL_RING_NOBODY
-                       && app->stayers[app->owners[i]]->is_self;
+                       && app->owning[app->owners[i]]->is_self;
         if (is_mine)
             pawl_partition_on_own(node, i, node->directory.version);
         else
@@ -229,6 +242,17 @@ void pawl_directory_on_members(struct pawl_node *node, const struct pawl_members
     pawl_router_route_parked(node);
     pawl_activities_tell_again(node);
     pawl_keeper_after_members(node);
+    pawl_presence_look(node);
+}
+
+bool pawl_directory_others_run_workflows(const struct pawl_node *node)
+{
+    const struct pawl_app *app = app_find(node, PAWL_BYTES_ABSENT);
+    for (uint32_t i = 0; app && i < app->hosts_count; i++) {
+        const struct pawl_host *host = app->hosts[i];
+        if (!host->is_self && !host->leaving && host->runs_workflows) return true;
+    }
+    return false;
 }
 
 void pawl_directory_on_own_workers(struct pawl_node *node)
@@ -256,19 +280,19 @@ struct pawl_route pawl_directory_owner(struct pawl_node *node, struct pawl_bytes
                                        struct pawl_bytes instance)
 {
     struct pawl_app *found = app_find(node, app);
-    if (!found || found->stayers_count == 0) return route_nowhere(node, app);
+    if (!found || found->owning_count == 0) return route_nowhere(node, app);
     app_assign(node, found);
     uint32_t owner = found->owners[pawl_hash_partition(instance, found->partitions)];
     if (owner == PAWL_RING_NOBODY) return route_nowhere(node, app);
-    return route_to(found->stayers[owner]);
+    return route_to(found->owning[owner]);
 }
 
 struct pawl_host *pawl_directory_keeper(struct pawl_node *node)
 {
     struct pawl_app *app = app_find(node, PAWL_BYTES_ABSENT);
-    if (!app || app->stayers_count == 0) return NULL;
+    if (!app || app->owning_count == 0) return NULL;
     app_assign(node, app);
-    return app->owners[0] == PAWL_RING_NOBODY ? NULL : app->stayers[app->owners[0]];
+    return app->owners[0] == PAWL_RING_NOBODY ? NULL : app->owning[app->owners[0]];
 }
 
 struct pawl_route pawl_directory_any(struct pawl_node *node, struct pawl_bytes app)

@@ -20,6 +20,8 @@ struct pawl_host {
     bool is_self;
     bool leaving;
     bool runs_activities;
+    bool runs_workflows;
+    uint32_t owner_rank;        /* pawl_member_owner_rank */
     bool silent;                /* its link broke, and nothing was heard from it since */
     bool listed;                /* while a new list is taken */
     struct pawl_list runs;      /* activities sent to it: pawl_run.link */
@@ -34,9 +36,9 @@ struct pawl_app {
     uint32_t partitions;
     uint32_t hosts_count;
     struct pawl_host **hosts;
-    uint32_t stayers_count; /* those not leaving: they own partitions */
-    struct pawl_host **stayers;
-    uint32_t *owners;       /* by partition: of stayers; NULL: not computed yet */
+    uint32_t owning_count; /* those of the highest rank: they own partitions */
+    struct pawl_host **owning;
+    uint32_t *owners;       /* by partition: of owning; NULL: not computed yet */
     uint32_t runners_count; /* those with a worker for activities, not leaving */
     struct pawl_host **runners;
     uint64_t *runner_hashes;
@@ -58,6 +60,9 @@ void pawl_directory_deinit(struct pawl_node *node);
 
 /* Take a newer list; what no longer fits is moved: partitions, runs, calls, messages. */
 void pawl_directory_on_members(struct pawl_node *node, const struct pawl_members *members);
+
+/* Another sidecar of this app, that stays, has a worker for workflows. */
+bool pawl_directory_others_run_workflows(const struct pawl_node *node);
 
 /* A worker for activities has come to this sidecar, or the last has gone. */
 void pawl_directory_on_own_workers(struct pawl_node *node);

@@ -14,6 +14,7 @@
 #include "actors/pace.h"
 #include "actors/partition.h"
 #include "actors/places.h"
+#include "actors/presence.h"
 #include "actors/request.h"
 #include "actors/retention.h"
 #include "actors/router.h"
@@ -202,6 +203,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_outbox_init(node);
     pawl_workers_init(node);
     pawl_directory_init(node);
+    pawl_presence_init(node);
     pawl_partitions_init(node);
     pawl_pace_init(node);
     pawl_retention_init(node);
@@ -228,6 +230,7 @@ void pawl_node_free(struct pawl_node *node)
     pawl_keeper_deinit(node);
     pawl_places_deinit(node);
     pawl_limits_deinit(node);
+    pawl_presence_deinit(node);
     pawl_partitions_deinit(node);
     pawl_pace_deinit(node);
     pawl_retention_deinit(node);
@@ -354,6 +357,11 @@ bool pawl_node_is_quiet(const struct pawl_node *node)
 bool pawl_node_runs_activities(const struct pawl_node *node)
 {
     return node->task_workers > 0;
+}
+
+bool pawl_node_runs_workflows(const struct pawl_node *node)
+{
+    return pawl_presence_is_told(node);
 }
 
 uint64_t pawl_node_table_version(const struct pawl_node *node)

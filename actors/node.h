@@ -124,6 +124,10 @@ uint64_t pawl_node_table_version(const struct pawl_node *node);
 /* True when a worker that registered activities is connected: placement is to know. */
 bool pawl_node_runs_activities(const struct pawl_node *node);
 
+/* True when this sidecar should own workflows rather than others without workers: one that
+ * registered workflows is here, or was some seconds ago (actors/presence.h). The same. */
+bool pawl_node_runs_workflows(const struct pawl_node *node);
+
 /* True when nothing is running, committing or in flight: a clean moment to stop. */
 bool pawl_node_is_quiet(const struct pawl_node *node);
 

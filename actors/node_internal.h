@@ -10,6 +10,7 @@
  *   limit        how many may be at workers at once
  *   places       … of those that the whole app shares: what this sidecar holds
  *   keeper       … and who hands them out
+ *   presence     whether there are workers for workflows, as others are told
  *   outbox       messages to other instances, until acknowledged
  *   request      management calls
  *   directory    the other sidecars: who owns what, who runs what
@@ -149,6 +150,15 @@ struct pawl_directory {
     struct pawl_map apps;    /* id -> struct pawl_app */
 };
 
+/* See actors/presence.h. */
+struct pawl_presence {
+    uint8_t state;
+    uint32_t falls;          /* times that workers came and did not stay, lately */
+    int64_t since_ms;        /* the state */
+    int64_t present_ms;      /* PRESENT, MISSED: since when they are told */
+    struct pawl_alarm alarm; /* the end of ARRIVED, MISSED */
+};
+
 struct pawl_node {
     char *app;
     char *host;
@@ -182,10 +192,12 @@ struct pawl_node {
     uint32_t polls_expected; /* reminders that polls in flight will probably bring */
     size_t pasts_size;       /* histories kept for workers that keep none */
 
-    struct pawl_map workers;         /* worker id -> struct pawl_worker */
-    uint32_t workers_cursor;         /* whose turn it is to be given work */
-    uint32_t turn_workers;           /* of them: registered a workflow; others are clients only */
-    uint32_t task_workers;           /* registered an activity */
+    struct pawl_map workers;       /* worker id -> struct pawl_worker */
+    uint32_t workers_cursor;       /* whose turn it is to be given work */
+    uint32_t turn_workers;         /* of them: registered a workflow; others are clients only */
+    uint32_t task_workers;         /* registered an activity */
+    uint32_t turn_workers_leaving; /* of turn_workers: they take no more */
+    struct pawl_presence presence;
     uint32_t any_workers;            /* of both: serve every name */
     uint32_t filter_workers;         /* of both: others are to come for the other names */
     uint32_t workers_opened;         /* ever, of those with workflows */

@@ -2,6 +2,7 @@
 
 #include "actors/activity.h"
 #include "actors/limit.h"
+#include "actors/presence.h"
 #include "actors/stalled.h"
 #include "actors/workflow.h"
 
@@ -108,6 +109,11 @@ bool pawl_worker_can_run(const struct pawl_node *node, struct pawl_bytes name,
 
 /* Connections ------------------------------------------------------------------------------ */
 
+static bool worker_runs_workflows(const struct pawl_worker *worker)
+{
+    return worker->turn_servings_count > 0 || worker->any_name;
+}
+
 void pawl_worker_on_opened(struct pawl_node *node, uint64_t id, const struct pawl_hello *hello)
 {
     PAWL_ASSERT(pawl_worker_find(node, id) == NULL);
@@ -128,12 +134,14 @@ void pawl_worker_on_opened(struct pawl_node *node, uint64_t id, const struct paw
     worker->filters = hello->filters;
     worker->holds_past = hello->holds_past;
     worker->minor = hello->minor;
-    if (worker->turn_servings_count || worker->any_name) node->turn_workers++;
+    if (worker_runs_workflows(worker)) node->turn_workers++;
     if (worker->task_servings_count || worker->any_name) node->task_workers++;
     if (worker->any_name) node->any_workers++;
     if (worker->filters) node->filter_workers++;
     pawl_map_insert(&node->workers, worker_key(worker), worker);
-    if (worker->turn_servings_count || worker->any_name) pawl_stalled_on_worker(node);
+    if (!worker_runs_workflows(worker)) return;
+    pawl_stalled_on_worker(node);
+    pawl_presence_look(node);
 }
 
 static void worker_free(struct pawl_worker *worker)
@@ -163,7 +171,8 @@ void pawl_worker_on_closed(struct pawl_node *node, uint64_t id)
     struct pawl_worker *worker = pawl_worker_find(node, id);
     if (!worker) return;
     pawl_map_remove(&node->workers, worker_key(worker));
-    if (worker->turn_servings_count || worker->any_name) node->turn_workers--;
+    if (worker_runs_workflows(worker)) node->turn_workers--;
+    if (worker_runs_workflows(worker) && worker->leaving) node->turn_workers_leaving--;
     if (worker->task_servings_count || worker->any_name) node->task_workers--;
     if (worker->any_name) node->any_workers--;
     if (worker->filters) node->filter_workers--;
@@ -176,6 +185,7 @@ void pawl_worker_on_closed(struct pawl_node *node, uint64_t id)
     pawl_lanes_leave(node, false, worker->turn_servings, worker->turn_servings_count);
     pawl_lanes_leave(node, true, worker->task_servings, worker->task_servings_count);
     worker_free(worker);
+    pawl_presence_look(node);
 }
 
 static uint32_t credit_add(uint32_t credit, uint32_t more)
@@ -194,9 +204,11 @@ void pawl_worker_on_credit(struct pawl_node *node, uint64_t id, struct pawl_cred
 void pawl_worker_on_bye(struct pawl_node *node, uint64_t id)
 {
     struct pawl_worker *worker = pawl_worker_find(node, id);
-    if (!worker) return;
+    if (!worker || worker->leaving) return;
     worker->leaving = true;
+    if (worker_runs_workflows(worker)) node->turn_workers_leaving++;
     worker_release_sticky(node, worker);
+    pawl_presence_look(node);
 }
 
 /* Pump --------------------------------------------------------------------------------------- */

@@ -202,18 +202,22 @@
 #define PAWL_LEADER_TIMEOUT_MS          1000u /* a question without answer */
 
 /* Other sidecars --------------------------------------------------------------- */
-#define PAWL_BATCH_MS_MAX         60000u /* the same for a count or a batch: they are many */
-#define PAWL_ROUTE_MS_MAX         10000u /* a call looks for its owner: then UNAVAILABLE */
-#define PAWL_ROUTE_AGAIN_MS       50u    /* … this often, when things have moved */
-#define PAWL_PEER_REPEAT_MS       5000u  /* what a peer has not answered is sent again */
-#define PAWL_RUN_ASK_EVERY_MS     5000u  /* "do you still run this?" */
-#define PAWL_RUN_ASK_MAX          1024u  /* runs in one such question; more follow later */
-#define PAWL_RUN_SILENT_MS        30000u /* no answer to it for so long: run elsewhere */
-#define PAWL_RESULT_AGAIN_MS      1000u  /* a result not acknowledged is sent again; doubles */
-#define PAWL_RESULT_AGAIN_MS_MAX  30000u
-#define PAWL_RESULTS_MAX          100000u /* held for peers; more are dropped and run again */
-#define PAWL_WORKERLESS_MS        2000u   /* a worker may come back so long, then others run it */
-#define PAWL_MESSAGES_WAITING_MAX 65536u  /* for absent sidecars, in memory; more in the store */
+#define PAWL_BATCH_MS_MAX        60000u /* the same for a count or a batch: they are many */
+#define PAWL_ROUTE_MS_MAX        10000u /* a call looks for its owner: then UNAVAILABLE */
+#define PAWL_ROUTE_AGAIN_MS      50u    /* … this often, when things have moved */
+#define PAWL_PEER_REPEAT_MS      5000u  /* what a peer has not answered is sent again */
+#define PAWL_RUN_ASK_EVERY_MS    5000u  /* "do you still run this?" */
+#define PAWL_RUN_ASK_MAX         1024u  /* runs in one such question; more follow later */
+#define PAWL_RUN_SILENT_MS       30000u /* no answer to it for so long: run elsewhere */
+#define PAWL_RESULT_AGAIN_MS     1000u  /* a result not acknowledged is sent again; doubles */
+#define PAWL_RESULT_AGAIN_MS_MAX 30000u
+#define PAWL_RESULTS_MAX         100000u /* held for peers; more are dropped and run again */
+#define PAWL_WORKERLESS_MS       2000u   /* a worker may come back so long, then others run it */
+#define PAWL_PRESENCE_GRACE_MS   5000u   /* the same for workflows: then others own them */
+#define PAWL_PRESENCE_STEADY_MS  500u    /* a first worker stays so long before it is told */
+#define PAWL_PRESENCE_STEADY_MS_MAX \
+    32000u /* … doubled each time that workers come and go, to this */
+#define PAWL_MESSAGES_WAITING_MAX 65536u /* for absent sidecars, in memory; more in the store */
 
 /* HTTP ------------------------------------------------------------------------- */
 #define PAWL_HTTP_BODY_SIZE_MAX       PAWL_PAYLOAD_SIZE_MAX /* 413 */

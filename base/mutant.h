@@ -32,6 +32,7 @@
     X(KEEPER_HASTY, "a new keeper gives out places before it knows what is held")           \
     X(STALLED_STAYS, "a stalled instance is not tried when a fitting worker connects")      \
     /* Many sidecars */                                                                     \
+    X(WORKERLESS_OWN, "a sidecar without a worker owns as much as the others")              \
     X(LOST_RUN_STAYS, "a peer that does not know a run is taken to be at it")               \
     X(NO_RUN_QUESTIONS, "an owner never asks for the runs it has sent")                     \
     X(RESULT_SENT_ONCE, "a result that was lost on its way is not sent again")              \

@@ -108,6 +108,7 @@ struct pawl_follower *pawl_follower_new(const struct pawl_follower_config *confi
     pawl_arena_init(&follower->lists[0]);
     pawl_arena_init(&follower->lists[1]);
     follower->now.runs_activities = config->self.runs_activities;
+    follower->now.runs_workflows = config->self.runs_workflows;
     follower->now.leaving = config->self.leaving;
     /* Not everybody should ask the first replica first. */
     follower->next_address = (uint32_t)pawl_rng_below(&follower->rng, config->addresses_count);
@@ -411,6 +412,7 @@ static void on_opened(struct pawl_follower *follower)
     if (follower->members.version > hello.hello.version)
         hello.hello.version = follower->members.version;
     hello.hello.self.runs_activities = follower->now.runs_activities;
+    hello.hello.self.runs_workflows = follower->now.runs_workflows;
     hello.hello.self.leaving = follower->now.leaving;
     follower->said = follower->now;
     send(follower, &hello);
@@ -470,8 +472,8 @@ static void tell_update(struct pawl_follower *follower)
 {
     const struct pawl_placement_update *now = &follower->now, *said = &follower->said;
     if (follower->state != CONNECTED) return;
-    if (now->runs_activities == said->runs_activities && now->leaving == said->leaving
-        && now->version <= said->version)
+    if (now->runs_activities == said->runs_activities && now->runs_workflows == said->runs_workflows
+        && now->leaving == said->leaving && now->version <= said->version)
         return;
     const struct pawl_placement_frame update = { .type = PAWL_PLACEMENT_UPDATE, .update = *now };
     send(follower, &update);
@@ -483,6 +485,7 @@ static void on_update(struct pawl_follower *follower, const struct pawl_follower
     PAWL_ASSERT(PAWL_IMPLIES(follower->now.leaving, event->leaving));
     PAWL_ASSERT(event->version <= INT64_MAX);
     follower->now.runs_activities = event->runs_activities;
+    follower->now.runs_workflows = event->runs_workflows;
     follower->now.leaving = event->leaving;
     if (event->version > follower->now.version) follower->now.version = event->version;
 }

@@ -23,7 +23,7 @@ struct pawl_follower;
 struct pawl_follower_config {
     struct pawl_bytes namespace_;
     struct pawl_bytes token; /* absent: none */
-    struct pawl_member self; /* runs_activities and leaving: as they are at the start */
+    struct pawl_member self; /* the flags: as they are at the start */
     struct pawl_id process;  /* random, not zero, new with each process */
     uint64_t seed;           /* for the jitter of its waits */
     uint32_t addresses_count;
@@ -35,7 +35,7 @@ enum pawl_follower_event_type {
     PAWL_FOLLOWER_OPENED,   /* link */
     PAWL_FOLLOWER_FRAME,    /* link, frame */
     PAWL_FOLLOWER_CLOSED,   /* link, why */
-    PAWL_FOLLOWER_UPDATE,   /* runs_activities, leaving, version: as they are now */
+    PAWL_FOLLOWER_UPDATE,   /* the flags and version: as they are now */
 };
 
 struct pawl_follower_event {
@@ -45,6 +45,7 @@ struct pawl_follower_event {
     struct pawl_bytes frame;
     const char *why; /* static text */
     bool runs_activities;
+    bool runs_workflows;
     bool leaving; /* once true it stays true */
     /* The newest table version that the store has answered to an acquire. When it is above
      * every list's (placement was set up anew), placement has to go above it. 0: unknown. */

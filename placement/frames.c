@@ -19,8 +19,8 @@ enum { FIELDS_MAX = 64 };
 static uint32_t fields_count(enum pawl_placement_frame_type type)
 {
     switch (type) {
-    case PAWL_PLACEMENT_HELLO: return 11;
-    case PAWL_PLACEMENT_UPDATE: return 3;
+    case PAWL_PLACEMENT_HELLO: return 12;
+    case PAWL_PLACEMENT_UPDATE: return 4;
     case PAWL_PLACEMENT_HEARTBEAT: return 0;
     case PAWL_PLACEMENT_WELCOME: return 3;
     case PAWL_PLACEMENT_REFUSED: return 2;
@@ -31,7 +31,7 @@ static uint32_t fields_count(enum pawl_placement_frame_type type)
     PAWL_UNREACHABLE("a frame type that does not exist");
 }
 
-enum { MEMBER_FIELDS = 6 };
+enum { MEMBER_FIELDS = 7 };
 
 /* The longest list fits a frame; 24 bytes are more than what stands between its texts. */
 _Static_assert(PAWL_PLACEMENT_MEMBERS_MAX *(PAWL_HOST_SIZE_MAX + PAWL_APP_ID_SIZE_MAX
@@ -55,6 +55,7 @@ static void hello_encode(struct pawl_buf *buf, const struct pawl_placement_hello
     pawl_write_bool(buf, hello->self.runs_activities);
     pawl_write_id(buf, hello->process);
     pawl_write_uint(buf, hello->version);
+    pawl_write_bool(buf, hello->self.runs_workflows);
 }
 
 static void member_encode(struct pawl_buf *buf, const struct pawl_member *member)
@@ -66,6 +67,7 @@ static void member_encode(struct pawl_buf *buf, const struct pawl_member *member
     pawl_write_uint(buf, member->partitions);
     pawl_write_bool(buf, member->leaving);
     pawl_write_bool(buf, member->runs_activities);
+    pawl_write_bool(buf, member->runs_workflows);
 }
 
 static void members_encode(struct pawl_buf *buf, const struct pawl_members *members)
@@ -85,6 +87,7 @@ void pawl_placement_frame_encode(struct pawl_buf *buf, const struct pawl_placeme
         pawl_write_bool(buf, frame->update.runs_activities);
         pawl_write_bool(buf, frame->update.leaving);
         pawl_write_uint(buf, frame->update.version);
+        pawl_write_bool(buf, frame->update.runs_workflows);
         return;
     case PAWL_PLACEMENT_HEARTBEAT: return;
     case PAWL_PLACEMENT_WELCOME:
@@ -141,6 +144,7 @@ static void hello_decode(struct pawl_reader *in, struct pawl_placement_hello *he
     hello->process = pawl_read_id(in);
     expect(in, !pawl_id_is_zero(hello->process));
     hello->version = pawl_read_uint(in, VERSION_HEARD_MAX);
+    hello->self.runs_workflows = pawl_read_bool(in);
 }
 
 /* REFUSED carries a reason; other numbers are none. */
@@ -182,6 +186,7 @@ static void member_decode(struct pawl_reader *in, struct pawl_member *member)
     expect(in, member->partitions > 0);
     member->leaving = pawl_read_bool(in);
     member->runs_activities = pawl_read_bool(in);
+    member->runs_workflows = pawl_read_bool(in);
     if (in->err == PAWL_OK) skip(in, count - MEMBER_FIELDS);
 }
 
@@ -217,6 +222,7 @@ static void fields_decode(struct pawl_reader *in, struct pawl_arena *arena,
         frame->update.runs_activities = pawl_read_bool(in);
         frame->update.leaving = pawl_read_bool(in);
         frame->update.version = pawl_read_uint(in, VERSION_HEARD_MAX);
+        frame->update.runs_workflows = pawl_read_bool(in);
         return;
     case PAWL_PLACEMENT_HEARTBEAT: return;
     case PAWL_PLACEMENT_WELCOME: welcome_decode(in, &frame->welcome); return;

@@ -46,6 +46,7 @@ struct pawl_placement_update {
     bool runs_activities;
     bool leaving;
     uint64_t version; /* as in HELLO */
+    bool runs_workflows;
 };
 
 struct pawl_placement_welcome {

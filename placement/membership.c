@@ -244,7 +244,7 @@ static bool member_is_equal(const struct pawl_member *a, const struct pawl_membe
 {
     return pawl_bytes_is_equal(a->app, b->app) && pawl_bytes_is_equal(a->address, b->address)
            && a->partitions == b->partitions && a->leaving == b->leaving
-           && a->runs_activities == b->runs_activities;
+           && a->runs_activities == b->runs_activities && a->runs_workflows == b->runs_workflows;
 }
 
 /* All but the host, which is its key. */
@@ -259,6 +259,7 @@ static void member_set(struct member *member, const struct pawl_member *self)
     member->self.partitions = self->partitions;
     member->self.leaving = self->leaving;
     member->self.runs_activities = self->runs_activities;
+    member->self.runs_workflows = self->runs_workflows;
 }
 
 /* Lists ----------------------------------------------------------------------------- */
@@ -596,6 +597,7 @@ static void on_update(struct conn *conn, const struct pawl_placement_update *upd
 {
     struct pawl_member self = conn->member->self;
     self.runs_activities = update->runs_activities;
+    self.runs_workflows = update->runs_workflows;
     self.leaving = update->leaving;
     member_set(conn->member, &self);
     version_heard(conn->member->home, update->version);

@@ -81,6 +81,7 @@ static void write_member(struct pawl_json *json, const struct pawl_member *membe
     write_uint(json, "partitions", member->partitions);
     write_bool(json, "leaving", member->leaving);
     write_bool(json, "runsActivities", member->runs_activities);
+    write_bool(json, "runsWorkflows", member->runs_workflows);
     pawl_json_object_end(json);
 }
 
@@ -115,14 +116,17 @@ static uint32_t app_end(const struct pawl_members *members, uint32_t from)
     return end;
 }
 
-/* Those that leave own nothing. */
 static void owners_compute(struct app_part *app, struct pawl_arena *arena)
 {
     struct pawl_bytes *hosts = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, app->count);
     uint32_t *indexes = PAWL_ARENA_ARRAY(arena, uint32_t, app->count);
-    uint32_t hosts_count = 0;
+    uint32_t hosts_count = 0, rank_max = 1;
     for (uint32_t i = 0; i < app->count; i++) {
-        if (app->members[i].leaving) continue;
+        uint32_t rank = pawl_member_owner_rank(&app->members[i]);
+        if (rank > rank_max) rank_max = rank;
+    }
+    for (uint32_t i = 0; i < app->count; i++) {
+        if (pawl_member_owner_rank(&app->members[i]) != rank_max) continue;
         hosts[hosts_count] = app->members[i].host;
         indexes[hosts_count++] = i;
     }
@@ -142,6 +146,7 @@ static void write_owner(struct pawl_json *json, const struct app_part *app, uint
     write_text(json, "address", member->address);
     write_bool(json, "leaving", member->leaving);
     write_bool(json, "runsActivities", member->runs_activities);
+    write_bool(json, "runsWorkflows", member->runs_workflows);
     pawl_json_key(json, "partitions");
     pawl_json_array_begin(json);
     for (uint32_t p = 0; p < app->partitions; p++) {

@@ -78,6 +78,7 @@ struct pawl_loop {
     struct pawl_follower *follower;
     struct pawl_map placement_links; /* by connection */
     bool runs_activities;            /* as placement was told */
+    bool runs_workflows;             /* the same */
     bool leaving;                    /* the same */
     uint64_t version_told;           /* the newest table that the store knows: the same */
     int64_t leave_by_ms;

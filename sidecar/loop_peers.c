@@ -164,16 +164,20 @@ static void peer_step(void *context, const struct pawl_node_event *event)
 static void placement_update(struct pawl_loop *loop)
 {
     bool runs_activities = pawl_node_runs_activities(loop->node);
+    bool runs_workflows = pawl_node_runs_workflows(loop->node);
     bool leaving = loop->state != LOOP_RUNNING;
     uint64_t version = pawl_node_table_version(loop->node);
-    bool is_news = runs_activities != loop->runs_activities || leaving != loop->leaving
+    bool is_news = runs_activities != loop->runs_activities
+                   || runs_workflows != loop->runs_workflows || leaving != loop->leaving
                    || version > loop->version_told;
     if (!is_news) return;
     loop->runs_activities = runs_activities;
+    loop->runs_workflows = runs_workflows;
     loop->leaving = leaving;
     loop->version_told = version;
     follower_step(loop, (struct pawl_follower_event){ .type = PAWL_FOLLOWER_UPDATE,
                                                       .runs_activities = runs_activities,
+                                                      .runs_workflows = runs_workflows,
                                                       .leaving = leaving,
                                                       .version = version });
 }

@@ -327,10 +327,10 @@ static const char *yes(json_t *object, const char *key)
 
 void pawl_view_members(json_t *answer, uint32_t width, struct pawl_buf *buf)
 {
-    static const char *const titles[] = { "NAMESPACE",  "APP",        "HOST",   "ADDRESS",
-                                          "PARTITIONS", "ACTIVITIES", "LEAVING" };
+    static const char *const titles[] = { "NAMESPACE",  "APP",       "HOST",       "ADDRESS",
+                                          "PARTITIONS", "WORKFLOWS", "ACTIVITIES", "LEAVING" };
     struct pawl_table table;
-    head(&table, titles, 7);
+    head(&table, titles, 8);
     size_t index, inner;
     json_t *home, *member;
     json_array_foreach(json_object_get(answer, "namespaces"), index, home)
@@ -342,6 +342,7 @@ void pawl_view_members(json_t *answer, uint32_t width, struct pawl_buf *buf)
             pawl_table_cell(&table, text_of(member, "host"));
             pawl_table_cell(&table, text_of(member, "address"));
             cell_int(&table, json_object_get(member, "partitions"), true);
+            pawl_table_text(&table, yes(member, "runsWorkflows"));
             pawl_table_text(&table, yes(member, "runsActivities"));
             pawl_table_text(&table, yes(member, "leaving"));
         }

@@ -92,7 +92,8 @@ class Cluster:
         return Pair(self, f"{self.app_id}-{self.made}", app_options)
 
     def settle(self, timeout=20.0):
-        """Until all of them know of all of them, and every partition has an owner."""
+        """Until all of them know of all of them, every partition has an owner, and every one whose
+        app is there owns some."""
         count = len(self.pairs)
 
         def is_settled():
@@ -100,8 +101,9 @@ class Cluster:
             if len({one["placement"]["version"] for one in shown}) != 1:
                 return False
             apps = [sum(peer["app"] == self.app_id for peer in one["peers"]) + 1 for one in shown]
-            owned = sum(self.owned(pair) for pair in self.pairs)
-            return apps == [count] * count and owned == 128
+            owned = [self.owned(pair) for pair in self.pairs]
+            return (apps == [count] * count and sum(owned) == 128
+                    and all(n > 0 or not pair.app.is_alive() for n, pair in zip(owned, self.pairs)))
         until(is_settled, timeout, f"{count} sidecars know of each other")
 
     def owned(self, pair):

@@ -17,7 +17,8 @@ from wire import pack, unpack
 
 HELLO, UPDATE, HEARTBEAT, WELCOME, REFUSED, REDIRECT, MEMBERS = range(1, 8)
 VERSION = 1
-MEMBER_FIELDS = ("host", "app", "address", "partitions", "leaving", "runs_activities")
+MEMBER_FIELDS = ("host", "app", "address", "partitions", "leaving", "runs_activities",
+                 "runs_workflows")
 
 
 class Members:
@@ -47,9 +48,10 @@ class Conn:
 
     def hello(self, app="orders", host="h1", namespace="default", token=None,
               address="tcp://127.0.0.1:3502", partitions=128, leaving=False,
-              runs_activities=False, process=None, version=0, protocol=VERSION):
+              runs_activities=False, process=None, version=0, protocol=VERSION,
+              runs_workflows=False):
         self.send(HELLO, protocol, namespace, token, host, app, address, partitions, leaving,
-                  runs_activities, process or secrets.token_bytes(16), version)
+                  runs_activities, process or secrets.token_bytes(16), version, runs_workflows)
 
     def _read(self, size, deadline):
         while len(self.buffer) < size:
@@ -165,7 +167,8 @@ class Follower:
             if self.update:
                 self.update = None
                 conn.send(UPDATE, self.fields.get("runs_activities", False),
-                          self.fields.get("leaving", False), 0)
+                          self.fields.get("leaving", False), 0,
+                          self.fields.get("runs_workflows", False))
             if now - spoke > 0.4:
                 conn.send(HEARTBEAT)
                 spoke = now

@@ -282,7 +282,7 @@ class Replicas(Apps):
             before = self.metric("pawl_members_version"), self.metric("pawl_partitions_owned")
             self.assertEqual(len(set(before[0])), 1)
             first = self.shop[0].api.metadata()["extended"]["host"]
-            past.members = (1, [[first, "shop", "tcp://127.0.0.1:1", 128, False, True]])
+            past.members = (1, [[first, "shop", "tcp://127.0.0.1:1", 128, False, True, True]])
             real.kill()
             until(lambda: len(past.told) == 2, 20, "both at the replica of the past")
             load.wait_for(len(load.done) + 20)

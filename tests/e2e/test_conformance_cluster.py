@@ -170,6 +170,7 @@ class Apps(Together):
         self.start("c@bank=lost-child:{e:go}", "doomed")
         for child in ("away-child", "lost-child"):
             self.wait_for_status(self.bank.api, child, "RUNNING")
+        until(lambda: "TaskCompleted" in kinds(self.bank.api.history("away-child")), 60, "stored")
         self.away(self.bank)
         self.shop[1].terminate("doomed", "enough")  # though its child cannot hear of it
         self.assertEqual(self.shop[0].wait("doomed")["runtimeStatus"], "TERMINATED")
@@ -422,6 +423,78 @@ class Sidecars(Together):
             self.assertEqual(self.end(instance).count("held"), 5)
             runs = read_runs(self.h)[instance]
             self.assertEqual((len(runs), len(set(runs))), (5, 5), instance)
+
+
+class Workers(unittest.TestCase):
+    """Replicas of which some have no worker: then they own no workflows."""
+
+    def ids(self, name):
+        """Started at either sidecar."""
+        ids = [f"{name}-{n}" for n in range(10)]
+        for n, instance in enumerate(ids):
+            self.pairs[n % 2].api.start("steps", "|a:echo:1 e:go a:echo:2", instance)
+        return ids
+
+    def finish(self, ids):
+        for n, instance in enumerate(ids):
+            self.pairs[(n + 1) % 2].api.raise_event(instance, "go", "now")
+        for n, instance in enumerate(ids):
+            api = self.pairs[n % 2].api
+            state = api.wait(instance, 60)
+            self.assertEqual((state["runtimeStatus"], output_of(state, json_=False)),
+                             ("COMPLETED", "1,now,2"))
+            check_history(instance, api.history(instance))
+
+    def wait_until_owned_by(self, index):
+        until(lambda: [self.cluster.owned(pair) for pair in self.pairs]
+              == [128 * (n == index) for n in range(2)], 60, f"sidecar {index} owns everything")
+
+    def members(self):
+        page = self.cluster.placement.api.call("GET", "/v1.0/placement/table")
+        hosts = page["namespaces"][0]["apps"][0]["hosts"]
+        return {(host["runsWorkflows"], host["count"]) for host in hosts}
+
+    @told
+    def test_workflows_go_to_the_sidecar_that_has_a_worker_and_follow_it(self):
+        self.h = self.enterContext(Harness())
+        self.cluster = Cluster(self.h, 2, program=PROGRAM)
+        self.pairs = self.cluster.pairs
+        moving = self.ids("moving")
+        for index in (0, 1, 0):  # … is the only one with a worker
+            here, other = self.pairs[index], self.pairs[1 - index]
+            if not here.app.is_alive():
+                here.app.start()
+                wait_connected(here.app, here.sidecar)
+            # The app of the other one crashes, and stays away.
+            other.app.kill()
+            started = self.ids(f"only-{index}-{len(moving)}")
+            self.wait_until_owned_by(index)
+            self.assertEqual(self.members(), {(True, 128), (False, 0)})
+            self.finish(started)
+            moving += self.ids(f"moving-{len(moving)}")
+
+        # The app is away everywhere, and comes back elsewhere: nothing is lost.
+        self.pairs[0].app.kill()
+        waiting = self.ids("waiting")
+        self.pairs[1].app.start()
+        wait_connected(self.pairs[1].app, self.pairs[1].sidecar)
+        self.finish(moving + waiting)
+
+    @told
+    def test_all_workers_away_and_back(self):
+        self.h = self.enterContext(Harness())
+        self.cluster = Cluster(self.h, 2, program=PROGRAM)
+        self.pairs = self.cluster.pairs
+        ids = self.ids("away")
+        for pair in self.pairs:
+            pair.app.kill()
+        until(lambda: {runs for runs, _ in self.members()} == {False}, 60, "both are told")
+        ids += self.ids("meanwhile")
+        for pair in self.pairs:
+            pair.app.start()
+            wait_connected(pair.app, pair.sidecar)
+        self.cluster.settle()
+        self.finish(ids)
 
 
 class Code(unittest.TestCase):

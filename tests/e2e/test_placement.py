@@ -162,7 +162,7 @@ class OneReplica(Placement):
         first.wait_for(lambda m: m.hosts == ["h1", "h2"])
         for i in range(30):
             conn.send(HEARTBEAT)
-            conn.send(UPDATE, i % 2 == 0, False, 0)
+            conn.send(UPDATE, i % 2 == 0, False, 0, False)
             first.wait_for(lambda m: m.items[1]["runs_activities"] == (i % 2 == 0))
         conn.close()
         first.wait_for(lambda m: m.hosts == ["h1"])

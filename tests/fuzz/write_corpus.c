@@ -109,7 +109,8 @@ static struct pawl_placement_frame placement_frame(int type, struct pawl_arena *
     const struct pawl_member self = { .host = pawl_arena_printf(arena, "h%d", number),
                                       .app = PAWL_BYTES_LITERAL("orders"),
                                       .address = PAWL_BYTES_LITERAL("tcp://h:3502"),
-                                      .partitions = 128 };
+                                      .partitions = 128,
+                                      .runs_workflows = true };
     struct pawl_placement_frame frame = { .type = (enum pawl_placement_frame_type)type };
     members[0] = members[1] = self;
     members[1].app = PAWL_BYTES_LITERAL("shop");

@@ -291,6 +291,16 @@ void sim_app_connect(struct sim *sim, uint32_t target)
 {
     struct node *node = &sim->nodes[target];
     if (!node->life) return;
+    bool is_absent = sim->calm && (sim->faults.apps_absent & UINT32_C(1) << target);
+    if (is_absent && node->paused_ms <= sim->now_ms) {
+        sim->coverage->apps_absent++;
+        sim_app_disconnect(sim, target, true);
+        return;
+    }
+    if (node->app.away_ms > sim->now_ms) {
+        sim_item_at(sim, sim_item_new(ITEM_APP_CONNECT, target, node->life), node->app.away_ms);
+        return;
+    }
     bool is_partial = node->app.versions != CODE_WHOLE;
     if (node->app.life && sim->calm && is_partial && node->paused_ms <= sim->now_ms)
         sim_app_disconnect(sim, target, false); /* and comes back with the whole code */

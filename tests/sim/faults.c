@@ -49,6 +49,16 @@ static void faults_draw(struct pawl_rng *rng, struct sim_faults *faults)
     *storm[pawl_rng_below(rng, sizeof storm / sizeof storm[0])] = 400;
 }
 
+/* Of each app one is always there. */
+static uint32_t draw_absent(struct pawl_rng *rng)
+{
+    uint32_t of_a = UINT32_C(1) << pawl_rng_below(rng, SIM_NODES_OF_A);
+    uint32_t of_b =
+        UINT32_C(1) << (SIM_NODES_OF_A + pawl_rng_below(rng, SIM_NODES - SIM_NODES_OF_A));
+    uint32_t some = (uint32_t)pawl_rng_below(rng, UINT32_C(1) << SIM_NODES);
+    return some & ~(of_a | of_b);
+}
+
 struct sim_plan sim_plan_draw(uint64_t seed)
 {
     struct sim_plan plan = { .seed = seed, .safety_ms = SIM_SAFETY_MS };
@@ -59,6 +69,8 @@ struct sim_plan sim_plan_draw(uint64_t seed)
     plan.faults.app_old = draw_rate(&rng, 300);
     if (pawl_rng_below(&rng, 4) == 0)
         plan.schedules = 1 + (uint32_t)pawl_rng_below(&rng, SIM_SCHEDULES_MAX);
+    plan.faults.app_away = draw_rate(&rng, 60);
+    if (pawl_rng_below(&rng, 2) == 0) plan.faults.apps_absent = draw_absent(&rng);
     return plan;
 }
 
@@ -78,6 +90,7 @@ static void node_faults(struct sim *sim, uint32_t target)
         sim->coverage->app_crashes++;
         sim_app_disconnect(sim, target, true);
     }
+    if (is_awake && sim_chance(&sim->apps_rng, faults->app_away)) sim_app_stay_away(sim, target);
     if (sim_chance(rng, faults->link_cut) && is_awake) sim_app_disconnect(sim, target, false);
     if (sim_chance(rng, faults->placement_cut)) sim_placement_cut(sim, target);
     uint32_t other = (uint32_t)pawl_rng_below(rng, SIM_NODES);

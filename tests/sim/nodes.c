@@ -82,7 +82,8 @@ void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event even
     pawl_node_step(node->node, &event, &node->effects);
     sim->coverage->steps++;
     node_carry_out(sim, target);
-    if (event.type == PAWL_NODE_WORKER_OPENED || event.type == PAWL_NODE_WORKER_CLOSED)
+    if (event.type == PAWL_NODE_WORKER_OPENED || event.type == PAWL_NODE_WORKER_CLOSED
+        || node->runs_workflows != pawl_node_runs_workflows(node->node))
         sim_follower_tell(sim, target);
 }
 
@@ -101,6 +102,14 @@ void sim_app_disconnect(struct sim *sim, uint32_t target, bool process_dies)
                       (struct pawl_node_event){ .type = PAWL_NODE_WORKER_CLOSED, .worker = gone });
     sim_item_at(sim, sim_item_new(ITEM_APP_CONNECT, target, node->life),
                 sim->now_ms + sim_draw_ms(&sim->world, 2000));
+}
+
+void sim_app_stay_away(struct sim *sim, uint32_t target)
+{
+    if (!sim->nodes[target].app.life) return;
+    sim->coverage->apps_away++;
+    sim->nodes[target].app.away_ms = sim->now_ms + sim_draw_ms(&sim->apps_rng, 20000);
+    sim_app_disconnect(sim, target, true);
 }
 
 static void node_end(struct sim *sim, uint32_t target)
@@ -171,6 +180,7 @@ static void node_start_follower(struct sim *sim, uint32_t target)
     node->follower = pawl_follower_new(&config);
     node->follower_wake_ms = 0;
     node->runs_activities = false;
+    node->runs_workflows = false;
     node->leaving = false;
     node->version = 0;
     sim_follower_step(sim, target, (struct pawl_follower_event){ .type = PAWL_FOLLOWER_TICK });

@@ -104,6 +104,8 @@ static void follower_news(struct sim *sim, uint32_t target)
     struct node *node = &sim->nodes[target];
     const struct pawl_members *members = pawl_follower_members(node->follower);
     PAWL_ASSERT(members->version > node->version); /* they only grow */
+    /* … and not for ever, when nobody comes and goes any more. */
+    PAWL_ASSERT(!sim->calm || sim->now_ms < sim->calm_ms + SIM_RESTLESS_MS);
     node->version = members->version;
     sim->coverage->lists++;
     sim_limits_on_members(sim, sim_node_app(target), members);
@@ -134,15 +136,17 @@ void sim_follower_step(struct sim *sim, uint32_t target, struct pawl_follower_ev
                 wake_ms > sim->now_ms ? wake_ms : sim->now_ms);
 }
 
-/* What the sidecar's loop tells it: whether activities run here, and that it leaves. */
+/* What the sidecar's loop tells it: what runs here, and that it leaves. */
 void sim_follower_tell(struct sim *sim, uint32_t target)
 {
     struct node *node = &sim->nodes[target];
     node->runs_activities = pawl_node_runs_activities(node->node);
+    node->runs_workflows = pawl_node_runs_workflows(node->node);
     sim_follower_step(
         sim, target,
         (struct pawl_follower_event){ .type = PAWL_FOLLOWER_UPDATE,
                                       .runs_activities = node->runs_activities,
+                                      .runs_workflows = node->runs_workflows,
                                       .leaving = node->leaving,
                                       .version = pawl_node_table_version(node->node) });
 }

@@ -158,6 +158,7 @@ static void reader_sweep(struct sim *sim)
         reader_ask(sim, app, &request);
     }
     sim->retention_ms = RETENTION_MS;
+    sim->calm_ms = sim->now_ms; /* sidecars come and go once more */
     for (uint32_t i = 0; i < SIM_NODES; i++) {
         if (sim->nodes[i].life) sim_node_crash(sim, i);
     }

@@ -41,34 +41,37 @@
 #define SIM_START_MS    1000000
 #define SIM_SAFETY_MS   60000
 #define SIM_LIVENESS_MS 400000
+#define SIM_RESTLESS_MS 90000 /* after the last fault members may still come and go */
 
 /* What goes wrong, in 1/1000 per target and second unless said otherwise. */
-#define SIM_FAULT_MAP(X)                                                        \
-    X(node_crash)                                                               \
-    X(node_pause) /* it stands still for up to 6 s */                           \
-    X(node_leave) /* it stops in order, and starts again */                     \
-    X(app_crash)                                                                \
-    X(app_old)      /* per connection: without its activities, for a while */   \
-    X(link_cut)     /* between app and sidecar */                               \
-    X(peer_cut)     /* between two sidecars: what was on it is lost */          \
-    X(peer_isolate) /* … and cannot be made again for up to 8 s */            \
-    X(peer_drop)    /* per frame: dropped at a full queue */                    \
-    X(placement_crash)                                                          \
-    X(placement_pause)                                                          \
-    X(placement_cut)                                                            \
-    X(failover)       /* per store: its replica takes over, the tail is lost */ \
-    X(store_refuse)   /* per request: UNAVAILABLE, not applied */               \
-    X(request_lost)   /* per request: UNKNOWN, not applied */                   \
-    X(reply_lost)     /* per request: UNKNOWN, applied */                       \
-    X(request_late)   /* per request: UNKNOWN, applied much later */            \
-    X(request_twice)  /* per request: applied again later */                    \
-    X(cache_drop)     /* per turn: the app has forgotten an instance */         \
-    X(answer_lost)    /* per answer: a client does not hear it */               \
-    X(replica_ms_max) /* how late the replica is; 0: there is none */           \
-    X(skew_ms_max)    /* how far a sidecar's clock may be off */                \
-    X(store_ms_max)                                                             \
-    X(link_ms_max)                                                              \
-    X(peer_ms_max)                                                              \
+#define SIM_FAULT_MAP(X)                                                           \
+    X(node_crash)                                                                  \
+    X(node_pause) /* it stands still for up to 6 s */                              \
+    X(node_leave) /* it stops in order, and starts again */                        \
+    X(app_crash)                                                                   \
+    X(app_old)      /* per connection: without its activities, for a while */      \
+    X(app_away)     /* it stays away for up to 20 s */                             \
+    X(apps_absent)  /* a bit per sidecar: … for ever, from the liveness phase */ \
+    X(link_cut)     /* between app and sidecar */                                  \
+    X(peer_cut)     /* between two sidecars: what was on it is lost */             \
+    X(peer_isolate) /* … and cannot be made again for up to 8 s */               \
+    X(peer_drop)    /* per frame: dropped at a full queue */                       \
+    X(placement_crash)                                                             \
+    X(placement_pause)                                                             \
+    X(placement_cut)                                                               \
+    X(failover)       /* per store: its replica takes over, the tail is lost */    \
+    X(store_refuse)   /* per request: UNAVAILABLE, not applied */                  \
+    X(request_lost)   /* per request: UNKNOWN, not applied */                      \
+    X(reply_lost)     /* per request: UNKNOWN, applied */                          \
+    X(request_late)   /* per request: UNKNOWN, applied much later */               \
+    X(request_twice)  /* per request: applied again later */                       \
+    X(cache_drop)     /* per turn: the app has forgotten an instance */            \
+    X(answer_lost)    /* per answer: a client does not hear it */                  \
+    X(replica_ms_max) /* how late the replica is; 0: there is none */              \
+    X(skew_ms_max)    /* how far a sidecar's clock may be off */                   \
+    X(store_ms_max)                                                                \
+    X(link_ms_max)                                                                 \
+    X(peer_ms_max)                                                                 \
     X(activity_ms_max)
 
 struct sim_faults {
@@ -102,6 +105,8 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(pauses, "pauses")                       \
     X(leaves, "orderly stops")                \
     X(app_crashes, "app crashes")             \
+    X(apps_away, "apps away for long")        \
+    X(apps_absent, "apps away for ever")      \
     X(placement_crashes, "placement crashes") \
     X(lists, "member lists")                  \
     X(peer_downs, "broken peer links")        \

@@ -156,6 +156,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
     pawl_rng_init(&sim->world, pawl_rng_next(&seeds));
     pawl_rng_init(&sim->network, pawl_rng_next(&seeds));
     pawl_rng_init(&sim->workload, pawl_rng_next(&seeds));
+    pawl_rng_init(&sim->apps_rng, pawl_rng_next(&seeds));
     sim->now_ms = SIM_START_MS;
     pawl_heap_init(&sim->queue);
     struct pawl_mem *mems[SIM_APPS];
@@ -259,7 +260,9 @@ uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage 
     sim_until(sim, SIM_START_MS + plan->safety_ms, false);
 
     sim->calm = true;
-    /* From now on every app has the whole code: those that run ask for it when they can. */
+    sim->calm_ms = sim->now_ms;
+    /* From now on every app has the whole code: those that run ask for it when they can. And
+     * some go and never come back. */
     for (uint32_t i = 0; i < SIM_NODES; i++) {
         const struct node *node = &sim->nodes[i];
         int64_t at_ms = node->paused_ms > sim->now_ms ? node->paused_ms : sim->now_ms;

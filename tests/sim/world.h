@@ -88,6 +88,7 @@ struct held {
 /* The app beside a node: one worker connection, one cache. */
 struct app {
     uint64_t life;     /* of the connection; 0: away */
+    int64_t away_ms;   /* it does not come back before */
     uint32_t versions; /* of the program that it has: bit 1 and bit 2 */
     struct pawl_list held;
     struct pawl_arena past; /* HISTORY frames of the next turn */
@@ -120,6 +121,7 @@ struct node {
     struct pawl_effects effects;
     struct pawl_follower *follower;
     bool runs_activities; /* as the follower was told */
+    bool runs_workflows;
     bool leaving;
     int64_t stop_by_ms; /* leaving: no longer than this */
     uint64_t version;   /* of the last list it got */
@@ -278,11 +280,13 @@ struct sim {
     uint64_t seed;
     bool verbose;
     bool calm; /* the liveness phase */
+    int64_t calm_ms;
     int64_t now_ms;
     uint64_t trace;
     uint64_t lives;
     struct pawl_heap queue;
     struct pawl_rng world, network, workload;
+    struct pawl_rng apps_rng; /* which of them stay away */
     struct sim_faults faults;
     struct sim_coverage *coverage;
     struct shard shards[SIM_APPS];
@@ -353,6 +357,7 @@ void sim_node_stop(struct sim *sim, uint32_t target); /* when it has left */
 /* Step a living node and carry out its effects. */
 void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event event);
 void sim_app_disconnect(struct sim *sim, uint32_t target, bool process_dies);
+void sim_app_stay_away(struct sim *sim, uint32_t target);
 
 /* The app beside a node (app.c). */
 void sim_app_connect(struct sim *sim, uint32_t target);

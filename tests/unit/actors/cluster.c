@@ -229,15 +229,17 @@ void cluster_tell_members(struct cluster *cluster)
     struct pawl_member items[CLUSTER_HOSTS];
     struct pawl_members members = { .version = ++cluster->version, .items = items };
     for (uint32_t i = 0; i < CLUSTER_HOSTS; i++) {
-        const struct cluster_node *node = &cluster->nodes[i];
+        struct cluster_node *node = &cluster->nodes[i];
         if (node->is_dead) continue;
+        node->has_turns = pawl_node_runs_workflows(node->node);
         items[members.count++] =
             (struct pawl_member){ .host = pawl_bytes_str(names[i]),
                                   .app = pawl_bytes_str(app_of(i)),
                                   .address = PAWL_BYTES_LITERAL("tcp://127.0.0.1:1"),
                                   .partitions = CLUSTER_PARTITIONS,
                                   .leaving = node->is_leaving,
-                                  .runs_activities = pawl_node_runs_activities(node->node) };
+                                  .runs_activities = pawl_node_runs_activities(node->node),
+                                  .runs_workflows = node->has_turns };
     }
     for (uint32_t i = 0; i < CLUSTER_HOSTS; i++)
         if (!cluster->nodes[i].is_dead && !cluster->nodes[i].is_deaf)
@@ -331,17 +333,26 @@ void cluster_disconnect(struct cluster *cluster, enum cluster_host host, enum cl
                  (struct pawl_node_event){ .type = PAWL_NODE_WORKER_CLOSED, .worker = worker });
 }
 
+/* One of app x that may own something. */
+static bool host_stays(const struct cluster *cluster, uint32_t host)
+{
+    return host != Y1 && !cluster->nodes[host].is_dead && !cluster->nodes[host].is_leaving;
+}
+
 static bool host_owns(const struct cluster *cluster, uint32_t host, struct pawl_bytes instance)
 {
     if (host == Y1) return true;
-    struct pawl_bytes stayers[CLUSTER_HOSTS];
+    struct pawl_bytes hosts[CLUSTER_HOSTS];
     uint32_t numbers[CLUSTER_HOSTS], count = 0, owners[CLUSTER_PARTITIONS];
+    bool one_has_turns = false;
+    for (uint32_t i = 0; i < CLUSTER_HOSTS; i++)
+        one_has_turns |= host_stays(cluster, i) && cluster->nodes[i].has_turns;
     for (uint32_t i = 0; i < CLUSTER_HOSTS; i++) {
-        if (i == Y1 || cluster->nodes[i].is_dead || cluster->nodes[i].is_leaving) continue;
+        if (!host_stays(cluster, i) || (one_has_turns && !cluster->nodes[i].has_turns)) continue;
         numbers[count] = i;
-        stayers[count++] = pawl_bytes_str(names[i]);
+        hosts[count++] = pawl_bytes_str(names[i]);
     }
-    pawl_ring_assign(count, stayers, CLUSTER_PARTITIONS, owners);
+    pawl_ring_assign(count, hosts, CLUSTER_PARTITIONS, owners);
     return numbers[owners[pawl_hash_partition(instance, CLUSTER_PARTITIONS)]] == host;
 }
 

@@ -41,6 +41,7 @@ struct cluster_node {
     bool is_dead;          /* hears nothing, and is not in the next list */
     bool is_leaving;       /* in the next list */
     bool is_deaf;          /* does not get the next list */
+    bool has_turns;        /* in the last list: a worker for workflows */
     uint32_t frames_count; /* to its worker, oldest first */
     uint32_t frames_seen;
     struct pawl_frame *frames[CLUSTER_FRAMES_MAX];

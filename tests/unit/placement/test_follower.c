@@ -401,6 +401,9 @@ static void test_it_tells_what_has_changed_and_nothing_else(void **state)
     uint32_t count = sidecar->count;
     step(sidecar, update);
     assert_int_equal(sidecar->count, count);
+    update.runs_workflows = true;
+    step(sidecar, update);
+    assert_true(last_frame(sidecar).update.runs_workflows);
     update.version = 40; /* the store knows a newer table than placement */
     step(sidecar, update);
     assert_int_equal(last_frame(sidecar).update.version, 40);
@@ -414,6 +417,7 @@ static void test_it_tells_what_has_changed_and_nothing_else(void **state)
     frame = last_frame(sidecar);
     assert_int_equal(frame.type, PAWL_PLACEMENT_HELLO);
     assert_true(frame.hello.self.runs_activities && frame.hello.self.leaving);
+    assert_true(frame.hello.self.runs_workflows);
     assert_int_equal(frame.hello.version, 40);
     count = sidecar->count;
     welcomed(sidecar);

@@ -48,7 +48,8 @@ static struct pawl_member member_make(const char *app, const char *host)
                                  .address = PAWL_BYTES_LITERAL("tcp://10.0.0.7:3502"),
                                  .partitions = 128,
                                  .leaving = true,
-                                 .runs_activities = true };
+                                 .runs_activities = true,
+                                 .runs_workflows = true };
 }
 
 static void expect_member(const struct pawl_member *actual, const struct pawl_member *expected)
@@ -59,6 +60,7 @@ static void expect_member(const struct pawl_member *actual, const struct pawl_me
     assert_int_equal(actual->partitions, expected->partitions);
     assert_int_equal(actual->leaving, expected->leaving);
     assert_int_equal(actual->runs_activities, expected->runs_activities);
+    assert_int_equal(actual->runs_workflows, expected->runs_workflows);
 }
 
 static struct pawl_placement_frame hello_make(void)
@@ -85,9 +87,10 @@ static void test_every_frame_reads_back(void **state)
     assert_true(again.hello.version == frame.hello.version);
 
     frame = (struct pawl_placement_frame){ .type = PAWL_PLACEMENT_UPDATE,
-                                           .update = { true, false, 9 } };
+                                           .update = { true, false, 9, true } };
     again = there_and_back(fixture, &frame);
-    assert_true(again.update.runs_activities && !again.update.leaving);
+    assert_true(again.update.runs_activities && again.update.runs_workflows);
+    assert_false(again.update.leaving);
     assert_int_equal(again.update.version, 9);
 
     frame = (struct pawl_placement_frame){ .type = PAWL_PLACEMENT_HEARTBEAT };
@@ -127,9 +130,9 @@ static void test_the_bytes_of_a_hello_never_change(void **state)
     struct pawl_placement_frame frame = hello_make();
     pawl_placement_frame_encode(&fixture->buf, &frame);
     static const uint8_t expected[] =
-        "\x9c\x01\x01\xa7"
+        "\x9d\x01\x01\xa7"
         "default\xa6secret\xa2h1\xa6orders\xb3tcp://10.0.0.7:3502\xcc\x80\xc3\xc3\xb0"
-        "\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xcf\0\0\0\x07\0\0\0\0";
+        "\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xcf\0\0\0\x07\0\0\0\0\xc3";
     EXPECT_BYTES(pawl_buf_view(&fixture->buf), pawl_bytes_make(expected, sizeof expected - 1));
 }
 
@@ -199,11 +202,12 @@ static void test_appended_fields_are_passed_over(void **state)
 {
     struct fixture *fixture = *state;
     struct pawl_placement_frame frame;
-    pawl_write_array(&fixture->buf, 5);
+    pawl_write_array(&fixture->buf, 6);
     pawl_write_uint(&fixture->buf, PAWL_PLACEMENT_UPDATE);
     pawl_write_bool(&fixture->buf, true);
     pawl_write_bool(&fixture->buf, true);
     pawl_write_uint(&fixture->buf, 3);
+    pawl_write_bool(&fixture->buf, true);
     pawl_write_str(&fixture->buf, "of a later release");
     assert_int_equal(
         pawl_placement_frame_decode(pawl_buf_view(&fixture->buf), &fixture->arena, &frame),

@@ -287,8 +287,15 @@ static void test_an_update_is_published(void **state)
     assert_true(frame->members.items[1].runs_activities);
     assert_true(frame->members.version > version);
 
+    const struct pawl_placement_update both = { .runs_activities = true, .runs_workflows = true };
+    update(service, 2, both);
+    pass(service, PAWL_PLACEMENT_PUBLISH_MS);
+    frame = last_sent(service, 1, PAWL_PLACEMENT_MEMBERS);
+    assert_true(frame->members.items[1].runs_workflows);
+    assert_false(frame->members.items[0].runs_workflows);
+
     forget(service);
-    update(service, 2, (struct pawl_placement_update){ .runs_activities = true });
+    update(service, 2, both);
     pass(service, PAWL_PLACEMENT_PUBLISH_MS);
     assert_int_equal(count_sent(service, 1, PAWL_PLACEMENT_MEMBERS), 0);
     service_free(service);

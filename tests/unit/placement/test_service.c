@@ -212,6 +212,31 @@ static void test_the_table_gives_each_partition_to_one_that_stays(void **state)
     pawl_arena_deinit(&arena);
 }
 
+static void test_the_table_gives_nothing_to_one_without_workers_while_another_has_some(void **state)
+{
+    (void)state;
+    struct shown shown;
+    struct pawl_arena arena;
+    struct pawl_buf buf;
+    shown_make(&shown);
+    shown.members[2].runs_workflows = true; /* o2 */
+    shown.members[3].runs_workflows = true; /* o3, which leaves */
+    pawl_arena_init(&arena);
+    pawl_buf_init(&buf, 1u << 20);
+    pawl_placement_table_page(&buf, &shown.view, &arena);
+    json_t *page = json_of(&buf);
+    json_t *hosts = json_object_get(app_of(page, 1), "hosts");
+    const json_int_t counts[] = { 0, 16, 0 };
+    for (size_t h = 0; h < 3; h++) {
+        const json_t *host = json_array_get(hosts, h);
+        assert_int_equal(json_integer_value(json_object_get(host, "count")), counts[h]);
+        assert_int_equal(json_is_true(json_object_get(host, "runsWorkflows")), h > 0);
+    }
+    json_decref(page);
+    pawl_buf_deinit(&buf);
+    pawl_arena_deinit(&arena);
+}
+
 static void test_members_are_shown_as_asked_for(void **state)
 {
     (void)state;
@@ -279,6 +304,8 @@ int main(void)
         cmocka_unit_test(test_defaults_are_those_of_the_help),
         cmocka_unit_test(test_wrong_options_are_explained),
         cmocka_unit_test(test_the_table_gives_each_partition_to_one_that_stays),
+        cmocka_unit_test(
+            test_the_table_gives_nothing_to_one_without_workers_while_another_has_some),
         cmocka_unit_test(test_members_are_shown_as_asked_for),
         cmocka_unit_test(test_metrics_count_by_app),
         cmocka_unit_test(test_health_says_why_not),

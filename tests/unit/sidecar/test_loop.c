@@ -29,6 +29,7 @@ struct pawl_node {
     bool ready;
     bool quiet;
     bool runs_activities;
+    bool runs_workflows;
     int64_t wake_at_ms;
     uint32_t ticks_count;
     struct pawl_effect next[4]; /* effects of the next step that is not an OWN */
@@ -74,6 +75,11 @@ bool pawl_node_is_ready(const struct pawl_node *self)
 bool pawl_node_runs_activities(const struct pawl_node *self)
 {
     return self->runs_activities;
+}
+
+bool pawl_node_runs_workflows(const struct pawl_node *self)
+{
+    return self->runs_workflows;
 }
 
 uint64_t pawl_node_table_version(const struct pawl_node *self)

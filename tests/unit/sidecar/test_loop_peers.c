@@ -30,6 +30,7 @@ struct pawl_node {
     char last_from[32];
     uint32_t downs_count;
     bool runs_activities;
+    bool runs_workflows;
     uint64_t table_version; /* that the store knows */
     bool ready;
     bool quiet;
@@ -87,6 +88,11 @@ bool pawl_node_is_quiet(const struct pawl_node *self)
 bool pawl_node_runs_activities(const struct pawl_node *self)
 {
     return self->runs_activities;
+}
+
+bool pawl_node_runs_workflows(const struct pawl_node *self)
+{
+    return self->runs_workflows;
 }
 
 uint64_t pawl_node_table_version(const struct pawl_node *self)
@@ -155,6 +161,7 @@ struct told {
     char host[32];
     char address[64];
     bool runs_activities;
+    bool runs_workflows;
     bool leaving;
     uint64_t version;
 };
@@ -241,6 +248,7 @@ static void placement_on_frame(void *context, pawl_conn_id conn, struct pawl_byt
     case PAWL_PLACEMENT_HELLO: placement_on_hello(world, conn, &frame.hello); break;
     case PAWL_PLACEMENT_UPDATE:
         told_find(world, conn)->runs_activities = frame.update.runs_activities;
+        told_find(world, conn)->runs_workflows = frame.update.runs_workflows;
         told_find(world, conn)->leaving = frame.update.leaving;
         told_find(world, conn)->version = frame.update.version;
         break;
@@ -478,19 +486,23 @@ static void both_may_begin_at_once(void **state)
     assert_int_equal(a->node->downs_count + b->node->downs_count, 0);
 }
 
-static void placement_is_told_when_an_app_that_runs_activities_comes(void **state)
+static void placement_is_told_when_workers_come(void **state)
 {
     struct world *world = *state;
     struct sidecar *a = &world->sidecars[0];
     meet(world);
-    a->node->runs_activities = true;
-    node_sends(a, "b", 1); /* any turn */
     struct told *told = NULL;
     for (uint32_t i = 0; i < 2; i++) {
         if (world->told[i].host[0] == 'a') told = &world->told[i];
     }
     assert_non_null(told);
+    a->node->runs_activities = true;
+    node_sends(a, "b", 1); /* any turn */
     WAIT_FOR(world, told->runs_activities);
+    assert_false(told->runs_workflows);
+    a->node->runs_workflows = true;
+    node_sends(a, "b", 2);
+    WAIT_FOR(world, told->runs_workflows);
 }
 
 /* Placement was set up anew, and counts from below what the store has seen: it must hear of
@@ -622,7 +634,7 @@ int main(void)
         TEST(a_sidecar_is_ready_when_placement_has_spoken),
         TEST(what_one_node_sends_the_other_hears),
         TEST(both_may_begin_at_once),
-        TEST(placement_is_told_when_an_app_that_runs_activities_comes),
+        TEST(placement_is_told_when_workers_come),
         TEST(placement_is_told_when_the_store_knows_a_newer_table),
         TEST(without_placement_a_sidecar_goes_on),
         TEST(a_host_that_dies_is_down),

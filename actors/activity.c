@@ -709,6 +709,17 @@ void pawl_activities_tell_again(struct pawl_node *node)
     }
 }
 
+void pawl_activities_on_workerless(struct pawl_node *node)
+{
+    uint32_t cursor = 0;
+    for (struct pawl_activity *activity;
+         (activity = pawl_map_next(&node->activities, &cursor)) != NULL;) {
+        bool is_in_line =
+            activity->state == PAWL_ACTIVITY_QUEUED && pawl_list_is_linked(&activity->link);
+        if (is_in_line) activity_watch_queue(node, activity);
+    }
+}
+
 void pawl_activities_on_peer_down(struct pawl_node *node, const struct pawl_host *host)
 {
     if (pawl_directory_is_own_app(node, host->app->id)) pawl_activities_tell_again(node);

@@ -91,6 +91,9 @@ void pawl_activity_on_ask(struct pawl_node *node, struct pawl_host *host,
                           const struct pawl_peer_runs *runs);
 void pawl_activity_on_cancel(struct pawl_node *node, struct pawl_id run);
 
+/* The last worker for them has gone: what waits for it is given to others after a while. */
+void pawl_activities_on_workerless(struct pawl_node *node);
+
 /* The owners may be others now: results that wait are told again at once. */
 void pawl_activities_tell_again(struct pawl_node *node);
 

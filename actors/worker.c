@@ -185,6 +185,7 @@ void pawl_worker_on_closed(struct pawl_node *node, uint64_t id)
     pawl_lanes_leave(node, false, worker->turn_servings, worker->turn_servings_count);
     pawl_lanes_leave(node, true, worker->task_servings, worker->task_servings_count);
     worker_free(worker);
+    if (node->task_workers == 0) pawl_activities_on_workerless(node);
     pawl_presence_look(node);
 }
 

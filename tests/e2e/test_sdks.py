@@ -49,7 +49,9 @@ EXPECTED = {
     "terminated": ("TERMINATED", "bye", None, None),
     "again started": ("COMPLETED", [None, None], None, None),
 }
-DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs/COMPATIBILITY.md"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs/COMPATIBILITY.md"
+EXAMPLE = ROOT / "sdk/examples/cross_app.py"
 HAS_CUSTOM_STATUS = NAME != "dapr-go"
 READS_CUSTOM_STATUS = HAS_CUSTOM_STATUS and NAME != "dapr-java"
 
@@ -244,6 +246,22 @@ class Sdk(unittest.TestCase):
         self.assertEqual(output_of(there.wait("child")), 5)
         for api, instance in ((here, "out"), (there, "in"), (there, "child"), (here, "child-1")):
             check_history(instance, api.history(instance))
+
+    @unittest.skipUnless(NAME == "dapr-python", "the example is written with it")
+    @scenario
+    def test_the_example_of_two_apps(self):
+        shop = Cluster(self.h, 1, "shop", program=self.h.build / "sdk/examples/example_cross_app")
+        pricing = self.h.sidecar("pricing", shop.store, options=["--grpc-port=0", *shop.options()])
+        port = str(pricing.ready["grpc"])
+        there, here = shop.pairs[0].api, pricing.api
+        there.start("checkout", '"apple"', "early")  # before the other app has come
+        self.h.process([COMMAND[0], EXAMPLE], "pricing-app", {"DAPR_GRPC_PORT": port, **VARIABLES})
+        self.assertEqual(output_of(there.wait("early")), {"item": "apple", "price": 50})
+        here.start("restock", '"pear"', "restock")
+        self.assertEqual(output_of(here.wait("restock")), "pear")
+        demo = self.h.app([self.h.build / "sdk/examples/example_cross_app", "--demo"],
+                          shop.pairs[0].sidecar, "demo")
+        self.assertEqual(demo.wait(60), 0, demo.log())
 
 
 if __name__ == "__main__":

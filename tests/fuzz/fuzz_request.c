@@ -12,7 +12,8 @@ static void check_accepted(const struct pawl_request *request)
     PAWL_ASSERT(pawl_request_op_name((int)request->op) != NULL);
     bool is_of_many = request->op == PAWL_REQUEST_LIST || request->op == PAWL_REQUEST_COUNT
                       || request->op == PAWL_REQUEST_BATCH;
-    if (!is_of_many && request->op != PAWL_REQUEST_START)
+    bool has_instance = request->op != PAWL_REQUEST_WATCH || request->instance.size > 0;
+    if (!is_of_many && has_instance && request->op != PAWL_REQUEST_START)
         PAWL_ASSERT(pawl_name_is_valid(request->instance, PAWL_INSTANCE_ID_SIZE_MAX));
     if (request->op == PAWL_REQUEST_START || request->op == PAWL_REQUEST_RAISE)
         PAWL_ASSERT(pawl_name_is_valid(request->name, PAWL_NAME_SIZE_MAX));

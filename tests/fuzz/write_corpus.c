@@ -54,7 +54,7 @@ static void write_frames(struct pawl_arena *arena)
         struct pawl_frame frame = pawl_sample_frame(type, arena);
         write_frame(arena, "frames", "frame", type, &frame);
     }
-    for (int op = PAWL_REQUEST_START; op <= PAWL_REQUEST_RERUN; op++) {
+    for (int op = PAWL_REQUEST_START; pawl_request_op_name(op) != NULL; op++) {
         struct pawl_frame frame = { .type = PAWL_FRAME_REQUEST };
         frame.request.request = pawl_sample_request(op);
         write_frame(arena, "frames", "request", op, &frame);

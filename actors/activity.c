@@ -19,15 +19,15 @@ static const struct pawl_fsm_state activity_states[PAWL_ACTIVITY_STATES_COUNT] =
 
 /* Keys and maps ------------------------------------------------------------------------------ */
 
-#define KEY_HEAD_SIZE (16u + 4u + 4u)
+#define KEY_HEAD_SIZE (16u + 4u + 8u)
 
 struct pawl_bytes pawl_activity_key(struct pawl_arena *arena, struct pawl_bytes instance,
-                                    struct pawl_id inc, uint32_t gen, struct pawl_op op)
+                                    struct pawl_id inc, uint32_t gen, uint64_t nonce)
 {
     uint8_t *key = pawl_arena_alloc(arena, KEY_HEAD_SIZE + instance.size);
     memcpy(key, inc.bytes, 16);
     memcpy(key + 16, &gen, 4);
-    memcpy(key + 20, &op.id, 4);
+    memcpy(key + 20, &nonce, 8);
     memcpy(key + KEY_HEAD_SIZE, instance.data, instance.size);
     return pawl_bytes_make(key, KEY_HEAD_SIZE + instance.size);
 }
@@ -141,7 +141,7 @@ static struct pawl_activity *activity_add(struct pawl_node *node, struct pawl_by
 void pawl_activity_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                          uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
 {
-    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, op);
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, nonce);
     if (activity_find(node, key)) return;
     struct pawl_activity *activity = activity_add(node, key, inc, gen, op, nonce, event);
     PAWL_ASSERT(activity != NULL); /* committed by this engine, or checked at load */
@@ -641,7 +641,7 @@ void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,
     const struct pawl_activity *other = activity_find_run(node, run->run);
     struct pawl_op op = { 'a', run->op_id };
     struct pawl_bytes key =
-        pawl_activity_key(&node->effects->arena, run->instance, run->inc, run->gen, op);
+        pawl_activity_key(&node->effects->arena, run->instance, run->inc, run->gen, run->nonce);
     struct pawl_activity *activity = activity_find(node, key);
     if (other && other != activity) return; /* a run id names one execution for ever */
     bool is_leaving = node->directory.self && node->directory.self->leaving;

@@ -52,9 +52,10 @@ struct pawl_activity {
                                    the attempt; DONE: tell again */
 };
 
-/* inc, gen, op id, then the instance. */
+/* inc, gen, nonce, then the instance. An id may be called again, by a rewind or by an SDK that
+ * retries so: then it is another activity, and an earlier one may still be about. */
 struct pawl_bytes pawl_activity_key(struct pawl_arena *arena, struct pawl_bytes instance,
-                                    struct pawl_id inc, uint32_t gen, struct pawl_op op);
+                                    struct pawl_id inc, uint32_t gen, uint64_t nonce);
 struct pawl_bytes pawl_activity_key_instance(struct pawl_bytes key);
 
 bool pawl_activity_is_known(const struct pawl_node *node, struct pawl_bytes key);

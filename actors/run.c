@@ -180,7 +180,7 @@ static struct pawl_run *run_add(struct pawl_node *node, struct pawl_bytes instan
                                 struct pawl_id inc, uint32_t gen, struct pawl_op op, uint64_t nonce,
                                 struct pawl_bytes event)
 {
-    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, op);
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, nonce);
     if (run_find(node, key) || pawl_activity_is_known(node, key)) return NULL;
     struct pawl_run *run = run_new(node, key, event);
     run->inc = inc;
@@ -220,9 +220,9 @@ void pawl_run_spawn_elsewhere(struct pawl_node *node, struct pawl_bytes instance
 }
 
 void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                     uint32_t gen, struct pawl_op op)
+                     uint32_t gen, uint64_t nonce)
 {
-    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, op);
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, nonce);
     struct pawl_run *run = run_find(node, key);
     if (!run) {
         pawl_activity_forget(node, key);

@@ -31,7 +31,7 @@ void pawl_run_spawn_elsewhere(struct pawl_node *node, struct pawl_bytes instance
 
 /* Nobody wants its result any more. */
 void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                     uint32_t gen, struct pawl_op op);
+                     uint32_t gen, uint64_t nonce);
 
 /* From peers. */
 void pawl_run_on_result(struct pawl_node *node, struct pawl_host *host,

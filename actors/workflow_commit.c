@@ -330,16 +330,19 @@ static void committed_ops(struct pawl_node *node, struct pawl_workflow *workflow
                           const struct pawl_turn_draft *turn, bool ends)
 {
     node->metrics.steps_total += turn->resolved_count;
+    for (uint32_t i = 0; i < turn->cancelled_count; i++) {
+        const struct pawl_pending_op *op = pawl_workflow_op_find(workflow, turn->cancelled[i]);
+        if (op)
+            pawl_run_forget(node, workflow->id, workflow->metadata.inc,
+                            turn->call->request.commit.gen, op->nonce);
+    }
     for (uint32_t i = 0; i < turn->resolved_count; i++)
         pawl_workflow_resolve_op(workflow, turn->resolved[i]);
-    for (uint32_t i = 0; i < turn->cancelled_count; i++)
-        pawl_run_forget(node, workflow->id, workflow->metadata.inc, turn->call->request.commit.gen,
-                        turn->cancelled[i]);
     if (ends) {
         for (uint32_t i = 0; i < workflow->ops_count; i++)
             if (workflow->ops[i].op.kind == 'a')
                 pawl_run_forget(node, workflow->id, workflow->metadata.inc,
-                                turn->call->request.commit.gen, workflow->ops[i].op);
+                                turn->call->request.commit.gen, workflow->ops[i].nonce);
         pawl_workflow_clear_ops(workflow);
         return;
     }

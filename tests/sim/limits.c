@@ -1,8 +1,8 @@
 /* Concurrency limits: what a world is configured with, and that no more run than it says.
  *
  * What counts against a global limit is what sidecars run whom the others have not lost: an
- * activity that was running when its sidecar fell out of somebody's member list, or could not
- * be reached for long, is not counted from then on (docs/OPERATIONS.md). */
+ * activity that was running when its sidecar fell out of somebody's member list, was frozen or
+ * could not be reached for long, is not counted from then on (docs/OPERATIONS.md). */
 #include "tests/sim/world.h"
 
 /* A keeper of places that hears nothing from somebody for longer may settle without it. */
@@ -77,6 +77,12 @@ void sim_limits_on_members(struct sim *sim, uint32_t app, const struct pawl_memb
             if (pawl_bytes_is_str(members->items[i].host, node->host)) is_listed = true;
         if (!is_listed) node_touch(node);
     }
+}
+
+void sim_limits_on_pause(struct sim *sim, uint32_t target)
+{
+    struct node *node = &sim->nodes[target];
+    if (node->paused_ms >= sim->now_ms + LONG_CUT_MS) node_touch(node);
 }
 
 void sim_limits_on_cut(struct sim *sim, uint32_t target, int64_t for_ms)

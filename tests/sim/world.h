@@ -407,6 +407,8 @@ void sim_limits_on_turn(const struct sim *sim, uint32_t target);
 void sim_limits_on_done(struct sim *sim, uint32_t target, struct pawl_id token); /* or cancelled */
 void sim_limits_clear(struct sim *sim, uint32_t target);
 void sim_limits_on_members(struct sim *sim, uint32_t app, const struct pawl_members *members);
+/* It stands still from now on: a new keeper cannot reach it. */
+void sim_limits_on_pause(struct sim *sim, uint32_t target);
 void sim_limits_on_cut(struct sim *sim, uint32_t target, int64_t for_ms);
 
 /* Schedules (schedules.c). */

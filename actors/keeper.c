@@ -46,10 +46,6 @@ struct holder {
 };
 
 #define OF(link, type, member) PAWL_CONTAINER_OF(link, struct type, member)
-#define EACH(type, item, list, member)                                            \
-    (struct type *item = OF((list)->next, type, member); &item->member != (list); \
-     item = OF(item->member.next, type, member))
-
 /* Shares ----------------------------------------------------------------------------------- */
 
 static void pool_free(struct pool *pool)
@@ -83,9 +79,8 @@ static void holder_free(struct holder *holder)
 
 static struct holder *holder_find(struct pawl_keeper *keeper, uint64_t host)
 {
-    for
-        EACH(holder, holder, &keeper->holders, link)
-    if (holder->host == host) return holder;
+    PAWL_LIST_EACH(holder, holder, &keeper->holders, link)
+        if (holder->host == host) return holder;
     return NULL;
 }
 
@@ -102,9 +97,9 @@ static struct holder *holder_get(struct pawl_keeper *keeper, uint64_t host)
 
 static struct pool *pool_get(struct pawl_keeper *keeper, const struct pawl_peer_places_item *item)
 {
-    for
-        EACH(pool, pool, &keeper->pools, link)
-    if (pool->is_task == item->is_task && pawl_bytes_is_equal(pool->name, item->name)) return pool;
+    PAWL_LIST_EACH(pool, pool, &keeper->pools, link)
+        if (pool->is_task == item->is_task && pawl_bytes_is_equal(pool->name, item->name))
+            return pool;
     struct pool *pool = PAWL_NEW(struct pool);
     pool->is_task = item->is_task;
     pool->name = pawl_bytes_dup(item->name);
@@ -116,10 +111,10 @@ static struct pool *pool_get(struct pawl_keeper *keeper, const struct pawl_peer_
 static struct share *share_get(struct pawl_keeper *keeper, struct holder *holder,
                                const struct pawl_peer_places_item *item)
 {
-    for
-        EACH(share, share, &holder->shares, of_holder)
-    if (share->pool->is_task == item->is_task && pawl_bytes_is_equal(share->pool->name, item->name))
-        return share;
+    PAWL_LIST_EACH(share, share, &holder->shares, of_holder)
+        if (share->pool->is_task == item->is_task
+            && pawl_bytes_is_equal(share->pool->name, item->name))
+            return share;
     struct share *share = PAWL_NEW(struct share);
     share->pool = pool_get(keeper, item);
     share->holder = holder;
@@ -135,9 +130,8 @@ static struct share *share_get(struct pawl_keeper *keeper, struct holder *holder
 static uint32_t pool_max(const struct pool *pool)
 {
     uint32_t max = UINT32_MAX;
-    for
-        EACH(share, share, &pool->shares, of_pool)
-    if (!share->holder->is_lost && share->max < max) max = share->max;
+    PAWL_LIST_EACH(share, share, &pool->shares, of_pool)
+        if (!share->holder->is_lost && share->max < max) max = share->max;
     return max;
 }
 
@@ -155,18 +149,16 @@ static bool is_before(const struct share *share, const struct share *other)
 static struct share *pool_longest_ago(const struct pool *pool)
 {
     struct share *first = NULL;
-    for
-        EACH(share, share, &pool->shares, of_pool)
-    if (wants_more(share) && (!first || is_before(share, first))) first = share;
+    PAWL_LIST_EACH(share, share, &pool->shares, of_pool)
+        if (wants_more(share) && (!first || is_before(share, first))) first = share;
     return first;
 }
 
 static uint32_t pool_count_hungry(const struct pool *pool)
 {
     uint32_t count = 0;
-    for
-        EACH(share, share, &pool->shares, of_pool)
-    if (wants_more(share)) count++;
+    PAWL_LIST_EACH(share, share, &pool->shares, of_pool)
+        if (wants_more(share)) count++;
     return count;
 }
 
@@ -174,8 +166,7 @@ static uint32_t pool_count_hungry(const struct pool *pool)
 static void pool_set_goals(struct pool *pool, uint32_t max)
 {
     uint32_t left = max;
-    for
-        EACH(share, share, &pool->shares, of_pool) share->goal = 0;
+    PAWL_LIST_EACH(share, share, &pool->shares, of_pool) share->goal = 0;
     for (uint32_t hungry; left > 0 && (hungry = pool_count_hungry(pool)) > 0;) {
         uint32_t part = left / hungry;
         if (part == 0) {
@@ -183,23 +174,20 @@ static void pool_set_goals(struct pool *pool, uint32_t max)
             left--;
             continue;
         }
-        for
-            EACH(share, share, &pool->shares, of_pool)
-            {
-                if (!wants_more(share)) continue;
-                uint32_t more = share->wanted - share->goal;
-                if (more > part) more = part;
-                share->goal += more;
-                left -= more;
-            }
+        PAWL_LIST_EACH(share, share, &pool->shares, of_pool) {
+            if (!wants_more(share)) continue;
+            uint32_t more = share->wanted - share->goal;
+            if (more > part) more = part;
+            share->goal += more;
+            left -= more;
+        }
     }
 }
 
 static uint32_t pool_taken(const struct pool *pool)
 {
     uint64_t taken = 0;
-    for
-        EACH(share, share, &pool->shares, of_pool) taken += share->places;
+    PAWL_LIST_EACH(share, share, &pool->shares, of_pool) taken += share->places;
     return taken < UINT32_MAX ? (uint32_t)taken : UINT32_MAX;
 }
 
@@ -207,12 +195,10 @@ static uint32_t pool_taken(const struct pool *pool)
 static struct share *pool_next(const struct pool *pool)
 {
     struct share *next = NULL;
-    for
-        EACH(share, share, &pool->shares, of_pool)
-        {
-            if (share->holder->is_lost || share->places >= share->goal) continue;
-            if (!next || share->given < next->given) next = share;
-        }
+    PAWL_LIST_EACH(share, share, &pool->shares, of_pool) {
+        if (share->holder->is_lost || share->places >= share->goal) continue;
+        if (!next || share->given < next->given) next = share;
+    }
     return next;
 }
 
@@ -233,14 +219,12 @@ static void pool_divide(struct pawl_keeper *keeper, struct pool *pool, int64_t n
     }
     /* Who still lacks some waits for what others have above their goals. */
     bool is_scarce = pool_next(pool) != NULL;
-    for
-        EACH(share, share, &pool->shares, of_pool)
-        {
-            if (!is_scarce) share->goal = NO_GOAL;
-            bool is_told =
-                share->goal_told == share->goal && now_ms < share->told_ms + PAWL_PLACES_AGAIN_MS;
-            if (share->goal < share->places && !is_told) share->holder->is_new = true;
-        }
+    PAWL_LIST_EACH(share, share, &pool->shares, of_pool) {
+        if (!is_scarce) share->goal = NO_GOAL;
+        bool is_told =
+            share->goal_told == share->goal && now_ms < share->told_ms + PAWL_PLACES_AGAIN_MS;
+        if (share->goal < share->places && !is_told) share->holder->is_new = true;
+    }
 }
 
 /* Answers ---------------------------------------------------------------------------------- */
@@ -259,26 +243,23 @@ static void holder_tell(struct pawl_node *node, struct holder *holder)
     holder->is_new = false;
     if (!host || holder->number == 0) return;
     uint32_t count = 0;
-    for
-        EACH(share, share, &holder->shares, of_holder) count++;
+    PAWL_LIST_EACH(share, share, &holder->shares, of_holder) count++;
     struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_PLACES);
     struct pawl_peer_places *answer = &frame->places;
     answer->version = node->directory.version;
     answer->process = holder->process;
     answer->number = holder->number;
     answer->items = PAWL_ARENA_ARRAY(arena, struct pawl_peer_places_item, count);
-    for
-        EACH(share, share, &holder->shares, of_holder)
-        {
-            share->goal_told = node->keeper.is_settled ? share->goal : NO_GOAL;
-            share->told_ms = node->now_ms;
-            answer->items[answer->items_count++] =
-                (struct pawl_peer_places_item){ .is_task = share->pool->is_task,
-                                                .name = pawl_arena_copy(arena, share->pool->name),
-                                                .max = share->max,
-                                                .held = share->places,
-                                                .wanted = share->goal_told };
-        }
+    PAWL_LIST_EACH(share, share, &holder->shares, of_holder) {
+        share->goal_told = node->keeper.is_settled ? share->goal : NO_GOAL;
+        share->told_ms = node->now_ms;
+        answer->items[answer->items_count++] =
+            (struct pawl_peer_places_item){ .is_task = share->pool->is_task,
+                                            .name = pawl_arena_copy(arena, share->pool->name),
+                                            .max = share->max,
+                                            .held = share->places,
+                                            .wanted = share->goal_told };
+    }
     if (host->is_self)
         pawl_places_on_answer(node, host, answer);
     else
@@ -287,17 +268,15 @@ static void holder_tell(struct pawl_node *node, struct holder *holder)
 
 static void keeper_tell_news(struct pawl_node *node)
 {
-    for
-        EACH(holder, holder, &node->keeper.holders, link)
-    if (holder->is_new) holder_tell(node, holder);
+    PAWL_LIST_EACH(holder, holder, &node->keeper.holders, link)
+        if (holder->is_new) holder_tell(node, holder);
 }
 
 static void keeper_divide_all(struct pawl_node *node)
 {
     struct pawl_keeper *keeper = &node->keeper;
     if (!keeper->is_settled || !keeper_is_confirmed(node)) return;
-    for
-        EACH(pool, pool, &keeper->pools, link) pool_divide(keeper, pool, node->now_ms);
+    PAWL_LIST_EACH(pool, pool, &keeper->pools, link) pool_divide(keeper, pool, node->now_ms);
     keeper_tell_news(node);
 }
 
@@ -309,10 +288,9 @@ static bool keeper_heard_all(const struct pawl_node *node)
     if (!app) return false;
     for (uint32_t i = 0; i < app->hosts_count; i++) {
         bool was_heard = false;
-        for
-            EACH(holder, holder, &node->keeper.holders, link)
-        if (holder->host == app->hosts[i]->number && holder->version == node->directory.version)
-            was_heard = true;
+        PAWL_LIST_EACH(holder, holder, &node->keeper.holders, link)
+            if (holder->host == app->hosts[i]->number && holder->version == node->directory.version)
+                was_heard = true;
         if (!was_heard) return false;
     }
     return true;
@@ -404,12 +382,10 @@ static void keeper_set_alarm(struct pawl_node *node)
     struct pawl_keeper *keeper = &node->keeper;
     int64_t due_ms = INT64_MAX;
     if (!keeper->is_settled) due_ms = keeper->acquired_ms + PAWL_KEEPER_SETTLE_MS;
-    for
-        EACH(holder, holder, &keeper->holders, link)
-        {
-            int64_t over_ms = holder->heard_ms + PAWL_PLACES_LOST_MS;
-            if (holder->is_lost && over_ms < due_ms) due_ms = over_ms;
-        }
+    PAWL_LIST_EACH(holder, holder, &keeper->holders, link) {
+        int64_t over_ms = holder->heard_ms + PAWL_PLACES_LOST_MS;
+        if (holder->is_lost && over_ms < due_ms) due_ms = over_ms;
+    }
     pawl_alarm_clear(node, &keeper->alarm);
     if (due_ms == INT64_MAX) return;
     pawl_alarm_set(node, &keeper->alarm, due_ms > node->now_ms ? due_ms : node->now_ms);
@@ -417,9 +393,8 @@ static void keeper_set_alarm(struct pawl_node *node)
 
 static bool holder_holds(const struct holder *holder)
 {
-    for
-        EACH(share, share, &holder->shares, of_holder)
-    if (share->places) return true;
+    PAWL_LIST_EACH(share, share, &holder->shares, of_holder)
+        if (share->places) return true;
     return false;
 }
 
@@ -458,9 +433,8 @@ void pawl_keeper_on_members(struct pawl_node *node, uint64_t before)
     struct pawl_keeper *keeper = &node->keeper;
     bool may_claim =
         keeper->is_settled && keeper_is_confirmed(node) && node->directory.version == before + 1;
-    for
-        EACH(holder, holder, &keeper->holders, link)
-    if (holder_holds(holder) && !holder_is_listed(node, holder)) may_claim = false;
+    PAWL_LIST_EACH(holder, holder, &keeper->holders, link)
+        if (holder_holds(holder) && !holder_is_listed(node, holder)) may_claim = false;
     keeper->kept_version = may_claim ? before : 0;
 }
 
@@ -468,9 +442,8 @@ void pawl_keeper_after_members(struct pawl_node *node)
 {
     struct pawl_keeper *keeper = &node->keeper;
     if (!pawl_partition_is_owned(&node->partitions[0])) return;
-    for
-        EACH(holder, holder, &keeper->holders, link)
-    holder->is_lost = pawl_directory_find_number(node, holder->host) == NULL;
+    PAWL_LIST_EACH(holder, holder, &keeper->holders, link)
+        holder->is_lost = pawl_directory_find_number(node, holder->host) == NULL;
     keeper_drop_lost(node);
     keeper_look_settled(node);
     keeper_divide_all(node);

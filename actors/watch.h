@@ -1,8 +1,8 @@
 /* Watch: subscribers to lifecycle events, by WATCH requests (sdk/request.h).
  *
  * The change log in the store is the truth; a watch is a read of it that waits for
- * something to read. What this sidecar commits wakes it at once; what others commit it is
- * told of (watch_hint.h), and looks for once a second besides. Nothing is kept between two
+ * something to read. What this sidecar commits wakes it at once; what others
+ * commit it looks for once a second. Nothing is kept between two
  * requests of a subscriber but what is known of the log's ends, so that he may go on anywhere.
  *
  *   ends unknown --CHANGES--> (one instance, no position or a gap: LOAD) --> behind its

@@ -18,6 +18,13 @@ struct pawl_list {
 #define PAWL_CONTAINER_OF(ptr, type, member) \
     ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
+/* Each item of a list, in order: `item` is a `struct type *`, on the list by its `member`. The
+ * items themselves must stay on the list meanwhile. */
+#define PAWL_LIST_EACH(type, item, list, member)                                   \
+    for (struct type *item = PAWL_CONTAINER_OF((list)->next, struct type, member); \
+         &item->member != (list);                                                  \
+         item = PAWL_CONTAINER_OF(item->member.next, struct type, member))
+
 static inline void pawl_list_init(struct pawl_list *head)
 {
     head->prev = head;

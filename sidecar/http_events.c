@@ -125,11 +125,6 @@ void pawl_http_events_write_end(struct pawl_buf *buf, const char *code, struct p
     struct pawl_json json;
     block_begin(buf, "end");
     pawl_json_init(&json, buf);
-    pawl_json_object_begin(&json);
-    pawl_json_key(&json, "errorCode");
-    pawl_json_str(&json, code);
-    pawl_json_key(&json, "message");
-    pawl_json_text(&json, message);
-    pawl_json_object_end(&json);
+    pawl_http_write_problem(&json, code, message);
     pawl_buf_append_str(buf, "\n\n");
 }

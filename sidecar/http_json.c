@@ -31,3 +31,13 @@ void pawl_http_write_moment(struct pawl_json *json, const char *key, int64_t uni
     pawl_json_key(json, key);
     pawl_json_str(json, text);
 }
+
+void pawl_http_write_problem(struct pawl_json *json, const char *code, struct pawl_bytes message)
+{
+    pawl_json_object_begin(json);
+    pawl_json_key(json, "errorCode");
+    pawl_json_str(json, code);
+    pawl_json_key(json, "message");
+    pawl_json_text(json, message);
+    pawl_json_object_end(json);
+}

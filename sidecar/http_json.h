@@ -17,4 +17,7 @@ void pawl_http_write_time(struct pawl_json *json, const char *key, int64_t unix_
 /* As a date, 0 as well: where a reader needs the member. */
 void pawl_http_write_moment(struct pawl_json *json, const char *key, int64_t unix_ms);
 
+/* The object by which every error is told: errorCode, message. */
+void pawl_http_write_problem(struct pawl_json *json, const char *code, struct pawl_bytes message);
+
 #endif /* PAWL_SIDECAR_HTTP_JSON_H */

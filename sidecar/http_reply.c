@@ -27,12 +27,7 @@ void pawl_http_reply_problem(struct pawl_http_reply *reply, int status, const ch
     struct pawl_json json;
     pawl_buf_clear(&reply->body);
     pawl_json_init(&json, &reply->body);
-    pawl_json_object_begin(&json);
-    pawl_json_key(&json, "errorCode");
-    pawl_json_str(&json, code);
-    pawl_json_key(&json, "message");
-    pawl_json_text(&json, message);
-    pawl_json_object_end(&json);
+    pawl_http_write_problem(&json, code, message);
     reply->status = status;
     reply->type = TYPE_JSON;
     /* Both mean "the same request may well succeed in a moment". */

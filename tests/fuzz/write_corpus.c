@@ -457,6 +457,22 @@ static const char *const http_calls[] = {
     "G/v1.0/healthz",
     "G/v1.0/metadata",
     "G/metrics",
+    "G/v1.0/workflows/pawl?count=true&name=Order&tag=team=blue&createdFrom=2026-08-21T10:00:00Z",
+    "G/v1.0/workflows/pawl?order=completed&completedTo=2026-08-21T10:00:00Z&updatedFrom=2026-08-"
+    "21T10:00:00Z",
+    "P/v1.0/workflows/pawl?operation=raise-event&event=go&status=RUNNING\n1",
+    "P/v1.0/workflows/pawl?operation=purge&all=true&force=true&recursive=false",
+    "P/v1.0/workflows/pawl/order-1/restart?newInstanceID=order-2",
+    "P/v1.0/workflows/pawl/order-1/rewind?reason=again",
+    "P/v1.0/workflows/pawl/order-1/rerun?eventID=3&overwriteInput=true&newChildInstanceID=c\n7",
+    "P/v1.0/workflows/pawl/Order/start?reuse=terminate&event=go&eventData=1&tag=a=b&tag=c=d",
+    "P/v1.0/workflows/pawl/Order/start?appID=bank&instanceID=o",
+    "G/v1.0/workflows/pawl/order-1/events?from=abc",
+    "G/v1.0/events?name=Order&status=COMPLETED",
+    "G/v1.0/schedules/daily",
+    "P/v1.0/schedules/daily/resume",
+    "P/v1.0/schedules/daily/trigger",
+    "P/v1.0/schedules/daily/delete",
     NULL
 };
 

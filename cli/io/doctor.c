@@ -19,8 +19,7 @@ static void names_add(const json_t *registrations, const char *names[PAWL_DOCTOR
 {
     size_t i;
     json_t *registration;
-    json_array_foreach(registrations, i, registration)
-    {
+    json_array_foreach(registrations, i, registration) {
         const char *name = json_string_value(json_object_get(registration, "name"));
         if (name && *count < PAWL_DOCTOR_NAMES_MAX) names[(*count)++] = name;
     }
@@ -39,8 +38,7 @@ static void sidecar_read(const json_t *metadata, struct pawl_doctor_sidecar *sid
         return;
     }
     sidecar->workers = (uint32_t)json_integer_value(json_object_get(workflows, "connectedWorkers"));
-    json_array_foreach(workers, i, worker)
-    {
+    json_array_foreach(workers, i, worker) {
         names_add(json_object_get(worker, "workflows"), sidecar->workflows,
                   &sidecar->workflows_count);
         names_add(json_object_get(worker, "activities"), sidecar->activities,
@@ -64,8 +62,7 @@ static void members_read(const json_t *members, struct pawl_doctor_placement *pl
 {
     size_t i;
     json_t *member;
-    json_array_foreach(members, i, member)
-    {
+    json_array_foreach(members, i, member) {
         const char *name = json_string_value(json_object_get(member, "app"));
         struct pawl_doctor_app *app = name ? app_of(placement, name) : NULL;
         if (!app) continue;
@@ -83,8 +80,7 @@ static void placement_read(const json_t *page, const char *namespace_,
     const json_t *namespaces = json_object_get(page, "namespaces");
     placement->error = json_string_value(json_object_get(page, "problem"));
     if (!json_is_array(namespaces)) placement->error = "this is no answer of a placement service";
-    json_array_foreach(namespaces, i, home)
-    {
+    json_array_foreach(namespaces, i, home) {
         const char *name = json_string_value(json_object_get(home, "namespace"));
         if (name && strcmp(name, namespace_) == 0)
             members_read(json_object_get(home, "members"), placement);

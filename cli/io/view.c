@@ -51,8 +51,7 @@ void pawl_view_list(json_t *workflows, uint32_t width, struct pawl_buf *buf)
     head(&table, titles, 6);
     size_t index;
     json_t *state;
-    json_array_foreach(workflows, index, state)
-    {
+    json_array_foreach(workflows, index, state) {
         pawl_table_cell(&table, text_of(state, "instanceID"));
         pawl_table_cell(&table, text_of(state, "workflowName"));
         pawl_table_cell(&table, text_of(state, "runtimeStatus"));
@@ -72,8 +71,7 @@ void pawl_view_dead_letters(json_t *workflows, uint32_t width, struct pawl_buf *
     head(&table, titles, 5);
     size_t index;
     json_t *state;
-    json_array_foreach(workflows, index, state)
-    {
+    json_array_foreach(workflows, index, state) {
         json_t *properties = json_object_get(state, "properties");
         pawl_table_cell(&table, text_of(state, "instanceID"));
         pawl_table_cell(&table, text_of(state, "workflowName"));
@@ -178,8 +176,7 @@ void pawl_view_schedules(json_t *schedules, uint32_t width, struct pawl_buf *buf
     head(&table, titles, 6);
     size_t index;
     json_t *schedule;
-    json_array_foreach(schedules, index, schedule)
-    {
+    json_array_foreach(schedules, index, schedule) {
         pawl_table_cell(&table, text_of(schedule, "scheduleID"));
         pawl_table_cell(&table, text_of(schedule, "workflowName"));
         cell_when(&table, schedule);
@@ -238,8 +235,7 @@ void pawl_view_schedule(json_t *schedule, uint32_t width, struct pawl_buf *buf)
     head(&table, titles, 3);
     size_t index;
     json_t *run;
-    json_array_foreach(recent, index, run)
-    {
+    json_array_foreach(recent, index, run) {
         pawl_table_cell(&table, text_of(run, "instanceID"));
         cell_time(&table, text_of(run, "startedAt"));
         pawl_table_cell(&table, text_of(run, "error"));
@@ -291,8 +287,7 @@ void pawl_view_history(json_t *events, uint32_t width, struct pawl_buf *buf)
     head(&table, titles, 6);
     size_t index;
     json_t *event;
-    json_array_foreach(events, index, event)
-    {
+    json_array_foreach(events, index, event) {
         cell_int(&table, json_object_get(event, "index"), false);
         cell_time(&table, text_of(event, "timestamp"));
         pawl_table_cell(&table, text_of(event, "kind"));
@@ -333,10 +328,8 @@ void pawl_view_members(json_t *answer, uint32_t width, struct pawl_buf *buf)
     head(&table, titles, 8);
     size_t index, inner;
     json_t *home, *member;
-    json_array_foreach(json_object_get(answer, "namespaces"), index, home)
-    {
-        json_array_foreach(json_object_get(home, "members"), inner, member)
-        {
+    json_array_foreach(json_object_get(answer, "namespaces"), index, home) {
+        json_array_foreach(json_object_get(home, "members"), inner, member) {
             pawl_table_cell(&table, text_of(home, "namespace"));
             pawl_table_cell(&table, text_of(member, "app"));
             pawl_table_cell(&table, text_of(member, "host"));
@@ -377,8 +370,7 @@ static void owner_rows(struct pawl_table *table, json_t *home, json_t *app)
 {
     size_t index;
     json_t *host;
-    json_array_foreach(json_object_get(app, "hosts"), index, host)
-    {
+    json_array_foreach(json_object_get(app, "hosts"), index, host) {
         pawl_table_cell(table, text_of(home, "namespace"));
         pawl_table_cell(table, text_of(app, "app"));
         pawl_table_cell(table, text_of(host, "host"));
@@ -395,10 +387,8 @@ void pawl_view_owners(json_t *answer, uint32_t width, struct pawl_buf *buf)
     head(&table, titles, 6);
     size_t index, inner;
     json_t *home, *app;
-    json_array_foreach(json_object_get(answer, "namespaces"), index, home)
-    {
-        json_array_foreach(json_object_get(home, "apps"), inner, app)
-        {
+    json_array_foreach(json_object_get(answer, "namespaces"), index, home) {
+        json_array_foreach(json_object_get(home, "apps"), inner, app) {
             owner_rows(&table, home, app);
         }
     }

@@ -11,6 +11,7 @@
 #include "cli/call.h"
 #include "cli/event_lines.h"
 #include "cli/io/workflow.h"
+#include "sdk/history.h"
 
 #define SILENCE_MS 45000 /* three times as long as the sidecar is ever silent */
 #define AGAIN_MS   500   /* before the next connection */
@@ -20,6 +21,7 @@ struct watch {
     struct pawl_event_lines lines;
     bool is_over; /* the instance that was asked for has ended */
     bool cannot_write;
+    bool cannot_read; /* what came is no event of a sidecar */
 };
 
 static const char *text_of(const json_t *json, const char *key)
@@ -28,20 +30,32 @@ static const char *text_of(const json_t *json, const char *key)
     return text ? text : "";
 }
 
-static bool has_ended(const char *status)
+/* `what` may be missing, but is a list of texts when it is there. */
+static bool is_readable(const json_t *json)
 {
-    static const char *const ended[] = { "COMPLETED", "FAILED", "CANCELED", "TERMINATED" };
-    for (size_t i = 0; i < sizeof ended / sizeof ended[0]; i++)
-        if (strcmp(status, ended[i]) == 0) return true;
-    return false;
+    json_t *list = json_object_get(json, "what"), *what;
+    size_t index;
+    if (!json_is_object(json) || (list && !json_is_array(list))) return false;
+    json_array_foreach(list, index, what) {
+        if (!json_is_string(what)) return false;
+    }
+    return true;
+}
+
+static bool has_ended(const json_t *json)
+{
+    enum pawl_status status;
+    return pawl_status_parse(pawl_bytes_str(text_of(json, "runtimeStatus")), &status)
+           && pawl_status_is_terminal(status);
 }
 
 static bool is_purged(const json_t *json)
 {
     size_t index;
     json_t *what;
-    json_array_foreach(json_object_get(json, "what"), index,
-                       what) if (strcmp(json_string_value(what), "purged") == 0) return true;
+    json_array_foreach(json_object_get(json, "what"), index, what) {
+        if (strcmp(json_string_value(what), "purged") == 0) return true;
+    }
     return false;
 }
 
@@ -49,8 +63,9 @@ static void print_what(const json_t *json)
 {
     size_t index;
     json_t *what;
-    json_array_foreach(json_object_get(json, "what"), index, what)
+    json_array_foreach(json_object_get(json, "what"), index, what) {
         printf("%s%s", index ? "," : "", json_string_value(what));
+    }
 }
 
 /* One line for a person; columns that nearly always fit. */
@@ -85,13 +100,17 @@ static bool watch_on_event(void *context, struct pawl_bytes event, struct pawl_b
     struct watch *watch = context;
     if (pawl_bytes_is_absent(data)) return true;
     json_t *json = json_loadb((const char *)data.data, data.size, JSON_ALLOW_NUL, NULL);
-    if (!json) return true;
+    watch->cannot_read = !is_readable(json);
+    if (watch->cannot_read) {
+        json_decref(json);
+        return false;
+    }
     if (watch->options->json)
         print_json(watch, event, data);
     else
         print_line(event, json);
     watch->cannot_write = fflush(stdout) != 0;
-    bool is_end = has_ended(text_of(json, "runtimeStatus")) || is_purged(json);
+    bool is_end = has_ended(json) || is_purged(json);
     if (watch->options->id && is_end) watch->is_over = true;
     json_decref(json);
     return !watch->is_over && !watch->cannot_write;
@@ -100,7 +119,9 @@ static bool watch_on_event(void *context, struct pawl_bytes event, struct pawl_b
 static bool watch_on_data(void *context, struct pawl_bytes data)
 {
     struct watch *watch = context;
-    return pawl_event_lines_take(&watch->lines, data, watch_on_event, watch);
+    bool goes_on = pawl_event_lines_take(&watch->lines, data, watch_on_event, watch);
+    if (!goes_on && !watch->is_over && !watch->cannot_write) watch->cannot_read = true;
+    return goes_on;
 }
 
 /* One connection, as long as it lasts. */
@@ -130,6 +151,19 @@ static bool is_refusal(long status)
     return status >= 400 && status != 429 && status != 503;
 }
 
+static enum pawl_cli_exit say_unreadable(const struct watch *watch)
+{
+    const struct pawl_buf *id = &watch->lines.id;
+    fprintf(stderr,
+            "pawl: what came from %s cannot be read as lifecycle events; is a sidecar of this "
+            "version listening there?\n",
+            watch->options->address);
+    if (id->size)
+        fprintf(stderr, "Go on later behind the last event with --position %s\n",
+                (const char *)id->data);
+    return PAWL_CLI_FAILED;
+}
+
 static enum pawl_cli_exit watch_follow(struct watch *watch)
 {
     const struct timespec rest = { .tv_nsec = AGAIN_MS * 1000000L };
@@ -148,6 +182,7 @@ static enum pawl_cli_exit watch_follow(struct watch *watch)
             fprintf(stderr, "pawl: cannot write the output: %s\n", strerror(errno));
             return PAWL_CLI_FAILED;
         }
+        if (watch->cannot_read) return say_unreadable(watch);
         if (status == 200)
             fprintf(stderr, "pawl: the connection has ended; going on behind the last event\n");
         was_there = true;

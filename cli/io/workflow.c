@@ -391,8 +391,7 @@ static enum pawl_cli_exit resume_each(const struct pawl_cli_options *options, js
     enum pawl_cli_exit worst = PAWL_CLI_OK;
     size_t index;
     json_t *state;
-    json_array_foreach(stalled, index, state)
-    {
+    json_array_foreach(stalled, index, state) {
         struct pawl_cli_options resume = *options;
         json_t *json = NULL;
         long status = 0;

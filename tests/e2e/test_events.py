@@ -4,9 +4,12 @@
     test_events.py sqlite|redis
 """
 
+import contextlib
+import http.server
 import json
 import os
 import subprocess
+import threading
 import unittest
 import urllib.parse
 
@@ -22,6 +25,23 @@ def path_of(instance):
     return f"/v1.0/workflows/dapr/{urllib.parse.quote(instance, safe='')}/events"
 
 
+@contextlib.contextmanager
+def odd_server(body):
+    """Answers every request with this; its port."""
+    class Odd(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+    with http.server.HTTPServer(("127.0.0.1", 0), Odd) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
 class Events(unittest.TestCase):
     def begin(self):
         self.store = getattr(self.h, STORE)()
@@ -34,12 +54,12 @@ class Events(unittest.TestCase):
         self.assertTrue(subscriber.opened.wait(20), subscriber.errors)
         return subscriber
 
-    def watch(self, *arguments):
+    def watch(self, *arguments, port=None):
         base = {k: v for k, v in os.environ.items() if not k.startswith("PAWL_")}
         return subprocess.Popen(
             [self.h.build / "cli/pawl", "workflow", "watch", *arguments], text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**base, "PAWL_HTTP_ENDPOINT": f"http://127.0.0.1:{self.sidecar.http_port}"})
+            env={**base, "PAWL_HTTP_ENDPOINT": f"http://127.0.0.1:{port or self.sidecar.http_port}"})
 
     @scenario
     def test_one_instance_from_before_its_start_to_its_removal(self):
@@ -134,6 +154,21 @@ class Events(unittest.TestCase):
         self.assertIn("purged", out)
         wrong = self.watch("--position", "nonsense")
         self.assertEqual((wrong.communicate(timeout=60)[0], wrong.returncode), ("", 1))
+
+
+class OddServer(unittest.TestCase):
+    watch = Events.watch
+
+    @scenario
+    def test_the_command_line_says_so_when_a_server_sends_something_else(self):
+        for data in (b"no json", b"7", b'{"what":"purged"}', b'{"what":[1]}', b"x" * (2 << 20)):
+            good = b'event: change\ndata: {"what":["status"]}\nid: i3k-1-2\n\n'
+            with odd_server(good + b"event: change\ndata: " + data + b"\n\n") as port:
+                one = self.watch("--instance", "i", port=port)
+                out, err = one.communicate(timeout=60)
+            self.assertEqual((one.returncode, out.count("status")), (1, 1), err)
+            self.assertIn(f"127.0.0.1:{port} cannot be read", err)
+            self.assertIn("--position i3k-1-2", err)
 
 
 @unittest.skipUnless(STORE == "redis", "several sidecars need Redis")

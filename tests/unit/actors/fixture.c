@@ -176,6 +176,14 @@ void fixture_free(struct fixture *fixture)
     pawl_mem_free(fixture);
 }
 
+struct fixture *fixture_with_worker(uint64_t worker)
+{
+    struct pawl_node_config config = { .partitions = 1 };
+    struct fixture *fixture = fixture_new(&config);
+    fixture_connect(fixture, worker, 100, 100);
+    return fixture;
+}
+
 void fixture_pass(struct fixture *fixture, int64_t ms)
 {
     int64_t end_ms = fixture->now_ms + ms;
@@ -237,8 +245,19 @@ enum pawl_status fixture_status(struct fixture *fixture, const char *instance)
                                     .instance = pawl_bytes_str(instance),
                                     .with_payloads = true };
     fixture_call(fixture, &request);
-    PAWL_ASSERT(fixture->answer_errs[fixture->answers_count - 1] == PAWL_OK);
+    PAWL_ASSERT(fixture_last_err(fixture) == PAWL_OK);
     return fixture->answer_status;
+}
+
+pawl_err fixture_last_err(const struct fixture *fixture)
+{
+    return fixture->answer_errs[fixture->answers_count - 1];
+}
+
+bool fixture_has_told(const struct fixture *fixture, const char *text)
+{
+    struct pawl_bytes told = fixture->answer_texts[fixture->answers_count - 1];
+    return memmem(told.data, told.size, text, strlen(text)) != NULL;
 }
 
 const struct pawl_frame *fixture_next(struct fixture *fixture, enum pawl_frame_type type)
@@ -248,6 +267,13 @@ const struct pawl_frame *fixture_next(struct fixture *fixture, enum pawl_frame_t
         if (frame->type == type) return frame;
     }
     return NULL;
+}
+
+const struct pawl_turn *fixture_next_turn(struct fixture *fixture)
+{
+    const struct pawl_frame *frame = fixture_next(fixture, PAWL_FRAME_TURN);
+    PAWL_ASSERT(frame);
+    return &frame->turn;
 }
 
 void fixture_turn_done(struct fixture *fixture, uint64_t worker, const struct pawl_turn *turn,

@@ -56,6 +56,9 @@ struct fixture {
 struct fixture *fixture_new(const struct pawl_node_config *config);
 void fixture_free(struct fixture *fixture);
 
+/* A node with one partition, and a worker as fixture_connect makes it, with credit for all. */
+struct fixture *fixture_with_worker(uint64_t worker);
+
 /* The node dies, and another one begins on the same store. */
 void fixture_restart(struct fixture *fixture);
 
@@ -78,8 +81,15 @@ uint64_t fixture_call(struct fixture *fixture, const struct pawl_request *reques
 uint64_t fixture_start(struct fixture *fixture, const char *instance);
 enum pawl_status fixture_status(struct fixture *fixture, const char *instance);
 
+/* Of the last answer: its error, and whether its message has this text. */
+pawl_err fixture_last_err(const struct fixture *fixture);
+bool fixture_has_told(const struct fixture *fixture, const char *text);
+
 /* The next unseen frame to a worker of this type, or NULL. */
 const struct pawl_frame *fixture_next(struct fixture *fixture, enum pawl_frame_type type);
+
+/* The next turn; there must be one. */
+const struct pawl_turn *fixture_next_turn(struct fixture *fixture);
 
 void fixture_turn_done(struct fixture *fixture, uint64_t worker, const struct pawl_turn *turn,
                        uint32_t actions_count, struct pawl_action *actions);

@@ -12,14 +12,6 @@
 
 #define WORKER 7u
 
-static struct fixture *new_fixture(void)
-{
-    struct pawl_node_config config = { .partitions = 1 };
-    struct fixture *fixture = fixture_new(&config);
-    fixture_connect(fixture, WORKER, 100, 100);
-    return fixture;
-}
-
 /* Answer the next turn, which must be this instance's. */
 static void turn(struct fixture *fixture, const char *instance, uint32_t count,
                  struct pawl_action *actions)
@@ -41,7 +33,7 @@ static struct pawl_action child(int32_t id, const char *instance)
 /* "root" has the children "a" and "b", and "a" has "leaf"; all of them wait. */
 static struct fixture *new_family(void)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     struct pawl_action children[] = { child(0, "a"), child(1, "b") };
     struct pawl_action leaf = child(0, "leaf");
     fixture_start(fixture, "root");
@@ -89,7 +81,7 @@ static void a_recursive_terminate_goes_on_when_the_store_is_back(void **state)
 static void an_instance_that_left_memory_comes_back_for_an_event(void **state)
 {
     (void)state;
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     fixture_start(fixture, "i");
     turn(fixture, "i", 0, NULL);
     fixture_pass(fixture, 60000);
@@ -110,7 +102,7 @@ static void an_instance_that_left_memory_comes_back_for_an_event(void **state)
 static void a_stall_at_a_timer_leaves_all_in_order(void **state)
 {
     (void)state;
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     fixture_start(fixture, "i");
     struct pawl_action timer = fixture_action(PAWL_ACTION_TIMER, 0);
     timer.fire_at_ms = fixture->now_ms + 5000;

@@ -18,16 +18,11 @@ static struct fixture *new_fixture(void)
     return fixture_new(&config);
 }
 
-static pawl_err last_err(const struct fixture *fixture)
-{
-    return fixture->answer_errs[fixture->answers_count - 1];
-}
-
 static pawl_err control(struct fixture *fixture, enum pawl_request_op op)
 {
     struct pawl_request request = { .op = op, .instance = PAWL_BYTES_LITERAL("i") };
     fixture_call(fixture, &request);
-    return last_err(fixture);
+    return fixture_last_err(fixture);
 }
 
 static pawl_err raise(struct fixture *fixture, const char *request_id)
@@ -37,7 +32,7 @@ static pawl_err raise(struct fixture *fixture, const char *request_id)
                                     .name = PAWL_BYTES_LITERAL("e"),
                                     .request_id = pawl_bytes_str(request_id) };
     fixture_call(fixture, &request);
-    return last_err(fixture);
+    return fixture_last_err(fixture);
 }
 
 static void management_needs_no_worker(void **state)
@@ -45,7 +40,7 @@ static void management_needs_no_worker(void **state)
     struct fixture *fixture = new_fixture();
     (void)state;
     fixture_start(fixture, "i");
-    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
     assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_PENDING);
     assert_int_equal(raise(fixture, "r"), PAWL_OK);
     assert_int_equal(control(fixture, PAWL_REQUEST_SUSPEND), PAWL_OK);
@@ -67,7 +62,7 @@ static void wrong_states_are_told_and_change_nothing(void **state)
     assert_int_equal(raise(fixture, "r"), PAWL_E_NOT_FOUND);
     fixture_start(fixture, "i");
     fixture_start(fixture, "i");
-    assert_int_equal(last_err(fixture), PAWL_E_EXISTS);
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_EXISTS);
     assert_int_equal(control(fixture, PAWL_REQUEST_RESUME), PAWL_E_STATE);
     assert_int_equal(control(fixture, PAWL_REQUEST_PURGE), PAWL_E_NOT_TERMINAL);
     assert_int_equal(control(fixture, PAWL_REQUEST_RERUN), PAWL_E_NOT_TERMINAL);
@@ -351,7 +346,7 @@ static void a_wait_is_answered_when_it_is_so_or_when_time_is_up(void **state)
                                  .timeout_ms = 5000 };
     (void)state;
     fixture_call(fixture, &wait);
-    assert_int_equal(last_err(fixture), PAWL_E_NOT_FOUND);
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_NOT_FOUND);
     fixture_start(fixture, "i");
     uint32_t answers = fixture->answers_count;
     fixture_call(fixture, &wait);
@@ -374,13 +369,13 @@ static void a_full_sidecar_leaves_the_rest_in_the_store_and_loses_nothing(void *
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         fixture_start(fixture, names[i]);
-        assert_int_equal(last_err(fixture), PAWL_OK);
+        assert_int_equal(fixture_last_err(fixture), PAWL_OK);
     }
     assert_int_equal(pawl_node_metrics(fixture->node)->active_instances, 2);
     struct pawl_request suspend = { .op = PAWL_REQUEST_SUSPEND,
                                     .instance = PAWL_BYTES_LITERAL("c") };
     fixture_call(fixture, &suspend);
-    assert_int_equal(last_err(fixture), PAWL_E_BUSY);
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_BUSY);
 
     fixture_connect(fixture, WORKER, 100, 0);
     struct pawl_action complete = fixture_action(PAWL_ACTION_COMPLETE, -1);
@@ -681,9 +676,9 @@ static void a_purge_whose_answer_is_lost_is_answered_well(void **state)
     fixture->reply_lost = PAWL_STORE_PURGE;
     fixture_call(fixture, &purge);
     fixture_pass(fixture, 2000);
-    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
     fixture_call(fixture, &purge);
-    assert_int_equal(last_err(fixture), PAWL_E_NOT_FOUND);
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_NOT_FOUND);
     fixture_free(fixture);
 }
 

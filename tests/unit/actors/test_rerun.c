@@ -12,27 +12,12 @@
 
 #define WORKER 7u
 
-static struct fixture *new_fixture(void)
-{
-    struct pawl_node_config config = { .partitions = 1 };
-    struct fixture *fixture = fixture_new(&config);
-    fixture_connect(fixture, WORKER, 100, 100);
-    return fixture;
-}
-
-static pawl_err last_err(const struct fixture *fixture)
-{
-    return fixture->answer_errs[fixture->answers_count - 1];
-}
-
 static void assert_refused(struct fixture *fixture, struct pawl_request request, pawl_err err,
                            const char *text)
 {
     fixture_call(fixture, &request);
-    assert_int_equal(last_err(fixture), err);
-    struct pawl_bytes told = fixture->answer_texts[fixture->answers_count - 1];
-    assert_non_null(strstr(
-        (const char *)pawl_arena_printf(&fixture->arena, "%.*s", PAWL_BYTES_FMT(told)).data, text));
+    assert_int_equal(fixture_last_err(fixture), err);
+    assert_true(fixture_has_told(fixture, text));
 }
 
 static struct pawl_request rerun(const char *new_instance, uint32_t event_id)
@@ -42,13 +27,6 @@ static struct pawl_request rerun(const char *new_instance, uint32_t event_id)
                                   .new_instance = pawl_bytes_str(new_instance),
                                   .has_event = true,
                                   .event_id = event_id };
-}
-
-static const struct pawl_turn *next_turn(struct fixture *fixture)
-{
-    const struct pawl_frame *frame = fixture_next(fixture, PAWL_FRAME_TURN);
-    assert_non_null(frame);
-    return &frame->turn;
 }
 
 static struct pawl_action activity(int32_t id, const char *input)
@@ -75,11 +53,11 @@ static void run_chain(struct fixture *fixture, int32_t from)
     static const char *const inputs[] = { "zero", "one", "two" };
     for (int32_t i = from; i < 3; i++) {
         struct pawl_action action = activity(i, inputs[i]);
-        fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &action);
+        fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &action);
         do_activity(fixture, inputs[i]);
     }
     struct pawl_action end = fixture_action(PAWL_ACTION_COMPLETE, -1);
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &end);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &end);
 }
 
 static uint32_t kinds_of(uint32_t count, struct pawl_bytes *events, enum pawl_event_kind *kinds)
@@ -94,7 +72,7 @@ static uint32_t kinds_of(uint32_t count, struct pawl_bytes *events, enum pawl_ev
 
 static void the_turns_before_the_call_are_copied_and_the_rest_runs_anew(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     enum pawl_event_kind kinds[32];
     (void)state;
     fixture_start(fixture, "i");
@@ -103,10 +81,10 @@ static void the_turns_before_the_call_are_copied_and_the_rest_runs_anew(void **s
 
     struct pawl_request request = rerun("j", 1);
     fixture_call(fixture, &request);
-    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
     assert_int_equal(fixture_status(fixture, "j"), PAWL_STATUS_PENDING);
 
-    const struct pawl_turn *turn = next_turn(fixture);
+    const struct pawl_turn *turn = fixture_next_turn(fixture);
     assert_int_equal(turn->past_count, 3);
     assert_int_equal(kinds_of(turn->past_count, turn->events, kinds), 3);
     assert_int_equal(kinds[0], PAWL_EVENT_WORKFLOW_STARTED);
@@ -128,7 +106,7 @@ static void the_turns_before_the_call_are_copied_and_the_rest_runs_anew(void **s
 
 static void a_call_gets_another_input_or_none(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     fixture_start(fixture, "i");
     run_chain(fixture, 0);
@@ -137,30 +115,30 @@ static void a_call_gets_another_input_or_none(void **state)
     request.payload = PAWL_BYTES_LITERAL("changed");
     fixture_call(fixture, &request);
     struct pawl_action action = activity(2, "two");
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &action);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &action);
     do_activity(fixture, "changed");
 
     request = rerun("k", 2);
     request.overwrite = true;
     fixture_call(fixture, &request);
-    (void)next_turn(fixture); /* what j does next */
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &action);
+    (void)fixture_next_turn(fixture); /* what j does next */
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &action);
     do_activity(fixture, "");
     fixture_free(fixture);
 }
 
 static void calls_without_a_result_are_made_again(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     fixture_start(fixture, "i");
     struct pawl_action calls[] = { activity(0, "zero"), activity(1, "one"),
                                    fixture_action(PAWL_ACTION_TIMER, 2) };
     calls[2].fire_at_ms = fixture->now_ms + 60000;
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 3, calls);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 3, calls);
     do_activity(fixture, "zero");
     struct pawl_action later = activity(3, "three");
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &later);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &later);
     struct pawl_request stop = { .op = PAWL_REQUEST_TERMINATE,
                                  .instance = PAWL_BYTES_LITERAL("i") };
     fixture_call(fixture, &stop);
@@ -169,18 +147,18 @@ static void calls_without_a_result_are_made_again(void **state)
 
     struct pawl_request request = rerun("j", 3);
     fixture_call(fixture, &request);
-    assert_int_equal(last_err(fixture), PAWL_OK);
-    const struct pawl_turn *turn = next_turn(fixture);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
+    const struct pawl_turn *turn = fixture_next_turn(fixture);
     assert_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY)); /* not before the code has run */
 
     /* An id that is in use is refused, as ever. */
     fixture_turn_done(fixture, WORKER, turn, 1, &later);
     do_activity(fixture, "one");
     do_activity(fixture, "three");
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 0, NULL); /* one */
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 0, NULL); /* three */
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 0, NULL); /* one */
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 0, NULL); /* three */
     fixture_pass(fixture, 61000);
-    turn = next_turn(fixture); /* the timer */
+    turn = fixture_next_turn(fixture); /* the timer */
     struct pawl_history_event event;
     assert_int_equal(pawl_history_event_decode(turn->events[turn->events_count - 1], &event),
                      PAWL_OK);
@@ -191,20 +169,20 @@ static void calls_without_a_result_are_made_again(void **state)
 
 static void an_action_under_the_id_of_a_call_that_is_made_again_is_refused(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     fixture_start(fixture, "i");
     struct pawl_action calls[] = { activity(0, "zero"), activity(1, "one") };
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 2, calls);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 2, calls);
     do_activity(fixture, "zero");
     struct pawl_action later = activity(2, "two");
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &later);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &later);
     struct pawl_request stop = { .op = PAWL_REQUEST_TERMINATE,
                                  .instance = PAWL_BYTES_LITERAL("i") };
     fixture_call(fixture, &stop);
     struct pawl_request request = rerun("j", 2);
     fixture_call(fixture, &request);
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &calls[1]);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &calls[1]);
     assert_int_equal(fixture_status(fixture, "j"), PAWL_STATUS_FAILED);
     assert_true(pawl_bytes_is_str(fixture->answer_failure.type, "PawlLimitExceeded"));
     fixture_free(fixture);
@@ -212,7 +190,7 @@ static void an_action_under_the_id_of_a_call_that_is_made_again_is_refused(void 
 
 static void what_cannot_be_run_anew_is_refused_and_nothing_changes(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     assert_refused(fixture, rerun("j", 0), PAWL_E_NOT_FOUND,
                    "workflow instance does not exist with ID 'i'");
@@ -225,7 +203,7 @@ static void what_cannot_be_run_anew_is_refused_and_nothing_changes(void **state)
     calls[2].instance = PAWL_BYTES_LITERAL("x");
     calls[3].name = PAWL_BYTES_LITERAL("W");
     calls[3].instance = PAWL_BYTES_LITERAL("i:0003");
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 4, calls);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 4, calls);
     assert_refused(fixture, rerun("j", 0), PAWL_E_NOT_TERMINAL, "'i' is not in a terminal state");
     struct pawl_request stop = { .op = PAWL_REQUEST_TERMINATE,
                                  .instance = PAWL_BYTES_LITERAL("i"),
@@ -247,7 +225,7 @@ static void what_cannot_be_run_anew_is_refused_and_nothing_changes(void **state)
     assert_refused(fixture, request, PAWL_E_INVALID, "cannot rerun from child-workflows");
     struct pawl_request get = { .op = PAWL_REQUEST_GET, .instance = PAWL_BYTES_LITERAL("j") };
     fixture_call(fixture, &get);
-    assert_int_equal(last_err(fixture), PAWL_E_NOT_FOUND);
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_NOT_FOUND);
 
     fixture_start(fixture, "j");
     assert_refused(fixture, rerun("j", 0), PAWL_E_EXISTS, "already exists");
@@ -256,21 +234,21 @@ static void what_cannot_be_run_anew_is_refused_and_nothing_changes(void **state)
 
 static void children_of_the_new_run_are_its_own(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     fixture_start(fixture, "i");
     struct pawl_action child = fixture_action(PAWL_ACTION_CHILD, 0);
     child.name = PAWL_BYTES_LITERAL("W");
     child.instance = PAWL_BYTES_LITERAL("i:0000");
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &child);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &child);
     struct pawl_action end = fixture_action(PAWL_ACTION_COMPLETE, -1);
     struct pawl_request raise = { .op = PAWL_REQUEST_RAISE,
                                   .instance = PAWL_BYTES_LITERAL("i"),
                                   .name = PAWL_BYTES_LITERAL("e") };
-    (void)next_turn(fixture); /* the child's, which never answers */
+    (void)fixture_next_turn(fixture); /* the child's, which never answers */
     fixture_call(fixture, &raise);
     struct pawl_action call = activity(1, "one");
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &call);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &call);
     struct pawl_request stop = { .op = PAWL_REQUEST_TERMINATE,
                                  .instance = PAWL_BYTES_LITERAL("i"),
                                  .recursive = true };
@@ -278,19 +256,19 @@ static void children_of_the_new_run_are_its_own(void **state)
 
     struct pawl_request request = rerun("j", 1); /* the child had no result by then */
     fixture_call(fixture, &request);
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &call);
-    const struct pawl_turn *turn = next_turn(fixture);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &call);
+    const struct pawl_turn *turn = fixture_next_turn(fixture);
     assert_true(pawl_bytes_is_str(turn->instance, "j:0000"));
     fixture_turn_done(fixture, WORKER, turn, 1, &end);
-    turn = next_turn(fixture); /* of j: the child's result */
+    turn = fixture_next_turn(fixture); /* of j: the child's result */
     assert_true(pawl_bytes_is_str(turn->instance, "j"));
     assert_int_equal(fixture_status(fixture, "i:0000"), PAWL_STATUS_TERMINATED);
 
     request = rerun("k", 0);
     request.new_child = PAWL_BYTES_LITERAL("mine");
     fixture_call(fixture, &request);
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &child);
-    assert_true(pawl_bytes_is_str(next_turn(fixture)->instance, "mine"));
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &child);
+    assert_true(pawl_bytes_is_str(fixture_next_turn(fixture)->instance, "mine"));
     fixture_free(fixture);
 }
 
@@ -304,14 +282,14 @@ static void a_run_can_be_ended_before_its_first_turn(void **state)
     struct pawl_action child = fixture_action(PAWL_ACTION_CHILD, 0);
     child.name = PAWL_BYTES_LITERAL("W");
     child.instance = PAWL_BYTES_LITERAL("i:0000");
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &child);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &child);
     struct pawl_request raise = { .op = PAWL_REQUEST_RAISE,
                                   .instance = PAWL_BYTES_LITERAL("i"),
                                   .name = PAWL_BYTES_LITERAL("e") };
-    (void)next_turn(fixture);
+    (void)fixture_next_turn(fixture);
     fixture_call(fixture, &raise);
     struct pawl_action calls[] = { activity(1, "one"), fixture_action(PAWL_ACTION_COMPLETE, -1) };
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 2, calls);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 2, calls);
     fixture_disconnect(fixture, WORKER);
 
     struct pawl_request request = rerun("j", 1);
@@ -324,20 +302,20 @@ static void a_run_can_be_ended_before_its_first_turn(void **state)
     fixture_pass(fixture, 120000);
     struct pawl_request get = { .op = PAWL_REQUEST_GET, .instance = PAWL_BYTES_LITERAL("j:0000") };
     fixture_call(fixture, &get);
-    assert_int_equal(last_err(fixture), PAWL_E_NOT_FOUND); /* its child was never started */
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_NOT_FOUND); /* its child was never started */
     fixture_free(fixture);
 }
 
 /* The simulator's seed 148827 found it reading what was freed. */
 static void a_first_commit_that_is_sent_again_outlives_the_ownership(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     fixture_start(fixture, "i");
     run_chain(fixture, 0);
     struct pawl_request request = rerun("j", 1);
     fixture_call(fixture, &request);
-    const struct pawl_turn *turn = next_turn(fixture);
+    const struct pawl_turn *turn = fixture_next_turn(fixture);
     fixture->refuse = PAWL_STORE_COMMIT;
     fixture->refuse_count = 1;
     struct pawl_action end = fixture_action(PAWL_ACTION_COMPLETE, -1);
@@ -353,7 +331,7 @@ static void a_first_commit_that_is_sent_again_outlives_the_ownership(void **stat
     fixture_call(fixture, &(struct pawl_request){ .op = PAWL_REQUEST_HISTORY,
                                                   .instance = PAWL_BYTES_LITERAL("j"),
                                                   .limit = 100 });
-    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
     assert_true(fixture->history_kinds_count > turn->past_count);
     fixture_free(fixture);
 }

@@ -24,11 +24,6 @@ static struct fixture *new_fixture(void)
     return fixture_new(&config);
 }
 
-static pawl_err last_err(const struct fixture *fixture)
-{
-    return fixture->answer_errs[fixture->answers_count - 1];
-}
-
 static pawl_err create(struct fixture *fixture, const struct pawl_schedule_spec *spec)
 {
     struct pawl_request request = { .op = PAWL_REQUEST_START,
@@ -37,7 +32,7 @@ static pawl_err create(struct fixture *fixture, const struct pawl_schedule_spec 
                                     .name = PAWL_BYTES_LITERAL(PAWL_SCHEDULE_NAME),
                                     .payload = pawl_schedule_spec_pack(&fixture->arena, spec) };
     fixture_call(fixture, &request);
-    return last_err(fixture);
+    return fixture_last_err(fixture);
 }
 
 static void create_every_minute(struct fixture *fixture, enum pawl_overlap_policy overlap)
@@ -56,14 +51,14 @@ static pawl_err raise(struct fixture *fixture, const char *event, const char *re
                                     .name = pawl_bytes_str(event),
                                     .request_id = pawl_bytes_str(request_id) };
     fixture_call(fixture, &request);
-    return last_err(fixture);
+    return fixture_last_err(fixture);
 }
 
 static pawl_err control(struct fixture *fixture, enum pawl_request_op op, const char *instance)
 {
     struct pawl_request request = { .op = op, .instance = pawl_bytes_str(instance), .force = true };
     fixture_call(fixture, &request);
-    return last_err(fixture);
+    return fixture_last_err(fixture);
 }
 
 static struct pawl_schedule_state state_of(struct fixture *fixture)

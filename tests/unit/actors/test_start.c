@@ -12,19 +12,6 @@
 
 #define WORKER 7u
 
-static struct fixture *new_fixture(void)
-{
-    struct pawl_node_config config = { .partitions = 1 };
-    struct fixture *fixture = fixture_new(&config);
-    fixture_connect(fixture, WORKER, 10, 10);
-    return fixture;
-}
-
-static pawl_err last_err(const struct fixture *fixture)
-{
-    return fixture->answer_errs[fixture->answers_count - 1];
-}
-
 static struct pawl_request start_request(const char *instance, enum pawl_reuse reuse)
 {
     return (struct pawl_request){ .op = PAWL_REQUEST_START,
@@ -43,7 +30,7 @@ static pawl_err start(struct fixture *fixture, enum pawl_reuse reuse, const char
     uint32_t before = fixture->answers_count;
     fixture_call(fixture, &request);
     assert_int_equal(fixture->answers_count, before + 1);
-    return last_err(fixture);
+    return fixture_last_err(fixture);
 }
 
 /* What a turn tells: one letter per event, s of a started execution, e of an event. */
@@ -73,7 +60,7 @@ static void complete(struct fixture *fixture, const struct pawl_frame *frame)
 
 static void an_instance_that_runs_is_terminated_and_replaced(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     assert_int_equal(start(fixture, PAWL_REUSE_TERMINATE, NULL, "one"), PAWL_OK);
     const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
@@ -100,7 +87,7 @@ static void an_instance_that_runs_is_terminated_and_replaced(void **state)
  * the second has replaced it. */
 static void a_late_attempt_leaves_the_new_instance_alone(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     assert_int_equal(start(fixture, PAWL_REUSE_TERMINATE, NULL, "one"), PAWL_OK);
     const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
@@ -113,14 +100,14 @@ static void a_late_attempt_leaves_the_new_instance_alone(void **state)
     assert_int_equal(start(fixture, PAWL_REUSE_TERMINATE, NULL, "two"), PAWL_OK);
     assert_told(fixture_next(fixture, PAWL_FRAME_TURN), ".s");
     fixture_reply_late(fixture);
-    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
     assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_PENDING);
     fixture_free(fixture);
 }
 
 static void an_instance_that_has_ended_is_replaced_without_more(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     assert_int_equal(start(fixture, PAWL_REUSE_TERMINATE, NULL, "one"), PAWL_OK);
     complete(fixture, fixture_next(fixture, PAWL_FRAME_TURN));
@@ -132,7 +119,7 @@ static void an_instance_that_has_ended_is_replaced_without_more(void **state)
 
 static void a_store_that_is_away_in_between_is_told_and_the_call_can_be_repeated(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     assert_int_equal(start(fixture, PAWL_REUSE_TERMINATE, NULL, "one"), PAWL_OK);
     const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
@@ -145,14 +132,14 @@ static void a_store_that_is_away_in_between_is_told_and_the_call_can_be_repeated
     assert_int_equal(fixture->answers_count, before);
     fixture_pass(fixture, 10000);
     assert_int_equal(fixture->answers_count, before + 1);
-    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
     assert_told(fixture_next(fixture, PAWL_FRAME_TURN), ".s");
     fixture_free(fixture);
 }
 
 static void a_new_instance_has_its_event_from_the_beginning(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     assert_int_equal(start(fixture, PAWL_REUSE_TERMINAL, "e", "one"), PAWL_OK);
     assert_told(fixture_next(fixture, PAWL_FRAME_TURN), ".se");
@@ -162,7 +149,7 @@ static void a_new_instance_has_its_event_from_the_beginning(void **state)
 
 static void an_instance_that_runs_gets_the_event(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     assert_int_equal(start(fixture, PAWL_REUSE_TERMINAL, NULL, "one"), PAWL_OK);
     const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);

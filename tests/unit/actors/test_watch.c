@@ -32,11 +32,6 @@ static struct pawl_request watch_of(const char *instance, struct pawl_bytes posi
                                   .timeout_ms = LONG_MS };
 }
 
-static pawl_err last_err(const struct fixture *fixture)
-{
-    return fixture->answer_errs[fixture->answers_count - 1];
-}
-
 /* Asks, and goes on from the last answer. */
 static void ask(struct fixture *fixture, const char *instance)
 {
@@ -44,7 +39,7 @@ static void ask(struct fixture *fixture, const char *instance)
     uint32_t before = fixture->answers_count;
     fixture_call(fixture, &watch);
     assert_int_equal(fixture->answers_count, before + 1);
-    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
 }
 
 static void take_turn(struct fixture *fixture, const char *custom, bool ends)
@@ -88,7 +83,7 @@ static void purge(struct fixture *fixture, const char *instance)
                                     .force = true };
     struct pawl_bytes position = fixture->cursor;
     fixture_call(fixture, &request);
-    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
     fixture->cursor = position;
 }
 
@@ -319,12 +314,12 @@ static void a_position_of_another_stream_is_refused(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct pawl_request watch = watch_of(NULL, pawl_bytes_str(wrong[i]));
         fixture_call(fixture, &watch);
-        assert_int_equal(last_err(fixture), PAWL_E_INVALID);
+        assert_int_equal(fixture_last_err(fixture), PAWL_E_INVALID);
     }
     struct pawl_request watch = watch_of(NULL, PAWL_BYTES_LITERAL("a4-..."));
     watch.timeout_ms = 0;
     fixture_call(fixture, &watch);
-    assert_int_equal(last_err(fixture), PAWL_OK);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
     fixture_free(fixture);
 }
 
@@ -339,7 +334,7 @@ static void too_many_are_refused_until_one_has_gone(void **state)
     uint32_t before = fixture->answers_count;
     fixture_call(fixture, &watch);
     assert_int_equal(fixture->answers_count, before + 1);
-    assert_int_equal(last_err(fixture), PAWL_E_BUSY);
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_BUSY);
     struct pawl_node_event gone = { .type = PAWL_NODE_REQUEST_GONE };
     gone.request.token = token;
     fixture_step(fixture, gone);
@@ -360,7 +355,7 @@ static void a_store_that_is_away_is_said(void **state)
     fixture_call(fixture, &watch);
     fixture_pass(fixture, 10000);
     assert_int_equal(fixture->answers_count, before + 1);
-    assert_int_equal(last_err(fixture), PAWL_E_UNAVAILABLE);
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_UNAVAILABLE);
     fixture_free(fixture);
 }
 

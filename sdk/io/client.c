@@ -36,6 +36,7 @@ struct call {
     bool reached;
     bool wants_result;
     struct pawl_result *result;
+    struct pawl_cancel *cancel; /* NULL: nobody ends it */
     pthread_cond_t changed;
 };
 
@@ -52,6 +53,7 @@ struct pawl_client {
     pthread_mutex_t lock; /* guards what follows and all calls on the list */
     struct pawl_list calls;
     uint64_t tokens;
+    uint32_t cancels; /* pawl_cancel_init less _deinit */
     bool ending;
     char why_down[256]; /* why there is no connection; "": not known yet */
 };
@@ -153,11 +155,10 @@ static void call_send(struct pawl_client *client, struct call *call)
 {
     struct pawl_frame frame = { .type = PAWL_FRAME_REQUEST };
     frame.request = (struct pawl_request_frame){ .token = call->token, .request = call->request };
-    if (call->request.op == PAWL_REQUEST_WAIT) {
-        /* What is left of it: this may be the second connection it is sent over. */
-        int64_t left_ms = call->deadline_ms - WAIT_GRACE_MS - pawl_link_now_ms();
-        frame.request.request.timeout_ms = left_ms > 0 ? left_ms : 0;
-    }
+    /* What is left of a wait: this may be the second connection it is sent over. */
+    int64_t left_ms = call->deadline_ms - WAIT_GRACE_MS - pawl_link_now_ms();
+    int64_t *timeout_ms = &frame.request.request.timeout_ms;
+    if (left_ms < *timeout_ms) *timeout_ms = left_ms > 0 ? left_ms : 0;
     pawl_err err = pawl_link_send(client->link, &frame);
     if (err != PAWL_OK) {
         call_finish(call, err, make_message(client, call, pawl_err_text(err)));
@@ -200,15 +201,21 @@ static void *client_main(void *argument)
 
 /* Life -------------------------------------------------------------------------------------- */
 
-static pawl_err start_thread(struct pawl_client *client)
+pawl_err pawl_thread_start(pthread_t *ret_thread, void *(*run)(void *), void *context)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int result = pthread_create(&client->thread, NULL, client_main, client);
+    int result = pthread_create(ret_thread, NULL, run, context);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    client->has_thread = result == 0;
     return result == 0 ? PAWL_OK : PAWL_E_NOMEM;
+}
+
+static pawl_err start_thread(struct pawl_client *client)
+{
+    pawl_err err = pawl_thread_start(&client->thread, client_main, client);
+    client->has_thread = err == PAWL_OK;
+    return err;
 }
 
 static pawl_err set_target_app(struct pawl_client *client, const char *app)
@@ -261,6 +268,7 @@ pawl_err pawl_client_new(const struct pawl_client_options *options, struct pawl_
 void pawl_client_free(struct pawl_client *client)
 {
     if (!client) return;
+    PAWL_ASSERT(client->cancels == 0); /* pawl_watch_free comes before */
     if (client->has_thread) {
         pthread_mutex_lock(&client->lock);
         client->ending = true;
@@ -277,14 +285,19 @@ void pawl_client_free(struct pawl_client *client)
 
 /* Calls ---------------------------------------------------------------------------------------- */
 
-static void sleep_until_done(struct pawl_client *client, struct call *call)
+static struct timespec time_of(int64_t ms)
 {
-    struct timespec until = { .tv_sec = (time_t)(call->deadline_ms / 1000),
-                              .tv_nsec = (long)(call->deadline_ms % 1000) * 1000000 };
+    return (struct timespec){ .tv_sec = (time_t)(ms / 1000),
+                              .tv_nsec = (long)(ms % 1000) * 1000000 };
+}
+
+/* Under the lock: until then, or until `*done`, which comes with `changed`. */
+static void sleep_until(struct pawl_client *client, pthread_cond_t *changed, const bool *done,
+                        int64_t deadline_ms)
+{
+    struct timespec until = time_of(deadline_ms);
     int result = 0;
-    while (!call->done && result == 0) {
-        result = pthread_cond_timedwait(&call->changed, &client->lock, &until);
-    }
+    while (!*done && result == 0) result = pthread_cond_timedwait(changed, &client->lock, &until);
     PAWL_ASSERT(result == 0 || result == ETIMEDOUT);
 }
 
@@ -317,17 +330,21 @@ static pawl_err check(const struct pawl_client *client, struct call *call)
     return err;
 }
 
+static void cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 static void call_init(struct call *call, const struct pawl_request *request, bool wants_result,
                       int64_t timeout_ms)
 {
     *call = (struct call){ .request = *request, .wants_result = wants_result };
     call->deadline_ms = pawl_link_now_ms() + timeout_ms;
-
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&call->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cond_init(&call->changed);
 }
 
 static pawl_err call_run(struct pawl_client *client, struct call *call)
@@ -338,8 +355,9 @@ static pawl_err call_run(struct pawl_client *client, struct call *call)
         pthread_mutex_lock(&client->lock);
         call->token = ++client->tokens;
         pawl_list_push_tail(&client->calls, &call->link);
+        if (call->cancel && call->cancel->is_set) call_finish(call, PAWL_E_CANCELLED, NULL);
         pawl_link_wake(client->link);
-        sleep_until_done(client, call);
+        sleep_until(client, &call->changed, &call->done, call->deadline_ms);
         if (!call->done) give_up_waiting(client, call);
         err = call->err;
         pthread_mutex_unlock(&client->lock);
@@ -347,6 +365,75 @@ static pawl_err call_run(struct pawl_client *client, struct call *call)
     pthread_cond_destroy(&call->changed);
     return err;
 }
+
+/* Cancelling ------------------------------------------------------------------------------- */
+
+void pawl_cancel_init(struct pawl_client *client, struct pawl_cancel *cancel)
+{
+    cancel->is_set = false;
+    cond_init(&cancel->changed);
+    pthread_mutex_lock(&client->lock);
+    client->cancels++;
+    pthread_mutex_unlock(&client->lock);
+}
+
+void pawl_cancel_deinit(struct pawl_client *client, struct pawl_cancel *cancel)
+{
+    pthread_cond_destroy(&cancel->changed);
+    pthread_mutex_lock(&client->lock);
+    client->cancels--;
+    pthread_mutex_unlock(&client->lock);
+}
+
+void pawl_client_cancel(struct pawl_client *client, struct pawl_cancel *cancel)
+{
+    pthread_mutex_lock(&client->lock);
+    cancel->is_set = true;
+    pthread_cond_signal(&cancel->changed);
+    struct pawl_list *following;
+    for (struct pawl_list *link = client->calls.next; link != &client->calls; link = following) {
+        following = link->next;
+        struct call *call = next_of(client, link);
+        if (call->cancel == cancel) call_finish(call, PAWL_E_CANCELLED, NULL);
+    }
+    pthread_mutex_unlock(&client->lock);
+}
+
+bool pawl_client_is_cancelled(struct pawl_client *client, const struct pawl_cancel *cancel)
+{
+    pthread_mutex_lock(&client->lock);
+    bool is_set = cancel->is_set;
+    pthread_mutex_unlock(&client->lock);
+    return is_set;
+}
+
+bool pawl_client_rest(struct pawl_client *client, struct pawl_cancel *cancel, int64_t ms)
+{
+    pthread_mutex_lock(&client->lock);
+    sleep_until(client, &cancel->changed, &cancel->is_set, pawl_link_now_ms() + ms);
+    bool is_set = cancel->is_set;
+    pthread_mutex_unlock(&client->lock);
+    return !is_set;
+}
+
+pawl_err pawl_client_ask_until(struct pawl_client *client, const struct pawl_request *request,
+                               struct pawl_cancel *cancel, struct pawl_result **ret_result)
+{
+    int64_t wait_ms = request->timeout_ms;
+    struct call call;
+    call_init(&call, request, true, wait_ms > 0 ? wait_ms + WAIT_GRACE_MS : client->timeout_ms);
+    call.cancel = cancel;
+    pawl_err err = call_run(client, &call);
+    *ret_result = call.result;
+    return err;
+}
+
+const struct pawl_allocator *pawl_client_allocator(const struct pawl_client *client)
+{
+    return &client->allocator;
+}
+
+/* Requests --------------------------------------------------------------------------------- */
 
 pawl_err pawl_client_ask(struct pawl_client *client, const struct pawl_request *request,
                          struct pawl_result **ret_result)

@@ -1,7 +1,10 @@
 #include "sdk/io/result.h"
 
+#include <inttypes.h>
+
 #include "base/bytes.h"
 #include "base/tags.h"
+#include "sdk/change.h"
 #include "sdk/instance.h"
 #include "sdk/schedule.h"
 
@@ -210,6 +213,52 @@ static void copy_history(struct pawl_result *result, const struct pawl_request *
     result->history_count = answer->events_count;
 }
 
+static const char *key_of(struct pawl_result *result, const struct pawl_lifecycle_event *event,
+                          bool *complete)
+{
+    const char *key =
+        pawl_pool_format(&result->pool, "%" PRIu32 ":%" PRIu64, event->partition, event->number);
+    if (!key) *complete = false;
+    return key;
+}
+
+static const char *id_text(struct pawl_result *result, struct pawl_id id, bool *complete)
+{
+    char formatted[PAWL_ID_TEXT_SIZE];
+    pawl_id_format(id, formatted);
+    return text(result, pawl_bytes_str(formatted), complete);
+}
+
+static void copy_changes(struct pawl_result *result, const struct pawl_answer *answer,
+                         bool *complete)
+{
+    result->changes =
+        pawl_pool_alloc(&result->pool, sizeof *result->changes * answer->events_count);
+    if (!result->changes) {
+        *complete = false;
+        return;
+    }
+    for (uint32_t i = 0; i < answer->events_count; i++) {
+        struct pawl_lifecycle_event event;
+        /* One of a newer sidecar that this library cannot read. */
+        if (pawl_lifecycle_event_unpack(answer->events[i], &event) != PAWL_OK) continue;
+        result->changes[result->changes_count++] = (struct pawl_watch_event){
+            .kind = PAWL_WATCH_CHANGE,
+            .position = "",
+            .key = key_of(result, &event, complete),
+            .id = text(result, event.instance, complete),
+            .name = text(result, event.name, complete),
+            .time_ms = event.at_ms,
+            .what = event.what,
+            .status = event.status,
+            .generation = event.gen,
+            .incarnation = id_text(result, event.inc, complete),
+            .custom_status = payload(result, event.custom_status, complete),
+            .message = "",
+        };
+    }
+}
+
 struct pawl_result *pawl_result_from_answer(const struct pawl_allocator *allocator,
                                             const struct pawl_request *request,
                                             const struct pawl_answer *answer)
@@ -228,7 +277,11 @@ struct pawl_result *pawl_result_from_answer(const struct pawl_allocator *allocat
     result->batch = answer->batch;
     copy_instances(result, answer, &complete);
     copy_schedules(result, answer, &complete);
-    copy_history(result, request, answer, &complete);
+    result->reached = answer->reached;
+    if (request->op == PAWL_REQUEST_WATCH)
+        copy_changes(result, answer, &complete);
+    else
+        copy_history(result, request, answer, &complete);
     if (!complete) {
         pawl_result_free(result);
         return NULL;

@@ -3,6 +3,7 @@
 #define PAWL_SDK_IO_RESULT_H
 
 #include "pawl/schedule.h"
+#include "pawl/watch.h"
 #include "sdk/pool.h"
 #include "sdk/request.h"
 
@@ -19,6 +20,9 @@ struct pawl_result {
     size_t history_count;
     uint32_t history_total;
     struct pawl_history_item *history;
+    bool reached;         /* as in the answer */
+    size_t changes_count; /* of a WATCH; without positions */
+    struct pawl_watch_event *changes;
     uint64_t counts[PAWL_STATUS_COUNT];
     struct pawl_batch batch;
 };

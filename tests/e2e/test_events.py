@@ -156,6 +156,64 @@ class Events(unittest.TestCase):
         self.assertEqual((wrong.communicate(timeout=60)[0], wrong.returncode), ("", 1))
 
 
+class Callback(unittest.TestCase):
+    """The watch of the C library."""
+
+    begin = Events.begin
+
+    def begin_watch(self, *arguments, name="watch"):
+        watch = self.h.app([self.h.build / "tests/e2e/e2e_watch", *arguments], self.sidecar, name)
+        until(lambda: "begun" in watch.log() or "refused" in watch.log(), what="the watch")
+        return watch
+
+    def changes(self, watch):
+        """key -> (instance, status), in the order of their first arrival."""
+        lines = [line.split() for line in watch.log().splitlines(keepends=True)
+                 if line.startswith("change ") and line.endswith("\n")]
+        return {line[1]: (line[2], line[3]) for line in lines}
+
+    def statuses(self, watch, instance):
+        return [status for one, status in self.changes(watch).values() if one == instance]
+
+    @scenario
+    def test_it_goes_on_by_itself_whenever_the_sidecar_is_killed(self):
+        self.begin()
+        named = self.begin_watch("--name", "chain")
+        ids = [f"i{n}" for n in range(24)]
+        for n, instance in enumerate(ids):
+            self.api.start("chain", "3", instance=instance, request_id=instance)
+            self.api.start("echo", "1", instance="e" + instance, request_id="e" + instance)
+            if n in (5, 11, 17):
+                self.sidecar.kill()
+                self.sidecar.start()
+        for instance in ids:
+            self.api.wait(instance)
+        for instance in ids:
+            until(lambda i=instance: self.statuses(named, i)[-1:] == ["COMPLETED"],
+                  what=f"the end of {instance}")
+            self.assertEqual(self.statuses(named, instance), ["PENDING", "RUNNING", "COMPLETED"])
+        self.assertEqual([i for i, _ in self.changes(named).values() if i.startswith("e")], [])
+        self.assertNotIn("\ngap", named.log())
+        self.assertEqual(named.stop(), 0)
+
+    @scenario
+    def test_a_position_goes_on_in_another_process(self):
+        self.begin()
+        first = self.begin_watch("--instance", "i", name="first")
+        until(lambda: "absent" in first.log(), what="that it is not there")
+        self.api.start("held", instance="i")
+        until(lambda: self.statuses(first, "i") == ["PENDING", "RUNNING"], what="its start")
+        position = first.log().splitlines()[-1].split()[-1]
+        self.assertEqual(first.stop(), 0)
+        self.api.raise_event("i", "go", "x")
+        self.api.wait("i")
+        second = self.begin_watch("--instance", "i", "--position", position, name="second")
+        until(lambda: self.statuses(second, "i") == ["COMPLETED"], what="its end")
+        wrong = self.begin_watch("--position", "nonsense", name="wrong")
+        self.assertEqual(wrong.wait(20), 1)
+        self.assertIn("the position is none of this stream", wrong.log())
+
+
 class OddServer(unittest.TestCase):
     watch = Events.watch
 

@@ -95,7 +95,7 @@ PAWL_API PAWL_MUST_USE pawl_err pawl_client_new(const struct pawl_client_options
                                                 struct pawl_client **ret_client);
 
 /* Calls under way on other threads end with PAWL_E_CANCELLED; they must have returned
- * before this does. NULL is fine. */
+ * before this does. Its watches (pawl/watch.h) must have been freed. NULL is fine. */
 PAWL_API void pawl_client_free(struct pawl_client *client);
 
 /* What start does when the id is in use. */

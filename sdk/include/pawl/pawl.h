@@ -5,6 +5,7 @@
  *   worker.h     connect to the sidecar and run both
  *   client.h     start, query, signal and end workflows
  *   schedule.h   start workflows by the clock
+ *   watch.h      be told of what happens to workflows
  *   testing.h    run workflows in memory; for tests, included by itself
  *
  * docs/SDK.md is the guide; sdk/examples has complete programs.
@@ -18,6 +19,7 @@
 #include "pawl/schedule.h"
 #include "pawl/types.h"
 #include "pawl/value.h"
+#include "pawl/watch.h"
 #include "pawl/worker.h"
 #include "pawl/workflow.h"
 

@@ -341,6 +341,7 @@ static void message_start_child(struct pawl_node *node, struct pawl_message *mes
         .name = pawl_arena_copy(arena, started.name),
         .version = pawl_arena_copy(arena, started.version),
         .input = pawl_arena_copy(arena, started.payload),
+        .tags = pawl_arena_copy(arena, started.tags),
         .parent = pawl_parent_pack(arena, &message->body.parent),
         .parent_key = pawl_parent_key(arena, &message->body.parent),
         .created_ms = node->now_ms,

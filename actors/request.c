@@ -68,6 +68,7 @@ void pawl_request_fill_state(struct pawl_bytes instance, const struct pawl_metad
                                                .gen = metadata->gen,
                                                .history_count = metadata->history_count,
                                                .created_ms = metadata->created_ms,
+                                               .start_at_ms = metadata->start_at_ms,
                                                .started_ms = metadata->started_ms,
                                                .updated_ms = metadata->updated_ms,
                                                .completed_ms = metadata->completed_ms,

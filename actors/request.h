@@ -17,6 +17,7 @@ void pawl_request_on_status(struct pawl_node *node, struct pawl_bytes instance,
                             enum pawl_status status);
 
 /* The instance was purged, or left memory: its waiters look for themselves. */
+void pawl_request_on_purged(struct pawl_node *node, struct pawl_bytes instance);
 void pawl_request_on_forgotten(struct pawl_node *node, struct pawl_bytes instance);
 
 void pawl_requests_deinit(struct pawl_node *node);

@@ -533,7 +533,7 @@ static void purge_on_purged(struct pawl_node *node, struct pawl_call *call,
     struct pawl_workflow *active = pawl_workflow_find(node, call->instance);
     if (active && reply->err != PAWL_E_CONFLICT)
         pawl_workflow_forget(node, active, PAWL_E_NOT_FOUND);
-    pawl_request_on_forgotten(node, call->instance);
+    pawl_request_on_purged(node, call->instance);
     job->stack = item->next;
     purge_next(node, job);
 }

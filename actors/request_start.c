@@ -105,7 +105,8 @@ static struct start *start_copy(struct pawl_arena *arena, const struct start *st
     struct pawl_bytes *texts[] = { &copy->request.instance,   &copy->request.request_id,
                                    &copy->request.name,       &copy->request.version,
                                    &copy->request.payload,    &copy->request.event_name,
-                                   &copy->request.event_data, &copy->request.tags };
+                                   &copy->request.event_data, &copy->request.tags,
+                                   &copy->request.extra };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = pawl_arena_copy(arena, *texts[i]);
     return copy;
@@ -234,6 +235,7 @@ static struct pawl_bytes start_event(struct pawl_node *node, struct pawl_arena *
     started.payload = request->payload;
     started.start_at_ms = request->start_at_ms;
     started.tags = request->tags;
+    started.extra = request->extra;
     started.execution = pawl_rng_id(&node->rng);
     return pawl_history_event_pack(arena, &started);
 }

@@ -37,7 +37,7 @@ static void retention_on_purged(struct pawl_node *node, struct pawl_call *call,
 {
     if (reply->err == PAWL_OK) {
         node->metrics.purged_total++;
-        pawl_request_on_forgotten(node, call->instance);
+        pawl_request_on_purged(node, call->instance);
     } else {
         node->retention.more = false; /* not again and again; the next round tries */
     }

@@ -70,13 +70,13 @@ static void ask_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm);
 static void ask_copy_request(struct pawl_ask *ask, const struct pawl_request *request)
 {
     ask->request = *request;
-    struct pawl_bytes *texts[] = { &ask->request.app,          &ask->request.instance,
-                                   &ask->request.new_instance, &ask->request.request_id,
-                                   &ask->request.name,         &ask->request.version,
-                                   &ask->request.payload,      &ask->request.prefix,
-                                   &ask->request.cursor,       &ask->request.parent,
-                                   &ask->request.event_name,   &ask->request.event_data,
-                                   &ask->request.new_child,    &ask->request.tags };
+    struct pawl_bytes *texts[] = {
+        &ask->request.app,        &ask->request.instance,   &ask->request.new_instance,
+        &ask->request.request_id, &ask->request.name,       &ask->request.version,
+        &ask->request.payload,    &ask->request.prefix,     &ask->request.cursor,
+        &ask->request.parent,     &ask->request.event_name, &ask->request.event_data,
+        &ask->request.new_child,  &ask->request.tags,       &ask->request.extra
+    };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = pawl_arena_copy(&ask->arena, *texts[i]);
 }

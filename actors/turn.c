@@ -265,6 +265,7 @@ static struct pawl_history_event turn_action_event(const struct pawl_turn_draft 
     event.task_execution = action->task_execution;
     event.fire_at_ms = action->fire_at_ms;
     event.extra = action->extra;
+    event.tags = action->tags;
     event.start_within_ms = action->start_within_ms;
     event.start_to_close_ms = action->start_to_close_ms;
     event.heartbeat_ms = action->heartbeat_ms;
@@ -361,6 +362,8 @@ void pawl_turn_child_message(const struct pawl_node *node, const struct pawl_wor
     started.name = created->name;
     started.version = created->version;
     started.payload = created->payload;
+    started.tags = created->tags;
+    started.extra = created->extra;
     started.execution = pawl_hash_id(pawl_bytes_make(&nonce, sizeof nonce), created->instance);
     started.parent = parent;
     int64_t within_ms = created->start_within_ms;
@@ -512,6 +515,7 @@ static void turn_continue(struct pawl_node *node, struct pawl_workflow *workflow
     started.execution = pawl_rng_id(&node->rng);
     started.parent = workflow->parent;
     started.tags = workflow->metadata.tags;
+    started.extra = action->extra;
 
     uint32_t carried = PAWL_MUTANT(CARRY_LOST) ? 0 : action->carry_count;
     turn->continued = true;
@@ -620,12 +624,14 @@ static void turn_record_code(struct pawl_turn_draft *turn, const struct pawl_tur
 {
     struct pawl_arena *arena = &turn->call->arena;
     struct pawl_history_event started;
-    if (pawl_bytes_is_absent(done->version) && done->patches_count == 0) return;
+    if (pawl_bytes_is_absent(done->version) && done->patches_count == 0 && done->extra.size == 0)
+        return;
     PAWL_ASSERT(turn->events_count > turn->past_count);
     struct pawl_bytes *first = &turn->events[turn->past_count];
     pawl_err err = pawl_history_event_decode(*first, &started);
     PAWL_ASSERT(err == PAWL_OK && started.kind == PAWL_EVENT_WORKFLOW_STARTED);
     started.version = done->version;
+    started.extra = done->extra;
     if (done->patches_count && !PAWL_MUTANT(PATCHES_LOST))
         started.patches = pawl_patches_pack(arena, done->patches_count, done->patches);
     turn->events_size -= first->size;

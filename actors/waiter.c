@@ -23,8 +23,9 @@ struct pawl_waiter {
     uint64_t token;
     enum pawl_wait_for wait_for;
     bool with_payloads;
-    bool reading; /* a LOAD is in flight */
-    bool again;   /* the status changed meanwhile: read once more */
+    bool may_be_absent; /* until it has been there once */
+    bool reading;       /* a LOAD is in flight */
+    bool again;         /* the status changed meanwhile: read once more */
     bool time_up;
     struct pawl_alarm alarm;
 };
@@ -55,6 +56,18 @@ static bool waiter_is_reached(const struct pawl_waiter *waiter, enum pawl_status
 
 static void waiter_read(struct pawl_node *node, struct pawl_waiter *waiter);
 
+/* There is no such instance yet. */
+static void waiter_on_absent(struct pawl_node *node, struct pawl_waiter *waiter)
+{
+    if (waiter->time_up) {
+        pawl_node_answer(node, waiter->token,
+                         PAWL_ARENA_NEW(&node->effects->arena, struct pawl_answer));
+        waiter_free(node, waiter);
+        return;
+    }
+    if (waiter->again) waiter_read(node, waiter);
+}
+
 static void waiter_on_loaded(struct pawl_node *node, struct pawl_call *call,
                              const struct pawl_store_reply *reply)
 {
@@ -62,11 +75,16 @@ static void waiter_on_loaded(struct pawl_node *node, struct pawl_call *call,
         &node->waiters_token, pawl_bytes_make(&call->request_token, sizeof call->request_token));
     if (!waiter) return; /* its asker has left */
     waiter->reading = false;
+    if (reply->err == PAWL_E_NOT_FOUND && waiter->may_be_absent) {
+        waiter_on_absent(node, waiter);
+        return;
+    }
     if (reply->err != PAWL_OK) {
         pawl_request_answer_store_err(node, waiter->token, call->instance, reply);
         waiter_free(node, waiter);
         return;
     }
+    waiter->may_be_absent = false;
     bool is_reached = waiter_is_reached(waiter, reply->load.snapshot.metadata.status);
     if (is_reached || waiter->time_up) {
         pawl_request_answer_state(node, waiter->token, call->instance, &reply->load.snapshot,
@@ -122,6 +140,7 @@ void pawl_waiter_on_wait(struct pawl_node *node, uint64_t token, const struct pa
     waiter->token = token;
     waiter->wait_for = request->wait_for;
     waiter->with_payloads = request->with_payloads;
+    waiter->may_be_absent = request->may_be_absent;
     waiter->alarm.fire = waiter_on_alarm;
     pawl_list_push_tail(&waiter->waiters->list, &waiter->link);
     pawl_map_insert(&node->waiters_token, waiter_key(waiter), waiter);
@@ -159,6 +178,15 @@ void pawl_request_on_forgotten(struct pawl_node *node, struct pawl_bytes instanc
     if (!waiters) return;
     for (struct pawl_list *link = waiters->list.next; link != &waiters->list; link = link->next)
         waiter_read(node, PAWL_CONTAINER_OF(link, struct pawl_waiter, link));
+}
+
+void pawl_request_on_purged(struct pawl_node *node, struct pawl_bytes instance)
+{
+    struct pawl_waiters *waiters = pawl_map_find(&node->waiters, instance);
+    if (!waiters) return;
+    for (struct pawl_list *link = waiters->list.next; link != &waiters->list; link = link->next)
+        PAWL_CONTAINER_OF(link, struct pawl_waiter, link)->may_be_absent = false;
+    pawl_request_on_forgotten(node, instance);
 }
 
 void pawl_waiters_on_partition_lost(struct pawl_node *node, const struct pawl_partition *partition)

@@ -152,7 +152,7 @@
 #define PAWL_LIMITS_MAX       64u /* concurrency limits by name in a configuration: refused, says so */
 #define PAWL_PEER_PLACES_MAX  (PAWL_LIMITS_MAX + 4u) /* of one sidecar: a mistake of the peer */
 #define PAWL_PLACES_AGAIN_MS  250u     /* a question for places that was not answered */
-#define PAWL_PLACES_RENEW_MS  700u     /* … that was, while places are held */
+#define PAWL_PLACES_RENEW_MS  700u     /* … that was, while places are in use */
 #define PAWL_PLACES_KEEP_MS   250u     /* a new place waits for one of another limit */
 #define PAWL_PLACES_LEASE_MS  2000u    /* without an answer nothing more begins */
 #define PAWL_PLACES_LOST_MS   2500u    /* the places of who has gone are free: LEASE and a margin */
@@ -165,6 +165,7 @@
 #define PAWL_INSTANCES_MAX    200000u /* active at once; more wait in the store */
 #define PAWL_REQUESTS_MAX     65536u  /* management requests in flight; more: PAWL_E_BUSY */
 #define PAWL_WAIT_MS_MAX      3600000u
+#define PAWL_EXTRA_SIZE_MAX   4096u /* of a start, what only gRPC workers read: PAWL_E_TOO_LARGE */
 #define PAWL_WATCHES_MAX      256u  /* subscriptions that wait; more: PAWL_E_BUSY */
 #define PAWL_WATCH_READS_MAX  32u   /* of partitions at a time for one of them */
 #define PAWL_WATCH_LOOK_MS    1000u /* between looks for changes that nobody has told of */
@@ -265,6 +266,7 @@
 #define PAWL_GRPC_HELD_MAX          1024u        /* histories counted on per stream: oldest go */
 #define PAWL_GRPC_HEALTH_PING_MS    30000u       /* Microsoft's workers leave a silent stream */
 #define PAWL_GRPC_ABANDON_MS        1000u        /* what a worker gives back waits so long */
+#define PAWL_TRACE_TEXT_SIZE_MAX    512u         /* of a trace context: longer ones are left out */
 #define PAWL_PROTOBUF_DEPTH_MAX     32u          /* nested messages: INVALID_ARGUMENT */
 #define PAWL_PROTOBUF_MEMORY_MAX    (128u << 20) /* unpacked: INVALID_ARGUMENT */
 

@@ -160,6 +160,7 @@ struct pawl_action {
     uint32_t carry_count; /* CONTINUE: encoded EVENT_RAISED events not yet consumed */
     struct pawl_bytes *carry;
     struct pawl_bytes extra; /* of gRPC workers, for the event; not sent over the app stream */
+    struct pawl_bytes tags;  /* CHILD, likewise: base/tags.h, of the child from its beginning */
 };
 
 struct pawl_turn_done {
@@ -180,6 +181,7 @@ struct pawl_turn_done {
     struct pawl_bytes version; /* of the code that it chose for this generation */
     uint32_t patches_count;
     struct pawl_bytes *patches; /* names that the code asked for in this turn and was told yes */
+    struct pawl_bytes extra;    /* of gRPC workers, for that event; not sent over the app stream */
 };
 
 /* NEED_HISTORY names the turn that could not run; EVICT an instance. */

@@ -467,6 +467,8 @@ static void request_read_field(struct decoder *in, struct pawl_request *request)
         request->batch_op = (enum pawl_request_op)read_u32(in, UINT8_MAX);
         break;
     case PAWL_REQUEST_FIELD_ALL: request->all = read_bool(in); break;
+    case PAWL_REQUEST_FIELD_EXTRA: request->extra = pawl_read_bytes(reader); break;
+    case PAWL_REQUEST_FIELD_MAY_BE_ABSENT: request->may_be_absent = read_bool(in); break;
     case PAWL_REQUEST_FIELD_EVENT_NAME: request->event_name = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_EVENT_DATA: request->event_data = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_HAS_EVENT: request->has_event = read_bool(in); break;
@@ -521,6 +523,7 @@ static void state_read_field(struct decoder *in, struct pawl_instance_state *sta
     case PAWL_STATE_FIELD_FAILURE: state->failure = read_failure(in); break;
     case PAWL_STATE_FIELD_INC: state->inc = read_id(in); break;
     case PAWL_STATE_FIELD_TAGS: state->tags = read_tags(in); break;
+    case PAWL_STATE_FIELD_START_AT_MS: state->start_at_ms = read_ms(in); break;
     case PAWL_STATE_FIELD_PARENT_INSTANCE:
         state->parent_instance = read_name_optional(in, PAWL_INSTANCE_ID_SIZE_MAX);
         break;

@@ -246,6 +246,8 @@ static void request_fields(struct map_writer *map, const struct pawl_request *re
     map_int(map, PAWL_REQUEST_FIELD_UPDATED_TO_MS, request->updated_to_ms);
     map_int(map, PAWL_REQUEST_FIELD_BATCH_OP, (int64_t)request->batch_op);
     map_true(map, PAWL_REQUEST_FIELD_ALL, request->all);
+    map_bytes(map, PAWL_REQUEST_FIELD_EXTRA, request->extra);
+    map_true(map, PAWL_REQUEST_FIELD_MAY_BE_ABSENT, request->may_be_absent);
     map_bytes(map, PAWL_REQUEST_FIELD_EVENT_NAME, request->event_name);
     map_bytes(map, PAWL_REQUEST_FIELD_EVENT_DATA, request->event_data);
     map_true(map, PAWL_REQUEST_FIELD_HAS_EVENT, request->has_event);
@@ -285,6 +287,7 @@ static void state_fields(struct map_writer *map, const struct pawl_instance_stat
     map_bytes(map, PAWL_STATE_FIELD_WAITING_FOR, state->waiting_for);
     map_id(map, PAWL_STATE_FIELD_INC, state->inc);
     map_bytes(map, PAWL_STATE_FIELD_TAGS, state->tags);
+    map_int(map, PAWL_STATE_FIELD_START_AT_MS, state->start_at_ms);
 }
 
 static void state_encode(struct pawl_buf *buf, const struct pawl_instance_state *state)

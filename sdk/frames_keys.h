@@ -91,6 +91,8 @@ enum pawl_request_field {
     PAWL_REQUEST_FIELD_UPDATED_TO_MS = 65,
     PAWL_REQUEST_FIELD_BATCH_OP = 66,
     PAWL_REQUEST_FIELD_ALL = 67,
+    PAWL_REQUEST_FIELD_EXTRA = 80,
+    PAWL_REQUEST_FIELD_MAY_BE_ABSENT = 81,
 };
 
 enum pawl_state_field {
@@ -113,6 +115,7 @@ enum pawl_state_field {
     PAWL_STATE_FIELD_WAITING_FOR = 17,
     PAWL_STATE_FIELD_INC = 18,
     PAWL_STATE_FIELD_TAGS = 60,
+    PAWL_STATE_FIELD_START_AT_MS = 80,
 };
 
 #endif /* PAWL_SDK_FRAMES_KEYS_H */

@@ -78,7 +78,7 @@ struct pawl_parent {
  *   TASK_COMPLETED         ref payload(output)
  *   TASK_FAILED            ref failure progress(said last) status(STALLED: it has lost too
  *                          many workers; on its way to the owner, never in a history)
- *   CHILD_CREATED          id name version payload(input) target_app instance
+ *   CHILD_CREATED          id name version payload(input) target_app instance tags
  *                          start_within_ms rewound(a failed one is rewound)
  *   CHILD_COMPLETED        ref payload(output)
  *   CHILD_FAILED           ref failure
@@ -126,7 +126,7 @@ struct pawl_history_event {
     struct pawl_bytes extra;    /* sidecar/proto/extra.proto; may be absent */
     struct pawl_bytes progress; /* of an activity's heartbeats; may be absent */
     struct pawl_bytes patches;  /* pawl_patches_pack; absent: none */
-    struct pawl_bytes tags;     /* EXECUTION_STARTED: base/tags.h; may be absent */
+    struct pawl_bytes tags;     /* EXECUTION_STARTED, CHILD_CREATED: base/tags.h; may be absent */
 };
 
 /* The names of the patches that the code of a turn was told to apply, in order, as the

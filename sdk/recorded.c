@@ -68,6 +68,7 @@ struct pawl_action pawl_recorded_action(const struct pawl_history_event *event)
                                  .instance = event->instance,
                                  .task_execution = event->task_execution,
                                  .extra = event->extra,
+                                 .tags = event->tags,
                                  .start_within_ms = event->start_within_ms,
                                  .start_to_close_ms = event->start_to_close_ms,
                                  .heartbeat_ms = event->heartbeat_ms,
@@ -96,6 +97,7 @@ struct pawl_history_event pawl_recorded_event(const struct pawl_action *action, 
     event.instance = action->instance;
     event.task_execution = action->task_execution;
     event.extra = action->extra;
+    event.tags = action->tags;
     event.fire_at_ms = action->fire_at_ms;
     event.start_within_ms = action->start_within_ms;
     event.start_to_close_ms = action->start_to_close_ms;
@@ -143,14 +145,13 @@ const char *pawl_recorded_difference(const struct pawl_action *recorded,
     bool is_call = recorded->kind == PAWL_ACTION_ACTIVITY || recorded->kind == PAWL_ACTION_CHILD;
     if (recorded->kind == PAWL_ACTION_CANCEL_TIMER || recorded->kind == PAWL_ACTION_CANCEL_ACTIVITY)
         return NULL;
-    bool is_timer = recorded->kind == PAWL_ACTION_TIMER; /* its payload is a note */
-    if (!is_timer && !pawl_bytes_is_equal(recorded->payload, made->payload))
+    if (!pawl_bytes_is_equal(recorded->payload, made->payload))
         return is_end    ? "the output is another one"
                : is_call ? "the input is another one"
                          : "the payload is another one";
     if (is_end && !is_same_failure(&recorded->failure, &made->failure))
         return "the failure is another one";
-    if (is_timer && recorded->fire_at_ms != made->fire_at_ms)
+    if (recorded->kind == PAWL_ACTION_TIMER && recorded->fire_at_ms != made->fire_at_ms)
         return "the timer is due at another time";
     if (is_call && !pawl_bytes_is_equal(recorded->version, made->version))
         return "another version is asked for";

@@ -130,6 +130,9 @@ static void check_start(struct check *check, const struct pawl_request *request)
     check_payload(check, "input", request->payload);
     check_time(check, "start_at_ms", request->start_at_ms);
     check_tags(check, request->tags);
+    if (check->err == PAWL_OK && request->extra.size > PAWL_EXTRA_SIZE_MAX)
+        CHECK_FAIL(check, PAWL_E_TOO_LARGE, "extra has %zu bytes; at most %u are allowed",
+                   request->extra.size, PAWL_EXTRA_SIZE_MAX);
     check_range(check, "reuse", (int64_t)request->reuse, PAWL_REUSE_REFUSE, PAWL_REUSE_LAST);
     check_optional(check, "event name", request->event_name, PAWL_NAME_SIZE_MAX);
     check_payload(check, "event data", request->event_data);

@@ -7,9 +7,10 @@
  *   START      instance(optional) request_id(optional)    instance; EXISTS INVALID TERMINAL
  *              name version payload start_at_ms reuse
  *              event_name(optional) event_data tags
+ *              extra(optional)
  *   GET        instance with_payloads                     state; NOT_FOUND
  *   WAIT       instance wait_for timeout_ms               state (also when the time is
- *              with_payloads                              up: see reached); NOT_FOUND
+ *              with_payloads may_be_absent                up: see reached); NOT_FOUND
  *   RAISE      instance name payload request_id(opt.)     NOT_FOUND TERMINAL BUSY
  *   SUSPEND    instance payload(reason)                   NOT_FOUND TERMINAL STATE
  *   RESUME     instance payload(reason)                   NOT_FOUND TERMINAL STATE
@@ -46,6 +47,9 @@
  * present one. `reached` false: events between the position and those of the answer are
  * forgotten. Then, and without a position, the answer for one instance has its present state
  * (none: it is not there), which comes before the events.
+ *
+ * A WAIT that may_be_absent waits for an instance that is not there yet, too; when the time is
+ * up there is no state in the answer. NOT_FOUND then says that it was there and is gone.
  *
  * A START is one indivisible step together with its event: never one without the other.
  * SUSPEND has happened when it is answered: the status is SUSPENDED. RAISE is
@@ -117,6 +121,7 @@ struct pawl_request {
     enum pawl_reuse reuse;
     enum pawl_wait_for wait_for;
     bool with_payloads;
+    bool may_be_absent; /* WAIT */
     bool recursive;
     bool force;
     uint32_t status_mask; /* bit 1 << status; 0: any */
@@ -147,6 +152,7 @@ struct pawl_request {
     struct pawl_bytes new_child;  /* … and, as a child workflow, this instance id */
     struct pawl_bytes event_name; /* START: raise this event as well; absent: none. BATCH */
     struct pawl_bytes event_data;
+    struct pawl_bytes extra;  /* START: of the EXECUTION_STARTED event, see history.h */
     struct pawl_bytes parent; /* PURGE, between sidecars: only if it is a child of this
                                  (encoded pawl_parent); else there is nothing to do */
 };
@@ -160,6 +166,7 @@ struct pawl_instance_state {
     uint32_t gen;
     uint32_t history_count;
     int64_t created_ms;
+    int64_t start_at_ms;             /* 0: it was to start at once */
     int64_t started_ms;              /* 0: not yet */
     int64_t updated_ms;              /* of the last commit */
     int64_t completed_ms;            /* 0: not yet */

@@ -25,7 +25,8 @@ add_library(pawl_durabletask STATIC protobuf.c durabletask_events.c durabletask_
 target_link_libraries(pawl_durabletask PUBLIC pawl_contract pawl_durabletask_schema)
 
 # GetWorkItems streams as workers of the node.
-add_library(pawl_grpc_worker STATIC grpc_capabilities.c grpc_held.c grpc_items.c grpc_names.c grpc_worker.c)
+add_library(pawl_grpc_worker STATIC grpc_capabilities.c grpc_held.c grpc_items.c grpc_names.c grpc_quota.c
+            grpc_worker.c)
 target_link_libraries(pawl_grpc_worker PUBLIC pawl_durabletask pawl_grpc pawl_state)
 
 # The service of both dialects.

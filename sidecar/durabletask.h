@@ -19,6 +19,9 @@ struct pawl_durabletask {
     struct pawl_arena *arena;
     enum pawl_dialect dialect;
     struct pawl_bytes app; /* of this sidecar */
+    /* Reading what a worker answered: the trace of its workflow (pawl_durabletask_trace), for
+     * what it calls; absent: none. */
+    struct pawl_bytes trace;
     /* Set when a payload is not UTF-8 and was written with '?' for the strange bytes: a
      * protobuf text must be UTF-8, or the client refuses the whole message. */
     bool is_not_text;
@@ -66,6 +69,7 @@ struct pawl_durabletask_history {
     bool for_clients;         /* tell what is not replayed, too; older workers do not know it */
     bool is_suspended;        /* by the events so far */
     struct pawl_id execution; /* of its EXECUTION_STARTED; unset before it */
+    struct pawl_bytes span;   /* Microsoft: what its worker said of it; absent: nothing yet */
 };
 
 /* Append an encoded event. What the protocol has no word for is left out. PAWL_E_CORRUPT:
@@ -74,6 +78,14 @@ PAWL_MUST_USE pawl_err pawl_durabletask_add_event(struct pawl_durabletask *with,
                                                   struct pawl_durabletask_history *history,
                                                   struct pawl_bytes instance,
                                                   struct pawl_bytes event);
+
+/* The trace context (packed) of the execution that these encoded events begin; absent: none. */
+struct pawl_bytes pawl_durabletask_trace(struct pawl_durabletask *with, uint32_t count,
+                                         const struct pawl_bytes *events);
+
+/* Of a start, as its request's `extra`; absent: none, or none that could be passed on. */
+struct pawl_bytes pawl_durabletask_start_extra(struct pawl_durabletask *with,
+                                               const Pawl__TraceContext *trace);
 
 /* Work ----------------------------------------------------------------------------------- */
 
@@ -98,6 +110,12 @@ struct pawl_bytes pawl_durabletask_patches(struct pawl_arena *arena, uint32_t co
  * of it. */
 void pawl_durabletask_read_code(struct pawl_durabletask *with,
                                 const Pawl__WorkflowResponse *response, struct pawl_bytes recorded,
+                                struct pawl_turn_done *done);
+
+/* What a Microsoft worker said of the workflow's span, to be told in each later turn: into
+ * done->extra. */
+void pawl_durabletask_read_span(struct pawl_durabletask *with,
+                                const Pawl__WorkflowResponse *response,
                                 struct pawl_turn_done *done);
 
 /* A result; one that is too large is a failure that says so. */

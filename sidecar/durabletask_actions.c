@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/tags.h"
 #include "sidecar/durabletask.h"
 
 /* Failures --------------------------------------------------------------------------------- */
@@ -112,24 +113,73 @@ static void keep_extra(struct reader *in, const Pawl__Extra *extra)
     if (bytes.size > 0) in->action->extra = bytes;
 }
 
-static Pawl__TraceContext *read_trace(struct reader *in, ProtobufCBinaryData packed)
+/* What could not be passed on is left out: tracing is no reason to fail anything. */
+static bool trace_is_valid(const Pawl__TraceContext *trace)
 {
-    struct pawl_bytes bytes = pawl_protobuf_bytes(packed);
-    Pawl__TraceContext *trace = NULL;
-    if (in->with->dialect != PAWL_DIALECT_MICROSOFT || bytes.size == 0) return NULL;
-    if (pawl_protobuf_unpack(&pawl__trace_context__descriptor, in->with->arena, bytes, &trace)
-        != PAWL_OK)
-        return NULL; /* tracing is no reason to fail anything */
-    return trace;
+    struct pawl_bytes state =
+        trace->trace_state ? pawl_protobuf_bytes(trace->trace_state->value) : PAWL_BYTES_ABSENT;
+    struct pawl_bytes texts[] = { pawl_protobuf_bytes(trace->trace_parent),
+                                  pawl_protobuf_bytes(trace->span_id), state };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (texts[i].size > PAWL_TRACE_TEXT_SIZE_MAX || !pawl_utf8_is_valid(texts[i])) return false;
+    return texts[0].size > 0;
 }
 
-static void read_tag(struct reader *in, Pawl__Extra *extra, struct pawl_bytes packed)
+/* As W3C has it: Dapr's Go client tells the ids of trace and span apart. */
+static Pawl__TraceContext *trace_copy(struct pawl_durabletask *with,
+                                      const Pawl__TraceContext *trace)
+{
+    enum { TRACE_ID_SIZE = 32, SPAN_ID_SIZE = 16 };
+    Pawl__TraceContext *copy = PAWL_ARENA_NEW(with->arena, Pawl__TraceContext);
+    *copy = *trace;
+    copy->base.n_unknown_fields = 0; /* nothing unknown goes along */
+    if (trace->trace_parent.len != TRACE_ID_SIZE || trace->span_id.len != SPAN_ID_SIZE) return copy;
+    struct pawl_bytes joined = pawl_arena_printf(
+        with->arena, "00-%.*s-%.*s-01", PAWL_BYTES_FMT(pawl_protobuf_bytes(trace->trace_parent)),
+        PAWL_BYTES_FMT(pawl_protobuf_bytes(trace->span_id)));
+    copy->trace_parent = pawl_durabletask_bytes(with, joined);
+    return copy;
+}
+
+struct pawl_bytes pawl_durabletask_start_extra(struct pawl_durabletask *with,
+                                               const Pawl__TraceContext *trace)
+{
+    Pawl__Extra extra = PAWL__EXTRA__INIT;
+    if (!trace || !trace_is_valid(trace)) return PAWL_BYTES_ABSENT;
+    extra.trace = trace_copy(with, trace);
+    return pawl_protobuf_pack(with->arena, &extra.base);
+}
+
+static Pawl__TraceContext *unpack_trace(struct pawl_durabletask *with, struct pawl_bytes bytes)
+{
+    Pawl__TraceContext *trace = NULL;
+    if (bytes.size == 0
+        || pawl_protobuf_unpack(&pawl__trace_context__descriptor, with->arena, bytes, &trace)
+               != PAWL_OK
+        || !trace_is_valid(trace))
+        return NULL;
+    return trace_copy(with, trace);
+}
+
+/* Of a call: what the action says (Microsoft's), else the workflow's. */
+static Pawl__TraceContext *read_trace(struct reader *in, ProtobufCBinaryData packed)
+{
+    Pawl__TraceContext *own = NULL;
+    if (in->with->dialect == PAWL_DIALECT_MICROSOFT)
+        own = unpack_trace(in->with, pawl_protobuf_bytes(packed));
+    return own ? own : unpack_trace(in->with, in->with->trace);
+}
+
+/* NULL: it is none, and the answer is refused. */
+static Pawl__Tag *read_tag(struct reader *in, struct pawl_bytes packed)
 {
     Pawl__Tag *tag = NULL;
-    if (pawl_protobuf_unpack(&pawl__tag__descriptor, in->with->arena, packed, &tag) == PAWL_OK)
-        extra->tags[extra->n_tags++] = tag;
-    else
-        refuse(in, PAWL_E_INVALID, PAWL_BYTES_LITERAL("a tag of an action is malformed"));
+    if (pawl_protobuf_unpack(&pawl__tag__descriptor, in->with->arena, packed, &tag) == PAWL_OK
+        && pawl_utf8_is_valid(pawl_protobuf_bytes(tag->key))
+        && pawl_utf8_is_valid(pawl_protobuf_bytes(tag->value)))
+        return tag;
+    refuse(in, PAWL_E_INVALID, PAWL_BYTES_LITERAL("a tag of an action is malformed"));
+    return NULL;
 }
 
 static void read_schedule(struct reader *in, const Pawl__ScheduleTask *task,
@@ -143,34 +193,42 @@ static void read_schedule(struct reader *in, const Pawl__ScheduleTask *task,
         read_name_optional(in, "the activity's version", pawl_durabletask_text_name(task->version),
                            PAWL_NAME_SIZE_MAX);
     action->payload = read_payload(in, "the activity's input", task->input);
+    Pawl__Extra extra = PAWL__EXTRA__INIT;
+    extra.trace = read_trace(in, task->trace_or_task_execution);
     if (in->with->dialect == PAWL_DIALECT_DAPR) {
         if (router.len == 0 && task->n_tags_or_router > 0) router = task->tags_or_router[0];
         action->target_app = read_target(in, router);
         action->task_execution =
             pawl_durabletask_uuid(pawl_protobuf_bytes(task->trace_or_task_execution));
+        keep_extra(in, &extra);
         return;
     }
-    Pawl__Extra extra = PAWL__EXTRA__INIT;
-    extra.trace = read_trace(in, task->trace_or_task_execution);
     extra.tags = PAWL_ARENA_ARRAY(in->with->arena, Pawl__Tag *, task->n_tags_or_router);
-    for (size_t i = 0; i < task->n_tags_or_router; i++)
-        read_tag(in, &extra, pawl_protobuf_bytes(task->tags_or_router[i]));
+    for (size_t i = 0; i < task->n_tags_or_router; i++) {
+        Pawl__Tag *tag = read_tag(in, pawl_protobuf_bytes(task->tags_or_router[i]));
+        if (tag) extra.tags[extra.n_tags++] = tag;
+    }
     keep_extra(in, &extra);
 }
 
-static void read_child_extra(struct reader *in, const Pawl__CreateChild *child)
+/* Microsoft's, which are the child's from its beginning. */
+static void read_child_tags(struct reader *in, const Pawl__CreateChild *child)
 {
     enum { TAGS_FIELD = 6 };
-    Pawl__Extra extra = PAWL__EXTRA__INIT;
+    struct pawl_tags tags = { .count = 0 };
     uint32_t cursor = 0;
-    extra.trace = read_trace(in, child->trace_or_router);
-    extra.tags = PAWL_ARENA_ARRAY(in->with->arena, Pawl__Tag *, child->base.n_unknown_fields);
     for (;;) {
-        struct pawl_bytes tag = pawl_protobuf_unknown_bytes(&child->base, TAGS_FIELD, &cursor);
-        if (pawl_bytes_is_absent(tag)) break;
-        read_tag(in, &extra, tag);
+        struct pawl_bytes packed = pawl_protobuf_unknown_bytes(&child->base, TAGS_FIELD, &cursor);
+        if (pawl_bytes_is_absent(packed)) break;
+        const Pawl__Tag *tag = read_tag(in, packed);
+        const char *wrong = tag ? pawl_tags_add(&tags, pawl_protobuf_bytes(tag->key),
+                                                pawl_protobuf_bytes(tag->value))
+                                : NULL;
+        if (wrong)
+            refuse(in, PAWL_E_INVALID,
+                   pawl_arena_printf(in->with->arena, "the tags of a child: %s", wrong));
     }
-    keep_extra(in, &extra);
+    in->action->tags = pawl_tags_pack(in->with->arena, &tags);
 }
 
 static void read_child(struct reader *in, const Pawl__CreateChild *child,
@@ -188,10 +246,13 @@ static void read_child(struct reader *in, const Pawl__CreateChild *child,
         id = pawl_arena_printf(in->with->arena, "%.*s:%04x", PAWL_BYTES_FMT(in->instance),
                                (unsigned)action->id);
     action->instance = read_name(in, "the child's instance id", id, PAWL_INSTANCE_ID_SIZE_MAX);
+    Pawl__Extra extra = PAWL__EXTRA__INIT;
+    extra.trace = read_trace(in, child->trace_or_router);
+    keep_extra(in, &extra);
     if (in->with->dialect == PAWL_DIALECT_DAPR)
         action->target_app = read_target(in, router.len ? router : child->trace_or_router);
     else
-        read_child_extra(in, child);
+        read_child_tags(in, child);
 }
 
 /* What a timer is for, to be shown to a person. */
@@ -201,6 +262,20 @@ static struct pawl_bytes timer_name(const Pawl__CreateTimer *timer)
     if (name.size == 0 && timer->origin_case == PAWL__CREATE_TIMER__ORIGIN_EXTERNAL_EVENT)
         name = pawl_protobuf_bytes(timer->external_event->name);
     return pawl_name_is_valid(name, PAWL_NAME_SIZE_MAX) ? name : PAWL_BYTES_ABSENT;
+}
+
+static bool timer_is_text(const Pawl__CreateTimer *timer)
+{
+    const Pawl__TimerOrigin *origin = NULL;
+    switch (timer->origin_case) {
+    case PAWL__CREATE_TIMER__ORIGIN_CREATE_TIMER: origin = timer->create_timer; break;
+    case PAWL__CREATE_TIMER__ORIGIN_EXTERNAL_EVENT: origin = timer->external_event; break;
+    case PAWL__CREATE_TIMER__ORIGIN_ACTIVITY_RETRY: origin = timer->activity_retry; break;
+    case PAWL__CREATE_TIMER__ORIGIN_CHILD_RETRY: origin = timer->child_retry; break;
+    default: break;
+    }
+    return pawl_utf8_is_valid(pawl_protobuf_bytes(timer->name))
+           && (!origin || pawl_utf8_is_valid(pawl_protobuf_bytes(origin->name)));
 }
 
 static void read_timer(struct reader *in, const Pawl__CreateTimer *timer)
@@ -213,6 +288,10 @@ static void read_timer(struct reader *in, const Pawl__CreateTimer *timer)
     if (is_exact && timer->name.len == 0
         && timer->origin_case == PAWL__CREATE_TIMER__ORIGIN__NOT_SET)
         return;
+    if (!timer_is_text(timer)) {
+        refuse(in, PAWL_E_INVALID, PAWL_BYTES_LITERAL("a timer's name or origin is not UTF-8"));
+        return;
+    }
     Pawl__CreateTimer kept = *timer;
     Pawl__Extra extra = PAWL__EXTRA__INIT;
     if (is_exact) kept.fire_at = NULL;
@@ -273,6 +352,9 @@ static void read_complete(struct reader *in, const Pawl__CompleteWorkflow *compl
         action->version = read_name_optional(in, "the new version",
                                              pawl_durabletask_text_name(complete->new_version),
                                              PAWL_NAME_SIZE_MAX);
+        Pawl__Extra extra = PAWL__EXTRA__INIT;
+        extra.new_trace = in->with->trace.size > 0;
+        keep_extra(in, &extra);
         read_carried(in, complete);
         return;
     }
@@ -449,7 +531,7 @@ static const Pawl__WorkflowVersion *read_version(struct pawl_durabletask *with,
                                                  struct pawl_turn_done *done)
 {
     static const Pawl__WorkflowVersion nothing = PAWL__WORKFLOW_VERSION__INIT;
-    struct pawl_bytes bytes = pawl_protobuf_bytes(response->trace_or_version);
+    struct pawl_bytes bytes = pawl_protobuf_bytes(response->span_or_version);
     Pawl__WorkflowVersion *version = NULL;
     if (bytes.size == 0) return &nothing;
     if (pawl_protobuf_unpack(&pawl__workflow_version__descriptor, with->arena, bytes, &version)
@@ -515,6 +597,27 @@ void pawl_durabletask_read_code(struct pawl_durabletask *with,
     done->patches = PAWL_ARENA_ARRAY(with->arena, struct pawl_bytes, news);
     for (size_t i = 0; i < news; i++)
         done->patches[done->patches_count++] = pawl_protobuf_bytes(version->patches[met + i]);
+}
+
+/* Only what can be read by the next worker. */
+static bool span_is_valid(struct pawl_durabletask *with, struct pawl_bytes bytes)
+{
+    enum { SPAN_SIZE_MAX = 256 };
+    Pawl__Span *span = NULL;
+    return bytes.size > 0 && bytes.size <= SPAN_SIZE_MAX
+           && pawl_protobuf_unpack(&pawl__span__descriptor, with->arena, bytes, &span) == PAWL_OK
+           && pawl_utf8_is_valid(pawl_durabletask_text_bytes(span->span_id));
+}
+
+void pawl_durabletask_read_span(struct pawl_durabletask *with,
+                                const Pawl__WorkflowResponse *response, struct pawl_turn_done *done)
+{
+    struct pawl_bytes span = pawl_protobuf_bytes(response->span_or_version);
+    if (with->dialect != PAWL_DIALECT_MICROSOFT || done->err != PAWL_OK) return;
+    if (!span_is_valid(with, span)) return;
+    Pawl__Extra extra = PAWL__EXTRA__INIT;
+    extra.span = response->span_or_version;
+    done->extra = pawl_protobuf_pack(with->arena, &extra.base);
 }
 
 void pawl_durabletask_activity_done(struct pawl_durabletask *with,

@@ -185,7 +185,7 @@ static const Pawl__Extra *extra_of(struct pawl_durabletask *with, struct pawl_by
 }
 
 /* The field that is Microsoft's tags and a text of Dapr's. */
-static void either_set(struct pawl_durabletask *with, const Pawl__Extra *extra,
+static void either_set(struct pawl_durabletask *with, size_t tags_count, Pawl__Tag **tags,
                        struct pawl_bytes dapr_text, size_t *ret_count,
                        ProtobufCBinaryData **ret_values)
 {
@@ -196,10 +196,10 @@ static void either_set(struct pawl_durabletask *with, const Pawl__Extra *extra,
         *ret_count = 1;
         return;
     }
-    *ret_values = PAWL_ARENA_ARRAY(with->arena, ProtobufCBinaryData, extra->n_tags);
-    for (size_t i = 0; i < extra->n_tags; i++)
-        (*ret_values)[i] = binary(pawl_protobuf_pack(with->arena, &extra->tags[i]->base));
-    *ret_count = extra->n_tags;
+    *ret_values = PAWL_ARENA_ARRAY(with->arena, ProtobufCBinaryData, tags_count);
+    for (size_t i = 0; i < tags_count; i++)
+        (*ret_values)[i] = binary(pawl_protobuf_pack(with->arena, &tags[i]->base));
+    *ret_count = tags_count;
 }
 
 /* Events ----------------------------------------------------------------------------------- */
@@ -219,6 +219,33 @@ static Pawl__Tag **tags_of(struct pawl_durabletask *with, struct pawl_bytes byte
     return out;
 }
 
+/* What an execution's calls belong to. After continue as new it is one of its own, else the
+ * trace of a workflow that goes on for ever would grow for ever. */
+static Pawl__TraceContext *trace_of_start(struct pawl_durabletask *with, const Pawl__Extra *extra,
+                                          const struct pawl_history_event *started)
+{
+    enum { SPAN_BYTES = 8 };
+    if (!extra->new_trace) return extra->trace;
+    char hex[PAWL_ID_TEXT_SIZE];
+    pawl_id_format(started->execution, hex);
+    Pawl__TraceContext *trace = NEW_MESSAGE(with, Pawl__TraceContext, PAWL__TRACE_CONTEXT__INIT);
+    trace->trace_parent =
+        binary(pawl_arena_printf(with->arena, "00-%s-%.*s-01", hex, 2 * SPAN_BYTES, hex));
+    return trace;
+}
+
+struct pawl_bytes pawl_durabletask_trace(struct pawl_durabletask *with, uint32_t count,
+                                         const struct pawl_bytes *events)
+{
+    struct pawl_history_event event;
+    uint32_t i = 0;
+    while (i < count && pawl_history_event_kind(events[i]) != PAWL_EVENT_EXECUTION_STARTED) i++;
+    if (i == count || pawl_history_event_decode(events[i], &event) != PAWL_OK)
+        return PAWL_BYTES_ABSENT;
+    const Pawl__TraceContext *trace = trace_of_start(with, extra_of(with, event.extra), &event);
+    return trace ? pawl_protobuf_pack(with->arena, &trace->base) : PAWL_BYTES_ABSENT;
+}
+
 static void write_started(struct pawl_durabletask *with, struct pawl_bytes instance,
                           const struct pawl_history_event *event, Pawl__HistoryEvent *out)
 {
@@ -230,10 +257,8 @@ static void write_started(struct pawl_durabletask *with, struct pawl_bytes insta
     body->input = pawl_durabletask_text(with, event->payload);
     body->instance = instance_of(with, instance, event->execution);
     body->scheduled_start = pawl_durabletask_timestamp(with, event->start_at_ms);
-    body->trace = extra->trace;
-    body->tags = extra->tags;
-    body->n_tags = extra->n_tags;
-    if (event->tags.size) body->tags = tags_of(with, event->tags, &body->n_tags);
+    body->trace = trace_of_start(with, extra, event);
+    body->tags = tags_of(with, event->tags, &body->n_tags);
     if (!pawl_bytes_is_absent(event->parent.instance)) {
         body->parent = NEW_MESSAGE(with, Pawl__Parent, PAWL__PARENT__INIT);
         body->parent->task_scheduled_id = (int32_t)event->parent.op_id;
@@ -276,7 +301,8 @@ static void write_scheduled(struct pawl_durabletask *with, const struct pawl_his
     body->version = pawl_durabletask_text(with, event->version);
     body->input = pawl_durabletask_text(with, event->payload);
     body->trace = extra->trace;
-    either_set(with, extra, pawl_durabletask_uuid_text(with, event->task_execution),
+    either_set(with, extra->n_tags, extra->tags,
+               pawl_durabletask_uuid_text(with, event->task_execution),
                &body->n_tags_or_task_execution, &body->tags_or_task_execution);
     out->kind_case = PAWL__HISTORY_EVENT__KIND_TASK_SCHEDULED;
     out->task_scheduled = body;
@@ -314,7 +340,10 @@ static void write_child_created(struct pawl_durabletask *with,
     body->version = pawl_durabletask_text(with, event->version);
     body->input = pawl_durabletask_text(with, event->payload);
     body->trace = extra->trace;
-    either_set(with, extra, PAWL_BYTES_ABSENT, &body->n_tags_or_rerun_parent,
+    size_t tags_count = extra->n_tags;
+    Pawl__Tag **tags = extra->tags;
+    if (event->tags.size) tags = tags_of(with, event->tags, &tags_count);
+    either_set(with, tags_count, tags, PAWL_BYTES_ABSENT, &body->n_tags_or_rerun_parent,
                &body->tags_or_rerun_parent);
     out->kind_case = PAWL__HISTORY_EVENT__KIND_CHILD_CREATED;
     out->child_created = body;
@@ -414,8 +443,11 @@ static void write_patches(struct pawl_durabletask *with, struct pawl_bytes patch
 }
 
 static void write_workflow_started(struct pawl_durabletask *with,
+                                   struct pawl_durabletask_history *history,
                                    const struct pawl_history_event *event, Pawl__HistoryEvent *out)
 {
+    struct pawl_bytes span = pawl_protobuf_bytes(extra_of(with, event->extra)->span);
+    if (with->dialect == PAWL_DIALECT_MICROSOFT && span.size > 0) history->span = span;
     out->kind_case = PAWL__HISTORY_EVENT__KIND_WORKFLOW_STARTED;
     out->workflow_started = NEW_MESSAGE(with, Pawl__WorkflowStarted, PAWL__WORKFLOW_STARTED__INIT);
     bool says_nothing = event->patches.size == 0 && pawl_bytes_is_absent(event->version);
@@ -470,7 +502,9 @@ static bool write_event(struct pawl_durabletask *with, struct pawl_durabletask_h
         return true;
     case PAWL_EVENT_TIMER_CREATED: write_timer_created(with, event, out); return true;
     case PAWL_EVENT_TIMER_FIRED: write_timer_fired(with, event, out); return true;
-    case PAWL_EVENT_WORKFLOW_STARTED: write_workflow_started(with, event, out); return true;
+    case PAWL_EVENT_WORKFLOW_STARTED:
+        write_workflow_started(with, history, event, out);
+        return true;
     case PAWL_EVENT_EVENT_SENT: write_sent(with, event, out); return true;
     case PAWL_EVENT_EVENT_RAISED: write_raised(with, event, out); return true;
     case PAWL_EVENT_CONTINUE_AS_NEW:
@@ -542,7 +576,8 @@ Pawl__ActivityRequest *pawl_durabletask_activity(struct pawl_durabletask *with,
     out->instance = instance_of(with, item->instance, (struct pawl_id){ { 0 } });
     out->task_id = item->id;
     out->trace = extra->trace;
-    either_set(with, extra, pawl_durabletask_uuid_text(with, item->task_execution),
+    either_set(with, extra->n_tags, extra->tags,
+               pawl_durabletask_uuid_text(with, item->task_execution),
                &out->n_tags_or_task_execution, &out->tags_or_task_execution);
     return out;
 }
@@ -564,6 +599,7 @@ Pawl__WorkflowState *pawl_durabletask_state(struct pawl_durabletask *with,
     out->name = pawl_durabletask_bytes(with, state->name);
     out->version = pawl_durabletask_text(with, state->version);
     out->status = status_number(with, state->status);
+    out->scheduled_start = pawl_durabletask_timestamp(with, state->start_at_ms);
     out->created = pawl_durabletask_timestamp(with, state->created_ms);
     out->updated = pawl_durabletask_timestamp(with, state->updated_ms);
     out->completed = pawl_durabletask_timestamp(with, state->completed_ms);

@@ -86,6 +86,7 @@ void pawl_grpc_item_free(struct pawl_grpc_items *items, struct pawl_grpc_item *i
     if (pawl_list_is_linked(&item->of_stream)) pawl_list_remove(&item->of_stream);
     pawl_buf_deinit(&item->parts);
     pawl_mem_free((void *)(uintptr_t)item->patches.data);
+    pawl_mem_free((void *)(uintptr_t)item->trace.data);
     pawl_mem_free(item);
 }
 

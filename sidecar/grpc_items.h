@@ -23,6 +23,8 @@ struct pawl_grpc_item {
     size_t size;                /* of its message */
     struct pawl_grpc_past past; /* of a turn: what the worker will hold once it is done */
     struct pawl_bytes patches;  /* owned; a turn: what its history recorded, packed */
+    struct pawl_bytes trace;    /* owned; a turn: of its workflow, packed */
+    bool has_span;              /* a turn: its worker was told the workflow's span */
 };
 
 struct pawl_grpc_items {

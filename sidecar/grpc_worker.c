@@ -12,13 +12,7 @@
 #include "sidecar/grpc_capabilities.h"
 #include "sidecar/grpc_items.h"
 #include "sidecar/grpc_names.h"
-
-/* Turns or activities of one stream. */
-struct quota {
-    uint32_t max;
-    uint32_t credit; /* granted, not yet used */
-    uint32_t held;   /* items in the worker's hands */
-};
+#include "sidecar/grpc_quota.h"
 
 struct stream {
     uint64_t worker; /* key in workers->streams */
@@ -28,8 +22,8 @@ struct stream {
     bool is_leaving;
     struct pawl_grpc_capabilities can;
     struct pawl_grpc_held held;
-    struct quota turns;
-    struct quota tasks;
+    struct pawl_grpc_quota turns;
+    struct pawl_grpc_quota tasks;
     struct pawl_list items;
     struct pawl_list backlog; /* messages that the stream has no room for yet */
     struct pawl_list unsettled_link;
@@ -156,6 +150,11 @@ static int64_t now(const struct pawl_grpc_workers *workers)
     return workers->config.now_ms(workers->config.context);
 }
 
+int64_t pawl_grpc_workers_now_ms(const struct pawl_grpc_workers *workers)
+{
+    return now(workers);
+}
+
 static void wake_by(struct pawl_grpc_workers *workers, int64_t at_ms)
 {
     if (workers->wake_at_ms == 0 || at_ms < workers->wake_at_ms) workers->wake_at_ms = at_ms;
@@ -202,20 +201,6 @@ static const char *stream_refusal(const struct pawl_grpc_workers *workers,
            "text without control characters";
 }
 
-/* What a worker takes that does not say how much. Dapr's JavaScript worker drops what is
- * above 110 items of both kinds, and does not say that either. */
-static uint32_t quota_usual(const struct pawl_grpc_call *call)
-{
-    struct pawl_bytes agent = pawl_grpc_metadata_find(call->metadata, "user-agent");
-    bool drops = pawl_bytes_starts_with(agent, PAWL_BYTES_LITERAL("dapr-js-sdk/"));
-    return drops ? PAWL_GRPC_WORK_ITEMS_MAX_JS : PAWL_GRPC_WORK_ITEMS_MAX;
-}
-
-static uint32_t quota_max(int32_t wanted, uint32_t usual)
-{
-    return wanted > 0 && (uint32_t)wanted < usual ? (uint32_t)wanted : usual;
-}
-
 void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc *grpc,
                             const struct pawl_grpc_call *call, enum pawl_dialect dialect,
                             const Pawl__GetWorkItemsRequest *request)
@@ -232,8 +217,8 @@ void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc 
     stream->grpc = grpc;
     stream->call = call->id;
     stream->dialect = dialect;
-    stream->turns.max = quota_max(request->max_workflows, quota_usual(call));
-    stream->tasks.max = quota_max(request->max_activities, quota_usual(call));
+    stream->turns.max = pawl_grpc_quota_max(request->max_workflows, call);
+    stream->tasks.max = pawl_grpc_quota_max(request->max_activities, call);
     stream->spoke_ms = now(workers);
     stream->can = pawl_grpc_capabilities_of(dialect, request);
     stream->hello.holds_past = stream->can.holds_histories;
@@ -394,13 +379,6 @@ static const char *item_send(struct pawl_grpc_workers *workers, struct stream *s
     return NULL;
 }
 
-static void quota_use(struct quota *quota)
-{
-    PAWL_ASSERT(quota->credit > 0);
-    quota->credit--;
-    quota->held++;
-}
-
 static void out_reset(struct pawl_grpc_workers *workers)
 {
     workers->past_count = workers->past_capacity = 0;
@@ -474,6 +452,15 @@ static struct pawl_bytes bytes_keep(struct pawl_bytes bytes)
     return pawl_bytes_make(kept, bytes.size);
 }
 
+/* Its beginning is among what is stored, or comes with the first turn. */
+static struct pawl_bytes turn_trace(const struct pawl_grpc_workers *workers,
+                                    struct pawl_durabletask *with, const struct pawl_turn *turn)
+{
+    if (workers->past_count > 0)
+        return pawl_durabletask_trace(with, workers->past_count, workers->past);
+    return pawl_durabletask_trace(with, turn->events_count, turn->events);
+}
+
 static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *stream,
                              const struct pawl_turn *turn, int64_t now_ms, pawl_err *ret_err)
 {
@@ -502,6 +489,8 @@ static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *s
     request.new_events = history.events + past_count;
     request.n_new_events = history.count - past_count;
     if (cached.event_count > 0) request.cached_history = &cached;
+    request.span.data = (uint8_t *)(uintptr_t)history.span.data;
+    request.span.len = history.span.size;
     Pawl__WorkItem item = PAWL__WORK_ITEM__INIT;
     item.request_case = PAWL__WORK_ITEM__REQUEST_WORKFLOW;
     item.workflow = &request;
@@ -514,6 +503,8 @@ static const char *turn_send(struct pawl_grpc_workers *workers, struct stream *s
         sent->past = past;
         sent->patches =
             bytes_keep(pawl_durabletask_patches(&workers->out, workers->past_count, workers->past));
+        sent->trace = bytes_keep(turn_trace(workers, &with, turn));
+        sent->has_span = history.span.size > 0;
     }
     return why;
 }
@@ -522,7 +513,7 @@ static void on_turn(struct pawl_grpc_workers *workers, struct stream *stream,
                     const struct pawl_turn *turn, int64_t now_ms)
 {
     pawl_err err;
-    quota_use(&stream->turns);
+    pawl_grpc_quota_use(&stream->turns);
     const char *why = turn_send(workers, stream, turn, now_ms, &err);
     if (why) {
         stream->turns.held--;
@@ -549,7 +540,7 @@ static const char *activity_send(struct pawl_grpc_workers *workers, struct strea
 static void on_activity(struct pawl_grpc_workers *workers, struct stream *stream,
                         const struct pawl_activity_item *activity, int64_t now_ms)
 {
-    quota_use(&stream->tasks);
+    pawl_grpc_quota_use(&stream->tasks);
     const char *why = activity_send(workers, stream, activity, now_ms);
     if (why) {
         stream->tasks.held--;
@@ -606,23 +597,13 @@ static uint32_t credit_max(const struct pawl_grpc_workers *workers)
     return count ? count : 1;
 }
 
-static uint32_t quota_grant(struct quota *quota, uint32_t usual)
-{
-    uint32_t taken = quota->held + quota->credit;
-    uint32_t room = taken < quota->max ? quota->max - taken : 0;
-    uint32_t wanted = usual - quota->credit;
-    uint32_t granted = wanted < room ? wanted : room;
-    quota->credit += granted;
-    return granted;
-}
-
 static void stream_settle(struct pawl_grpc_workers *workers, struct stream *stream)
 {
     /* A stream that is behind gets nothing more, so what waits for it is bounded. */
     if (stream->is_leaving || !pawl_list_is_empty(&stream->backlog)) return;
     uint32_t usual = credit_max(workers);
-    struct pawl_credit credit = { .turns = quota_grant(&stream->turns, usual),
-                                  .activities = quota_grant(&stream->tasks, usual) };
+    struct pawl_credit credit = { .turns = pawl_grpc_quota_grant(&stream->turns, usual),
+                                  .activities = pawl_grpc_quota_grant(&stream->tasks, usual) };
     if (credit.turns == 0 && credit.activities == 0) return;
     step(workers, (struct pawl_node_event){ .type = PAWL_NODE_WORKER_CREDIT,
                                             .worker = stream->worker,
@@ -653,7 +634,7 @@ static void item_end(struct pawl_grpc_workers *workers, struct pawl_grpc_item *i
 {
     struct stream *stream = stream_find(workers, item->worker);
     PAWL_ASSERT(stream != NULL); /* its items go with it */
-    struct quota *quota = item->task == PAWL_NO_TASK ? &stream->turns : &stream->tasks;
+    struct pawl_grpc_quota *quota = item->task == PAWL_NO_TASK ? &stream->turns : &stream->tasks;
     quota->held--;
     stream_unsettle(workers, stream);
     pawl_grpc_item_free(&workers->items, item);
@@ -697,9 +678,11 @@ static void turn_end(struct pawl_grpc_workers *workers, enum pawl_dialect dialec
                      struct pawl_grpc_item *item, const Pawl__WorkflowResponse *response)
 {
     struct pawl_durabletask with = reading(workers, dialect);
+    with.trace = pawl_arena_copy(&workers->in, item->trace);
     struct pawl_node_event event = { .type = PAWL_NODE_TURN_DONE, .worker = item->worker };
     struct pawl_bytes instance = pawl_arena_copy(&workers->in, item->instance);
     struct pawl_bytes patches = pawl_arena_copy(&workers->in, item->patches);
+    bool has_span = item->has_span;
     struct pawl_id turn = item->id;
     struct pawl_turn_done done;
     turn_hold(workers, item, response);
@@ -712,6 +695,7 @@ static void turn_end(struct pawl_grpc_workers *workers, enum pawl_dialect dialec
     }
     pawl_durabletask_turn_done(&with, response, instance, &done);
     pawl_durabletask_read_code(&with, response, patches, &done);
+    if (!has_span) pawl_durabletask_read_span(&with, response, &done);
     done.turn = turn;
     event.turn_done = &done;
     step(workers, event);

@@ -76,6 +76,7 @@ void pawl_grpc_workers_settle(struct pawl_grpc_workers *workers);
 
 /* Health pings, and what was given back. */
 void pawl_grpc_workers_on_tick(struct pawl_grpc_workers *workers, int64_t now_ms);
+int64_t pawl_grpc_workers_now_ms(const struct pawl_grpc_workers *workers);
 int64_t pawl_grpc_workers_wake_at_ms(const struct pawl_grpc_workers *workers);
 
 /* The sidecar is stopping: workers get nothing new. */

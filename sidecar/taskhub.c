@@ -132,6 +132,11 @@ void pawl_taskhub_ask(struct pawl_taskhub_call *call, pawl_taskhub_next *next)
     call->asked = api->ops->call(api, &call->request, on_answer, call);
 }
 
+int64_t pawl_taskhub_now_ms(const struct pawl_taskhub *hub)
+{
+    return pawl_grpc_workers_now_ms(hub->config.workers);
+}
+
 void pawl_taskhub_set_app(struct pawl_taskhub_call *call, struct pawl_bytes app)
 {
     bool is_other = app.size > 0 && !pawl_bytes_is_equal(app, call->with.app);
@@ -233,13 +238,6 @@ static void on_delete_task_hub(void *hub, const struct pawl_grpc_call *from)
            "its store");
 }
 
-static void on_skip_graceful(void *hub, const struct pawl_grpc_call *from)
-{
-    refuse(hub, from,
-           "this sidecar has no abrupt way to end an instance: TerminateInstance does not "
-           "wait for the worker");
-}
-
 /* The table -------------------------------------------------------------------------------- */
 
 #define HUB(rpc) "/TaskHubSidecarService/" rpc
@@ -280,7 +278,7 @@ static const struct pawl_grpc_method microsoft_methods[] = {
     { HUB("AbandonTaskActivityWorkItem"), UNARY, on_abandon },
     { HUB("AbandonTaskOrchestratorWorkItem"), UNARY, on_abandon },
     { HUB("AbandonTaskEntityWorkItem"), UNARY, on_entity },
-    { HUB("SkipGracefulOrchestrationTerminations"), UNARY, on_skip_graceful },
+    { HUB("SkipGracefulOrchestrationTerminations"), UNARY, pawl_taskhub_on_skip_graceful },
     { HUB("CompleteEntityTask"), UNARY, on_entity },
     { HUB("SignalEntity"), UNARY, on_entity },
     { HUB("GetEntity"), UNARY, on_entity },

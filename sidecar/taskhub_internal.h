@@ -63,8 +63,13 @@ void pawl_taskhub_finish(struct pawl_taskhub_call *call, enum pawl_grpc_status s
 void pawl_taskhub_fail(struct pawl_taskhub_call *call, const struct pawl_answer *answer);
 enum pawl_grpc_status pawl_taskhub_status_of(pawl_err err);
 
+int64_t pawl_taskhub_now_ms(const struct pawl_taskhub *hub);
+
 /* The call is about another app's instances: any but the own one. */
 void pawl_taskhub_set_app(struct pawl_taskhub_call *call, struct pawl_bytes app);
+
+/* Dapr's clients name another app so; NULL: they do not. */
+void pawl_taskhub_set_target(struct pawl_taskhub_call *call, const Pawl__TaskRouter *router);
 
 static inline bool pawl_taskhub_is_dapr(const struct pawl_taskhub_call *call)
 {
@@ -83,14 +88,15 @@ pawl_taskhub_method pawl_taskhub_on_rerun, pawl_taskhub_on_rewind, pawl_taskhub_
 /* taskhub_query.c */
 pawl_taskhub_method pawl_taskhub_on_query, pawl_taskhub_on_list_ids, pawl_taskhub_on_list_ids_dapr,
     pawl_taskhub_on_purge, pawl_taskhub_on_history;
-pawl_taskhub_method pawl_taskhub_on_stream_history;
+pawl_taskhub_method pawl_taskhub_on_stream_history, pawl_taskhub_on_skip_graceful;
 
 /* taskhub_dapr.c */
 extern const struct pawl_grpc_method pawl_taskhub_dapr_methods[];
 extern const uint32_t pawl_taskhub_dapr_methods_count;
 
 /* Wait until the instance has started or ended, as long as it takes; `next` is called when
- * that is so, or with an error. call->request.instance and with_payloads are set. */
+ * that is so, or with an error. call->request.instance and with_payloads are set; with
+ * may_be_absent it also waits for one that is not there yet. */
 void pawl_taskhub_wait(struct pawl_taskhub_call *call, enum pawl_wait_for wait_for,
                        pawl_taskhub_next *next);
 

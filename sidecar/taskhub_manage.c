@@ -2,8 +2,7 @@
 #include "base/tags.h"
 #include "sidecar/taskhub_internal.h"
 
-/* Dapr's clients name another app so. */
-static void set_target(struct pawl_taskhub_call *call, const Pawl__TaskRouter *router)
+void pawl_taskhub_set_target(struct pawl_taskhub_call *call, const Pawl__TaskRouter *router)
 {
     if (router && pawl_taskhub_is_dapr(call))
         pawl_taskhub_set_app(call, pawl_protobuf_bytes(router->target_app));
@@ -28,7 +27,18 @@ void pawl_taskhub_on_hello(void *hub, const struct pawl_grpc_call *from)
 /* Task hubs are apps here, and the app is there. */
 void pawl_taskhub_on_create_task_hub(void *hub, const struct pawl_grpc_call *from)
 {
-    pawl_taskhub_on_hello(hub, from);
+    Pawl__CreateTaskHubRequest *request = NULL;
+    struct pawl_taskhub_call *call =
+        pawl_taskhub_begin(hub, from, &pawl__create_task_hub_request__descriptor, &request);
+    if (!call) return;
+    if (!request->recreate) {
+        pawl_taskhub_answer_empty(call);
+        return;
+    }
+    pawl_taskhub_finish(
+        call, PAWL_GRPC_UNIMPLEMENTED,
+        PAWL_BYTES_LITERAL("this sidecar does not empty a whole task hub (recreateIfExists); purge "
+                           "its instances, or remove its store"));
 }
 
 /* Get and wait ----------------------------------------------------------------------------- */
@@ -51,7 +61,7 @@ static struct pawl_taskhub_call *get_begin(void *hub, const struct pawl_grpc_cal
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__get_instance_request__descriptor, &request);
     if (!call) return NULL;
-    set_target(call, request->router);
+    pawl_taskhub_set_target(call, request->router);
     call->request.instance = pawl_protobuf_bytes(request->instance_id);
     call->request.with_payloads = request->with_payloads;
     return call;
@@ -73,11 +83,10 @@ struct wait {
 static void wait_next(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
 {
     const struct wait *wait = call->state;
-    if (answer->err == PAWL_OK && !answer->reached) {
+    if (answer->err == PAWL_OK && !answer->reached)
         pawl_taskhub_ask(call, wait_next);
-        return;
-    }
-    wait->next(call, answer);
+    else
+        wait->next(call, answer);
 }
 
 void pawl_taskhub_wait(struct pawl_taskhub_call *call, enum pawl_wait_for wait_for,
@@ -92,16 +101,22 @@ void pawl_taskhub_wait(struct pawl_taskhub_call *call, enum pawl_wait_for wait_f
     pawl_taskhub_ask(call, wait_next);
 }
 
+/* Dapr's clients may wait for what somebody else is about to start; Microsoft's are told at
+ * once that it is not there. */
 void pawl_taskhub_on_wait_start(void *hub, const struct pawl_grpc_call *from)
 {
     struct pawl_taskhub_call *call = get_begin(hub, from);
-    if (call) pawl_taskhub_wait(call, PAWL_WAIT_STARTED, answer_state);
+    if (!call) return;
+    call->request.may_be_absent = pawl_taskhub_is_dapr(call);
+    pawl_taskhub_wait(call, PAWL_WAIT_STARTED, answer_state);
 }
 
 void pawl_taskhub_on_wait_completion(void *hub, const struct pawl_grpc_call *from)
 {
     struct pawl_taskhub_call *call = get_begin(hub, from);
-    if (call) pawl_taskhub_wait(call, PAWL_WAIT_COMPLETED, answer_state);
+    if (!call) return;
+    call->request.may_be_absent = pawl_taskhub_is_dapr(call);
+    pawl_taskhub_wait(call, PAWL_WAIT_COMPLETED, answer_state);
 }
 
 /* Start ------------------------------------------------------------------------------------ */
@@ -117,6 +132,14 @@ static void started_answer(struct pawl_taskhub_call *call, const struct pawl_ans
 {
     (void)answer; /* it was created; what became of it since is not this call's business */
     answer_instance(call, call->request.instance);
+}
+
+/* Dapr's clients may use the instance as started as soon as they have the answer. */
+static void start_wait(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    struct pawl_bytes instance = pawl_arena_copy(&call->arena, answer->instance);
+    call->request = (struct pawl_request){ .instance = instance };
+    pawl_taskhub_wait(call, PAWL_WAIT_STARTED, started_answer);
 }
 
 static void start_next(struct pawl_taskhub_call *call, const struct pawl_answer *answer);
@@ -183,13 +206,10 @@ static void start_next(struct pawl_taskhub_call *call, const struct pawl_answer 
         pawl_taskhub_fail(call, answer);
         return;
     }
-    struct pawl_bytes instance = pawl_arena_copy(&call->arena, answer->instance);
-    if (!start->waits) {
-        answer_instance(call, instance);
-        return;
-    }
-    call->request = (struct pawl_request){ .instance = instance };
-    pawl_taskhub_wait(call, PAWL_WAIT_STARTED, started_answer);
+    if (start->waits)
+        start_wait(call, answer);
+    else
+        answer_instance(call, answer->instance);
 }
 
 /* False: the policy contradicts itself, and the call is over. */
@@ -236,7 +256,7 @@ void pawl_taskhub_on_start(void *hub, const struct pawl_grpc_call *from)
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__create_instance_request__descriptor, &request);
     if (!call) return;
-    set_target(call, request->router);
+    pawl_taskhub_set_target(call, request->router);
     struct start *start = PAWL_ARENA_NEW(&call->arena, struct start);
     call->state = start;
     if (!start_read_policy(call, start, request->reuse_policy)) return;
@@ -251,10 +271,10 @@ void pawl_taskhub_on_start(void *hub, const struct pawl_grpc_call *from)
         .version = pawl_durabletask_text_name(request->version),
         .payload = pawl_durabletask_text_bytes(request->input),
         .start_at_ms = pawl_durabletask_timestamp_ms(request->scheduled_start),
+        .extra = pawl_durabletask_start_extra(&call->with, request->trace),
     };
     if (!start_read_tags(call, request)) return;
     start->request = call->request;
-    /* Dapr's clients may use the instance as started as soon as this returns. */
     start->waits = pawl_taskhub_is_dapr(call) && call->request.start_at_ms == 0;
     pawl_taskhub_ask(call, start_next);
 }
@@ -284,7 +304,7 @@ void pawl_taskhub_on_raise(void *hub, const struct pawl_grpc_call *from)
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__raise_event_request__descriptor, &request);
     if (!call) return;
-    set_target(call, request->router);
+    pawl_taskhub_set_target(call, request->router);
     call->request = (struct pawl_request){
         .op = PAWL_REQUEST_RAISE,
         .instance = pawl_protobuf_bytes(request->instance_id),
@@ -300,7 +320,7 @@ void pawl_taskhub_on_terminate(void *hub, const struct pawl_grpc_call *from)
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__terminate_request__descriptor, &request);
     if (!call) return;
-    set_target(call, request->router);
+    pawl_taskhub_set_target(call, request->router);
     call->request = (struct pawl_request){
         .op = PAWL_REQUEST_TERMINATE,
         .instance = pawl_protobuf_bytes(request->instance_id),
@@ -317,7 +337,7 @@ static struct pawl_taskhub_call *suspend_begin(void *hub, const struct pawl_grpc
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__suspend_request__descriptor, &request);
     if (!call) return NULL;
-    set_target(call, request->router);
+    pawl_taskhub_set_target(call, request->router);
     call->request =
         (struct pawl_request){ .op = op,
                                .instance = pawl_protobuf_bytes(request->instance_id),
@@ -399,8 +419,12 @@ void pawl_taskhub_on_rewind(void *hub, const struct pawl_grpc_call *from)
 static void answer_rerun(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
 {
     struct pawl_answer refused = *answer;
+    if (answer->err == PAWL_OK) {
+        start_wait(call, answer);
+        return;
+    }
     if (refused.err == PAWL_E_NOT_TERMINAL) refused.err = PAWL_E_INVALID; /* as Dapr has it */
-    answer_started(call, &refused);
+    pawl_taskhub_fail(call, &refused);
 }
 
 void pawl_taskhub_on_rerun(void *hub, const struct pawl_grpc_call *from)
@@ -409,6 +433,7 @@ void pawl_taskhub_on_rerun(void *hub, const struct pawl_grpc_call *from)
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__rerun_request__descriptor, &request);
     if (!call) return;
+    pawl_taskhub_set_target(call, request->router);
     call->request = (struct pawl_request){
         .op = PAWL_REQUEST_RERUN,
         .instance = pawl_protobuf_bytes(request->instance_id),

@@ -202,7 +202,8 @@ struct purge {
     bool is_single; /* by id: what goes wrong is told */
     bool force;
     bool recursive;
-    bool more; /* by filter: another page follows */
+    bool more;        /* by filter: another page follows */
+    int64_t until_ms; /* then whoever asks wants to hear how far it has come; 0: at the end */
     struct pawl_request filter;
     uint32_t count;
     uint32_t at;
@@ -210,12 +211,12 @@ struct purge {
     uint32_t purged;
 };
 
-static void purge_answer(struct pawl_taskhub_call *call)
+static void purge_answer(struct pawl_taskhub_call *call, bool is_complete)
 {
     const struct purge *purge = call->state;
     Pawl__PurgeResponse response = PAWL__PURGE_RESPONSE__INIT;
     Pawl__Flag complete = PAWL__FLAG__INIT;
-    complete.value = true;
+    complete.value = is_complete;
     response.deleted_count = (int32_t)purge->purged;
     response.is_complete = &complete;
     pawl_taskhub_answer(call, &response.base);
@@ -258,6 +259,11 @@ static void purge_on_purged(struct pawl_taskhub_call *call, const struct pawl_an
 static void purge_go_on(struct pawl_taskhub_call *call)
 {
     struct purge *purge = call->state;
+    bool is_up = purge->until_ms && pawl_taskhub_now_ms(call->hub) >= purge->until_ms;
+    if (is_up && (purge->at < purge->count || purge->more)) {
+        purge_answer(call, false);
+        return;
+    }
     if (purge->at < purge->count) {
         call->request = (struct pawl_request){ .op = PAWL_REQUEST_PURGE,
                                                .instance = purge->instances[purge->at++],
@@ -267,7 +273,7 @@ static void purge_go_on(struct pawl_taskhub_call *call)
         return;
     }
     if (!purge->more) {
-        purge_answer(call);
+        purge_answer(call, true);
         return;
     }
     call->request = purge->filter;
@@ -280,8 +286,10 @@ static void purge_set_filter(struct pawl_taskhub_call *call, const Pawl__PurgeFi
                                   | 1u << PAWL_STATUS_CANCELED | 1u << PAWL_STATUS_TERMINATED;
     struct purge *purge = call->state;
     uint32_t mask = status_mask(call, filter->n_status, filter->status);
+    int64_t timeout_ms = pawl_durabletask_timestamp_ms(filter->timeout);
     purge->by_filter = true;
     purge->more = true;
+    if (timeout_ms > 0) purge->until_ms = pawl_taskhub_now_ms(call->hub) + timeout_ms;
     purge->filter = (struct pawl_request){
         .op = PAWL_REQUEST_LIST,
         .status_mask = mask ? mask : ended,
@@ -300,8 +308,8 @@ static void purge_set_instances(struct pawl_taskhub_call *call, uint32_t count,
     for (uint32_t i = 0; i < count; i++) purge->instances[i] = pawl_protobuf_bytes(ids[i]);
 }
 
-/* Field 4: Dapr's force, Microsoft's batch. */
-enum { PURGE_EITHER_FIELD = 4 };
+/* Field 4: Dapr's force, Microsoft's batch; 5: Dapr's router, a bool of Microsoft's. */
+enum { PURGE_EITHER_FIELD = 4, PURGE_ROUTER_FIELD = 5 };
 
 /* NULL: there is none. */
 static Pawl__InstanceBatch *purge_batch(struct pawl_taskhub_call *call,
@@ -318,6 +326,18 @@ static Pawl__InstanceBatch *purge_batch(struct pawl_taskhub_call *call,
     return batch;
 }
 
+static void purge_set_target(struct pawl_taskhub_call *call, const Pawl__PurgeRequest *request)
+{
+    uint32_t cursor = 0;
+    Pawl__TaskRouter *router = NULL;
+    struct pawl_bytes bytes =
+        pawl_protobuf_unknown_bytes(&request->base, PURGE_ROUTER_FIELD, &cursor);
+    if (!pawl_bytes_is_absent(bytes)
+        && pawl_protobuf_unpack(&pawl__task_router__descriptor, &call->arena, bytes, &router)
+               == PAWL_OK)
+        pawl_taskhub_set_target(call, router);
+}
+
 void pawl_taskhub_on_purge(void *hub, const struct pawl_grpc_call *from)
 {
     Pawl__PurgeRequest *request = NULL;
@@ -327,6 +347,7 @@ void pawl_taskhub_on_purge(void *hub, const struct pawl_grpc_call *from)
     struct purge *purge = PAWL_ARENA_NEW(&call->arena, struct purge);
     call->state = purge;
     purge->recursive = request->recursive;
+    purge_set_target(call, request);
     purge->force = pawl_taskhub_is_dapr(call)
                    && pawl_protobuf_unknown_varint(&request->base, PURGE_EITHER_FIELD) != 0;
     const Pawl__InstanceBatch *batch = purge_batch(call, request);
@@ -339,6 +360,58 @@ void pawl_taskhub_on_purge(void *hub, const struct pawl_grpc_call *from)
         purge_set_instances(call, 1, &request->instance_id);
     }
     purge_go_on(call);
+}
+
+/* Terminate many --------------------------------------------------------------------------- */
+
+struct skip {
+    const Pawl__InstanceBatch *batch;
+    size_t at;
+    struct pawl_bytes reason;
+};
+
+static void skip_go_on(struct pawl_taskhub_call *call);
+
+/* Those that are left alone are named in the answer. */
+static void skip_on_terminated(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
+{
+    bool is_left = answer->err == PAWL_E_NOT_FOUND || answer->err == PAWL_E_TERMINAL;
+    if (answer->err != PAWL_OK && !is_left) {
+        pawl_taskhub_fail(call, answer);
+        return;
+    }
+    if (is_left) out_add(call, 1, call->request.instance);
+    skip_go_on(call);
+}
+
+static void skip_go_on(struct pawl_taskhub_call *call)
+{
+    struct skip *skip = call->state;
+    if (skip->at == skip->batch->n_instance_ids) {
+        out_answer(call, NULL);
+        return;
+    }
+    call->request = (struct pawl_request){
+        .op = PAWL_REQUEST_TERMINATE,
+        .instance = pawl_protobuf_bytes(skip->batch->instance_ids[skip->at++]),
+        .payload = skip->reason,
+    };
+    pawl_taskhub_ask(call, skip_on_terminated);
+}
+
+/* Terminating never waits for a worker here, so there is nothing to skip. */
+void pawl_taskhub_on_skip_graceful(void *hub, const struct pawl_grpc_call *from)
+{
+    static const Pawl__InstanceBatch nothing = PAWL__INSTANCE_BATCH__INIT;
+    Pawl__SkipGracefulRequest *request = NULL;
+    struct pawl_taskhub_call *call =
+        pawl_taskhub_begin(hub, from, &pawl__skip_graceful_request__descriptor, &request);
+    if (!call) return;
+    struct skip *skip = PAWL_ARENA_NEW(&call->arena, struct skip);
+    skip->batch = request->batch ? request->batch : &nothing;
+    skip->reason = pawl_durabletask_text_bytes(request->reason);
+    call->state = skip;
+    skip_go_on(call);
 }
 
 /* Histories -------------------------------------------------------------------------------- */

@@ -130,6 +130,7 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
         request.wait_for = PAWL_WAIT_COMPLETED;
         request.timeout_ms = 20000;
         request.with_payloads = true;
+        request.may_be_absent = index % 2 == 0;
         break;
     case CLIENT_DONE: PAWL_UNREACHABLE("a client that is done asks nothing");
     }
@@ -343,6 +344,7 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
     }
     bool is_waiting = client->state == CLIENT_WAIT || client->state == CLIENT_RERUN_WAIT;
     if (is_waiting && is_settled) {
+        PAWL_ASSERT(answer->states_count == 1 || !client->started);
         is_settled = answer->reached;
         if (is_settled) client_check_end(client, answer);
         /* An earlier attempt to suspend, given up, may have come late. */

@@ -361,6 +361,65 @@ static void a_wait_is_answered_when_it_is_so_or_when_time_is_up(void **state)
     fixture_free(fixture);
 }
 
+static void a_wait_may_begin_before_the_instance_is_there(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    struct pawl_request wait = { .op = PAWL_REQUEST_WAIT,
+                                 .instance = PAWL_BYTES_LITERAL("i"),
+                                 .wait_for = PAWL_WAIT_STARTED,
+                                 .may_be_absent = true,
+                                 .timeout_ms = 5000 };
+    (void)state;
+    fixture_call(fixture, &wait);
+    assert_int_equal(fixture->answers_count, 0);
+    fixture_pass(fixture, 5001);
+    assert_int_equal(fixture->answers_count, 1);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
+    assert_false(fixture->answer_reached);
+
+    fixture_connect(fixture, WORKER, 1, 1);
+    fixture_call(fixture, &wait);
+    assert_int_equal(control(fixture, PAWL_REQUEST_SUSPEND), PAWL_E_NOT_FOUND);
+    fixture_start(fixture, "i");
+    assert_int_equal(fixture->answers_count, 3); /* of the start: it is PENDING */
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    fixture_turn_done(fixture, WORKER, &turn->turn, 0, NULL);
+    assert_int_equal(fixture->answers_count, 4);
+    assert_int_equal(fixture->answer_status, PAWL_STATUS_RUNNING);
+
+    /* One that was there and is gone will not come again. */
+    wait.wait_for = PAWL_WAIT_COMPLETED;
+    fixture_pass(fixture, 1);
+    fixture_call(fixture, &wait);
+    assert_int_equal(fixture->answers_count, 4);
+    struct pawl_request purge = { .op = PAWL_REQUEST_PURGE,
+                                  .instance = PAWL_BYTES_LITERAL("i"),
+                                  .force = true };
+    fixture_call(fixture, &purge);
+    assert_int_equal(fixture->answers_count, 6);
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_NOT_FOUND);
+    fixture_free(fixture);
+}
+
+static void whoever_leaves_waits_for_nothing(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    struct pawl_request wait = { .op = PAWL_REQUEST_WAIT,
+                                 .instance = PAWL_BYTES_LITERAL("i"),
+                                 .wait_for = PAWL_WAIT_COMPLETED,
+                                 .may_be_absent = true,
+                                 .timeout_ms = 5000 };
+    struct pawl_node_event gone = { .type = PAWL_NODE_REQUEST_GONE };
+    (void)state;
+    gone.request.token = fixture_call(fixture, &wait);
+    fixture_step(fixture, gone);
+    uint64_t asked = fixture_operations(fixture);
+    fixture_pass(fixture, 6000);
+    assert_int_equal(fixture_operations(fixture), asked);
+    assert_int_equal(fixture->answers_count, 0);
+    fixture_free(fixture);
+}
+
 static void a_full_sidecar_leaves_the_rest_in_the_store_and_loses_nothing(void **state)
 {
     struct pawl_node_config config = { .partitions = 1, .instances_max = 2 };
@@ -703,6 +762,8 @@ int main(void)
         cmocka_unit_test(a_full_sidecar_leaves_the_rest_in_the_store_and_loses_nothing),
         cmocka_unit_test(an_unreadable_reminder_stops_nobody_and_is_counted),
         cmocka_unit_test(a_wait_is_answered_when_it_is_so_or_when_time_is_up),
+        cmocka_unit_test(a_wait_may_begin_before_the_instance_is_there),
+        cmocka_unit_test(whoever_leaves_waits_for_nothing),
         cmocka_unit_test(a_worker_of_any_name_gets_what_nobody_has_registered),
         cmocka_unit_test(workers_are_given_work_in_turns),
         cmocka_unit_test(a_worker_that_caches_nothing_is_sent_the_whole_history_without_reading_it),

@@ -769,6 +769,20 @@ static void a_request_that_the_check_can_explain_passes_the_frame(void **state)
     assert_refused(&frame);
 }
 
+static void what_only_some_requests_have_comes_through(void **state)
+{
+    (void)state;
+    struct pawl_frame frame = sample(PAWL_FRAME_REQUEST);
+    frame.request.request.extra = PAWL_BYTES_LITERAL("for gRPC workers");
+    frame.request.request.may_be_absent = true;
+    struct pawl_request back = passed(&frame).request.request;
+    assert_true(pawl_bytes_is_str(back.extra, "for gRPC workers"));
+    assert_true(back.may_be_absent);
+    struct pawl_frame answer = sample(PAWL_FRAME_ANSWER);
+    answer.answer.answer.states[0].start_at_ms = 17;
+    assert_int_equal(passed(&answer).answer.answer.states[0].start_at_ms, 17);
+}
+
 static void a_request_of_nothing_has_no_fields(void **state)
 {
     (void)state;
@@ -861,6 +875,7 @@ int main(void)
         TEST(causes_deeper_than_16_are_dropped),
         TEST(a_cause_that_is_no_failure_is_dropped),
         TEST(a_request_that_the_check_can_explain_passes_the_frame),
+        TEST(what_only_some_requests_have_comes_through),
         TEST(a_request_of_nothing_has_no_fields),
         TEST(answers_are_checked),
         TEST(an_answer_ends_at_its_counts),

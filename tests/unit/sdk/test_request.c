@@ -137,6 +137,12 @@ static void a_start_checks_its_other_fields(void **state)
     assert_refused(&request, PAWL_E_INVALID, "request_id has 129 bytes; 1 to 128");
 
     request = pawl_sample_request(PAWL_REQUEST_START);
+    request.extra = letters(PAWL_EXTRA_SIZE_MAX);
+    assert_passes(&request);
+    request.extra = letters(PAWL_EXTRA_SIZE_MAX + 1);
+    assert_refused(&request, PAWL_E_TOO_LARGE, "extra has 4097 bytes");
+
+    request = pawl_sample_request(PAWL_REQUEST_START);
     request.start_at_ms = -1;
     assert_refused(&request, PAWL_E_INVALID, "start_at_ms is -1");
     request.start_at_ms = 0;

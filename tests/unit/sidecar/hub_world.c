@@ -138,6 +138,7 @@ static bool store_run(struct hub_world *world)
     struct hub_todo *todo = world->todo;
     if (!todo) return false;
     world->todo = todo->next;
+    world->wire.now_ms += world->store_slow_ms;
     step(world,
          (struct pawl_node_event){ .type = PAWL_NODE_STORE_REPLY, .store_reply = &todo->reply });
     pawl_arena_deinit(&todo->arena);

@@ -23,7 +23,8 @@ struct hub_world {
     struct hub_todo *todo;  /* replies of the store */
     struct hub_call *calls; /* asked, not answered */
     uint64_t last_token;
-    bool store_away; /* its requests are refused */
+    bool store_away;       /* its requests are refused */
+    int64_t store_slow_ms; /* each of its replies takes so long */
     enum pawl_dialect dialect;
 };
 

@@ -14,6 +14,9 @@
 /* Ids count the actions of a generation: no history has room for more. */
 #define STEP_ID_MAX 1000000
 
+/* Of what an app says about a timer; longer ones are not shown. */
+#define NOTE_SIZE_MAX 1024u
+
 /* One action of the workflow, by its id. */
 struct step {
     char kind; /* 'a' 't' 'c'; 's': an event sent; 0: not scheduled */
@@ -24,6 +27,7 @@ struct step {
     struct pawl_bytes name;
     struct pawl_bytes app;
     struct pawl_bytes instance;
+    struct pawl_bytes note;        /* of a timer: more about what it is for */
     struct pawl_id task_execution; /* the same for each try of one activity */
 };
 
@@ -113,6 +117,14 @@ static struct step *step_of(struct pawl_instance_audit *self, uint32_t id)
     return &self->steps[id];
 }
 
+static struct pawl_bytes note_of(struct pawl_instance_audit *self,
+                                 const struct pawl_history_event *event)
+{
+    if (event->kind != PAWL_EVENT_TIMER_CREATED || event->payload.size > NOTE_SIZE_MAX)
+        return PAWL_BYTES_ABSENT;
+    return pawl_arena_copy(&self->arena, event->payload);
+}
+
 static void scheduled(struct pawl_instance_audit *self, const struct page *page, char kind,
                       uint32_t index, const struct pawl_history_event *event)
 {
@@ -136,6 +148,7 @@ static void scheduled(struct pawl_instance_audit *self, const struct page *page,
                            .name = pawl_arena_copy(&self->arena, event->name),
                            .app = pawl_arena_copy(&self->arena, event->target_app),
                            .instance = pawl_arena_copy(&self->arena, event->instance),
+                           .note = note_of(self, event),
                            .task_execution = event->task_execution };
 }
 
@@ -394,6 +407,7 @@ static void pending_wait(struct pawl_instance_audit *self,
     wait->name = step->name;
     wait->app = step->app;
     wait->instance = step->instance;
+    wait->text = step->note;
     if (op.kind == 'a') wait->count = try_of(self, op.id);
 }
 

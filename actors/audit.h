@@ -15,7 +15,8 @@ enum pawl_wait_kind {
     PAWL_WAIT_TURN,          /* count messages wait for the workflow to run; since: as far as
                                 can be told, when the oldest came (0: unknown) */
     PAWL_WAIT_ACTIVITY,      /* name, app (absent: its own), since; count: which try, 0: unknown */
-    PAWL_WAIT_RETRY,         /* until; pause before another try of an activity or child */
+    PAWL_WAIT_RETRY,         /* until; pause before another try of an activity or child;
+                              * text: which try of what, may be absent */
     PAWL_WAIT_TIMER,         /* until */
     PAWL_WAIT_EVENT,         /* an external event; until: its time limit, 0: none */
     PAWL_WAIT_CHILD,         /* instance, name, app (absent: its own), since */

@@ -309,14 +309,28 @@ static void keeper_look_settled(struct pawl_node *node)
     keeper->is_settled = is_first || is_over || is_handed_over || PAWL_MUTANT(KEEPER_HASTY);
 }
 
+static void keeper_set_alarm(struct pawl_node *node)
+{
+    struct pawl_keeper *keeper = &node->keeper;
+    int64_t due_ms = INT64_MAX;
+    if (!keeper->is_settled) due_ms = keeper->acquired_ms + PAWL_KEEPER_SETTLE_MS;
+    PAWL_LIST_EACH(holder, holder, &keeper->holders, link) {
+        int64_t over_ms = holder->heard_ms + PAWL_PLACES_LOST_MS;
+        if (holder->is_lost && over_ms < due_ms) due_ms = over_ms;
+    }
+    pawl_alarm_clear(node, &keeper->alarm);
+    if (due_ms == INT64_MAX) return;
+    pawl_alarm_set(node, &keeper->alarm, due_ms > node->now_ms ? due_ms : node->now_ms);
+}
+
 void pawl_keeper_on_acquired(struct pawl_node *node)
 {
     struct pawl_keeper *keeper = &node->keeper;
     keeper->is_settled = false;
     keeper->acquired_ms = node->now_ms;
     if (!node->config.placed) return; /* there is nobody to hand out to */
-    pawl_alarm_set(node, &keeper->alarm, node->now_ms + PAWL_KEEPER_SETTLE_MS);
     keeper_look_settled(node);
+    keeper_set_alarm(node);
 }
 
 void pawl_keeper_on_lost(struct pawl_node *node)
@@ -377,20 +391,6 @@ void pawl_keeper_on_wanted(struct pawl_node *node, struct pawl_host *host,
 
 /* Members ---------------------------------------------------------------------------------- */
 
-static void keeper_set_alarm(struct pawl_node *node)
-{
-    struct pawl_keeper *keeper = &node->keeper;
-    int64_t due_ms = INT64_MAX;
-    if (!keeper->is_settled) due_ms = keeper->acquired_ms + PAWL_KEEPER_SETTLE_MS;
-    PAWL_LIST_EACH(holder, holder, &keeper->holders, link) {
-        int64_t over_ms = holder->heard_ms + PAWL_PLACES_LOST_MS;
-        if (holder->is_lost && over_ms < due_ms) due_ms = over_ms;
-    }
-    pawl_alarm_clear(node, &keeper->alarm);
-    if (due_ms == INT64_MAX) return;
-    pawl_alarm_set(node, &keeper->alarm, due_ms > node->now_ms ? due_ms : node->now_ms);
-}
-
 static bool holder_holds(const struct holder *holder)
 {
     PAWL_LIST_EACH(share, share, &holder->shares, of_holder)
@@ -441,9 +441,10 @@ void pawl_keeper_on_members(struct pawl_node *node, uint64_t before)
 void pawl_keeper_after_members(struct pawl_node *node)
 {
     struct pawl_keeper *keeper = &node->keeper;
-    if (!pawl_partition_is_owned(&node->partitions[0])) return;
+    /* Also of those that have asked while the partition is still being acquired. */
     PAWL_LIST_EACH(holder, holder, &keeper->holders, link)
         holder->is_lost = pawl_directory_find_number(node, holder->host) == NULL;
+    if (!pawl_partition_is_owned(&node->partitions[0])) return;
     keeper_drop_lost(node);
     keeper_look_settled(node);
     keeper_divide_all(node);

@@ -112,11 +112,23 @@ static uint32_t limit_goal(const struct pawl_node *node, const struct pawl_limit
     return is_new ? NO_GOAL : limit->goal;
 }
 
+static bool renewal_is_due(const struct pawl_node *node)
+{
+    return node->now_ms >= node->places.asked_ms + PAWL_PLACES_RENEW_MS;
+}
+
+/* The keeper, who divides by what each wanted last, must hear that nothing is wanted any more. */
+static bool limit_is_idle(const struct pawl_node *node, const struct pawl_limit *limit)
+{
+    return limit->running == 0 && limit->waiting == 0 && renewal_is_due(node);
+}
+
 /* What is given up before the keeper is told counts there until it is. */
 static void limit_give_back(const struct pawl_node *node, struct pawl_limit *limit, uint32_t wanted)
 {
     bool is_leaving = node->directory.self && node->directory.self->leaving;
-    if (limit->goal == NO_GOAL && !is_leaving && places_hold(node)) return;
+    bool may_keep = limit->goal == NO_GOAL && !is_leaving && places_hold(node);
+    if (may_keep && !limit_is_idle(node, limit)) return;
     uint32_t goal = limit_goal(node, limit);
     if (wanted < goal) goal = wanted;
     if (!places_hold(node) || goal < limit->running) goal = limit->running;
@@ -133,11 +145,13 @@ static bool limit_look(const struct pawl_node *node, struct pawl_limit *limit)
     return is_less || is_more;
 }
 
+/* As long as this sidecar wants or holds something, the keeper hears of it. */
 static bool is_in_use(const struct pawl_node *node)
 {
     for (uint32_t i = 0; i < node->limits.count; i++) {
         const struct pawl_limit *limit = &node->limits.items[i];
-        if (limit->rule.is_global && (limit->running || limit->waiting)) return true;
+        if (limit->rule.is_global && (limit->running || limit->waiting || limit->held_told))
+            return true;
     }
     return false;
 }
@@ -262,7 +276,7 @@ static bool must_ask(struct pawl_node *node, const struct pawl_host *keeper)
             is_news = true;
     if (keeper->number != places->keeper) return true;
     if (places->is_asking) return node->now_ms >= places->asked_ms + PAWL_PLACES_AGAIN_MS;
-    return is_news || (is_in_use(node) && node->now_ms >= places->asked_ms + PAWL_PLACES_RENEW_MS);
+    return is_news || (is_in_use(node) && renewal_is_due(node));
 }
 
 /* The end of a lease needs no alarm: it closes gates. */

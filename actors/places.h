@@ -14,7 +14,8 @@
  *
  * When others wait, the keeper names a goal: what is above it is given back as soon as
  * nothing runs on it, and so is what is not used. Else places stay here, and the next call
- * needs no message.
+ * needs no message, until the sidecar has nothing to do when it would ask again: then it gives
+ * all back, so that the keeper does not count on it.
  */
 #ifndef PAWL_ACTORS_PLACES_H
 #define PAWL_ACTORS_PLACES_H

@@ -152,7 +152,7 @@
 #define PAWL_LIMITS_MAX       64u /* concurrency limits by name in a configuration: refused, says so */
 #define PAWL_PEER_PLACES_MAX  (PAWL_LIMITS_MAX + 4u) /* of one sidecar: a mistake of the peer */
 #define PAWL_PLACES_AGAIN_MS  250u     /* a question for places that was not answered */
-#define PAWL_PLACES_RENEW_MS  700u     /* … that was, while places are in use */
+#define PAWL_PLACES_RENEW_MS  700u     /* … that was, while places are held */
 #define PAWL_PLACES_KEEP_MS   250u     /* a new place waits for one of another limit */
 #define PAWL_PLACES_LEASE_MS  2000u    /* without an answer nothing more begins */
 #define PAWL_PLACES_LOST_MS   2500u    /* the places of who has gone are free: LEASE and a margin */

@@ -108,7 +108,7 @@ static const struct pawl_cli_option options[] = {
       AT(id) },
     { 0, "stuck", "DURATION", "what should happen at once may take so long (default: 60s)",
       PAWL_CLI_DURATION, AT(stuck_ms) },
-    { 0, "http", "URL", "a sidecar of the app: who is connected tells why something waits",
+    { 0, "http", "URL,...", "sidecars of the app: workers and limits tell why something waits",
       PAWL_CLI_TEXT, AT(http) },
     { 0, "placement", "URL", "HTTP address of a placement replica: it knows which apps are there",
       PAWL_CLI_TEXT, AT(placement) },

@@ -38,22 +38,67 @@ static bool is_named(struct pawl_bytes name, uint32_t count, const char *const *
     return count == PAWL_DOCTOR_NAMES_MAX; /* there are more than we know */
 }
 
-/* What the sidecar's answer says about who could do it; "" for nothing. */
+struct pawl_bytes pawl_doctor_limit_name(struct pawl_arena *arena,
+                                         const struct pawl_doctor_limit *limit)
+{
+    const char *whose = limit->is_of_app ? "the app's" : "this sidecar's";
+    if (!limit->name)
+        return pawl_arena_printf(arena, "%s limit of %" PRIu32 " for all %s", whose, limit->max,
+                                 limit->is_activity ? "activities" : "turns");
+    return pawl_arena_printf(arena, "%s limit of %" PRIu32 " for %s \"%s\"", whose, limit->max,
+                             limit->is_activity ? "activity" : "turns of workflow", limit->name);
+}
+
+static bool holds_up(const struct pawl_doctor_limit *limit, bool is_activity,
+                     struct pawl_bytes name)
+{
+    return limit->is_activity == is_activity && limit->waiting > 0
+           && limit->running >= limit->places
+           && (!limit->name || pawl_bytes_is_str(name, limit->name));
+}
+
+/* Which concurrency limit holds it up, perhaps; "" for none. */
+static struct pawl_bytes which_limit(const struct pawl_doctor_subject *subject,
+                                     struct pawl_arena *arena, bool is_activity,
+                                     struct pawl_bytes name)
+{
+    for (uint32_t i = 0; i < subject->sidecars_count; i++) {
+        const struct pawl_doctor_sidecar *sidecar = &subject->sidecars[i];
+        for (uint32_t k = 0; k < sidecar->limits_count; k++) {
+            const struct pawl_doctor_limit *limit = &sidecar->limits[k];
+            if (!holds_up(limit, is_activity, name)) continue;
+            return pawl_arena_printf(
+                arena, ": %.*s is full at %s, where %" PRIu32 " run and %" PRIu32 " wait",
+                PAWL_BYTES_FMT(pawl_doctor_limit_name(arena, limit)), sidecar->url, limit->running,
+                limit->waiting);
+        }
+    }
+    return PAWL_BYTES_LITERAL("");
+}
+
+/* What the sidecars' answers say about who could do it; "" for nothing. */
 static struct pawl_bytes who_could(const struct pawl_doctor_subject *subject,
                                    struct pawl_arena *arena, bool is_activity,
                                    struct pawl_bytes name)
 {
-    const struct pawl_doctor_sidecar *sidecar = subject->sidecar;
-    if (!sidecar || !sidecar->url) return PAWL_BYTES_LITERAL("");
-    if (sidecar->error)
-        return pawl_arena_printf(arena, ": the sidecar at %s does not answer (%s)", sidecar->url,
-                                 sidecar->error);
-    if (sidecar->workers == 0)
+    uint32_t workers = 0, silent = 0;
+    bool is_known = false;
+    for (uint32_t i = 0; i < subject->sidecars_count; i++) {
+        const struct pawl_doctor_sidecar *sidecar = &subject->sidecars[i];
+        workers += sidecar->workers;
+        silent += sidecar->error != NULL;
+        is_known = is_known
+                   || (is_activity ? is_named(name, sidecar->activities_count, sidecar->activities)
+                                   : is_named(name, sidecar->workflows_count, sidecar->workflows));
+    }
+    if (subject->sidecars_count == 0) return PAWL_BYTES_LITERAL("");
+    if (silent == subject->sidecars_count)
+        return pawl_arena_printf(arena, ": the sidecar at %s does not answer (%s)",
+                                 subject->sidecars[0].url, subject->sidecars[0].error);
+    if (workers == 0)
         return pawl_arena_printf(
             arena, ": no worker of app \"%s\" is connected to its sidecar; start the app",
             subject->app);
-    bool is_known = is_activity ? is_named(name, sidecar->activities_count, sidecar->activities)
-                                : is_named(name, sidecar->workflows_count, sidecar->workflows);
     if (is_known) return PAWL_BYTES_LITERAL("");
     return pawl_arena_printf(arena, ": no connected worker has registered the %s \"%.*s\"",
                              is_activity ? "activity" : "workflow", PAWL_BYTES_FMT(name));
@@ -110,6 +155,8 @@ static struct pawl_bytes activity_reason(const struct pawl_doctor_subject *subje
                            true);
     why = or_nobody_polls(subject, arena, stored, why);
     *ret_stuck = why.size > 0 && wait->since_ms + subject->stuck_ms < subject->now_ms;
+    /* Whoever set a limit wants things to wait. */
+    if (why.size == 0 && !is_foreign) why = which_limit(subject, arena, true, wait->name);
     struct pawl_bytes where = PAWL_BYTES_LITERAL("");
     if (is_foreign) where = pawl_arena_printf(arena, " at app \"%.*s\"", PAWL_BYTES_FMT(wait->app));
     struct pawl_bytes nth = PAWL_BYTES_LITERAL("");
@@ -130,7 +177,10 @@ static struct pawl_bytes turn_reason(const struct pawl_doctor_subject *subject,
     struct pawl_bytes why = who_could(subject, arena, false, stored->metadata.name);
     if (why.size == 0) why = who_is_there(subject, arena, pawl_bytes_str(subject->app), false);
     why = or_nobody_polls(subject, arena, stored, why);
-    *ret_stuck = wait->since_ms + subject->stuck_ms < subject->now_ms;
+    struct pawl_bytes limit = PAWL_BYTES_LITERAL("");
+    if (why.size == 0) limit = which_limit(subject, arena, false, stored->metadata.name);
+    *ret_stuck = limit.size == 0 && wait->since_ms + subject->stuck_ms < subject->now_ms;
+    if (limit.size) why = limit;
     if (*ret_stuck && why.size == 0)
         why = pawl_arena_printf(arena,
                                 ": perhaps no worker of app \"%s\" is connected, or its "
@@ -150,12 +200,14 @@ static struct pawl_bytes timer_reason(const struct pawl_doctor_subject *subject,
                                       bool *ret_stuck)
 {
     const char *what = "a timer fires at";
+    bool has_note = wait->kind == PAWL_WAIT_RETRY && wait->text.size;
     if (wait->kind == PAWL_WAIT_RETRY) what = "a failed step is tried again at";
     if (wait->kind == PAWL_WAIT_EVENT) what = "an external event, with a time limit at";
     *ret_stuck = wait->until_ms + subject->stuck_ms < subject->now_ms;
-    return pawl_arena_printf(arena, "%s %.*s%s", what,
-                             PAWL_BYTES_FMT(pawl_doctor_time(arena, wait->until_ms)),
-                             *ret_stuck ? ", which is over: is a sidecar running?" : "");
+    return pawl_arena_printf(
+        arena, "%s %.*s%s%.*s%s%s", what, PAWL_BYTES_FMT(pawl_doctor_time(arena, wait->until_ms)),
+        has_note ? " (" : "", PAWL_BYTES_FMT(has_note ? wait->text : PAWL_BYTES_ABSENT),
+        has_note ? ")" : "", *ret_stuck ? ", which is over: is a sidecar running?" : "");
 }
 
 static struct pawl_bytes child_reason(const struct pawl_doctor_subject *subject,

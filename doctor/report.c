@@ -191,45 +191,88 @@ static bool is_alike(const struct pawl_doctor_partition *a, const struct pawl_do
            && a->is_seen == b->is_seen;
 }
 
-/* Neighbours with the same owner and epoch share a line. */
-static void text_partitions(const struct pawl_doctor_report *report, struct pawl_arena *arena,
-                            struct pawl_buf *buf)
+/* "0,2-5,17" */
+static void text_numbers(const struct pawl_doctor_report *report, uint32_t first,
+                         struct pawl_buf *buf)
 {
-    pawl_buf_printf(buf, "\nPartitions: %" PRIu32 "\n", report->partitions_count);
-    for (uint32_t from = 0; from < report->partitions_count;) {
-        const struct pawl_doctor_partition *first = &report->partitions[from];
-        int64_t late_ms = 0;
+    const struct pawl_doctor_partition *all = report->partitions;
+    const char *separator = "";
+    for (uint32_t from = first; from < report->partitions_count; from++) {
+        if (!is_alike(&all[first], &all[from])) continue;
         uint32_t to = from;
-        while (to < report->partitions_count && is_alike(first, &report->partitions[to])) {
-            int64_t its_ms = overdue_ms(report, &report->partitions[to++]);
-            if (its_ms > late_ms) late_ms = its_ms;
-        }
-        if (first->epoch)
-            pawl_buf_printf(buf,
-                            "  %03" PRIu32 "-%03" PRIu32 "  last owner %.*s, epoch %" PRIu64
-                            ", since %.*s; ",
-                            from, to - 1, PAWL_BYTES_FMT(first->owner), first->epoch,
-                            PAWL_BYTES_FMT(pawl_doctor_time(arena, first->since_ms)));
-        else
-            pawl_buf_printf(buf, "  %03" PRIu32 "-%03" PRIu32 "  never owned; ", from, to - 1);
-        if (late_ms >= 1000)
-            pawl_buf_printf(buf, "oldest overdue reminder: %.*s\n",
-                            PAWL_BYTES_FMT(pawl_doctor_span(arena, late_ms)));
-        else
-            pawl_buf_append_str(buf, "nothing overdue\n");
+        while (to + 1 < report->partitions_count && is_alike(&all[first], &all[to + 1])) to++;
+        pawl_buf_printf(buf, "%s%" PRIu32, separator, from);
+        if (to > from) pawl_buf_printf(buf, "-%" PRIu32, to);
+        separator = ",";
         from = to;
     }
 }
 
-static void text_sidecar(const struct pawl_doctor_report *report, struct pawl_buf *buf)
+/* Those with the same owner and epoch as partition `first` share a line, wherever they are. */
+static void text_alike(const struct pawl_doctor_report *report, uint32_t first,
+                       struct pawl_arena *arena, struct pawl_buf *buf)
 {
-    const struct pawl_doctor_sidecar *sidecar = report->subject.sidecar;
-    if (!sidecar || !sidecar->url) return;
-    if (sidecar->error)
-        pawl_buf_printf(buf, "\nSidecar %s: does not answer: %s\n", sidecar->url, sidecar->error);
+    const struct pawl_doctor_partition *partition = &report->partitions[first];
+    uint32_t count = 0;
+    int64_t late_ms = 0;
+    for (uint32_t i = first; i < report->partitions_count; i++) {
+        if (!is_alike(partition, &report->partitions[i])) continue;
+        int64_t its_ms = overdue_ms(report, &report->partitions[i]);
+        if (its_ms > late_ms) late_ms = its_ms;
+        count++;
+    }
+    if (partition->epoch)
+        pawl_buf_printf(buf, "  %3" PRIu32 "  last owner %.*s, epoch %" PRIu64 ", since %.*s; ",
+                        count, PAWL_BYTES_FMT(partition->owner), partition->epoch,
+                        PAWL_BYTES_FMT(pawl_doctor_time(arena, partition->since_ms)));
     else
-        pawl_buf_printf(buf, "\nSidecar %s: %" PRIu32 " worker%s connected\n", sidecar->url,
-                        sidecar->workers, sidecar->workers == 1 ? "" : "s");
+        pawl_buf_printf(buf, "  %3" PRIu32 "  never owned; ", count);
+    if (late_ms >= 1000)
+        pawl_buf_printf(buf, "oldest overdue reminder: %.*s: ",
+                        PAWL_BYTES_FMT(pawl_doctor_span(arena, late_ms)));
+    else
+        pawl_buf_append_str(buf, "nothing overdue: ");
+    text_numbers(report, first, buf);
+    pawl_buf_append_str(buf, "\n");
+}
+
+static void text_partitions(const struct pawl_doctor_report *report, struct pawl_arena *arena,
+                            struct pawl_buf *buf)
+{
+    pawl_buf_printf(buf, "\nPartitions: %" PRIu32 "\n", report->partitions_count);
+    for (uint32_t i = 0; i < report->partitions_count; i++) {
+        bool is_told = false;
+        for (uint32_t k = 0; k < i && !is_told; k++)
+            is_told = is_alike(&report->partitions[i], &report->partitions[k]);
+        if (!is_told) text_alike(report, i, arena, buf);
+    }
+}
+
+static void text_limits(const struct pawl_doctor_sidecar *sidecar, struct pawl_arena *arena,
+                        struct pawl_buf *buf)
+{
+    for (uint32_t i = 0; i < sidecar->limits_count; i++) {
+        const struct pawl_doctor_limit *limit = &sidecar->limits[i];
+        pawl_buf_printf(buf, "  %.*s: ", PAWL_BYTES_FMT(pawl_doctor_limit_name(arena, limit)));
+        if (limit->is_of_app) pawl_buf_printf(buf, "%" PRIu32 " places here, ", limit->places);
+        pawl_buf_printf(buf, "%" PRIu32 " running, %" PRIu32 " waiting\n", limit->running,
+                        limit->waiting);
+    }
+}
+
+static void text_sidecars(const struct pawl_doctor_report *report, struct pawl_arena *arena,
+                          struct pawl_buf *buf)
+{
+    for (uint32_t i = 0; i < report->subject.sidecars_count; i++) {
+        const struct pawl_doctor_sidecar *sidecar = &report->subject.sidecars[i];
+        if (sidecar->error)
+            pawl_buf_printf(buf, "\nSidecar %s: does not answer: %s\n", sidecar->url,
+                            sidecar->error);
+        else
+            pawl_buf_printf(buf, "\nSidecar %s: %" PRIu32 " worker%s connected\n", sidecar->url,
+                            sidecar->workers, sidecar->workers == 1 ? "" : "s");
+        text_limits(sidecar, arena, buf);
+    }
 }
 
 static void text_placement(const struct pawl_doctor_report *report, struct pawl_buf *buf)
@@ -315,7 +358,7 @@ void pawl_doctor_write_text(const struct pawl_doctor_report *report, struct pawl
                     PAWL_BYTES_FMT(pawl_doctor_time(&arena, subject->now_ms)));
     text_instances(report, buf);
     text_partitions(report, &arena, buf);
-    text_sidecar(report, buf);
+    text_sidecars(report, &arena, buf);
     text_placement(report, buf);
     text_waits(report, buf);
     text_waiting("Waiting", report->waiting_count, report->waiting_kept, report->waiting, buf);

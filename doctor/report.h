@@ -5,15 +5,28 @@
 
 #include "actors/audit.h"
 #include "base/buf.h"
+#include "base/limits.h"
 
 /* What is kept of each list; the rest is counted. */
 #define PAWL_DOCTOR_FINDINGS_MAX 1000u
 #define PAWL_DOCTOR_WAITING_MAX  200u
 #define PAWL_DOCTOR_NAMES_MAX    256u
+#define PAWL_DOCTOR_SIDECARS_MAX 16u
+
+/* A concurrency limit, as a sidecar has it. Texts are borrowed. */
+struct pawl_doctor_limit {
+    bool is_activity; /* of activities; else of turns */
+    bool is_of_app;   /* of all sidecars together; else of this one */
+    const char *name; /* of the activity or workflow; NULL: all */
+    uint32_t max;
+    uint32_t places; /* so many may run at this sidecar at present */
+    uint32_t running;
+    uint32_t waiting; /* for a place, or for a worker */
+};
 
 /* What a sidecar said about itself over HTTP. Texts are borrowed. */
 struct pawl_doctor_sidecar {
-    const char *url;   /* NULL: nobody asked */
+    const char *url;
     const char *error; /* NULL: it answered */
     const char *app;
     uint32_t workers;
@@ -21,6 +34,8 @@ struct pawl_doctor_sidecar {
     const char *workflows[PAWL_DOCTOR_NAMES_MAX];
     uint32_t activities_count;
     const char *activities[PAWL_DOCTOR_NAMES_MAX];
+    uint32_t limits_count;
+    struct pawl_doctor_limit limits[PAWL_PEER_PLACES_MAX];
 };
 
 /* What a placement service said about who is there. Texts are borrowed. */
@@ -44,9 +59,10 @@ struct pawl_doctor_subject {
     const char *namespace_;
     const char *instance; /* NULL: everything */
     int64_t now_ms;
-    int64_t stuck_ms;                          /* what should happen at once may take so long */
-    const struct pawl_doctor_sidecar *sidecar; /* may be NULL, as the next */
-    const struct pawl_doctor_placement *placement;
+    int64_t stuck_ms; /* what should happen at once may take so long */
+    uint32_t sidecars_count;
+    const struct pawl_doctor_sidecar *sidecars;    /* those that were asked */
+    const struct pawl_doctor_placement *placement; /* may be NULL */
 };
 
 struct pawl_doctor_partition {
@@ -125,6 +141,10 @@ struct pawl_bytes pawl_doctor_time(struct pawl_arena *arena, int64_t ms);
 
 /* "3 s", "2 min", "5 h", "12 d" */
 struct pawl_bytes pawl_doctor_span(struct pawl_arena *arena, int64_t ms);
+
+/* "the app's limit of 5 for activity \"send-mail\"" */
+struct pawl_bytes pawl_doctor_limit_name(struct pawl_arena *arena,
+                                         const struct pawl_doctor_limit *limit);
 
 /* The URL without what stands before an '@'. */
 struct pawl_bytes pawl_doctor_url(struct pawl_arena *arena, const char *url);

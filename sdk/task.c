@@ -117,6 +117,14 @@ static bool wants_retry(const struct pawl_workflow_ctx *ctx, const struct pawl_t
     return true;
 }
 
+/* Of the pause before a try: which one that is, for whoever looks at what an instance waits for. */
+static struct pawl_bytes retry_note(struct pawl_workflow_ctx *ctx, const struct pawl_task *task)
+{
+    return pawl_bytes_str(pawl_pool_format(
+        &ctx->turn, "try %u of %u of %s '%.*s'", task->attempts + 1, task->retry->attempts_max,
+        task->kind == PAWL_TASK_CHILD ? "child workflow" : "activity", PAWL_BYTES_FMT(task->name)));
+}
+
 static void on_failed(struct pawl_workflow_ctx *ctx, struct pawl_task *task,
                       const struct pawl_history_event *event)
 {
@@ -137,7 +145,8 @@ static void on_failed(struct pawl_workflow_ctx *ctx, struct pawl_task *task,
     pawl_instance_act(ctx,
                       (struct pawl_action){ .kind = PAWL_ACTION_TIMER,
                                             .fire_at_ms = at_ms,
-                                            .name = PAWL_BYTES_LITERAL("retry") },
+                                            .name = PAWL_BYTES_LITERAL("retry"),
+                                            .payload = retry_note(ctx, task) },
                       task);
 }
 

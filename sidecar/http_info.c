@@ -97,6 +97,31 @@ static void write_peers(struct pawl_json *json, const struct pawl_api_info *info
     pawl_json_array_end(json);
 }
 
+static void write_number(struct pawl_json *json, const char *key, uint32_t value)
+{
+    pawl_json_key(json, key);
+    pawl_json_uint(json, value);
+}
+
+static void write_limits(struct pawl_json *json, const struct pawl_node_metrics *metrics)
+{
+    pawl_json_key(json, "limits");
+    pawl_json_array_begin(json);
+    for (uint32_t i = 0; i < metrics->limits_count; i++) {
+        const struct pawl_limit_metrics *limit = &metrics->limits[i];
+        pawl_json_object_begin(json);
+        write_pair(json, "kind", limit->rule.is_task ? "activity" : "turn");
+        write_pair(json, "scope", limit->rule.is_global ? "app" : "sidecar");
+        write_text(json, "name", limit->rule.name);
+        write_number(json, "limit", limit->rule.max);
+        write_number(json, "places", limit->places);
+        write_number(json, "running", limit->running);
+        write_number(json, "waiting", limit->waiting);
+        pawl_json_object_end(json);
+    }
+    pawl_json_array_end(json);
+}
+
 void pawl_http_metadata_reply(struct pawl_http_reply *reply, const struct pawl_api_info *info)
 {
     struct pawl_json json;
@@ -131,6 +156,7 @@ void pawl_http_metadata_reply(struct pawl_http_reply *reply, const struct pawl_a
     for (uint32_t i = 0; i < info->workers_count; i++) write_worker(&json, &info->workers[i]);
     pawl_json_array_end(&json);
     pawl_json_object_end(&json);
+    if (info->metrics->limits_count) write_limits(&json, info->metrics);
     if (info->placement) {
         write_placement(&json, info->placement);
         write_peers(&json, info);

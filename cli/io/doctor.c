@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "base/mem.h"
 #include "cli/io/client.h"
 #include "doctor/io/doctor.h"
 
@@ -25,6 +26,36 @@ static void names_add(const json_t *registrations, const char *names[PAWL_DOCTOR
     }
 }
 
+static uint32_t number_of(const json_t *object, const char *key)
+{
+    json_int_t value = json_integer_value(json_object_get(object, key));
+    return value < 0 || value > UINT32_MAX ? 0 : (uint32_t)value;
+}
+
+static bool is_text(const json_t *object, const char *key, const char *wanted)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text && strcmp(text, wanted) == 0;
+}
+
+static void limits_read(const json_t *limits, struct pawl_doctor_sidecar *sidecar)
+{
+    size_t i;
+    json_t *limit;
+    json_array_foreach(limits, i, limit) {
+        if (sidecar->limits_count == PAWL_PEER_PLACES_MAX) return;
+        sidecar->limits[sidecar->limits_count++] = (struct pawl_doctor_limit){
+            .is_activity = is_text(limit, "kind", "activity"),
+            .is_of_app = is_text(limit, "scope", "app"),
+            .name = json_string_value(json_object_get(limit, "name")),
+            .max = number_of(limit, "limit"),
+            .places = number_of(limit, "places"),
+            .running = number_of(limit, "running"),
+            .waiting = number_of(limit, "waiting"),
+        };
+    }
+}
+
 /* Texts point into `metadata`. */
 static void sidecar_read(const json_t *metadata, struct pawl_doctor_sidecar *sidecar)
 {
@@ -37,7 +68,8 @@ static void sidecar_read(const json_t *metadata, struct pawl_doctor_sidecar *sid
         sidecar->error = "this is no answer of a sidecar";
         return;
     }
-    sidecar->workers = (uint32_t)json_integer_value(json_object_get(workflows, "connectedWorkers"));
+    sidecar->workers = number_of(workflows, "connectedWorkers");
+    limits_read(json_object_get(metadata, "limits"), sidecar);
     json_array_foreach(workers, i, worker) {
         names_add(json_object_get(worker, "workflows"), sidecar->workflows,
                   &sidecar->workflows_count);
@@ -115,14 +147,63 @@ static json_t *ask(const char *base, const char *path, const char *token,
     return json;
 }
 
-static int run(const struct pawl_cli_options *options, const struct pawl_doctor_sidecar *sidecar,
+/* Those that --http names, separated by commas. */
+struct asked {
+    char *urls; /* cut into pieces */
+    uint32_t count;
+    struct pawl_doctor_sidecar sidecars[PAWL_DOCTOR_SIDECARS_MAX];
+    struct pawl_client_answer answers[PAWL_DOCTOR_SIDECARS_MAX];
+    json_t *metadata[PAWL_DOCTOR_SIDECARS_MAX];
+};
+
+/* False: there are too many of them. */
+static bool sidecars_ask(struct asked *asked, const char *urls, const char *token)
+{
+    size_t size = strlen(urls) + 1;
+    char *rest = asked->urls = pawl_mem_alloc(size);
+    memcpy(rest, urls, size);
+    for (char *url; (url = strsep(&rest, ",")) != NULL;) {
+        if (url[0] == 0) continue;
+        if (asked->count == PAWL_DOCTOR_SIDECARS_MAX) return false;
+        uint32_t i = asked->count++;
+        struct pawl_doctor_sidecar *sidecar = &asked->sidecars[i];
+        sidecar->url = url;
+        pawl_buf_init(&asked->answers[i].body, TEXT_SIZE_MAX);
+        asked->metadata[i] = ask(url, "v1.0/metadata", token, &asked->answers[i], &sidecar->error);
+        if (asked->metadata[i]) sidecar_read(asked->metadata[i], sidecar);
+    }
+    return true;
+}
+
+static void asked_free(struct asked *asked)
+{
+    for (uint32_t i = 0; i < asked->count; i++) {
+        json_decref(asked->metadata[i]);
+        pawl_buf_deinit(&asked->answers[i].body);
+    }
+    pawl_mem_free(asked->urls);
+    pawl_mem_free(asked);
+}
+
+/* NULL: all of them serve the app. */
+static const struct pawl_doctor_sidecar *stranger(const struct asked *asked, const char *app)
+{
+    for (uint32_t i = 0; i < asked->count; i++) {
+        const struct pawl_doctor_sidecar *sidecar = &asked->sidecars[i];
+        if (sidecar->app && strcmp(sidecar->app, app) != 0) return sidecar;
+    }
+    return NULL;
+}
+
+static int run(const struct pawl_cli_options *options, const struct asked *asked,
                const struct pawl_doctor_placement *placement)
 {
-    if (sidecar->app && strcmp(sidecar->app, options->app_id) != 0) {
+    const struct pawl_doctor_sidecar *other = stranger(asked, options->app_id);
+    if (other) {
         (void)fprintf(stderr,
                       "pawl: the sidecar at %s serves app \"%s\", not \"%s\"\n"
                       "Name one that serves the app, or leave --http away.\n",
-                      options->http, sidecar->app, options->app_id);
+                      other->url, other->app, options->app_id);
         return PAWL_DOCTOR_UNREACHABLE;
     }
     const struct pawl_doctor_subject subject = {
@@ -131,7 +212,8 @@ static int run(const struct pawl_cli_options *options, const struct pawl_doctor_
         .namespace_ = options->namespace_,
         .instance = options->id,
         .stuck_ms = options->stuck_ms >= 0 ? options->stuck_ms : STUCK_MS,
-        .sidecar = sidecar,
+        .sidecars_count = asked->count,
+        .sidecars = asked->sidecars,
         .placement = placement,
     };
     struct pawl_buf text;
@@ -145,25 +227,33 @@ static int run(const struct pawl_cli_options *options, const struct pawl_doctor_
     return (int)outcome;
 }
 
+static int doctor(const struct pawl_cli_options *options, const struct asked *asked)
+{
+    struct pawl_doctor_placement placement = { .url = options->placement };
+    struct pawl_client_answer answer = { .status = 0 };
+    json_t *members = NULL;
+    pawl_buf_init(&answer.body, TEXT_SIZE_MAX);
+    if (options->placement)
+        members =
+            ask(options->placement, "v1.0/placement/members", NULL, &answer, &placement.error);
+    if (members) placement_read(members, options->namespace_, &placement);
+    int code = run(options, asked, &placement);
+    json_decref(members);
+    pawl_buf_deinit(&answer.body);
+    return code;
+}
+
 int pawl_cli_doctor(const struct pawl_cli_options *given)
 {
-    struct pawl_doctor_sidecar sidecar = { .url = given->http };
-    struct pawl_doctor_placement placement = { .url = given->placement };
     struct pawl_cli_options options = *given;
-    struct pawl_client_answer answers[2] = { { .status = 0 }, { .status = 0 } };
-    json_t *metadata = NULL, *members = NULL;
+    struct asked *asked = PAWL_NEW(struct asked);
+    int code = PAWL_DOCTOR_UNREACHABLE;
     if (!options.namespace_) options.namespace_ = "default";
-    for (int i = 0; i < 2; i++) pawl_buf_init(&answers[i].body, TEXT_SIZE_MAX);
-    if (options.http)
-        metadata = ask(options.http, "v1.0/metadata", options.token, &answers[0], &sidecar.error);
-    if (metadata) sidecar_read(metadata, &sidecar);
-    if (options.placement)
-        members =
-            ask(options.placement, "v1.0/placement/members", NULL, &answers[1], &placement.error);
-    if (members) placement_read(members, options.namespace_, &placement);
-    int code = run(&options, &sidecar, &placement);
-    json_decref(metadata);
-    json_decref(members);
-    for (int i = 0; i < 2; i++) pawl_buf_deinit(&answers[i].body);
+    if (sidecars_ask(asked, options.http ? options.http : "", options.token))
+        code = doctor(&options, asked);
+    else
+        (void)fprintf(stderr, "pawl: --http names more than %u sidecars; name those that matter\n",
+                      PAWL_DOCTOR_SIDECARS_MAX);
+    asked_free(asked);
     return code;
 }

@@ -2,7 +2,6 @@
 """Limits of a whole app: over two and three sidecars never more run together than the limit says,
 also when the sidecar that hands out the places is killed, and work goes on."""
 
-import json
 import subprocess
 import unittest
 
@@ -71,6 +70,27 @@ def begun(harness):
 
 
 class Together(unittest.TestCase):
+    def doctor(self, cluster):
+        """What it says for a person: its exit code, its report."""
+        urls = ",".join(f"http://127.0.0.1:{pair.sidecar.http_port}" for pair in cluster.pairs)
+        ran = subprocess.run(
+            [self.h.build / "cli/pawl", "doctor", f"--store={cluster.store.url}",
+             f"--app-id={APP}", f"--http={urls}", "--stuck=1ms"],
+            capture_output=True, text=True, timeout=120, check=False)
+        self.assertIn(ran.returncode, (0, 1), ran.stderr)
+        return ran.stdout
+
+    def check_doctor(self, cluster):
+        """Something waits for the limit, and doctor says so."""
+        until(lambda: 'is running or waits to run since' in (text := self.doctor(cluster))
+              and ': the app\'s limit of 3 for activity "scarce" is full at http://127' in text,
+              60, "doctor names the limit")
+        limits = [pair.api.metadata()["limits"] for pair in cluster.pairs]
+        for (limit,) in limits:
+            self.assertEqual((limit["kind"], limit["scope"], limit["name"], limit["limit"]),
+                             ("activity", "app", "scarce", 3))
+            self.assertLessEqual(limit["running"], 3)
+
     def end_all(self, cluster, outputs):
         client = cluster.client()
         for instance, output in outputs.items():
@@ -87,6 +107,7 @@ class Together(unittest.TestCase):
         until(lambda: begun(self.h) > 45, 60, "the first places in use")
         cluster.pairs.append(cluster.make())  # one joins meanwhile
         client.start("fan", "40 15 scarce", "three")
+        self.check_doctor(cluster)
         self.end_all(cluster, {"one": 40, "two": 40, "three": 40})
         most, processes = most_at_once(self.h, "scarce")
         self.assertEqual(most, 3, "as many as may, and no more")

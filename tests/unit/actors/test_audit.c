@@ -309,16 +309,22 @@ static void what_an_instance_waits_for_is_told_at_each_stage(void **state)
     fixture_connect(fixture, WORKER, 1, 1);
     const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
     struct pawl_action actions[] = { fixture_action(PAWL_ACTION_ACTIVITY, 0),
-                                     fixture_action(PAWL_ACTION_TIMER, 1) };
+                                     fixture_action(PAWL_ACTION_TIMER, 1),
+                                     fixture_action(PAWL_ACTION_TIMER, 2) };
     actions[1].fire_at_ms = fixture->now_ms + 60000;
-    fixture_turn_done(fixture, WORKER, &turn->turn, 2, actions);
+    actions[2].fire_at_ms = fixture->now_ms + 70000;
+    actions[2].name = PAWL_BYTES_LITERAL("retry");
+    actions[2].payload = PAWL_BYTES_LITERAL("try 2 of 3 of activity 'B'");
+    fixture_turn_done(fixture, WORKER, &turn->turn, 3, actions);
     const struct pawl_frame *activity = fixture_next(fixture, PAWL_FRAME_ACTIVITY);
     look = look_at(fixture);
-    assert_int_equal(look.waits_count, 2);
+    assert_int_equal(look.waits_count, 3);
     assert_int_equal(look.waits[0].kind, PAWL_WAIT_ACTIVITY);
     assert_true(pawl_bytes_is_str(look.waits[0].name, "A"));
     assert_int_equal(look.waits[1].kind, PAWL_WAIT_TIMER);
     assert_int_equal(look.waits[1].until_ms, actions[1].fire_at_ms);
+    assert_int_equal(look.waits[2].kind, PAWL_WAIT_RETRY);
+    assert_true(pawl_bytes_is_equal(look.waits[2].text, actions[2].payload));
 
     control(fixture, PAWL_REQUEST_SUSPEND, "stock count");
     look = look_at(fixture);
@@ -332,8 +338,9 @@ static void what_an_instance_waits_for_is_told_at_each_stage(void **state)
     fixture_pass(fixture, 10);
     turn = fixture_next(fixture, PAWL_FRAME_TURN);
     assert_non_null(turn);
-    struct pawl_action cancel = { .kind = PAWL_ACTION_CANCEL_TIMER, .id = -1, .ref = 1 };
-    fixture_turn_done(fixture, WORKER, &turn->turn, 1, &cancel);
+    struct pawl_action cancels[] = { { .kind = PAWL_ACTION_CANCEL_TIMER, .id = -1, .ref = 1 },
+                                     { .kind = PAWL_ACTION_CANCEL_TIMER, .id = -1, .ref = 2 } };
+    fixture_turn_done(fixture, WORKER, &turn->turn, 2, cancels);
     look = look_at(fixture);
     assert_int_equal(look.waits_count, 1);
     assert_int_equal(look.waits[0].kind, PAWL_WAIT_EVENT);

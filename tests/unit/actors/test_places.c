@@ -154,6 +154,45 @@ static void turns_of_both_together_wait_for_each_other(void **state)
     cluster_free(cluster);
 }
 
+static uint64_t turns_at(const struct cluster *cluster, enum cluster_host host)
+{
+    return pawl_node_metrics(cluster->nodes[host].node)->turns_running;
+}
+
+/* The keeper has changed while `idle` was at something, and hears that it has done it. */
+static void the_place_of_the_idle_goes_to_the_other(enum cluster_host idle)
+{
+    const struct pawl_limit_rule rules[] = {
+        { .is_global = true, .name = PAWL_BYTES_LITERAL("W"), .max = 1 }
+    };
+    struct cluster *cluster = new_limited(1, rules);
+    enum cluster_host other = idle == X1 ? X2 : X1;
+    const char *of_idle = cluster_instance(cluster, idle, 0);
+    const char *of_other = cluster_instance(cluster, other, 0);
+    cluster_kill(cluster, other);
+    cluster_tell_members(cluster);
+    cluster_pass(cluster, PAWL_PLACES_LOST_MS + PAWL_KEEPER_SETTLE_MS);
+    assert_int_equal(cluster_start(cluster, idle, of_idle), PAWL_OK);
+    cluster_revive(cluster, other);
+    cluster_tell_members(cluster);
+    cluster_pass(cluster, PAWL_PLACES_LOST_MS + PAWL_KEEPER_SETTLE_MS);
+    assert_int_equal(turns_at(cluster, idle), 1);
+    cluster_complete(cluster, idle, "done");
+    assert_int_equal(turns_at(cluster, idle), 0);
+
+    assert_int_equal(cluster_start(cluster, other, of_other), PAWL_OK);
+    for (int i = 0; i < 4; i++) cluster_pass(cluster, PAWL_PLACES_RENEW_MS);
+    assert_int_equal(turns_at(cluster, other), 1);
+    cluster_free(cluster);
+}
+
+static void the_place_of_the_idle_keeper_and_of_the_idle_other_goes_to_who_works(void **state)
+{
+    (void)state;
+    the_place_of_the_idle_goes_to_the_other(X1);
+    the_place_of_the_idle_goes_to_the_other(X2);
+}
+
 /* Whoever it was: the places of the dead come back when its lease is over, and those of the
  * living are never given twice. */
 static void places_of_the_dead_come_back(enum cluster_host dead)
@@ -257,6 +296,7 @@ int main(void)
         cmocka_unit_test(a_limit_for_all_and_one_by_name_hold_together),
         cmocka_unit_test(one_place_goes_from_one_to_the_other),
         cmocka_unit_test(turns_of_both_together_wait_for_each_other),
+        cmocka_unit_test(the_place_of_the_idle_keeper_and_of_the_idle_other_goes_to_who_works),
         cmocka_unit_test(places_come_back_from_a_dead_keeper_and_from_a_dead_other),
         cmocka_unit_test(nothing_begins_on_a_place_that_was_given_away_meanwhile),
         cmocka_unit_test(without_word_from_the_keeper_nothing_more_begins),

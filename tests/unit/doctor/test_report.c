@@ -19,19 +19,21 @@ static struct pawl_arena arena;
 static struct pawl_doctor_sidecar sidecar;
 static struct pawl_doctor_placement placement;
 static struct pawl_stored_instance stored;
-static const struct pawl_doctor_subject subject = { .store = "redis://u:secret@db:6379",
-                                                    .app = "orders",
-                                                    .namespace_ = "default",
-                                                    .now_ms = NOW_MS,
-                                                    .stuck_ms = STUCK_MS,
-                                                    .sidecar = &sidecar,
-                                                    .placement = &placement };
+static struct pawl_doctor_subject subject = { .store = "redis://u:secret@db:6379",
+                                              .app = "orders",
+                                              .namespace_ = "default",
+                                              .now_ms = NOW_MS,
+                                              .stuck_ms = STUCK_MS,
+                                              .sidecars = &sidecar,
+                                              .placement = &placement };
 
 static int setup(void **state)
 {
     (void)state;
     pawl_arena_init(&arena);
-    sidecar = (struct pawl_doctor_sidecar){ .url = NULL };
+    sidecar = (struct pawl_doctor_sidecar){ .url = "http://here" };
+    subject.sidecars = &sidecar;
+    subject.sidecars_count = 0;
     placement = (struct pawl_doctor_placement){ .url = NULL };
     stored = (struct pawl_stored_instance){
         .is_there = true,
@@ -68,7 +70,7 @@ static void an_activity_waits_for_whoever_could_run_it(void **state)
 {
     (void)state;
     check(&activity, false, "activity \"charge\" (a:3, try 2) is running or waits to run since");
-    sidecar.url = "http://here";
+    subject.sidecars_count = 1;
     check(&activity, true, "no worker of app \"orders\" is connected");
     sidecar.workers = 1;
     check(&activity, true, "no connected worker has registered the activity \"charge\"");
@@ -86,7 +88,7 @@ static void the_workers_of_this_app_say_nothing_about_an_activity_of_another(voi
     (void)state;
     struct pawl_wait foreign = activity;
     foreign.app = PAWL_BYTES_LITERAL("payments");
-    sidecar.url = "http://here";
+    subject.sidecars_count = 1;
     check(&foreign, false, "at app \"payments\"");
 }
 
@@ -115,7 +117,7 @@ static void a_young_wait_is_not_stuck(void **state)
     (void)state;
     struct pawl_wait young = activity;
     young.since_ms = NOW_MS - STUCK_MS;
-    sidecar.url = "http://here";
+    subject.sidecars_count = 1;
     check(&young, false, "no worker");
 }
 
@@ -127,9 +129,78 @@ static void a_turn_waits_for_a_worker_that_knows_the_workflow(void **state)
     turn.since_ms = NOW_MS - STUCK_MS - 1;
     turn.count = 2;
     check(&turn, true, "name the sidecar with --http");
-    sidecar.url = "http://here";
+    subject.sidecars_count = 1;
     sidecar.workers = 1;
     check(&turn, true, "no connected worker has registered the workflow \"Order\"");
+}
+
+static const char *written(const struct pawl_doctor_report *report, bool json)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, SIZE_MAX / 2);
+    if (json)
+        pawl_doctor_write_json(report, &buf);
+    else
+        pawl_doctor_write_text(report, &buf);
+    const char *text =
+        (const char *)pawl_arena_printf(&arena, "%.*s", (int)buf.size, (const char *)buf.data).data;
+    pawl_buf_deinit(&buf);
+    return text;
+}
+
+static void a_full_limit_is_named_and_is_no_fault(void **state)
+{
+    (void)state;
+    struct pawl_doctor_limit *limits = sidecar.limits;
+    subject.sidecars_count = 1;
+    sidecar.workers = 1;
+    sidecar.activities_count = sidecar.workflows_count = 1;
+    sidecar.activities[0] = "charge";
+    sidecar.workflows[0] = "Order";
+    sidecar.limits_count = 3;
+    limits[0] = (struct pawl_doctor_limit){
+        .is_activity = true, .name = "other", .max = 1, .places = 1, .running = 1, .waiting = 1
+    };
+    limits[1] = (struct pawl_doctor_limit){ .is_activity = true,
+                                            .is_of_app = true,
+                                            .name = "charge",
+                                            .max = 5,
+                                            .places = 2,
+                                            .running = 2,
+                                            .waiting = 7 };
+    limits[2] = (struct pawl_doctor_limit){ .max = 3, .places = 3, .running = 3, .waiting = 9 };
+    check(&activity, false,
+          ": the app's limit of 5 for activity \"charge\" is full at http://here, where 2 run and "
+          "7 wait");
+    limits[1].running = 1; /* a place is free: they wait for a worker */
+    check(&activity, false, "07:14:29 UTC");
+    struct pawl_wait turn = { .kind = PAWL_WAIT_TURN, .count = 1, .since_ms = NOW_MS - 100000 };
+    check(&turn, false, ": this sidecar's limit of 3 for all turns is full at");
+    limits[2].waiting = 0;
+    check(&turn, true, "perhaps no worker");
+}
+
+static void the_sidecars_that_were_asked_and_their_limits_are_shown(void **state)
+{
+    (void)state;
+    struct pawl_doctor_sidecar both[2] = { { .url = "http://a",
+                                             .workers = 1,
+                                             .limits_count = 1,
+                                             .limits = { { .is_activity = true,
+                                                           .is_of_app = true,
+                                                           .max = 4,
+                                                           .places = 3,
+                                                           .running = 2 } } },
+                                           { .url = "http://b", .error = "gone" } };
+    subject.sidecars = both;
+    subject.sidecars_count = 2;
+    struct pawl_doctor_report *report = pawl_doctor_report_new(&subject, 1);
+    const char *text = written(report, false);
+    assert_non_null(strstr(text, "Sidecar http://a: 1 worker connected\n  the app's limit of 4 for "
+                                 "all activities: 3 places here, 2 running, 0 waiting\n"));
+    assert_non_null(strstr(text, "Sidecar http://b: does not answer: gone"));
+    check(&activity, true, "no connected worker has registered");
+    pawl_doctor_report_free(report);
 }
 
 static void timers_are_late_when_their_time_is_over(void **state)
@@ -141,6 +212,11 @@ static void timers_are_late_when_their_time_is_over(void **state)
     check(&timer, true, "which is over: is a sidecar running?");
     timer.kind = PAWL_WAIT_RETRY;
     check(&timer, true, "is tried again at");
+    timer.text = PAWL_BYTES_LITERAL("try 2 of 5 of activity 'charge'");
+    timer.until_ms = NOW_MS;
+    check(&timer, false, "2026-11-21 07:15:30 UTC (try 2 of 5 of activity 'charge')");
+    timer.text = PAWL_BYTES_ABSENT;
+    timer.until_ms = NOW_MS - STUCK_MS - 1;
     timer.kind = PAWL_WAIT_EVENT;
     check(&timer, true, "an external event, with a time limit at");
     timer.until_ms = 0;
@@ -167,20 +243,6 @@ static void what_a_person_or_the_code_stopped_says_why(void **state)
     check(&held, false, "instance kid at app \"other\", started at");
 }
 
-static const char *written(const struct pawl_doctor_report *report, bool json)
-{
-    struct pawl_buf buf;
-    pawl_buf_init(&buf, SIZE_MAX / 2);
-    if (json)
-        pawl_doctor_write_json(report, &buf);
-    else
-        pawl_doctor_write_text(report, &buf);
-    const char *text =
-        (const char *)pawl_arena_printf(&arena, "%.*s", (int)buf.size, (const char *)buf.data).data;
-    pawl_buf_deinit(&buf);
-    return text;
-}
-
 static void a_report_counts_everything_and_keeps_a_bounded_part(void **state)
 {
     (void)state;
@@ -198,9 +260,9 @@ static void a_report_counts_everything_and_keeps_a_bounded_part(void **state)
                                                .first_due_ms = NOW_MS - 5000 };
     for (uint32_t i = 0; i < 3; i++) pawl_doctor_add_partition(report, i, &partition);
     const char *text = written(report, false);
-    assert_non_null(strstr(text, "000-002  last owner host-a, epoch 3"));
-    assert_non_null(strstr(text, "oldest overdue reminder: 5 s"));
-    assert_non_null(strstr(text, "003-003  never owned"));
+    assert_non_null(strstr(text, "  3  last owner host-a, epoch 3"));
+    assert_non_null(strstr(text, "oldest overdue reminder: 5 s: 0-2\n"));
+    assert_non_null(strstr(text, "  1  never owned; nothing overdue: 3\n"));
     assert_non_null(strstr(text, "Instances: 6"));
 
     const struct pawl_wait stalled = { .kind = PAWL_WAIT_STALLED };
@@ -290,6 +352,8 @@ int main(void)
         T(placement_knows_which_apps_are_there),
         T(a_young_wait_is_not_stuck),
         T(a_turn_waits_for_a_worker_that_knows_the_workflow),
+        T(a_full_limit_is_named_and_is_no_fault),
+        T(the_sidecars_that_were_asked_and_their_limits_are_shown),
         T(timers_are_late_when_their_time_is_over),
         T(what_a_person_or_the_code_stopped_says_why),
         T(a_report_counts_everything_and_keeps_a_bounded_part),

@@ -358,6 +358,7 @@ static void a_try_that_waits_for_its_turn_is_given_up_too(void **state)
     engine_fail(engine, 1, "Early", false);
     turn(engine);
     assert_int_equal(engine_action(engine, 0)->kind, PAWL_ACTION_TIMER); /* the pause */
+    assert_true(pawl_bytes_is_str(engine_action(engine, 0)->payload, "try 2 of 3 of activity 'a'"));
     engine_fire(engine, 2);
     turn(engine);
     assert_int_equal(engine_action(engine, 0)->kind, PAWL_ACTION_CANCEL_TIMER);

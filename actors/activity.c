@@ -676,20 +676,55 @@ void pawl_activity_on_cancel(struct pawl_node *node, struct pawl_id run)
     if (activity) pawl_activity_forget(node, activity->key);
 }
 
+static struct pawl_peer_frame *runs_answer(struct pawl_node *node, enum pawl_peer_frame_type type,
+                                           uint32_t count)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, type);
+    frame->runs.known = PAWL_ARENA_ARRAY(arena, struct pawl_id, count);
+    frame->runs.unknown = PAWL_ARENA_ARRAY(arena, struct pawl_id, count);
+    return frame;
+}
+
+static void runs_answer_add(struct pawl_peer_runs *runs, struct pawl_id run, bool is_known)
+{
+    if (is_known)
+        runs->known[runs->known_count++] = run;
+    else
+        runs->unknown[runs->unknown_count++] = run;
+}
+
 void pawl_activity_on_ask(struct pawl_node *node, struct pawl_host *host,
                           const struct pawl_peer_runs *asked)
 {
-    struct pawl_arena *arena = &node->effects->arena;
-    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_ASKED);
-    struct pawl_peer_runs *runs = &frame->runs;
-    runs->known = PAWL_ARENA_ARRAY(arena, struct pawl_id, asked->known_count);
-    runs->unknown = PAWL_ARENA_ARRAY(arena, struct pawl_id, asked->known_count);
-    for (uint32_t i = 0; i < asked->known_count; i++) {
-        struct pawl_activity *activity = activity_find_run(node, asked->known[i]);
-        if (activity)
-            runs->known[runs->known_count++] = asked->known[i];
-        else
-            runs->unknown[runs->unknown_count++] = asked->known[i];
+    struct pawl_peer_frame *frame = runs_answer(node, PAWL_PEER_ASKED, asked->known_count);
+    for (uint32_t i = 0; i < asked->known_count; i++)
+        runs_answer_add(&frame->runs, asked->known[i],
+                        activity_find_run(node, asked->known[i]) != NULL);
+    pawl_node_peer_send(node, host, frame);
+}
+
+/* NULL: it is not here. */
+static struct pawl_activity *activity_find_for(struct pawl_node *node, struct pawl_host *host,
+                                               const struct pawl_peer_find *find)
+{
+    struct pawl_bytes key =
+        pawl_activity_key(&node->effects->arena, find->instance, find->inc, find->gen, find->nonce);
+    struct pawl_activity *activity = activity_find(node, key);
+    const struct pawl_activity *other = activity_find_run(node, find->run);
+    if (other && other != activity) return NULL; /* a run id names one execution for ever */
+    if (activity) activity_bind_run(node, activity, host, find->run);
+    return activity;
+}
+
+void pawl_activity_on_find(struct pawl_node *node, struct pawl_host *host,
+                           const struct pawl_peer_finds *finds)
+{
+    struct pawl_peer_frame *frame = runs_answer(node, PAWL_PEER_FOUND, finds->count);
+    for (uint32_t i = 0; i < finds->count; i++) {
+        struct pawl_activity *activity = activity_find_for(node, host, &finds->items[i]);
+        runs_answer_add(&frame->runs, finds->items[i].run, activity != NULL);
+        if (activity && activity->state == PAWL_ACTIVITY_DONE) activity_tell(node, activity);
     }
     pawl_node_peer_send(node, host, frame);
 }

@@ -90,6 +90,8 @@ void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,
 void pawl_activity_on_result_done(struct pawl_node *node, struct pawl_id run);
 void pawl_activity_on_ask(struct pawl_node *node, struct pawl_host *host,
                           const struct pawl_peer_runs *runs);
+void pawl_activity_on_find(struct pawl_node *node, struct pawl_host *host,
+                           const struct pawl_peer_finds *finds);
 void pawl_activity_on_cancel(struct pawl_node *node, struct pawl_id run);
 
 /* The last worker for them has gone: what waits for it is given to others after a while. */

@@ -303,6 +303,20 @@ struct pawl_route pawl_directory_any(struct pawl_node *node, struct pawl_bytes a
     return route_to(found->hosts[pawl_rng_below(&node->rng, found->hosts_count)]);
 }
 
+bool pawl_directory_is_peer_of(const struct pawl_node *node, const struct pawl_host *host,
+                               struct pawl_bytes app)
+{
+    return !host->is_self && host->app && host->app == app_find(node, app);
+}
+
+bool pawl_directory_has_peers(const struct pawl_node *node, struct pawl_bytes app)
+{
+    const struct pawl_app *found = app_find(node, app);
+    for (uint32_t i = 0; found && i < found->hosts_count; i++)
+        if (!found->hosts[i]->is_self) return true;
+    return false;
+}
+
 static bool hosts_have(const struct pawl_hosts *hosts, const struct pawl_host *host)
 {
     for (uint32_t i = 0; i < hosts->count; i++)
@@ -411,6 +425,8 @@ void pawl_directory_on_frame(struct pawl_node *node, struct pawl_bytes name,
     case PAWL_PEER_RESULT_DONE: pawl_activity_on_result_done(node, frame->run_id); return;
     case PAWL_PEER_ASK: pawl_activity_on_ask(node, host, &frame->runs); return;
     case PAWL_PEER_ASKED: pawl_runs_on_asked(node, host, &frame->runs); return;
+    case PAWL_PEER_FIND: pawl_activity_on_find(node, host, &frame->finds); return;
+    case PAWL_PEER_FOUND: pawl_runs_on_found(node, host, &frame->runs); return;
     case PAWL_PEER_CANCEL: pawl_activity_on_cancel(node, frame->run_id); return;
     case PAWL_PEER_ATTEMPT: pawl_run_on_attempt(node, host, &frame->run_attempt); return;
     case PAWL_PEER_PLACES_WANTED: pawl_keeper_on_wanted(node, host, &frame->places); return;

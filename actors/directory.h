@@ -91,6 +91,12 @@ struct pawl_hosts {
 struct pawl_route pawl_directory_runner(struct pawl_node *node, struct pawl_bytes app,
                                         struct pawl_bytes key, const struct pawl_hosts *tried);
 
+/* Whether the app, an absent one is the own, has other sidecars than this; and whether this is
+ * one of them. */
+bool pawl_directory_has_peers(const struct pawl_node *node, struct pawl_bytes app);
+bool pawl_directory_is_peer_of(const struct pawl_node *node, const struct pawl_host *host,
+                               struct pawl_bytes app);
+
 /* NULL: not in the list (any more). */
 struct pawl_host *pawl_directory_find(struct pawl_node *node, struct pawl_bytes name);
 struct pawl_host *pawl_directory_find_number(struct pawl_node *node, uint64_t number);

@@ -193,7 +193,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
                                 &node->asks,       &node->asks_asker };
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         pawl_map_init(maps[i], pawl_rng_next(&node->rng));
-    pawl_list_init(&node->runs_waiting);
+    pawl_runs_init(node);
     pawl_list_init(&node->asks_parked);
     pawl_list_init(&node->schedule_asks);
     pawl_list_init(&node->jobs);

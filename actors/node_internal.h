@@ -217,6 +217,9 @@ struct pawl_node {
     struct pawl_map runs;          /* activity key -> struct pawl_run: executed elsewhere */
     struct pawl_map runs_id;       /* run id -> those that were sent */
     struct pawl_list runs_waiting; /* for somebody who can run them */
+    struct pawl_list runs_to_ask;  /* whether somebody is at them, with the next FIND */
+    struct pawl_list runs_asking;  /* … and were asked for */
+    struct pawl_alarm find_alarm;  /* the next FIND */
     struct pawl_map asks;          /* token -> struct pawl_ask: calls being answered */
     struct pawl_map asks_asker;
     struct pawl_list asks_parked;

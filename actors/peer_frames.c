@@ -11,6 +11,7 @@
 enum { FIELDS_MAX = 64 };
 
 #define PLACES_ITEM_FIELDS 5u
+#define FIND_ITEM_FIELDS   5u
 
 /* The type itself is not counted. */
 static uint32_t fields_count(enum pawl_peer_frame_type type)
@@ -37,6 +38,8 @@ static uint32_t fields_count(enum pawl_peer_frame_type type)
     case PAWL_PEER_ATTEMPT: return 2;
     case PAWL_PEER_PLACES_WANTED: return 5;
     case PAWL_PEER_PLACES: return 5;
+    case PAWL_PEER_FIND: return 1;
+    case PAWL_PEER_FOUND: return 2;
     case PAWL_PEER_FRAME_TYPES_END: break;
     }
     PAWL_UNREACHABLE("a peer frame type that does not exist");
@@ -107,6 +110,19 @@ static void places_encode(struct pawl_buf *buf, const struct pawl_peer_places *p
     }
 }
 
+static void finds_encode(struct pawl_buf *buf, const struct pawl_peer_finds *finds)
+{
+    pawl_write_array(buf, finds->count * FIND_ITEM_FIELDS);
+    for (uint32_t i = 0; i < finds->count; i++) {
+        const struct pawl_peer_find *find = &finds->items[i];
+        pawl_write_id(buf, find->run);
+        pawl_write_bytes(buf, find->instance);
+        pawl_write_id(buf, find->inc);
+        pawl_write_uint(buf, find->gen);
+        pawl_write_uint(buf, find->nonce);
+    }
+}
+
 void pawl_peer_frame_encode(struct pawl_buf *buf, const struct pawl_peer_frame *frame)
 {
     pawl_write_array(buf, 1 + fields_count(frame->type));
@@ -141,6 +157,8 @@ void pawl_peer_frame_encode(struct pawl_buf *buf, const struct pawl_peer_frame *
         pawl_write_uint(buf, frame->run_attempt.count);
         break;
     case PAWL_PEER_ASK: ids_encode(buf, frame->runs.known_count, frame->runs.known); break;
+    case PAWL_PEER_FIND: finds_encode(buf, &frame->finds); break;
+    case PAWL_PEER_FOUND:
     case PAWL_PEER_ASKED:
         ids_encode(buf, frame->runs.known_count, frame->runs.known);
         ids_encode(buf, frame->runs.unknown_count, frame->runs.unknown);
@@ -314,6 +332,25 @@ static void places_decode(struct decoder *in, struct pawl_peer_places *places)
     for (uint32_t i = 0; i < places->items_count; i++) places_item_decode(in, &places->items[i]);
 }
 
+static void find_decode(struct decoder *in, struct pawl_peer_find *find)
+{
+    find->run = read_id(in);
+    find->instance = read_name(in, PAWL_INSTANCE_ID_SIZE_MAX);
+    find->inc = read_id(in);
+    find->gen = read_u32(in, UINT32_MAX);
+    expect(in, find->gen > 0);
+    find->nonce = read_u64(in);
+}
+
+static void finds_decode(struct decoder *in, struct pawl_peer_finds *finds)
+{
+    uint32_t count = pawl_read_array(&in->reader, PAWL_PEER_RUNS_MAX * FIND_ITEM_FIELDS);
+    expect(in, count % FIND_ITEM_FIELDS == 0);
+    finds->count = count / FIND_ITEM_FIELDS;
+    finds->items = PAWL_ARENA_ARRAY(in->arena, struct pawl_peer_find, finds->count);
+    for (uint32_t i = 0; i < finds->count; i++) find_decode(in, &finds->items[i]);
+}
+
 static void frame_read_fields(struct decoder *in, struct pawl_peer_frame *frame)
 {
     switch (frame->type) {
@@ -349,6 +386,8 @@ static void frame_read_fields(struct decoder *in, struct pawl_peer_frame *frame)
         break;
     case PAWL_PEER_PLACES_WANTED:
     case PAWL_PEER_PLACES: places_decode(in, &frame->places); break;
+    case PAWL_PEER_FIND: finds_decode(in, &frame->finds); break;
+    case PAWL_PEER_FOUND:
     case PAWL_PEER_ASKED: asked_decode(in, &frame->runs); break;
     case PAWL_PEER_PING:
     case PAWL_PEER_PONG:

@@ -16,6 +16,8 @@
  *                   | RUN_REFUSED           it is durable; not begun, and not here: no
  *                                           worker, or none that knows its name
  *            ASK -> ASKED                   which of these runs do you know?
+ *            FIND -> FOUND                  which of these activities are you at, for an owner
+ *                                           before? What is found is this run from now on
  *            CANCEL                         nobody waits for this run any more
  *            ATTEMPT                        so often this run was given to a worker, from its
  *                                           second time or first lost worker on
@@ -55,6 +57,8 @@ enum pawl_peer_frame_type {
     PAWL_PEER_ATTEMPT,
     PAWL_PEER_PLACES_WANTED,
     PAWL_PEER_PLACES,
+    PAWL_PEER_FIND,
+    PAWL_PEER_FOUND,
     PAWL_PEER_FRAME_TYPES_END
 };
 
@@ -117,7 +121,21 @@ struct pawl_peer_run_attempt {
     uint32_t count;
 };
 
-/* ASKED: those of the asked ones that the receiver knows, and those it does not. */
+/* An activity, by its key, and the run that it is to be. */
+struct pawl_peer_find {
+    struct pawl_id run;
+    struct pawl_bytes instance;
+    struct pawl_id inc;
+    uint32_t gen;
+    uint64_t nonce;
+};
+
+struct pawl_peer_finds {
+    uint32_t count; /* up to PAWL_PEER_RUNS_MAX */
+    struct pawl_peer_find *items;
+};
+
+/* ASKED, FOUND: those of the asked ones that the receiver knows, and those it does not. */
 struct pawl_peer_runs {
     uint32_t known_count; /* ASK: all */
     struct pawl_id *known;
@@ -157,7 +175,8 @@ struct pawl_peer_frame {
         struct pawl_peer_run_refused run_refused;
         struct pawl_peer_run_attempt run_attempt;
         struct pawl_id run_id;      /* RESULT_DONE, CANCEL */
-        struct pawl_peer_runs runs; /* ASK, ASKED */
+        struct pawl_peer_runs runs; /* ASK, ASKED, FOUND */
+        struct pawl_peer_finds finds;
         struct pawl_peer_places places;
     };
 };

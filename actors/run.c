@@ -7,11 +7,12 @@
 #include "base/fsm.h"
 #include "base/mutant.h"
 
-enum run_state { RUN_WAITING, RUN_SENT, RUN_STATES_COUNT };
+enum run_state { RUN_WAITING, RUN_ASKING, RUN_SENT, RUN_STATES_COUNT };
 
 #define ALLOW(state) PAWL_FSM_BIT(RUN_##state)
 static const struct pawl_fsm_state run_states[RUN_STATES_COUNT] = {
-    [RUN_WAITING] = { "waiting", ALLOW(SENT) },
+    [RUN_WAITING] = { "waiting", ALLOW(ASKING) | ALLOW(SENT) },
+    [RUN_ASKING] = { "asking", ALLOW(WAITING) | ALLOW(SENT) },
     [RUN_SENT] = { "sent", ALLOW(WAITING) },
 };
 #undef ALLOW
@@ -29,13 +30,16 @@ struct pawl_run {
     uint32_t partition;                  /* of the instance */
     struct pawl_bytes event;             /* behind the struct: its TASK_SCHEDULED */
     struct pawl_history_event scheduled; /* decoded from event */
-    struct pawl_id id;                   /* SENT: new for each host */
+    struct pawl_id id;                   /* ASKING, SENT: new for each question and host */
     uint8_t state;
     struct pawl_host *host;    /* SENT */
-    struct pawl_list link;     /* on host.runs, longest unconfirmed first, or node.runs_waiting */
+    struct pawl_list link;     /* on host.runs, longest unconfirmed first, or a list of the node */
     int64_t confirmed_ms;      /* SENT: when the host was last known to have it */
     struct pawl_hosts tried;   /* owned: they do not know its name */
-    struct pawl_alarm overdue; /* WAITING: nobody may begin it after this, or nobody can */
+    struct pawl_hosts asked;   /* owned; ASKING: they have not answered */
+    uint32_t questions;        /* ASKING: how often they were asked */
+    struct pawl_alarm overdue; /* WAITING: nobody may begin it after this, or nobody can;
+                                  ASKING: they have had time */
 };
 
 static struct pawl_bytes run_id_key(const struct pawl_run *run)
@@ -75,20 +79,46 @@ static struct pawl_run *run_new(struct pawl_node *node, struct pawl_bytes key,
     return run;
 }
 
-static void run_leave_host(struct pawl_node *node, struct pawl_run *run)
+static void run_leave_hosts(struct pawl_node *node, struct pawl_run *run)
 {
-    if (run->state != RUN_SENT) return;
+    if (run->state == RUN_WAITING) return;
     (void)pawl_map_remove(&node->runs_id, run_id_key(run));
     run->host = NULL;
+    run->asked.count = 0;
+    run->questions = 0;
+}
+
+static void run_draw_id(struct pawl_node *node, struct pawl_run *run)
+{
+    run->id = pawl_rng_id(&node->rng);
+    pawl_map_insert(&node->runs_id, run_id_key(run), run);
+}
+
+static void hosts_add(struct pawl_hosts *hosts, const struct pawl_host *host)
+{
+    hosts->numbers = pawl_mem_resize(hosts->numbers, (hosts->count + 1) * sizeof(uint64_t));
+    hosts->numbers[hosts->count++] = host->number;
+}
+
+/* False: it is not among them. */
+static bool hosts_remove(struct pawl_hosts *hosts, const struct pawl_host *host)
+{
+    for (uint32_t i = 0; i < hosts->count; i++) {
+        if (hosts->numbers[i] != host->number) continue;
+        hosts->numbers[i] = hosts->numbers[--hosts->count];
+        return true;
+    }
+    return false;
 }
 
 static void run_free(struct pawl_node *node, struct pawl_run *run)
 {
-    run_leave_host(node, run);
+    run_leave_hosts(node, run);
     pawl_list_remove(&run->link);
     pawl_alarm_clear(node, &run->overdue);
     (void)pawl_map_remove(&node->runs, run->key);
     pawl_mem_free(run->tried.numbers);
+    pawl_mem_free(run->asked.numbers);
     pawl_mem_free(run);
 }
 
@@ -115,7 +145,7 @@ static void run_send_frame(struct pawl_node *node, const struct pawl_run *run)
     pawl_node_peer_send(node, run->host, frame);
 }
 
-static void run_send(struct pawl_node *node, struct pawl_run *run, struct pawl_host *host)
+static void run_be_at(struct pawl_node *node, struct pawl_run *run, struct pawl_host *host)
 {
     pawl_fsm_move(run_states, &run->state, RUN_SENT);
     pawl_alarm_clear(node, &run->overdue);
@@ -124,9 +154,13 @@ static void run_send(struct pawl_node *node, struct pawl_run *run, struct pawl_h
         pawl_alarm_set(node, &host->ask_runs, node->now_ms + PAWL_RUN_ASK_EVERY_MS);
     pawl_list_push_tail(&host->runs, &run->link);
     run->host = host;
-    run->id = pawl_rng_id(&node->rng);
     run->confirmed_ms = node->now_ms;
-    pawl_map_insert(&node->runs_id, run_id_key(run), run);
+}
+
+static void run_send(struct pawl_node *node, struct pawl_run *run, struct pawl_host *host)
+{
+    run_be_at(node, run, host);
+    run_draw_id(node, run);
     run_send_frame(node, run);
 }
 
@@ -162,18 +196,153 @@ static void run_route(struct pawl_node *node, struct pawl_run *run)
 
 static void run_wait(struct pawl_node *node, struct pawl_run *run)
 {
-    run_leave_host(node, run);
+    run_leave_hosts(node, run);
+    pawl_alarm_clear(node, &run->overdue);
     pawl_fsm_move(run_states, &run->state, RUN_WAITING);
     pawl_list_remove(&run->link);
     pawl_list_push_tail(&node->runs_waiting, &run->link);
 }
 
-static void run_route_again(struct pawl_node *node, struct pawl_run *run)
+static void run_begin(struct pawl_node *node, struct pawl_run *run)
 {
-    node->metrics.activities_lost_total++;
     run_wait(node, run);
     run_route(node, run);
 }
+
+static void run_route_again(struct pawl_node *node, struct pawl_run *run)
+{
+    node->metrics.activities_lost_total++;
+    run_begin(node, run);
+}
+
+/* Whoever is at it -------------------------------------------------------------------------- */
+
+static struct pawl_run *run_first(const struct pawl_list *runs)
+{
+    return PAWL_CONTAINER_OF(runs->next, struct pawl_run, link);
+}
+
+/* They may leave the new list one by one, or be freed, while it is worked on. */
+static uint32_t runs_take(struct pawl_list *runs, uint32_t max, struct pawl_list *ret_taken)
+{
+    uint32_t count = 0;
+    pawl_list_init(ret_taken);
+    for (; count < max && !pawl_list_is_empty(runs); count++) {
+        struct pawl_list *link = runs->next;
+        pawl_list_remove(link);
+        pawl_list_push_tail(ret_taken, link);
+    }
+    return count;
+}
+
+/* Others come, and all go in one frame to each sidecar. */
+static void run_line_up_to_ask(struct pawl_node *node, struct pawl_run *run)
+{
+    run->asked.count = 0;
+    pawl_list_remove(&run->link);
+    if (pawl_list_is_empty(&node->runs_to_ask))
+        pawl_alarm_set(node, &node->find_alarm, node->now_ms + PAWL_FIND_GATHER_MS);
+    pawl_list_push_tail(&node->runs_to_ask, &run->link);
+}
+
+static void run_ask(struct pawl_node *node, struct pawl_run *run)
+{
+    bool has_peers = pawl_directory_has_peers(node, run->scheduled.target_app);
+    if (!has_peers || PAWL_MUTANT(FIND_NOBODY)) {
+        run_route(node, run);
+        return;
+    }
+    pawl_fsm_move(run_states, &run->state, RUN_ASKING);
+    run_draw_id(node, run);
+    run_line_up_to_ask(node, run);
+}
+
+/* Frames may be lost, and who is new to somebody is not answered. */
+static void run_on_unanswered(struct pawl_node *node, struct pawl_run *run)
+{
+    PAWL_COVER(RUN_FIND_UNANSWERED);
+    if (run->questions < PAWL_FIND_QUESTIONS_MAX)
+        run_line_up_to_ask(node, run);
+    else
+        run_begin(node, run);
+}
+
+static void host_find(struct pawl_node *node, const struct pawl_host *host,
+                      const struct pawl_list *runs, uint32_t runs_count)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_FIND);
+    struct pawl_peer_finds *finds = &frame->finds;
+    finds->items = PAWL_ARENA_ARRAY(arena, struct pawl_peer_find, runs_count);
+    for (const struct pawl_list *link = runs->next; link != runs; link = link->next) {
+        struct pawl_run *run = PAWL_CONTAINER_OF(link, struct pawl_run, link);
+        if (!pawl_directory_is_peer_of(node, host, run->scheduled.target_app)) continue;
+        finds->items[finds->count++] =
+            (struct pawl_peer_find){ .run = run->id,
+                                     .instance = pawl_arena_copy(arena, run->instance),
+                                     .inc = run->inc,
+                                     .gen = run->gen,
+                                     .nonce = run->nonce };
+        hosts_add(&run->asked, host);
+    }
+    if (finds->count) pawl_node_peer_send(node, host, frame);
+}
+
+static void runs_on_find_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
+{
+    struct pawl_list runs;
+    uint32_t count = runs_take(&node->runs_to_ask, PAWL_PEER_RUNS_MAX, &runs);
+    uint32_t cursor = 0;
+    for (struct pawl_host *host; (host = pawl_map_next(&node->directory.hosts, &cursor)) != NULL;)
+        host_find(node, host, &runs, count);
+    while (!pawl_list_is_empty(&runs)) {
+        struct pawl_run *run = run_first(&runs);
+        pawl_list_remove(&run->link);
+        pawl_list_push_tail(&node->runs_asking, &run->link);
+        run->questions++;
+        if (run->asked.count)
+            pawl_alarm_set(node, &run->overdue, node->now_ms + PAWL_FIND_MS);
+        else
+            run_begin(node, run);
+    }
+    if (!pawl_list_is_empty(&node->runs_to_ask)) pawl_alarm_set(node, alarm, node->now_ms);
+}
+
+/* It is not at it, or will not say. */
+static void run_unask(struct pawl_node *node, struct pawl_run *run, const struct pawl_host *host)
+{
+    if (hosts_remove(&run->asked, host) && run->asked.count == 0) run_begin(node, run);
+}
+
+static void runs_unask(struct pawl_node *node, const struct pawl_host *host)
+{
+    struct pawl_list runs;
+    (void)runs_take(&node->runs_asking, UINT32_MAX, &runs);
+    while (!pawl_list_is_empty(&runs)) {
+        struct pawl_run *run = run_first(&runs);
+        pawl_list_remove(&run->link);
+        pawl_list_push_tail(&node->runs_asking, &run->link);
+        run_unask(node, run, host);
+    }
+}
+
+void pawl_runs_on_found(struct pawl_node *node, struct pawl_host *host,
+                        const struct pawl_peer_runs *runs)
+{
+    for (uint32_t i = 0; i < runs->known_count; i++) {
+        struct pawl_run *run = run_find_id(node, runs->known[i]);
+        if (!run || !hosts_remove(&run->asked, host)) continue;
+        PAWL_COVER(RUN_FOUND);
+        run->asked.count = 0;
+        run_be_at(node, run, host);
+    }
+    for (uint32_t i = 0; i < runs->unknown_count; i++) {
+        struct pawl_run *run = run_find_id(node, runs->unknown[i]);
+        if (run) run_unask(node, run, host);
+    }
+}
+
+/* Life -------------------------------------------------------------------------------------- */
 
 /* NULL: it is under way. */
 static struct pawl_run *run_add(struct pawl_node *node, struct pawl_bytes instance,
@@ -190,13 +359,6 @@ static struct pawl_run *run_add(struct pawl_node *node, struct pawl_bytes instan
     return run;
 }
 
-static void run_add_tried(struct pawl_run *run, const struct pawl_host *host)
-{
-    struct pawl_hosts *tried = &run->tried;
-    tried->numbers = pawl_mem_resize(tried->numbers, (tried->count + 1) * sizeof(uint64_t));
-    tried->numbers[tried->count++] = host->number;
-}
-
 void pawl_run_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                     uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
 {
@@ -208,6 +370,17 @@ void pawl_run_spawn(struct pawl_node *node, struct pawl_bytes instance, struct p
     if (run) run_route(node, run);
 }
 
+void pawl_run_resume(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
+                     uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
+{
+    if (!node->config.placed) {
+        pawl_activity_spawn(node, instance, inc, gen, op, nonce, event);
+        return;
+    }
+    struct pawl_run *run = run_add(node, instance, inc, gen, op, nonce, event);
+    if (run) run_ask(node, run);
+}
+
 void pawl_run_spawn_elsewhere(struct pawl_node *node, struct pawl_bytes instance,
                               struct pawl_id inc, uint32_t gen, struct pawl_op op, uint64_t nonce,
                               struct pawl_bytes event)
@@ -215,8 +388,17 @@ void pawl_run_spawn_elsewhere(struct pawl_node *node, struct pawl_bytes instance
     PAWL_ASSERT(node->config.placed);
     struct pawl_run *run = run_add(node, instance, inc, gen, op, nonce, event);
     if (!run) return;
-    if (node->directory.self) run_add_tried(run, node->directory.self);
+    if (node->directory.self) hosts_add(&run->tried, node->directory.self);
     run_route(node, run);
+}
+
+static void run_send_cancel(struct pawl_node *node, const struct pawl_run *run,
+                            const struct pawl_host *host)
+{
+    PAWL_COVER(RUN_CANCELLED);
+    struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_CANCEL);
+    frame->run_id = run->id;
+    pawl_node_peer_send(node, host, frame);
 }
 
 void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
@@ -228,11 +410,10 @@ void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct 
         pawl_activity_forget(node, key);
         return;
     }
-    if (run->state == RUN_SENT) {
-        PAWL_COVER(RUN_CANCELLED);
-        struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_CANCEL);
-        frame->run_id = run->id;
-        pawl_node_peer_send(node, run->host, frame);
+    if (run->state == RUN_SENT) run_send_cancel(node, run, run->host);
+    for (uint32_t i = 0; i < run->asked.count; i++) {
+        const struct pawl_host *host = pawl_directory_find_number(node, run->asked.numbers[i]);
+        if (host) run_send_cancel(node, run, host);
     }
     run_free(node, run);
 }
@@ -263,6 +444,10 @@ static void run_finish(struct pawl_node *node, struct pawl_run *run, struct pawl
 static void run_on_overdue(struct pawl_node *node, struct pawl_alarm *alarm)
 {
     struct pawl_run *run = PAWL_CONTAINER_OF(alarm, struct pawl_run, overdue);
+    if (run->state == RUN_ASKING) {
+        run_on_unanswered(node, run);
+        return;
+    }
     struct pawl_arena *arena = &node->effects->arena;
     struct pawl_bytes app = run->scheduled.target_app;
     if (run->tried.count) {
@@ -309,9 +494,8 @@ void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host,
     if (!run || run->host != host) return;
     if (refused->unregistered) {
         PAWL_COVER(RUN_UNREGISTERED);
-        run_add_tried(run, host);
-        run_wait(node, run);
-        run_route(node, run);
+        hosts_add(&run->tried, host);
+        run_begin(node, run);
         return;
     }
     PAWL_COVER(RUN_REFUSED);
@@ -356,11 +540,6 @@ static void host_count_lost(struct pawl_node *node, const struct pawl_host *host
 }
 
 /* Asking --------------------------------------------------------------------------------------- */
-
-static struct pawl_run *run_first(const struct pawl_list *runs)
-{
-    return PAWL_CONTAINER_OF(runs->next, struct pawl_run, link);
-}
 
 /* Those that wait longest for a word, one question's worth of them. They go to the end of
  * the list, so the next question is about others. */
@@ -418,15 +597,19 @@ void pawl_runs_on_asked(struct pawl_node *node, struct pawl_host *host,
         struct pawl_run *run = run_find_id(node, runs->unknown[i]);
         if (!run || run->host != host) continue;
         PAWL_COVER(RUN_UNKNOWN);
-        if (PAWL_MUTANT(LOST_RUN_STAYS))
+        if (PAWL_MUTANT(LOST_RUN_STAYS)) {
             run->confirmed_ms = node->now_ms;
-        else
-            run_route_again(node, run);
+            continue;
+        }
+        node->metrics.activities_lost_total++;
+        run_wait(node, run);
+        run_ask(node, run);
     }
 }
 
 void pawl_runs_on_peer_down(struct pawl_node *node, struct pawl_host *host)
 {
+    runs_unask(node, host);
     if (pawl_list_is_empty(&host->runs)) return;
     pawl_alarm_set(node, &host->ask_runs, node->now_ms + ASK_SOON_MS);
 }
@@ -434,12 +617,7 @@ void pawl_runs_on_peer_down(struct pawl_node *node, struct pawl_host *host)
 static void runs_route_all(struct pawl_node *node, struct pawl_list *runs)
 {
     struct pawl_list moved;
-    pawl_list_init(&moved);
-    while (!pawl_list_is_empty(runs)) {
-        struct pawl_list *link = runs->next;
-        pawl_list_remove(link);
-        pawl_list_push_tail(&moved, link);
-    }
+    (void)runs_take(runs, UINT32_MAX, &moved);
     while (!pawl_list_is_empty(&moved)) {
         struct pawl_run *run = run_first(&moved);
         if (run->state == RUN_SENT)
@@ -457,6 +635,7 @@ void pawl_runs_on_host_gone(struct pawl_node *node, struct pawl_host *host)
     pawl_alarm_clear(node, &host->ask_runs);
     if (!pawl_list_is_empty(&host->runs)) PAWL_COVER(RUN_HOST_GONE);
     host_count_lost(node, host);
+    runs_unask(node, host);
     runs_route_all(node, &host->runs);
 }
 
@@ -472,8 +651,17 @@ void pawl_runs_on_partition_lost(struct pawl_node *node, const struct pawl_parti
         if (run->partition == partition->index) run_free(node, run);
 }
 
+void pawl_runs_init(struct pawl_node *node)
+{
+    pawl_list_init(&node->runs_waiting);
+    pawl_list_init(&node->runs_to_ask);
+    pawl_list_init(&node->runs_asking);
+    node->find_alarm.fire = runs_on_find_alarm;
+}
+
 void pawl_runs_deinit(struct pawl_node *node)
 {
+    pawl_alarm_clear(node, &node->find_alarm);
     uint32_t cursor = 0;
     for (struct pawl_run *run; (run = pawl_map_next(&node->runs, &cursor)) != NULL;)
         run_free(node, run);

@@ -254,8 +254,8 @@ static void workflow_load_activity(struct pawl_node *node, struct pawl_workflow 
         scheduled->attempts = attempts;
         event = pawl_history_event_pack(&node->effects->arena, scheduled);
     }
-    pawl_run_spawn(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen, pending->op,
-                   pending->nonce, event);
+    pawl_run_resume(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen, pending->op,
+                    pending->nonce, event);
 }
 
 static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workflow,

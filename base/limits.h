@@ -79,7 +79,7 @@
 /* Peers: links between sidecars ---------------------------------------------------- */
 #define PAWL_PEER_FRAME_SIZE_MAX  (PAWL_FRAME_SIZE_MAX + (64u << 10)) /* a frame in a frame fits */
 #define PAWL_PEER_CONNECTIONS_MAX 4096u        /* accepted; further ones are closed at once */
-#define PAWL_PEER_RUNS_MAX        1024u        /* in one ASK; more go in another */
+#define PAWL_PEER_RUNS_MAX        1024u        /* in one ASK or FIND; more go in another */
 #define PAWL_PEER_WINDOW          (4u << 20)   /* content not yet taken in; the sender waits */
 #define PAWL_PEER_QUEUE_SIZE_MAX  (32u << 20)  /* waits for one peer; more is dropped, counted */
 #define PAWL_PEER_QUEUES_SIZE_MAX (256u << 20) /* for all peers; as above */
@@ -209,6 +209,9 @@
 #define PAWL_PEER_REPEAT_MS      5000u  /* what a peer has not answered is sent again */
 #define PAWL_RUN_ASK_EVERY_MS    5000u  /* "do you still run this?" */
 #define PAWL_RUN_ASK_MAX         1024u  /* runs in one such question; more follow later */
+#define PAWL_FIND_GATHER_MS      5u     /* "is one of you at it?" waits so long for more of them */
+#define PAWL_FIND_MS             150u   /* no answer to it for so long: ask again … */
+#define PAWL_FIND_QUESTIONS_MAX  3u     /* … so often; then it runs wherever it belongs */
 #define PAWL_RUN_SILENT_MS       30000u /* no answer to it for so long: run elsewhere */
 #define PAWL_RESULT_AGAIN_MS     1000u  /* a result not acknowledged is sent again; doubles */
 #define PAWL_RESULT_AGAIN_MS_MAX 30000u

@@ -34,6 +34,7 @@
     /* Many sidecars */                                                                     \
     X(WORKERLESS_OWN, "a sidecar without a worker owns as much as the others")              \
     X(LOST_RUN_STAYS, "a peer that does not know a run is taken to be at it")               \
+    X(FIND_NOBODY, "a new owner does not ask who is at an activity")                        \
     X(NO_RUN_QUESTIONS, "an owner never asks for the runs it has sent")                     \
     X(RESULT_SENT_ONCE, "a result that was lost on its way is not sent again")              \
     X(MESSAGE_SENT_ONCE, "a message that was lost on its way is not sent again")            \

@@ -425,6 +425,28 @@ class Sidecars(Together):
             self.assertEqual((len(runs), len(set(runs))), (5, 5), instance)
 
 
+class Members(unittest.TestCase):
+    @told
+    def test_held_activities_run_once_though_sidecars_join(self):
+        self.h = self.enterContext(Harness())
+        cluster = Cluster(self.h, 2, program=PROGRAM)
+        held = [cluster.pairs[n % 2].api.start("steps", "|" + "+".join(["a:gated:on"] * 5),
+                                               f"held-{n}") for n in range(8)]
+        until(lambda: sum(map(len, read_runs(self.h).values())) >= 40, 60, "all of them run")
+        for _ in range(2):
+            cluster.pairs.append(cluster.make())
+            cluster.settle()
+            for n, instance in enumerate(held):  # which their new owners must read for that
+                cluster.pairs[n % 2].api.suspend(instance)
+                cluster.pairs[n % 2].api.resume(instance)
+        (self.h.folder / "gate-on").touch()
+        for n, instance in enumerate(held):
+            state = cluster.pairs[n % 4].api.wait(instance)
+            self.assertEqual(output_of(state, json_=False), ",".join(["on"] * 5))
+        for instance, runs in read_runs(self.h).items():
+            self.assertEqual((len(runs), len(set(runs))), (5, 5), instance)
+
+
 class Workers(unittest.TestCase):
     """Replicas of which some have no worker: then they own no workflows."""
 

@@ -31,6 +31,12 @@ static void check_frame(const struct pawl_peer_frame *frame)
         PAWL_ASSERT(!pawl_id_is_zero(frame->run.run));
         PAWL_ASSERT(frame->run.op_id <= INT32_MAX);
         break;
+    case PAWL_PEER_FIND:
+        PAWL_ASSERT(frame->finds.count <= PAWL_PEER_RUNS_MAX);
+        for (uint32_t i = 0; i < frame->finds.count; i++)
+            PAWL_ASSERT(!pawl_id_is_zero(frame->finds.items[i].run));
+        break;
+    case PAWL_PEER_FOUND:
     case PAWL_PEER_ASKED:
         PAWL_ASSERT(frame->runs.known_count + frame->runs.unknown_count <= PAWL_PEER_RUNS_MAX);
         break;

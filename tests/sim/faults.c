@@ -85,6 +85,7 @@ static void node_faults(struct sim *sim, uint32_t target)
         sim->coverage->pauses++;
         node->paused_ms = sim->now_ms + sim_draw_ms(rng, 6000);
         sim_limits_on_pause(sim, target);
+        sim_runs_disturb(sim, target, node->paused_ms);
     }
     bool is_awake = node->paused_ms <= sim->now_ms;
     if (sim_chance(rng, faults->app_crash) && is_awake) {

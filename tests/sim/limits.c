@@ -123,6 +123,7 @@ void sim_limits_on_activity(struct sim *sim, uint32_t target, struct pawl_id tok
     PAWL_ASSERT(node->running_count < SIM_RUNNING_MAX);
     node->running[node->running_count++] =
         (struct running){ .token = token, .is_lost = sim->now_ms < node->cut_ms };
+    sim_runs_on_activity(sim, target, &node->running[node->running_count - 1]);
     for (uint32_t i = 0; i < sim->limits.count; i++)
         if (sim->limits.rules[i].is_task) check_rule(sim, target, &sim->limits.rules[i]);
 }

@@ -212,6 +212,7 @@ void sim_node_start(struct sim *sim, uint32_t target)
                     - (int64_t)sim->faults.skew_ms_max - 1;
     node->wake_ms = 0;
     node->paused_ms = 0;
+    memset(node->knows, 0, sizeof node->knows);
     node_start_follower(sim, target);
     sim_item_at(sim, sim_item_new(ITEM_APP_CONNECT, target, node->life),
                 sim->now_ms + sim_draw_ms(&sim->world, 500));

@@ -2,6 +2,9 @@
  * the first frame; a break tells both ends and loses what was on it. */
 #include "tests/sim/world.h"
 
+/* Until both ends know that a link is broken. */
+#define DOWN_TOLD_MS 500
+
 static struct peer_link *peer_link(struct sim *sim, uint32_t a, uint32_t b)
 {
     return a < b ? &sim->peers[a][b] : &sim->peers[b][a];
@@ -18,7 +21,7 @@ static void peer_tell_down(struct sim *sim, uint32_t target, struct pawl_bytes h
 {
     struct item *item = sim_item_new(ITEM_PEER_DOWN, target, sim->nodes[target].life);
     item->host = pawl_arena_copy(&item->arena, host);
-    sim_item_at(sim, item, sim->now_ms + sim_draw_ms(&sim->network, 500));
+    sim_item_at(sim, item, sim->now_ms + sim_draw_ms(&sim->network, DOWN_TOLD_MS));
 }
 
 /* The connection breaks, and cannot be made again for so long. */
@@ -28,6 +31,10 @@ void sim_peer_cut(struct sim *sim, uint32_t a, uint32_t b, int64_t for_ms)
     link->generation++;
     sim_limits_on_cut(sim, a, for_ms);
     sim_limits_on_cut(sim, b, for_ms);
+    if (sim->nodes[a].life && sim->nodes[b].life) {
+        sim_runs_disturb(sim, a, sim->now_ms + for_ms + DOWN_TOLD_MS);
+        sim_runs_disturb(sim, b, sim->now_ms + for_ms + DOWN_TOLD_MS);
+    }
     if (sim->now_ms + for_ms > link->cut_ms) link->cut_ms = sim->now_ms + for_ms;
     if (sim->nodes[a].life) peer_tell_down(sim, a, pawl_bytes_str(sim->nodes[b].host));
     if (sim->nodes[b].life) peer_tell_down(sim, b, pawl_bytes_str(sim->nodes[a].host));
@@ -43,7 +50,12 @@ void sim_peer_send(struct sim *sim, uint32_t from, struct pawl_bytes host,
     }
     PAWL_ASSERT(to != from); /* nobody sends to himself */
     sim->coverage->peer_frames[frame->type]++;
-    if (!sim->calm && sim_chance(&sim->network, sim->faults.peer_drop)) return;
+    if (frame->type == PAWL_PEER_RUN) sim_runs_on_run(sim, from, to, &frame->run);
+    if (!sim->calm && sim_chance(&sim->network, sim->faults.peer_drop)) {
+        sim_runs_disturb(sim, from, sim->now_ms);
+        sim_runs_disturb(sim, to, sim->now_ms);
+        return;
+    }
     struct peer_link *link = peer_link(sim, from, to);
     struct pawl_buf buf;
     pawl_buf_init(&buf, PAWL_FRAME_SIZE_MAX);

@@ -109,6 +109,7 @@ static void follower_news(struct sim *sim, uint32_t target)
     node->version = members->version;
     sim->coverage->lists++;
     sim_limits_on_members(sim, sim_node_app(target), members);
+    sim_runs_on_members(sim, target, members);
     sim_node_step(sim, target,
                   (struct pawl_node_event){ .type = PAWL_NODE_MEMBERS, .members = members });
 }

@@ -11,6 +11,7 @@
  *   client.c      clients;  program.c  what workflows do;  check.c  what must hold
  *   schedules.c   clients with schedules
  *   limits.c      concurrency limits
+ *   runs.c        activities that run twice
  */
 #ifndef PAWL_TESTS_SIM_WORLD_H
 #define PAWL_TESTS_SIM_WORLD_H
@@ -105,12 +106,21 @@ struct app {
 struct running {
     struct pawl_id token;
     bool is_lost; /* its sidecar was, meanwhile */
+    uint64_t key; /* hash of the engine's */
+    int64_t since_ms;
+    bool is_disturbed; /* see runs.c */
 };
 
 struct limits {
     struct pawl_rng rng;
     uint32_t count;
     struct pawl_limit_rule rules[SIM_LIMITS_MAX];
+};
+
+/* Another sidecar, as its last member list has it. */
+struct acquaintance {
+    uint64_t life; /* 0: it is not in the list */
+    int64_t since_ms;
 };
 
 /* A sidecar. */
@@ -135,6 +145,8 @@ struct node {
     int64_t cut_ms; /* it cannot reach everybody until then */
     uint32_t running_count;
     struct running running[SIM_RUNNING_MAX];
+    int64_t disturbed_ms; /* see runs.c; its links stay cut when it starts anew */
+    struct acquaintance knows[SIM_NODES];
     struct app app;
 };
 
@@ -410,6 +422,14 @@ void sim_limits_on_members(struct sim *sim, uint32_t app, const struct pawl_memb
 /* It stands still from now on: a new keeper cannot reach it. */
 void sim_limits_on_pause(struct sim *sim, uint32_t target);
 void sim_limits_on_cut(struct sim *sim, uint32_t target, int64_t for_ms);
+
+/* Runs (runs.c). */
+void sim_runs_on_activity(const struct sim *sim, uint32_t target, struct running *running);
+void sim_runs_on_members(struct sim *sim, uint32_t target, const struct pawl_members *members);
+void sim_runs_on_run(const struct sim *sim, uint32_t from, uint32_t to,
+                     const struct pawl_peer_run *run);
+/* It stands still, or its links are not good, until then. */
+void sim_runs_disturb(struct sim *sim, uint32_t target, int64_t until_ms);
 
 /* Schedules (schedules.c). */
 void sim_schedules_init(struct sim *sim, const struct sim_plan *plan);

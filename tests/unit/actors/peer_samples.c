@@ -52,6 +52,19 @@ static struct pawl_peer_places sample_places(struct pawl_arena *arena)
     return places;
 }
 
+static struct pawl_peer_finds sample_finds(struct pawl_arena *arena)
+{
+    struct pawl_peer_finds finds = { .count = 2 };
+    finds.items = PAWL_ARENA_ARRAY(arena, struct pawl_peer_find, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        finds.items[i] = (struct pawl_peer_find){ .run = id_make((uint8_t)(0x50 + i)),
+                                                  .instance = TEXT("order-1"),
+                                                  .inc = id_make(0x60),
+                                                  .gen = 2 + i,
+                                                  .nonce = UINT64_C(0x1122334455667788) + i };
+    return finds;
+}
+
 struct pawl_peer_frame pawl_sample_peer_frame(int type, struct pawl_arena *arena)
 {
     struct pawl_peer_frame frame = { .type = (enum pawl_peer_frame_type)type };
@@ -91,6 +104,8 @@ struct pawl_peer_frame pawl_sample_peer_frame(int type, struct pawl_arena *arena
     case PAWL_PEER_ASK:
         frame.runs = (struct pawl_peer_runs){ .known_count = 2, .known = ids_make(arena, 0x20, 2) };
         break;
+    case PAWL_PEER_FIND: frame.finds = sample_finds(arena); break;
+    case PAWL_PEER_FOUND:
     case PAWL_PEER_ASKED:
         frame.runs = (struct pawl_peer_runs){ .known_count = 1,
                                               .known = ids_make(arena, 0x20, 1),

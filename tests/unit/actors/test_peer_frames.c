@@ -51,6 +51,13 @@ static const struct {
       "96140908b0101112131415161718191a1b1c1d1e1f039ac3a46d61696c050204c2c00700ceffffffff" },
     { PAWL_PEER_PLACES,
       "96150908b0101112131415161718191a1b1c1d1e1f039ac3a46d61696c050204c2c00700ceffffffff" },
+    { PAWL_PEER_FIND,
+      "92169ab0505152535455565758595a5b5c5d5e5fa76f726465722d31b060616263646566676869"
+      "6a6b6c6d6e6f02cf1122334455667788b05152535455565758595a5b5c5d5e5f60a76f72646572"
+      "2d31b0606162636465666768696a6b6c6d6e6f03cf1122334455667789" },
+    { PAWL_PEER_FOUND,
+      "931791b0202122232425262728292a2b2c2d2e2f92b0404142434445464748494a4b4c4d4e4f"
+      "b0505152535455565758595a5b5c5d5e5f" },
 };
 
 static struct pawl_arena arena;
@@ -401,6 +408,40 @@ static void questions_for_runs_have_a_bound(void **state)
     assert_passes(&frame);
 }
 
+static void questions_for_activities_have_a_bound_and_ranges(void **state)
+{
+    (void)state;
+    struct pawl_peer_frame frame = sample(PAWL_PEER_FIND);
+    struct pawl_peer_find *find = &frame.finds.items[1];
+    assert_id(&frame, &find->run);
+    assert_id(&frame, &find->inc);
+    find->gen = 0;
+    assert_refused(&frame);
+    find->gen = 1;
+    find->instance = PAWL_BYTES_ABSENT;
+    assert_refused(&frame);
+
+    struct pawl_peer_find first = frame.finds.items[0];
+    frame.finds.count = PAWL_PEER_RUNS_MAX;
+    frame.finds.items = PAWL_ARENA_ARRAY(&arena, struct pawl_peer_find, PAWL_PEER_RUNS_MAX + 1);
+    for (uint32_t i = 0; i <= PAWL_PEER_RUNS_MAX; i++) frame.finds.items[i] = first;
+    assert_passes(&frame);
+    frame.finds.count++;
+    assert_refused(&frame);
+}
+
+/* Five fields each: what is left over is a mistake. */
+static void a_question_for_half_an_activity_is_refused(void **state)
+{
+    (void)state;
+    struct pawl_peer_frame frame = sample(PAWL_PEER_FIND), back;
+    frame.finds.count = 1;
+    (void)encoded(&frame);
+    buf.data[2] = 0x96; /* one element more */
+    pawl_write_uint(&buf, 1);
+    assert_int_equal(pawl_peer_frame_decode(pawl_buf_view(&buf), &arena, &back), PAWL_E_PROTOCOL);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -421,6 +462,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(runs_and_results_have_their_ranges, setup, teardown),
         cmocka_unit_test_setup_teardown(what_names_a_run_is_not_zero, setup, teardown),
         cmocka_unit_test_setup_teardown(questions_for_runs_have_a_bound, setup, teardown),
+        cmocka_unit_test_setup_teardown(questions_for_activities_have_a_bound_and_ranges, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_question_for_half_an_activity_is_refused, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests_name("actors/peer_frames", tests, NULL, NULL);
 }

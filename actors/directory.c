@@ -2,6 +2,7 @@
 
 #include "actors/activity.h"
 #include "actors/keeper.h"
+#include "actors/news.h"
 #include "actors/outbox.h"
 #include "actors/partition.h"
 #include "actors/places.h"
@@ -168,6 +169,13 @@ static struct pawl_app *app_find(const struct pawl_node *node, struct pawl_bytes
 bool pawl_directory_is_own_app(const struct pawl_node *node, struct pawl_bytes app)
 {
     return app.size == 0 || pawl_bytes_is_str(app, node->app);
+}
+
+uint32_t pawl_directory_own_hosts(const struct pawl_node *node, struct pawl_host ***ret_hosts)
+{
+    const struct pawl_app *app = app_find(node, PAWL_BYTES_ABSENT);
+    *ret_hosts = app ? app->hosts : NULL;
+    return app ? app->hosts_count : 0;
 }
 
 /* A new list ------------------------------------------------------------------------------- */
@@ -431,6 +439,8 @@ void pawl_directory_on_frame(struct pawl_node *node, struct pawl_bytes name,
     case PAWL_PEER_ATTEMPT: pawl_run_on_attempt(node, host, &frame->run_attempt); return;
     case PAWL_PEER_PLACES_WANTED: pawl_keeper_on_wanted(node, host, &frame->places); return;
     case PAWL_PEER_PLACES: pawl_places_on_answer(node, host, &frame->places); return;
+    case PAWL_PEER_NEWS_WANTED: pawl_news_on_wanted(node, host); return;
+    case PAWL_PEER_NEWS: pawl_news_on_told(node, &frame->news); return;
     default: return; /* the link's own */
     }
 }

@@ -27,6 +27,7 @@ struct pawl_host {
     struct pawl_list runs;      /* activities sent to it: pawl_run.link */
     struct pawl_list asks;      /* calls sent to it: pawl_ask.link */
     struct pawl_list messages;  /* messages sent to it: pawl_message.link */
+    int64_t news_until_ms;      /* it wants to hear of changes (news.h) */
     struct pawl_alarm ask_runs; /* when to ask for the runs */
 };
 
@@ -68,6 +69,9 @@ bool pawl_directory_others_run_workflows(const struct pawl_node *node);
 void pawl_directory_on_own_workers(struct pawl_node *node);
 
 bool pawl_directory_is_own_app(const struct pawl_node *node, struct pawl_bytes app);
+
+/* The sidecars of this app, this one among them, as long as the list lasts. How many. */
+uint32_t pawl_directory_own_hosts(const struct pawl_node *node, struct pawl_host ***ret_hosts);
 
 /* Who owns the instance. An absent app is the own one; of that, what nobody is known to
  * own is HERE, where the store decides. */

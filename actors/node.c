@@ -9,6 +9,7 @@
 #include "actors/job.h"
 #include "actors/keeper.h"
 #include "actors/limit.h"
+#include "actors/news.h"
 #include "actors/node_internal.h"
 #include "actors/outbox.h"
 #include "actors/pace.h"
@@ -208,6 +209,7 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     pawl_pace_init(node);
     pawl_retention_init(node);
     pawl_watches_init(node);
+    pawl_news_init(node);
     return node;
 }
 
@@ -219,6 +221,7 @@ void pawl_node_free(struct pawl_node *node)
     node->effects = &effects;
     pawl_requests_deinit(node);
     pawl_watches_deinit(node);
+    pawl_news_deinit(node);
     pawl_workflows_deinit(node);
     pawl_runs_deinit(node);
     pawl_activities_deinit(node);

@@ -17,6 +17,7 @@
  *   router       management calls on their way to the owner
  *   run          activities that another sidecar executes
  *   watch        subscribers to lifecycle events
+ *   news         what wakes those of other sidecars
  *   schedule     instances that the engine runs itself
  */
 #ifndef PAWL_ACTORS_NODE_INTERNAL_H
@@ -42,6 +43,7 @@ struct pawl_gate;
 struct pawl_host;
 struct pawl_limit;
 struct pawl_tails;
+struct pawl_news;
 struct pawl_worker;
 struct pawl_workflow;
 
@@ -238,6 +240,7 @@ struct pawl_node {
     struct pawl_list watches; /* subscribers that wait for news */
     uint32_t watches_count;
     struct pawl_tails *tails; /* see actors/watch.c */
+    struct pawl_news *news;
 
     struct pawl_map waiters;       /* instance -> struct pawl_waiters */
     struct pawl_map waiters_token; /* request token -> struct pawl_waiter */

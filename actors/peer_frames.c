@@ -40,6 +40,8 @@ static uint32_t fields_count(enum pawl_peer_frame_type type)
     case PAWL_PEER_PLACES: return 5;
     case PAWL_PEER_FIND: return 1;
     case PAWL_PEER_FOUND: return 2;
+    case PAWL_PEER_NEWS_WANTED: return 0;
+    case PAWL_PEER_NEWS: return 1;
     case PAWL_PEER_FRAME_TYPES_END: break;
     }
     PAWL_UNREACHABLE("a peer frame type that does not exist");
@@ -123,6 +125,12 @@ static void finds_encode(struct pawl_buf *buf, const struct pawl_peer_finds *fin
     }
 }
 
+static void news_encode(struct pawl_buf *buf, const struct pawl_peer_news *news)
+{
+    pawl_write_array(buf, news->count);
+    for (uint32_t i = 0; i < news->count; i++) pawl_write_uint(buf, news->partitions[i]);
+}
+
 void pawl_peer_frame_encode(struct pawl_buf *buf, const struct pawl_peer_frame *frame)
 {
     pawl_write_array(buf, 1 + fields_count(frame->type));
@@ -165,6 +173,8 @@ void pawl_peer_frame_encode(struct pawl_buf *buf, const struct pawl_peer_frame *
         break;
     case PAWL_PEER_PLACES_WANTED:
     case PAWL_PEER_PLACES: places_encode(buf, &frame->places); break;
+    case PAWL_PEER_NEWS: news_encode(buf, &frame->news); break;
+    case PAWL_PEER_NEWS_WANTED:
     case PAWL_PEER_PING:
     case PAWL_PEER_PONG:
     case PAWL_PEER_FRAME_TYPES_END: break;
@@ -351,6 +361,14 @@ static void finds_decode(struct decoder *in, struct pawl_peer_finds *finds)
     for (uint32_t i = 0; i < finds->count; i++) find_decode(in, &finds->items[i]);
 }
 
+static void news_decode(struct decoder *in, struct pawl_peer_news *news)
+{
+    news->count = pawl_read_array(&in->reader, PAWL_PARTITIONS_MAX);
+    news->partitions = PAWL_ARENA_ARRAY(in->arena, uint32_t, news->count);
+    for (uint32_t i = 0; i < news->count; i++)
+        news->partitions[i] = read_u32(in, PAWL_PARTITIONS_MAX - 1);
+}
+
 static void frame_read_fields(struct decoder *in, struct pawl_peer_frame *frame)
 {
     switch (frame->type) {
@@ -387,8 +405,10 @@ static void frame_read_fields(struct decoder *in, struct pawl_peer_frame *frame)
     case PAWL_PEER_PLACES_WANTED:
     case PAWL_PEER_PLACES: places_decode(in, &frame->places); break;
     case PAWL_PEER_FIND: finds_decode(in, &frame->finds); break;
+    case PAWL_PEER_NEWS: news_decode(in, &frame->news); break;
     case PAWL_PEER_FOUND:
     case PAWL_PEER_ASKED: asked_decode(in, &frame->runs); break;
+    case PAWL_PEER_NEWS_WANTED:
     case PAWL_PEER_PING:
     case PAWL_PEER_PONG:
     case PAWL_PEER_FRAME_TYPES_END: break;

@@ -24,6 +24,10 @@
  *            PLACES_WANTED -> PLACES        of global limits: what the sender holds and could
  *                                           use; what it may hold from then on. Repeated
  *                                           when that has changed
+ *            NEWS_WANTED                    the sender has subscribers to lifecycle events of
+ *                                           its app, for some seconds from now on
+ *            NEWS                           something is new in the change logs of these
+ *                                           partitions; a hint that may be lost
  */
 #ifndef PAWL_ACTORS_PEER_FRAMES_H
 #define PAWL_ACTORS_PEER_FRAMES_H
@@ -59,6 +63,8 @@ enum pawl_peer_frame_type {
     PAWL_PEER_PLACES,
     PAWL_PEER_FIND,
     PAWL_PEER_FOUND,
+    PAWL_PEER_NEWS_WANTED,
+    PAWL_PEER_NEWS,
     PAWL_PEER_FRAME_TYPES_END
 };
 
@@ -162,6 +168,11 @@ struct pawl_peer_places {
     struct pawl_peer_places_item *items;
 };
 
+struct pawl_peer_news {
+    uint32_t count; /* up to PAWL_PARTITIONS_MAX */
+    uint32_t *partitions;
+};
+
 struct pawl_peer_frame {
     enum pawl_peer_frame_type type;
     union {
@@ -178,6 +189,7 @@ struct pawl_peer_frame {
         struct pawl_peer_runs runs; /* ASK, ASKED, FOUND */
         struct pawl_peer_finds finds;
         struct pawl_peer_places places;
+        struct pawl_peer_news news;
     };
 };
 

@@ -4,9 +4,12 @@
 #include "actors/watch.h"
 
 #include "actors/call.h"
+#include "actors/news.h"
 #include "actors/position.h"
 #include "actors/request.h"
 #include "actors/request_list.h"
+#include "base/cover.h"
+#include "base/mutant.h"
 #include "sdk/change.h"
 #include "sdk/schedule.h"
 
@@ -216,7 +219,10 @@ static void part_take(struct watch *watch, uint32_t at, const struct pawl_store_
     for (uint32_t i = 0; i < reply->changes.count; i++) {
         const struct pawl_change *change = &reply->changes.items[i];
         bool is_wanted = i >= shown && event_is_wanted(watch, change);
-        if (is_wanted && watch->events_count == watch->request.limit) return;
+        if (is_wanted && watch->events_count == watch->request.limit) {
+            if (PAWL_MUTANT(WATCH_SKIPS)) watch->after[at] = reply->changes.last;
+            return;
+        }
         if (is_wanted) event_take(watch, watch->first + at, change);
         watch->after[at] = change->number;
     }
@@ -438,6 +444,7 @@ void pawl_watch_on_call(struct pawl_node *node, uint64_t token, const struct paw
     pawl_alarm_set(node, &watch->alarm, node->now_ms + request->timeout_ms);
     if (!pawl_heap_node_is_linked(&node->tails->alarm.node))
         pawl_alarm_set(node, &node->tails->alarm, node->now_ms + PAWL_WATCH_LOOK_MS);
+    if (!watch_is_of_instance(watch)) pawl_news_want(node);
     watch_step(node, watch);
 }
 
@@ -476,10 +483,29 @@ static void watches_step(struct pawl_node *node, uint32_t partition)
     }
 }
 
-void pawl_watch_on_changed(struct pawl_node *node, uint32_t partition)
+static bool is_watched(const struct pawl_node *node, uint32_t partition)
+{
+    for (struct pawl_list *link = node->watches.next; link != &node->watches; link = link->next)
+        if (watch_covers(PAWL_CONTAINER_OF(link, struct watch, link), partition)) return true;
+    return false;
+}
+
+static void tail_mark(struct pawl_node *node, uint32_t partition)
 {
     tail_of(node, partition)->marks++;
     watches_step(node, partition);
+}
+
+void pawl_watch_on_changed(struct pawl_node *node, uint32_t partition)
+{
+    tail_mark(node, partition);
+    pawl_news_tell(node, partition);
+}
+
+void pawl_watch_on_told(struct pawl_node *node, uint32_t partition)
+{
+    if (is_watched(node, partition)) PAWL_COVER(NEWS_TOLD);
+    tail_mark(node, partition);
 }
 
 /* Only the number of the newest entry is asked for, once for all who watch. */
@@ -505,10 +531,10 @@ static void look_at(struct pawl_node *node, uint32_t partition)
     pawl_call_send(node, call);
 }
 
-static bool is_watched(const struct pawl_node *node, uint32_t partition)
+static bool has_watch_of_all(const struct pawl_node *node)
 {
     for (struct pawl_list *link = node->watches.next; link != &node->watches; link = link->next)
-        if (watch_covers(PAWL_CONTAINER_OF(link, struct watch, link), partition)) return true;
+        if (!watch_is_of_instance(PAWL_CONTAINER_OF(link, struct watch, link))) return true;
     return false;
 }
 
@@ -517,6 +543,7 @@ static void watch_on_look(struct pawl_node *node, struct pawl_alarm *alarm)
     struct pawl_tails *tails = PAWL_CONTAINER_OF(alarm, struct pawl_tails, alarm);
     uint32_t partitions = node->config.partitions, looks = 0;
     if (pawl_list_is_empty(&node->watches)) return; /* the next subscriber sets the alarm */
+    if (has_watch_of_all(node)) pawl_news_want(node);
     for (uint32_t i = 0; i < partitions && looks < PAWL_WATCH_LOOKS_MAX; i++) {
         uint32_t partition = tails->looked_at;
         tails->looked_at = (partition + 1) % partitions;

@@ -1,8 +1,8 @@
 /* Watch: subscribers to lifecycle events, by WATCH requests (sdk/request.h).
  *
  * The change log in the store is the truth; a watch is a read of it that waits for
- * something to read. What this sidecar commits wakes it at once; what others
- * commit it looks for once a second. Nothing is kept between two
+ * something to read. What this sidecar commits wakes it at once; of what others
+ * commit they tell (news.h), and once a second it looks for it. Nothing is kept between two
  * requests of a subscriber but what is known of the log's ends, so that he may go on anywhere.
  *
  *   ends unknown --CHANGES--> (one instance, no position or a gap: LOAD) --> behind its
@@ -21,8 +21,11 @@ void pawl_watch_on_call(struct pawl_node *node, uint64_t token, const struct paw
 /* The asker has left. False: it was no watch. */
 bool pawl_watch_on_gone(struct pawl_node *node, uint64_t token);
 
-/* There may be a new entry in the change log of this partition. */
+/* This sidecar has, or may have, written an entry into the change log of this partition. */
 void pawl_watch_on_changed(struct pawl_node *node, uint32_t partition);
+
+/* Another one says that it has. */
+void pawl_watch_on_told(struct pawl_node *node, uint32_t partition);
 
 /* The partition is another's now: who watches one of its instances is answered
  * PAWL_E_FENCED, and asks there (router.h). */

@@ -50,6 +50,7 @@
     X(PLACES_OUTDATED, "an answer about places came too late")                        \
     X(KEEPER_HANDED_OVER, "a keeper of places took over from one that was there")     \
     X(KEEPER_WAITED, "a keeper of places waited for the leases of the one before")    \
+    X(NEWS_TOLD, "a peer told of a change that somebody waited for")                  \
     X(STALLED_CURED, "a stalled instance went on by itself")
 
 enum pawl_cover {

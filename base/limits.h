@@ -170,6 +170,8 @@
 #define PAWL_WATCH_READS_MAX  32u   /* of partitions at a time for one of them */
 #define PAWL_WATCH_LOOK_MS    1000u /* between looks for changes that nobody has told of */
 #define PAWL_WATCH_LOOKS_MAX  256u  /* partitions per look; the others at the next ones */
+#define PAWL_NEWS_TELL_MS     5u    /* other sidecars are told of changes at most so often */
+#define PAWL_NEWS_WANTED_MS   3000u /* … so long after they asked; they ask again with each look */
 #define PAWL_STOP_MS_MAX      5000u /* a stopping sidecar waits so long for what runs */
 #define PAWL_STOP_LINGER_MS   1000u /* … then so long for what it still has to send */
 #define PAWL_COALESCE_MS      2u    /* results of a wide fan-out wait this long for others */

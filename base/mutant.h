@@ -58,6 +58,7 @@
     X(CONTINUE_KEEPS_PENDING, "operations outlive their generation")                        \
     X(HISTORY_SHORT, "the last event of a turn is not written")                             \
     X(OUTBOX_FORGOTTEN, "a message has no reminder row")                                    \
+    X(WATCH_SKIPS, "a subscriber is not told what did not fit into one answer")             \
     X(CHANGE_UNTOLD, "a change of a status is missing in the change log")                   \
     X(POLL_FORGETS, "a reminder that was handed out is gone")                               \
     X(REWIND_ANYTHING, "an instance is rewound that has changed since it was read")         \

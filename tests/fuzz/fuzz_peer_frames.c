@@ -46,6 +46,10 @@ static void check_frame(const struct pawl_peer_frame *frame)
         for (uint32_t i = 0; i < frame->places.items_count; i++)
             PAWL_ASSERT(frame->places.items[i].max > 0);
         break;
+    case PAWL_PEER_NEWS:
+        for (uint32_t i = 0; i < frame->news.count; i++)
+            PAWL_ASSERT(frame->news.partitions[i] < PAWL_PARTITIONS_MAX);
+        break;
     default: break;
     }
 }

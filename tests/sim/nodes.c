@@ -46,6 +46,10 @@ static void node_carry_out(struct sim *sim, uint32_t target)
             if (effect->send.worker == node->app.life) app_send(sim, target, effect->send.frame);
             break;
         case PAWL_EFFECT_ANSWER:
+            if (sim_watchers_own(effect->answer.token)) {
+                sim_watcher_on_answer(sim, effect->answer.token, effect->answer.answer);
+                break;
+            }
             if (sim_reader_owns(effect->answer.token)) {
                 sim_reader_on_answer(sim, effect->answer.token, effect->answer.answer);
                 break;

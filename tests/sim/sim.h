@@ -36,6 +36,7 @@
 #define SIM_PARTITIONS    4u /* of each app */
 #define SIM_ROOTS_MAX     24u
 #define SIM_SCHEDULES_MAX 2u
+#define SIM_WATCHERS_MAX  5u /* one per app, the others of single instances */
 
 /* Time in ms. */
 #define SIM_START_MS    1000000
@@ -130,6 +131,7 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(batches, "terminated by a batch")       \
     X(listed, "listed")                       \
     X(swept, "removed by retention")          \
+    X(watched, "lifecycle events told")       \
     X(runs, "runs of schedules")              \
     X(runs_skipped, "runs skipped")
 

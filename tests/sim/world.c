@@ -109,6 +109,7 @@ static void item_run_in_world(struct sim *sim, struct item *item)
             sim_schedule_step(sim, item->target);
         return;
     case ITEM_OPERATOR: sim_operator_step(sim); return;
+    case ITEM_WATCHER: sim_watcher_step(sim, item->target, item->life); return;
     case ITEM_FAULTS: sim_faults_happen(sim); return;
     default: PAWL_UNREACHABLE("not an item of the world");
     }
@@ -198,6 +199,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
         sim_client_again(sim, i, sim_draw_ms(&sim->workload, SIM_SAFETY_MS / 2));
     }
     sim_schedules_init(sim, plan);
+    sim_watchers_init(sim, plan);
     sim_item_at(sim, sim_item_new(ITEM_FAULTS, 0, 0), sim->now_ms + 1000);
 }
 
@@ -247,6 +249,7 @@ static void sim_deinit(struct sim *sim)
         pawl_membership_free(sim->placements[i].membership);
     pawl_mem_free(sim->placement_links);
     sim_check_free(sim->check);
+    sim_watchers_deinit(sim);
     for (uint32_t i = 0; i < SIM_APPS; i++) sim_store_deinit(sim, i);
 }
 
@@ -288,6 +291,7 @@ uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage 
     pawl_arena_deinit(&arena);
     for (uint32_t i = 0; i < sim->clients_count; i++) sim_client_check_stored(sim, i);
     for (uint32_t i = 0; i < sim->schedules_count; i++) sim_schedule_check_stored(sim, i);
+    sim_watchers_check(sim);
     sim_reader_check(sim);
     uint64_t trace = sim->trace;
     sim_deinit(sim);

@@ -12,6 +12,7 @@
  *   schedules.c   clients with schedules
  *   limits.c      concurrency limits
  *   runs.c        activities that run twice
+ *   watchers.c    subscribers to lifecycle events
  */
 #ifndef PAWL_TESTS_SIM_WORLD_H
 #define PAWL_TESTS_SIM_WORLD_H
@@ -39,6 +40,7 @@ enum item_kind {
     ITEM_CLIENT,
     ITEM_SCHEDULE,
     ITEM_OPERATOR,
+    ITEM_WATCHER,
     ITEM_FAULTS,
     ITEM_PEER_FRAME,
     ITEM_PEER_DOWN,
@@ -288,6 +290,8 @@ struct reader {
     uint64_t counts[PAWL_STATUS_COUNT];
 };
 
+struct sim_watchers;
+
 struct sim {
     uint64_t seed;
     bool verbose;
@@ -326,6 +330,7 @@ struct sim {
     struct limits limits;
     uint32_t schedules_count;
     struct schedule schedules[SIM_SCHEDULES_MAX];
+    struct sim_watchers *watchers; /* see watchers.c */
 };
 
 bool sim_chance(struct pawl_rng *rng, uint32_t permille);
@@ -430,6 +435,16 @@ void sim_runs_on_run(const struct sim *sim, uint32_t from, uint32_t to,
                      const struct pawl_peer_run *run);
 /* It stands still, or its links are not good, until then. */
 void sim_runs_disturb(struct sim *sim, uint32_t target, int64_t until_ms);
+
+/* Watchers (watchers.c). */
+void sim_watchers_init(struct sim *sim, const struct sim_plan *plan); /* behind the clients */
+void sim_watchers_deinit(struct sim *sim);
+void sim_watcher_step(struct sim *sim, uint32_t index, uint64_t attempt);
+bool sim_watchers_own(uint64_t token);
+void sim_watcher_on_answer(struct sim *sim, uint64_t token, const struct pawl_answer *answer);
+
+/* At the end of a run: they have heard of everything. */
+void sim_watchers_check(struct sim *sim);
 
 /* Schedules (schedules.c). */
 void sim_schedules_init(struct sim *sim, const struct sim_plan *plan);

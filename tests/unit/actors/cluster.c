@@ -80,6 +80,8 @@ static void keep_answer(struct cluster *cluster, uint64_t token, const struct pa
     *kept = (struct cluster_answer){ .token = token,
                                      .err = answer->err,
                                      .reached = answer->reached,
+                                     .cursor = pawl_arena_copy(&cluster->arena, answer->cursor),
+                                     .events_count = answer->events_count,
                                      .message = pawl_arena_copy(&cluster->arena, answer->message) };
     if (answer->states_count == 0) return;
     kept->status = answer->states[0].status;

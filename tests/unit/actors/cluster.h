@@ -29,6 +29,8 @@ struct cluster_answer {
     pawl_err err;
     bool reached;
     struct pawl_bytes message;
+    struct pawl_bytes cursor;
+    uint32_t events_count;
     enum pawl_status status; /* of the first state */
     struct pawl_bytes output;
     struct pawl_bytes waiting_for;

@@ -114,6 +114,13 @@ struct pawl_peer_frame pawl_sample_peer_frame(int type, struct pawl_arena *arena
         break;
     case PAWL_PEER_PLACES_WANTED:
     case PAWL_PEER_PLACES: frame.places = sample_places(arena); break;
+    case PAWL_PEER_NEWS_WANTED: break;
+    case PAWL_PEER_NEWS:
+        frame.news = (struct pawl_peer_news){ .count = 2 };
+        frame.news.partitions = PAWL_ARENA_ARRAY(arena, uint32_t, 2);
+        frame.news.partitions[0] = 127;
+        frame.news.partitions[1] = 5;
+        break;
     case PAWL_PEER_FRAME_TYPES_END: PAWL_UNREACHABLE("no such frame");
     }
     return frame;

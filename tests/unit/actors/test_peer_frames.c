@@ -58,6 +58,8 @@ static const struct {
     { PAWL_PEER_FOUND,
       "931791b0202122232425262728292a2b2c2d2e2f92b0404142434445464748494a4b4c4d4e4f"
       "b0505152535455565758595a5b5c5d5e5f" },
+    { PAWL_PEER_NEWS_WANTED, "9118" },
+    { PAWL_PEER_NEWS, "9219927f05" },
 };
 
 static struct pawl_arena arena;

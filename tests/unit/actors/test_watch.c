@@ -359,6 +359,79 @@ static void a_store_that_is_away_is_said(void **state)
     fixture_free(fixture);
 }
 
+/* Of the app, at the first sidecar; it waits for what the second one commits. */
+static uint64_t watch_at_x1(struct cluster *cluster)
+{
+    struct pawl_request watch = watch_of(NULL, PAWL_BYTES_ABSENT);
+    uint64_t token = cluster_ask(cluster, X1, &watch);
+    watch.cursor = cluster_answer(cluster, token)->cursor;
+    assert_true(watch.cursor.size > 0);
+    token = cluster_ask(cluster, X1, &watch);
+    assert_null(cluster_answer(cluster, token));
+    return token;
+}
+
+static void what_another_sidecar_commits_is_told_at_once(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_new();
+    uint64_t token = watch_at_x1(cluster);
+    int64_t before_ms = cluster->now_ms;
+    assert_int_equal(cluster_start(cluster, X2, cluster_instance(cluster, X2, 0)), PAWL_OK);
+    cluster_pass(cluster, 2 * PAWL_NEWS_TELL_MS);
+    assert_non_null(cluster_answer(cluster, token));
+    assert_int_equal(cluster_answer(cluster, token)->events_count, 1);
+    assert_true(cluster->now_ms - before_ms < PAWL_WATCH_LOOK_MS / 2);
+    cluster_free(cluster);
+}
+
+static void news_that_is_lost_makes_it_late_and_nothing_else(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_new();
+    cluster->lose[PAWL_PEER_NEWS] = true;
+    uint64_t token = watch_at_x1(cluster);
+    assert_int_equal(cluster_start(cluster, X2, cluster_instance(cluster, X2, 0)), PAWL_OK);
+    assert_int_equal(cluster->sent[PAWL_PEER_NEWS], 1);
+    assert_null(cluster_answer(cluster, token));
+    cluster_pass(cluster, PAWL_WATCH_LOOK_MS);
+    assert_int_equal(cluster_answer(cluster, token)->events_count, 1);
+    cluster_free(cluster);
+}
+
+static void news_goes_to_those_who_asked_lately_and_not_too_often(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_new();
+    assert_int_equal(cluster_start(cluster, X2, cluster_instance(cluster, X2, 0)), PAWL_OK);
+    assert_int_equal(cluster->sent[PAWL_PEER_NEWS], 0);
+    (void)watch_at_x1(cluster);
+    for (uint32_t i = 1; i <= 8; i++)
+        assert_int_equal(cluster_start(cluster, X2, cluster_instance(cluster, X2, i)), PAWL_OK);
+    assert_int_equal(cluster->sent[PAWL_PEER_NEWS], 1); /* the others wait */
+    cluster_pass(cluster, PAWL_NEWS_TELL_MS);
+    assert_int_equal(cluster->sent[PAWL_PEER_NEWS], 2);
+    cluster_pass(cluster, LONG_MS + PAWL_NEWS_WANTED_MS); /* nobody watches any more */
+    assert_int_equal(cluster_start(cluster, X2, cluster_instance(cluster, X2, 9)), PAWL_OK);
+    cluster_pass(cluster, PAWL_NEWS_TELL_MS);
+    assert_int_equal(cluster->sent[PAWL_PEER_NEWS], 2);
+    cluster_free(cluster);
+}
+
+static void another_app_gets_no_news_and_strange_ones_are_passed_over(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_new();
+    cluster_forge(cluster, Y1, X2, &(struct pawl_peer_frame){ .type = PAWL_PEER_NEWS_WANTED });
+    assert_int_equal(cluster_start(cluster, X2, cluster_instance(cluster, X2, 0)), PAWL_OK);
+    assert_int_equal(cluster->sent[PAWL_PEER_NEWS], 0);
+    uint32_t partitions[] = { CLUSTER_PARTITIONS, PAWL_PARTITIONS_MAX - 1 };
+    struct pawl_peer_frame strange = { .type = PAWL_PEER_NEWS };
+    strange.news = (struct pawl_peer_news){ .count = 2, .partitions = partitions };
+    cluster_forge(cluster, X2, X1, &strange);
+    cluster_free(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +447,10 @@ int main(void)
         cmocka_unit_test(a_position_of_another_stream_is_refused),
         cmocka_unit_test(too_many_are_refused_until_one_has_gone),
         cmocka_unit_test(a_store_that_is_away_is_said),
+        cmocka_unit_test(what_another_sidecar_commits_is_told_at_once),
+        cmocka_unit_test(news_that_is_lost_makes_it_late_and_nothing_else),
+        cmocka_unit_test(news_goes_to_those_who_asked_lately_and_not_too_often),
+        cmocka_unit_test(another_app_gets_no_news_and_strange_ones_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 #include "actors/workflow.h"
 
+#include <stdio.h>
+
 #include "actors/attempts.h"
 #include "actors/limit.h"
 #include "actors/outbox.h"
@@ -467,16 +469,6 @@ void pawl_workflow_add_control_event(struct pawl_turn_draft *turn, enum pawl_eve
     pawl_turn_add_event(turn, &event);
 }
 
-/* A status for an instance that runs again: PENDING as long as its start was never
- * consumed. */
-static enum pawl_status workflow_resumed_status(const struct pawl_workflow *workflow)
-{
-    const struct pawl_input *first = pawl_workflow_first_input(workflow);
-    bool is_new = first && first->kind == PAWL_EVENT_EXECUTION_STARTED
-                  && workflow->metadata.gen != 0 && workflow->metadata.inbox_head == 0;
-    return is_new ? PAWL_STATUS_PENDING : PAWL_STATUS_RUNNING;
-}
-
 static void workflow_end(struct pawl_node *node, struct pawl_workflow *workflow,
                          struct pawl_turn_draft *turn, struct pawl_bytes output, bool recursive)
 {
@@ -484,7 +476,7 @@ static void workflow_end(struct pawl_node *node, struct pawl_workflow *workflow,
     pawl_turn_terminate(node, workflow, turn, output, recursive);
 }
 
-/* NULL: the control can be done, and is in the turn. Else why not. */
+/* NULL: the control can be done, and is in the turn. "": it is done already. Else why not. */
 static const char *workflow_build_control(struct pawl_node *node, struct pawl_workflow *workflow,
                                           struct pawl_turn_draft *turn,
                                           const struct pawl_control *control)
@@ -499,13 +491,13 @@ static const char *workflow_build_control(struct pawl_node *node, struct pawl_wo
         return NULL;
     case PAWL_REQUEST_RESUME:
         if (status != PAWL_STATUS_SUSPENDED && status != PAWL_STATUS_STALLED)
-            return "the workflow is not suspended, so there is nothing to resume";
+            return "there is nothing to resume";
         pawl_workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_RESUMED, PAWL_BYTES_ABSENT,
                                         control->payload);
         if (status == PAWL_STATUS_STALLED) turn->payloads.failure = PAWL_BYTES_LITERAL("");
         turn->forgets_attempts = workflow->stall == PAWL_STALL_WORKER_LOST
                                  || workflow->poison.ref.op.kind != 0 || workflow->has_attempts;
-        turn->status = workflow_resumed_status(workflow);
+        turn->status = pawl_workflow_resumed_status(workflow);
         return NULL;
     case PAWL_REQUEST_TERMINATE:
         if (!pawl_id_is_zero(control->inc)
@@ -531,7 +523,12 @@ static void workflow_run_control(struct pawl_node *node, struct pawl_workflow *w
     if (refused) {
         pawl_turn_drop(node, turn);
         pawl_list_push_tail(&done, &control->link);
-        pawl_workflow_answer_controls(node, &done, refused[0] ? PAWL_E_STATE : PAWL_OK, refused);
+        char why[PAWL_INSTANCE_ID_SIZE_MAX + 128] = "";
+        if (refused[0])
+            (void)snprintf(why, sizeof why, "workflow instance '%.*s' is %s: %s",
+                           PAWL_BYTES_FMT(workflow->id),
+                           pawl_status_name((int)workflow->metadata.status), refused);
+        pawl_workflow_answer_controls(node, &done, refused[0] ? PAWL_E_STATE : PAWL_OK, why);
         pawl_workflow_advance(node, workflow);
         return;
     }

@@ -273,6 +273,14 @@ struct pawl_input *pawl_workflow_first_input(const struct pawl_workflow *workflo
     return PAWL_CONTAINER_OF(workflow->inputs.next, struct pawl_input, link);
 }
 
+enum pawl_status pawl_workflow_resumed_status(const struct pawl_workflow *workflow)
+{
+    const struct pawl_input *first = pawl_workflow_first_input(workflow);
+    bool is_new = first && first->kind == PAWL_EVENT_EXECUTION_STARTED
+                  && workflow->metadata.gen != 0 && workflow->metadata.inbox_head == 0;
+    return is_new ? PAWL_STATUS_PENDING : PAWL_STATUS_RUNNING;
+}
+
 struct pawl_input *pawl_workflow_find_terminate(const struct pawl_workflow *workflow)
 {
     if (workflow->terminates_count == 0) return NULL;

@@ -38,6 +38,10 @@ PAWL_MUST_USE pawl_err pawl_workflow_add_result(struct pawl_workflow *workflow, 
 void pawl_workflow_remove_input(struct pawl_workflow *workflow, struct pawl_input *input);
 struct pawl_input *pawl_workflow_first_input(const struct pawl_workflow *workflow);
 
+/* A status for an instance that runs again: PENDING as long as its start was never
+ * consumed. */
+enum pawl_status pawl_workflow_resumed_status(const struct pawl_workflow *workflow);
+
 /* The inbox row that ends the instance, if one waits. */
 struct pawl_input *pawl_workflow_find_terminate(const struct pawl_workflow *workflow);
 

@@ -104,6 +104,9 @@ static const char *advice_for(const struct pawl_cli_options *options, long statu
     }
     bool is_schedule = pawl_cli_is_schedule(options->command);
     if (status == 404 && is_schedule) return "\"pawl schedule list\" shows those there are.";
+    if (status == 404 && options->command == PAWL_CLI_RERUN)
+        return "\"pawl workflow list\" shows the instances there are, \"pawl workflow history ID\" "
+               "the events of one.";
     if (status == 404) return "\"pawl workflow list\" shows the instances there are.";
     if (status == 429 || status == 503) return "Try again in a moment.";
     return NULL;

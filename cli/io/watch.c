@@ -68,7 +68,14 @@ static void print_what(const json_t *json)
     }
 }
 
-/* One line for a person; columns that nearly always fit. */
+/* The columns that every line has; they nearly always fit. The time as far as milliseconds. */
+static void print_columns(const json_t *json, const char *time)
+{
+    printf("%.23s%s  %-36s  %-20s  %-11s  ", time, time[0] ? "Z" : "", text_of(json, "instanceID"),
+           text_of(json, "workflowName"), text_of(json, "runtimeStatus"));
+}
+
+/* One line for a person. */
 static void print_line(struct pawl_bytes event, const json_t *json)
 {
     if (pawl_bytes_is_str(event, "gap") || pawl_bytes_is_str(event, "end")) {
@@ -76,13 +83,10 @@ static void print_line(struct pawl_bytes event, const json_t *json)
     } else if (pawl_bytes_is_str(event, "absent")) {
         fprintf(stderr, "pawl: there is no instance %s yet\n", text_of(json, "instanceID"));
     } else if (pawl_bytes_is_str(event, "state")) {
-        printf("%-24.24s  %-36s  %-20s  %-11s  state\n", text_of(json, "lastUpdatedAt"),
-               text_of(json, "instanceID"), text_of(json, "workflowName"),
-               text_of(json, "runtimeStatus"));
+        print_columns(json, text_of(json, "lastUpdatedAt"));
+        puts("state");
     } else {
-        printf("%-24.24s  %-36s  %-20s  %-11s  ", text_of(json, "time"),
-               text_of(json, "instanceID"), text_of(json, "workflowName"),
-               text_of(json, "runtimeStatus"));
+        print_columns(json, text_of(json, "time"));
         print_what(json);
         printf("  %s\n", text_of(json, "customStatus"));
     }

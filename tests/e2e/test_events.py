@@ -152,6 +152,8 @@ class Events(unittest.TestCase):
         self.api.purge("i")
         out, err = again.communicate(timeout=60)
         self.assertIn("purged", out)
+        for line in out.splitlines():
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z  i +held +COMPLETED +\w+")
         wrong = self.watch("--position", "nonsense")
         self.assertEqual((wrong.communicate(timeout=60)[0], wrong.returncode), ("", 1))
 

@@ -2,7 +2,8 @@
  *
  * What counts against a global limit is what sidecars run whom the others have not lost: an
  * activity that was running when its sidecar fell out of somebody's member list, was frozen or
- * could not be reached for long, is not counted from then on (docs/OPERATIONS.md). */
+ * could not be reached for long, is not counted from then on (docs/OPERATIONS.md); nor what it
+ * begins outside of the list, on places that it may use for a moment yet. */
 #include "tests/sim/world.h"
 
 /* A keeper of places that hears nothing from somebody for longer may settle without it. */
@@ -76,6 +77,9 @@ void sim_limits_on_members(struct sim *sim, uint32_t app, const struct pawl_memb
         for (uint32_t i = 0; i < members->count; i++)
             if (pawl_bytes_is_str(members->items[i].host, node->host)) is_listed = true;
         if (!is_listed) node_touch(node);
+        if (members->version < node->listed_version) continue; /* somebody is late with it */
+        node->listed_version = members->version;
+        node->is_unlisted = !is_listed;
     }
 }
 
@@ -122,7 +126,8 @@ void sim_limits_on_activity(struct sim *sim, uint32_t target, struct pawl_id tok
     struct node *node = &sim->nodes[target];
     PAWL_ASSERT(node->running_count < SIM_RUNNING_MAX);
     node->running[node->running_count++] =
-        (struct running){ .token = token, .is_lost = sim->now_ms < node->cut_ms };
+        (struct running){ .token = token,
+                          .is_lost = sim->now_ms < node->cut_ms || node->is_unlisted };
     sim_runs_on_activity(sim, target, &node->running[node->running_count - 1]);
     for (uint32_t i = 0; i < sim->limits.count; i++)
         if (sim->limits.rules[i].is_task) check_rule(sim, target, &sim->limits.rules[i]);

@@ -144,7 +144,9 @@ struct node {
     int64_t follower_wake_ms;
     int64_t apply_ms;
     int64_t reply_ms;
-    int64_t cut_ms; /* it cannot reach everybody until then */
+    int64_t cut_ms;          /* it cannot reach everybody until then */
+    uint64_t listed_version; /* of the newest member list that somebody has … */
+    bool is_unlisted;        /* … in which it is not */
     uint32_t running_count;
     struct running running[SIM_RUNNING_MAX];
     int64_t disturbed_ms; /* see runs.c; its links stay cut when it starts anew */

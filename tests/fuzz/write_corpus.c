@@ -10,11 +10,13 @@
 #include <sys/stat.h>
 
 #include "actors/envelope.h"
+#include "actors/position.h"
 #include "actors/seed.h"
 #include "base/bytes.h"
 #include "peer_samples.h"
 #include "placement/frames.h"
 #include "samples.h"
+#include "sdk/change.h"
 #include "sdk/schedule.h"
 #include "state/keys.h"
 
@@ -537,6 +539,42 @@ static const char *const configs[] = {
     NULL
 };
 
+static void write_changes(struct pawl_arena *arena)
+{
+    struct pawl_lifecycle_event event = { .partition = 104,
+                                          .number = 70000,
+                                          .at_ms = 1700000000123,
+                                          .what = PAWL_CHANGE_CREATED,
+                                          .status = PAWL_STATUS_PENDING,
+                                          .gen = 1,
+                                          .instance = PAWL_BYTES_LITERAL("order-1"),
+                                          .name = PAWL_BYTES_LITERAL("Order") };
+    write_seed("change", "event", 0, pawl_lifecycle_event_pack(arena, &event));
+    event.what = PAWL_CHANGE_STATUS | PAWL_CHANGE_CUSTOM_STATUS;
+    event.custom_status = PAWL_BYTES_LITERAL("half");
+    write_seed("change", "event", 1, pawl_lifecycle_event_pack(arena, &event));
+    event.what = PAWL_CHANGE_PURGED | PAWL_CHANGE_CUSTOM_OMITTED;
+    event.number = UINT64_MAX;
+    write_seed("change", "event", 2, pawl_lifecycle_event_pack(arena, &event));
+}
+
+/* The first byte is the target's: one less than there are partitions. */
+static void write_positions(struct pawl_arena *arena)
+{
+    const uint64_t numbers[] = { 0, 35, 36, UINT64_MAX };
+    struct pawl_bytes of_all = pawl_position_format(arena, 4, 0, 4, numbers);
+    struct pawl_bytes of_one = pawl_position_format(arena, 4, 3, 1, &numbers[2]);
+    write_seed("position", "all", 0, pawl_arena_printf(arena, "\3%.*s", PAWL_BYTES_FMT(of_all)));
+    write_seed("position", "one", 0, pawl_arena_printf(arena, "\3%.*s", PAWL_BYTES_FMT(of_one)));
+}
+
+/* The first byte is the target's: the size of a piece. */
+static const char *const event_streams[] = {
+    "\5event: state\ndata: {\"instanceID\":\"a\"}\nid: i3k-2w-2\n\n: nothing new\nid: i3k-2w-3\n\n",
+    "\1event:change\r\ndata:one\r\ndata: two\r\n\r\nretry: 3\n\nid\n\n",
+    "?event: end\ndata: {\"errorCode\":\"ERR_SHUTTING_DOWN\"}\n\n", NULL
+};
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -558,6 +596,9 @@ int main(int argc, char **argv)
     write_grpc(&arena);
     write_crons(&arena);
     write_schedules(&arena);
+    write_changes(&arena);
+    write_positions(&arena);
+    write_texts("event_lines", "stream", event_streams);
     write_texts("text", "text", small_texts);
     write_texts("http", "call", http_calls);
     write_texts("redis", "answer", redis_answers);

@@ -1,7 +1,7 @@
 /* A waiter is registered before the state is read: whatever is committed after the
  * read finds it. Its answer is always read from the store, so it shows what is
- * durable. The first read is left out while the instance is active here: its owner
- * knows that the time has not come yet, and will tell. */
+ * durable; who wants the status alone is told it by the commit. The first read is left out while
+ * the instance is active here: its owner knows that the time has not come yet, and will tell. */
 #include "actors/waiter.h"
 
 #include "actors/call.h"
@@ -24,8 +24,9 @@ struct pawl_waiter {
     enum pawl_wait_for wait_for;
     bool with_payloads;
     bool may_be_absent; /* until it has been there once */
-    bool reading;       /* a LOAD is in flight */
-    bool again;         /* the status changed meanwhile: read once more */
+    bool status_only;
+    bool reading; /* a LOAD is in flight */
+    bool again;   /* the status changed meanwhile: read once more */
     bool time_up;
     struct pawl_alarm alarm;
 };
@@ -141,6 +142,7 @@ void pawl_waiter_on_wait(struct pawl_node *node, uint64_t token, const struct pa
     waiter->wait_for = request->wait_for;
     waiter->with_payloads = request->with_payloads;
     waiter->may_be_absent = request->may_be_absent;
+    waiter->status_only = request->status_only;
     waiter->alarm.fire = waiter_on_alarm;
     pawl_list_push_tail(&waiter->waiters->list, &waiter->link);
     pawl_map_insert(&node->waiters_token, waiter_key(waiter), waiter);
@@ -161,14 +163,38 @@ void pawl_request_on_gone(struct pawl_node *node, uint64_t token)
         (void)pawl_watch_on_gone(node, token);
 }
 
+static void waiter_answer_status(struct pawl_node *node, struct pawl_waiter *waiter,
+                                 enum pawl_status status)
+{
+    struct pawl_arena *arena = &node->effects->arena;
+    struct pawl_answer *answer = PAWL_ARENA_NEW(arena, struct pawl_answer);
+    struct pawl_instance_state *state = PAWL_ARENA_NEW(arena, struct pawl_instance_state);
+    state->instance = pawl_arena_copy(arena, waiter->waiters->instance);
+    state->status = status;
+    answer->instance = state->instance;
+    answer->states_count = 1;
+    answer->states = state;
+    answer->reached = true;
+    pawl_node_answer(node, waiter->token, answer);
+    waiter_free(node, waiter);
+}
+
 void pawl_request_on_status(struct pawl_node *node, struct pawl_bytes instance,
                             enum pawl_status status)
 {
     struct pawl_waiters *waiters = pawl_map_find(&node->waiters, instance);
     if (!waiters) return;
-    for (struct pawl_list *link = waiters->list.next; link != &waiters->list; link = link->next) {
+    struct pawl_list *link = waiters->list.next;
+    bool is_last = pawl_list_is_empty(&waiters->list);
+    while (!is_last) {
         struct pawl_waiter *waiter = PAWL_CONTAINER_OF(link, struct pawl_waiter, link);
-        if (waiter_is_reached(waiter, status)) waiter_read(node, waiter);
+        link = link->next;
+        is_last = link == &waiters->list; /* with the last one the list goes, too */
+        if (!waiter_is_reached(waiter, status)) continue;
+        if (waiter->status_only)
+            waiter_answer_status(node, waiter, status);
+        else
+            waiter_read(node, waiter);
     }
 }
 

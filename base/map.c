@@ -21,8 +21,22 @@ void pawl_map_deinit(struct pawl_map *map)
     pawl_map_init(map, map->seed[0]);
 }
 
+/* Of a number or an id: a mix of all of its bits. */
+static uint32_t number_hash(struct pawl_bytes key)
+{
+    uint64_t number, rest = 0;
+    memcpy(&number, key.data, sizeof number);
+    if (key.size > sizeof number) memcpy(&rest, key.data + sizeof number, sizeof rest);
+    number ^= rest << 32 | rest >> 32;
+    number = (number ^ number >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    number = (number ^ number >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)(number >> 32);
+}
+
 static uint32_t map_hash(const struct pawl_map *map, struct pawl_bytes key)
 {
+    bool is_number = key.size == sizeof(uint64_t) || key.size == 2 * sizeof(uint64_t);
+    if (map->seed[0] == 0 && is_number) return number_hash(key);
     return (uint32_t)pawl_hash_keyed((const uint8_t *)map->seed, key);
 }
 

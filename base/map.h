@@ -28,7 +28,8 @@ struct pawl_map {
     uint64_t seed[2];
 };
 
-/* `seed` keeps an attacker from choosing colliding keys; any value is correct. */
+/* `seed` keeps an attacker from choosing colliding keys; any value is correct. 0: nobody else
+ * chooses the keys; numbers (8 bytes) and ids (16) are found at less cost then. */
 void pawl_map_init(struct pawl_map *map, uint64_t seed);
 void pawl_map_deinit(struct pawl_map *map);
 

@@ -469,6 +469,7 @@ static void request_read_field(struct decoder *in, struct pawl_request *request)
     case PAWL_REQUEST_FIELD_ALL: request->all = read_bool(in); break;
     case PAWL_REQUEST_FIELD_EXTRA: request->extra = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_MAY_BE_ABSENT: request->may_be_absent = read_bool(in); break;
+    case PAWL_REQUEST_FIELD_STATUS_ONLY: request->status_only = read_bool(in); break;
     case PAWL_REQUEST_FIELD_EVENT_NAME: request->event_name = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_EVENT_DATA: request->event_data = pawl_read_bytes(reader); break;
     case PAWL_REQUEST_FIELD_HAS_EVENT: request->has_event = read_bool(in); break;

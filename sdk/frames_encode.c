@@ -248,6 +248,7 @@ static void request_fields(struct map_writer *map, const struct pawl_request *re
     map_true(map, PAWL_REQUEST_FIELD_ALL, request->all);
     map_bytes(map, PAWL_REQUEST_FIELD_EXTRA, request->extra);
     map_true(map, PAWL_REQUEST_FIELD_MAY_BE_ABSENT, request->may_be_absent);
+    map_true(map, PAWL_REQUEST_FIELD_STATUS_ONLY, request->status_only);
     map_bytes(map, PAWL_REQUEST_FIELD_EVENT_NAME, request->event_name);
     map_bytes(map, PAWL_REQUEST_FIELD_EVENT_DATA, request->event_data);
     map_true(map, PAWL_REQUEST_FIELD_HAS_EVENT, request->has_event);

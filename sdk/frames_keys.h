@@ -93,6 +93,7 @@ enum pawl_request_field {
     PAWL_REQUEST_FIELD_ALL = 67,
     PAWL_REQUEST_FIELD_EXTRA = 80,
     PAWL_REQUEST_FIELD_MAY_BE_ABSENT = 81,
+    PAWL_REQUEST_FIELD_STATUS_ONLY = 82,
 };
 
 enum pawl_state_field {

@@ -122,6 +122,7 @@ struct pawl_request {
     enum pawl_wait_for wait_for;
     bool with_payloads;
     bool may_be_absent; /* WAIT */
+    bool status_only;   /* WAIT: the rest of the state need not be read */
     bool recursive;
     bool force;
     uint32_t status_mask; /* bit 1 << status; 0: any */

@@ -80,7 +80,7 @@ struct pawl_grpc *pawl_grpc_new(const struct pawl_grpc_config *config)
     const struct pawl_grpc_service *service = &config->service;
     grpc->config = *config;
     pawl_map_init(&grpc->methods, config->seed);
-    pawl_map_init(&grpc->calls, config->seed);
+    pawl_map_init(&grpc->calls, 0);
     for (uint32_t i = 0; i < service->methods_count; i++) {
         const struct pawl_grpc_method *method = &service->methods[i];
         pawl_map_insert(&grpc->methods, pawl_bytes_str(method->path), (void *)(uintptr_t)method);

@@ -249,25 +249,35 @@ static nghttp2_nv nv(const char *name, const char *value, size_t value_size)
                          .valuelen = value_size };
 }
 
-static nghttp2_nv nv_str(const char *name, const char *value)
+/* Both are constants, which nghttp2 need not copy. */
+static nghttp2_nv nv_constant(const char *name, const char *value)
 {
-    return nv(name, value, strlen(value));
+    nghttp2_nv made = nv(name, value, strlen(value));
+    made.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+    return made;
+}
+
+static const char *status_text(uint8_t status)
+{
+    static const char *const texts[] = { "0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
+                                         "9", "10", "11", "12", "13", "14", "15", "16" };
+    PAWL_ASSERT(status < sizeof texts / sizeof texts[0]);
+    return texts[status];
 }
 
 #define STATUS_NVS_MAX 3u
 
-/* The status of a call as headers; the texts live in `number` and `message`. */
-static size_t status_nvs(const struct pawl_grpc_active *call, char number[4],
-                         struct pawl_buf *message, nghttp2_nv ret_nvs[STATUS_NVS_MAX])
+/* The status of a call as headers; its text lives in `message`. */
+static size_t status_nvs(const struct pawl_grpc_active *call, struct pawl_buf *message,
+                         nghttp2_nv ret_nvs[STATUS_NVS_MAX])
 {
     size_t count = 0;
-    snprintf(number, 4, "%u", call->status);
-    ret_nvs[count++] = nv_str("grpc-status", number);
+    ret_nvs[count++] = nv_constant("grpc-status", status_text(call->status));
     pawl_grpc_message_encode(pawl_buf_view(&call->text), message);
     if (message->size > 0) {
         ret_nvs[count++] = nv("grpc-message", (const char *)message->data, message->size);
     }
-    if (call->is_encoded) ret_nvs[count++] = nv_str("grpc-accept-encoding", "identity");
+    if (call->is_encoded) ret_nvs[count++] = nv_constant("grpc-accept-encoding", "identity");
     return count;
 }
 
@@ -278,11 +288,10 @@ static void message_init(struct pawl_buf *message)
 
 static void trailers_submit(struct pawl_grpc_active *call)
 {
-    char number[4];
     struct pawl_buf message;
     nghttp2_nv nvs[STATUS_NVS_MAX];
     message_init(&message);
-    size_t count = status_nvs(call, number, &message, nvs);
+    size_t count = status_nvs(call, &message, nvs);
     (void)nghttp2_submit_trailer(call->conn->session, call->stream, nvs, count);
     pawl_buf_deinit(&message);
 }
@@ -323,22 +332,21 @@ static void respond(struct pawl_grpc_active *call, const nghttp2_nv *nvs, size_t
 void pawl_grpc_session_respond(struct pawl_grpc_active *call)
 {
     const nghttp2_nv nvs[] = {
-        nv_str(":status", "200"),
-        nv_str("content-type", "application/grpc"),
+        nv_constant(":status", "200"),
+        nv_constant("content-type", "application/grpc"),
     };
     respond(call, nvs, 2, true);
 }
 
 void pawl_grpc_session_respond_status(struct pawl_grpc_active *call)
 {
-    char number[4];
     struct pawl_buf message;
     nghttp2_nv nvs[2 + STATUS_NVS_MAX] = {
-        nv_str(":status", "200"),
-        nv_str("content-type", "application/grpc"),
+        nv_constant(":status", "200"),
+        nv_constant("content-type", "application/grpc"),
     };
     message_init(&message);
-    size_t count = status_nvs(call, number, &message, nvs + 2);
+    size_t count = status_nvs(call, &message, nvs + 2);
     respond(call, nvs, 2 + count, false);
     pawl_buf_deinit(&message);
 }
@@ -348,9 +356,9 @@ void pawl_grpc_session_respond_http(struct pawl_grpc_active *call)
     char status[8];
     snprintf(status, sizeof status, "%u", call->http_status);
     const nghttp2_nv nvs[] = {
-        nv_str(":status", status),
-        nv_str("content-type", "text/plain; charset=utf-8"),
-        nv_str("allow", "POST"),
+        nv(":status", status, strlen(status)),
+        nv_constant("content-type", "text/plain; charset=utf-8"),
+        nv_constant("allow", "POST"),
     };
     respond(call, nvs, call->http_status == 405 ? 3 : 2, true);
 }

@@ -9,7 +9,7 @@
 void pawl_loop_calls_init(struct pawl_loop *loop)
 {
     loop->api.ops = &pawl_loop_api_ops;
-    pawl_map_init(&loop->calls, loop->config.node.seed);
+    pawl_map_init(&loop->calls, 0);
     pawl_list_init(&loop->queue);
 }
 

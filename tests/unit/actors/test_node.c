@@ -401,6 +401,31 @@ static void a_wait_may_begin_before_the_instance_is_there(void **state)
     fixture_free(fixture);
 }
 
+static void who_wants_the_status_alone_is_told_without_a_read(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    struct pawl_request wait = { .op = PAWL_REQUEST_WAIT,
+                                 .instance = PAWL_BYTES_LITERAL("i"),
+                                 .wait_for = PAWL_WAIT_STARTED,
+                                 .status_only = true,
+                                 .timeout_ms = 5000 };
+    (void)state;
+    fixture_connect(fixture, WORKER, 1, 1);
+    fixture_start(fixture, "i");
+    fixture_call(fixture, &wait);
+    fixture_call(fixture, &wait);
+    uint64_t asked = fixture_operations(fixture);
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    fixture_turn_done(fixture, WORKER, &turn->turn, 0, NULL);
+    assert_int_equal(fixture->answers_count, 3);
+    assert_true(fixture->answer_reached);
+    assert_int_equal(fixture->answer_status, PAWL_STATUS_RUNNING);
+    assert_int_equal(fixture_operations(fixture), asked + 1); /* the commit */
+    fixture_call(fixture, &wait);
+    assert_int_equal(fixture->answers_count, 4); /* it is so already */
+    fixture_free(fixture);
+}
+
 static void whoever_leaves_waits_for_nothing(void **state)
 {
     struct fixture *fixture = new_fixture();
@@ -763,6 +788,7 @@ int main(void)
         cmocka_unit_test(an_unreadable_reminder_stops_nobody_and_is_counted),
         cmocka_unit_test(a_wait_is_answered_when_it_is_so_or_when_time_is_up),
         cmocka_unit_test(a_wait_may_begin_before_the_instance_is_there),
+        cmocka_unit_test(who_wants_the_status_alone_is_told_without_a_read),
         cmocka_unit_test(whoever_leaves_waits_for_nothing),
         cmocka_unit_test(a_worker_of_any_name_gets_what_nobody_has_registered),
         cmocka_unit_test(workers_are_given_work_in_turns),

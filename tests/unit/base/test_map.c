@@ -160,6 +160,30 @@ static void the_order_does_not_depend_on_the_seed(void **state)
     }
 }
 
+/* Without a seed they have a hash of their own. */
+static void numbers_and_ids_are_found(void **state)
+{
+    enum { COUNT = 5000 };
+    static uint64_t keys[COUNT][2];
+    struct pawl_map map;
+    (void)state;
+    for (size_t size = 8; size <= 16; size += 8) {
+        pawl_map_init(&map, 0);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            keys[i][0] = i % 2 ? i : (uint64_t)i << 32;
+            keys[i][1] = i / 7;
+            pawl_map_insert(&map, pawl_bytes_make(keys[i], size), keys[i]);
+        }
+        for (uint32_t i = 0; i < COUNT; i += 3)
+            assert_ptr_equal(pawl_map_remove(&map, pawl_bytes_make(keys[i], size)), keys[i]);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            const void *found = pawl_map_find(&map, pawl_bytes_make(keys[i], size));
+            assert_ptr_equal(found, i % 3 ? keys[i] : NULL);
+        }
+        pawl_map_deinit(&map);
+    }
+}
+
 static void a_queue_of_any_length_keeps_its_memory_small(void **state)
 {
     (void)state;
@@ -219,6 +243,7 @@ int main(void)
         cmocka_unit_test(an_empty_map_answers_every_question),
         cmocka_unit_test(keys_are_compared_by_content_up_to_their_last_byte),
         cmocka_unit_test(the_order_does_not_depend_on_the_seed),
+        cmocka_unit_test(numbers_and_ids_are_found),
         cmocka_unit_test(a_queue_of_any_length_keeps_its_memory_small),
         cmocka_unit_test(a_map_grows_by_doubling_and_becomes_small_again),
     };

@@ -774,10 +774,10 @@ static void what_only_some_requests_have_comes_through(void **state)
     (void)state;
     struct pawl_frame frame = sample(PAWL_FRAME_REQUEST);
     frame.request.request.extra = PAWL_BYTES_LITERAL("for gRPC workers");
-    frame.request.request.may_be_absent = true;
+    frame.request.request.may_be_absent = frame.request.request.status_only = true;
     struct pawl_request back = passed(&frame).request.request;
     assert_true(pawl_bytes_is_str(back.extra, "for gRPC workers"));
-    assert_true(back.may_be_absent);
+    assert_true(back.may_be_absent && back.status_only);
     struct pawl_frame answer = sample(PAWL_FRAME_ANSWER);
     answer.answer.answer.states[0].start_at_ms = 17;
     assert_int_equal(passed(&answer).answer.answer.states[0].start_at_ms, 17);

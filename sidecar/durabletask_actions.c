@@ -30,7 +30,8 @@ static struct pawl_failure_view failure_view(struct pawl_durabletask *with,
     struct pawl_bytes message = pawl_protobuf_bytes(failure->message);
     view.message = pawl_durabletask_utf8(with, text_cut(message, *room));
     *room -= view.message.size;
-    view.details = text_cut(pawl_durabletask_text_bytes(failure->stack_trace), *room);
+    struct pawl_bytes details = pawl_durabletask_text_bytes(failure->stack_trace);
+    view.details = pawl_durabletask_utf8(with, text_cut(details, *room));
     *room -= view.details.size;
     view.non_retriable = failure->non_retriable;
     if (!failure->inner || depth == CAUSES_MAX) return view;

@@ -145,6 +145,27 @@ void pawl_taskhub_set_app(struct pawl_taskhub_call *call, struct pawl_bytes app)
 
 /* Work ------------------------------------------------------------------------------------- */
 
+/* Why this worker is not served: it speaks the other dialect, and would misread what it is
+ * sent. NULL: nothing says so; not all workers can be told apart. */
+static const char *worker_is_foreign(const struct pawl_taskhub *hub,
+                                     const struct pawl_grpc_call *from,
+                                     const Pawl__GetWorkItemsRequest *request)
+{
+    struct pawl_bytes agent = pawl_grpc_metadata_find(from->metadata, "user-agent");
+    bool is_microsofts = request->filters != NULL
+                         || pawl_grpc_metadata_find(from->metadata, "taskhub").size > 0
+                         || pawl_grpc_metadata_find(from->metadata, "x-user-agent").size > 0;
+    bool is_daprs = request->n_dapr_capabilities > 0
+                    || pawl_bytes_starts_with(agent, PAWL_BYTES_LITERAL("dapr-"));
+    if (hub->config.dialect == PAWL_DIALECT_DAPR)
+        return is_microsofts ? "this port speaks Dapr's dialect, and this worker is one of a "
+                               "Durable Task SDK: dial the port of --durabletask-port instead"
+                             : NULL;
+    return is_daprs ? "this port speaks the Durable Task protocol as Microsoft's SDKs do, and this "
+                      "worker is one of Dapr's: dial the port of --grpc-port instead"
+                    : NULL;
+}
+
 static void on_get_work_items(void *context, const struct pawl_grpc_call *from)
 {
     struct pawl_taskhub *hub = context;
@@ -152,6 +173,11 @@ static void on_get_work_items(void *context, const struct pawl_grpc_call *from)
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__get_work_items_request__descriptor, &request);
     if (!call) return;
+    const char *foreign = worker_is_foreign(hub, from, request);
+    if (foreign) {
+        pawl_taskhub_finish(call, PAWL_GRPC_UNIMPLEMENTED, pawl_bytes_str(foreign));
+        return;
+    }
     if (!pawl_bytes_is_absent(call->app)) {
         pawl_taskhub_finish(
             call, PAWL_GRPC_NOT_FOUND,

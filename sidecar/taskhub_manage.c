@@ -16,6 +16,17 @@ static void answer_instance(struct pawl_taskhub_call *call, struct pawl_bytes in
     pawl_taskhub_answer(call, &response.base);
 }
 
+/* The payload of the request. False: it is no text, which is all that a worker could be told,
+ * and the call is over. */
+static bool set_payload(struct pawl_taskhub_call *call, const char *what, const Pawl__Text *text)
+{
+    call->request.payload = pawl_durabletask_text_bytes(text);
+    if (pawl_utf8_is_valid(call->request.payload)) return true;
+    pawl_taskhub_finish(call, PAWL_GRPC_INVALID_ARGUMENT,
+                        pawl_arena_printf(&call->arena, "%s is not valid UTF-8", what));
+    return false;
+}
+
 void pawl_taskhub_on_hello(void *hub, const struct pawl_grpc_call *from)
 {
     Pawl__Empty *request = NULL;
@@ -124,6 +135,7 @@ void pawl_taskhub_on_wait_completion(void *hub, const struct pawl_grpc_call *fro
 struct start {
     struct pawl_request request; /* of the START, while something else is asked */
     bool has_policy;
+    bool returns_existing; /* with a policy: those of the statuses stay as they are */
     bool waits;
     uint32_t replaceable; /* with a policy: statuses, as bits */
 };
@@ -138,7 +150,7 @@ static void started_answer(struct pawl_taskhub_call *call, const struct pawl_ans
 static void start_wait(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
 {
     struct pawl_bytes instance = pawl_arena_copy(&call->arena, answer->instance);
-    call->request = (struct pawl_request){ .instance = instance };
+    call->request = (struct pawl_request){ .instance = instance, .status_only = true };
     pawl_taskhub_wait(call, PAWL_WAIT_STARTED, started_answer);
 }
 
@@ -161,6 +173,16 @@ static void start_on_terminated(struct pawl_taskhub_call *call, const struct paw
         pawl_taskhub_fail(call, answer);
 }
 
+/* Clients in Go know this mistake by the first words only. */
+static void start_refuse(struct pawl_taskhub_call *call, struct pawl_bytes why)
+{
+    pawl_taskhub_finish(call, PAWL_GRPC_ALREADY_EXISTS,
+                        pawl_arena_printf(&call->arena,
+                                          "orchestration instance already exists: "
+                                          "%.*s",
+                                          PAWL_BYTES_FMT(why)));
+}
+
 static void start_on_existing(struct pawl_taskhub_call *call, const struct pawl_answer *answer)
 {
     const struct start *start = call->state;
@@ -174,13 +196,15 @@ static void start_on_existing(struct pawl_taskhub_call *call, const struct pawl_
     }
     enum pawl_status status = answer->states[0].status;
     if (!(start->replaceable & 1u << status)) {
-        pawl_taskhub_finish(
-            call, PAWL_GRPC_ALREADY_EXISTS,
-            pawl_arena_printf(&call->arena,
-                              "a workflow with ID '%.*s' already exists with status %s, "
-                              "which the reuse policy does not let go",
-                              PAWL_BYTES_FMT(start->request.instance),
-                              pawl_status_name((int)status)));
+        start_refuse(call, pawl_arena_printf(&call->arena,
+                                             "a workflow with ID '%.*s' already exists with status "
+                                             "%s, which the reuse policy does not let go",
+                                             PAWL_BYTES_FMT(start->request.instance),
+                                             pawl_status_name((int)status)));
+        return;
+    }
+    if (start->returns_existing) {
+        answer_instance(call, start->request.instance);
         return;
     }
     if (pawl_status_is_terminal(status)) {
@@ -202,6 +226,10 @@ static void start_next(struct pawl_taskhub_call *call, const struct pawl_answer 
         pawl_taskhub_ask(call, start_on_existing);
         return;
     }
+    if (answer->err == PAWL_E_EXISTS) {
+        start_refuse(call, answer->message);
+        return;
+    }
     if (answer->err != PAWL_OK) {
         pawl_taskhub_fail(call, answer);
         return;
@@ -211,6 +239,10 @@ static void start_next(struct pawl_taskhub_call *call, const struct pawl_answer 
     else
         answer_instance(call, answer->instance);
 }
+
+/* Microsoft's Go client says what is to be done about the statuses; for newer ones it is
+ * always to replace. */
+enum { REUSE_ACTION_FIELD = 2, REUSE_IGNORE = 1, REUSE_TERMINATE = 2 };
 
 /* False: the policy contradicts itself, and the call is over. */
 static bool start_read_policy(struct pawl_taskhub_call *call, struct start *start,
@@ -224,6 +256,9 @@ static bool start_read_policy(struct pawl_taskhub_call *call, struct start *star
         pawl_durabletask_status_mask(policy->n_replaceable_status, policy->replaceable_status);
     if (start->replaceable & 1u << PAWL_STATUS_SUSPENDED)
         start->replaceable |= 1u << PAWL_STATUS_STALLED;
+    uint64_t action = pawl_protobuf_unknown_varint(&policy->base, REUSE_ACTION_FIELD);
+    start->returns_existing = action == REUSE_IGNORE;
+    if (action == REUSE_IGNORE || action == REUSE_TERMINATE) return true;
     if (!(start->replaceable & running) || start->replaceable & 1u << PAWL_STATUS_TERMINATED)
         return true;
     pawl_taskhub_finish(
@@ -269,10 +304,10 @@ void pawl_taskhub_on_start(void *hub, const struct pawl_grpc_call *from)
         .instance = pawl_protobuf_bytes(request->instance_id),
         .name = pawl_protobuf_bytes(request->name),
         .version = pawl_durabletask_text_name(request->version),
-        .payload = pawl_durabletask_text_bytes(request->input),
         .start_at_ms = pawl_durabletask_timestamp_ms(request->scheduled_start),
         .extra = pawl_durabletask_start_extra(&call->with, request->trace),
     };
+    if (!set_payload(call, "the input", request->input)) return;
     if (!start_read_tags(call, request)) return;
     start->request = call->request;
     start->waits = pawl_taskhub_is_dapr(call) && call->request.start_at_ms == 0;
@@ -309,9 +344,9 @@ void pawl_taskhub_on_raise(void *hub, const struct pawl_grpc_call *from)
         .op = PAWL_REQUEST_RAISE,
         .instance = pawl_protobuf_bytes(request->instance_id),
         .name = pawl_protobuf_bytes(request->name),
-        .payload = pawl_durabletask_text_bytes(request->input),
     };
-    pawl_taskhub_ask(call, answer_ok_or_ended);
+    if (set_payload(call, "the event's data", request->input))
+        pawl_taskhub_ask(call, answer_ok_or_ended);
 }
 
 void pawl_taskhub_on_terminate(void *hub, const struct pawl_grpc_call *from)
@@ -324,10 +359,10 @@ void pawl_taskhub_on_terminate(void *hub, const struct pawl_grpc_call *from)
     call->request = (struct pawl_request){
         .op = PAWL_REQUEST_TERMINATE,
         .instance = pawl_protobuf_bytes(request->instance_id),
-        .payload = pawl_durabletask_text_bytes(request->output),
         .recursive = request->recursive,
     };
-    pawl_taskhub_ask(call, answer_ok_or_ended);
+    if (set_payload(call, "the output", request->output))
+        pawl_taskhub_ask(call, answer_ok_or_ended);
 }
 
 static struct pawl_taskhub_call *suspend_begin(void *hub, const struct pawl_grpc_call *from,
@@ -339,10 +374,8 @@ static struct pawl_taskhub_call *suspend_begin(void *hub, const struct pawl_grpc
     if (!call) return NULL;
     pawl_taskhub_set_target(call, request->router);
     call->request =
-        (struct pawl_request){ .op = op,
-                               .instance = pawl_protobuf_bytes(request->instance_id),
-                               .payload = pawl_durabletask_text_bytes(request->reason) };
-    return call;
+        (struct pawl_request){ .op = op, .instance = pawl_protobuf_bytes(request->instance_id) };
+    return set_payload(call, "the reason", request->reason) ? call : NULL;
 }
 
 void pawl_taskhub_on_suspend(void *hub, const struct pawl_grpc_call *from)
@@ -443,7 +476,6 @@ void pawl_taskhub_on_rerun(void *hub, const struct pawl_grpc_call *from)
         .overwrite = request->overwrite_input,
         .new_child = pawl_protobuf_bytes(request->new_child_instance_id),
     };
-    if (request->overwrite_input)
-        call->request.payload = pawl_durabletask_text_bytes(request->input);
+    if (request->overwrite_input && !set_payload(call, "the input", request->input)) return;
     pawl_taskhub_ask(call, answer_rerun);
 }

@@ -409,7 +409,7 @@ void pawl_taskhub_on_skip_graceful(void *hub, const struct pawl_grpc_call *from)
     if (!call) return;
     struct skip *skip = PAWL_ARENA_NEW(&call->arena, struct skip);
     skip->batch = request->batch ? request->batch : &nothing;
-    skip->reason = pawl_durabletask_text_bytes(request->reason);
+    skip->reason = pawl_durabletask_utf8(&call->with, pawl_durabletask_text_bytes(request->reason));
     call->state = skip;
     skip_go_on(call);
 }

@@ -340,10 +340,6 @@ static void what_a_worker_cannot_be_given_is_said_on_the_instance(void **state)
     struct grpc_reply *work = hub_world_work(&world, 0, 0);
     request.name = hub_text("W");
     request.input = &input;
-    request.instance_id = hub_text("strange");
-    input.value = (ProtobufCBinaryData){ 2, (uint8_t *)(uintptr_t) "\xff\xfe" };
-    hub_world_call(&world, "StartInstance", &request.base);
-    assert_int_equal(hub_world_status(&world, "strange"), PAWL_STATUS_FAILED);
 
     /* Too much in one turn: somebody may mend it, so it waits. Microsoft's clients do not know
      * that word. */
@@ -356,6 +352,23 @@ static void what_a_worker_cannot_be_given_is_said_on_the_instance(void **state)
     assert_null(hub_world_item(&world, work, 0));
     start(&world, "i"); /* the stream goes on */
     assert_non_null(hub_world_item(&world, work, 0));
+    hub_world_deinit(&world);
+}
+
+/* Started by another front, or as here through Dapr's own API: its input may be any bytes. */
+static void what_is_no_text_is_said_on_the_instance(void **state)
+{
+    struct hub_world world;
+    Pawl__Dapr__StartRequest request = PAWL__DAPR__START_REQUEST__INIT;
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_DAPR);
+    struct grpc_reply *work = hub_world_work(&world, 0, 0);
+    request.instance_id = hub_text("strange");
+    request.name = hub_text("W");
+    request.input = hub_text("\xff\xfe");
+    hub_world_call(&world, "/dapr.proto.runtime.v1.Dapr/StartWorkflowBeta1", &request.base);
+    assert_int_equal(hub_world_status(&world, "strange"), PAWL_STATUS_FAILED);
+    assert_null(hub_world_item(&world, work, 0));
     hub_world_deinit(&world);
 }
 
@@ -453,6 +466,45 @@ static void an_id_in_use_is_refused_or_replaced_as_the_policy_says(void **state)
     assert_int_equal(hub_world_call(&world, "StartInstance", &request.base)->status,
                      PAWL_GRPC_ALREADY_EXISTS);
     assert_int_equal(start(&world, "i")->status, PAWL_GRPC_OK); /* it has ended */
+    hub_world_deinit(&world);
+}
+
+/* Field 2 of the policy, which newer clients do not have. */
+static void microsofts_go_client_says_what_to_do_about_an_id_in_use(void **state)
+{
+    struct hub_world world;
+    Pawl__CreateInstanceRequest request = PAWL__CREATE_INSTANCE_REQUEST__INIT;
+    Pawl__ReusePolicy policy = PAWL__REUSE_POLICY__INIT;
+    int32_t pending = PAWL_STATUS_PENDING;
+    uint8_t action = 1; /* ignore */
+    ProtobufCMessageUnknownField field = { 2, PROTOBUF_C_WIRE_TYPE_VARINT, 1, &action };
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_MICROSOFT);
+    start(&world, "i");
+    request.instance_id = hub_text("i");
+    request.name = hub_text("V");
+    request.reuse_policy = &policy;
+    policy.replaceable_status = &pending;
+    policy.n_replaceable_status = 1;
+    policy.base.unknown_fields = &field;
+    policy.base.n_unknown_fields = 1;
+    Pawl__GetInstanceRequest get = PAWL__GET_INSTANCE_REQUEST__INIT;
+    get.instance_id = hub_text("i");
+    static const char *const names[] = { "W", "V" };
+    for (action = 1; action <= 2; action++) { /* then: terminate */
+        const struct grpc_reply *reply = hub_world_call(&world, "StartInstance", &request.base);
+        assert_int_equal(reply->status, PAWL_GRPC_OK);
+        const Pawl__GetInstanceResponse *got =
+            hub_world_message(&world, hub_world_call(&world, "GetInstance", &get.base), 0,
+                              &pawl__get_instance_response__descriptor);
+        IS(got->state->name, names[action - 1]);
+    }
+    call_instance(&world, "SuspendInstance", "i", PAWL_GRPC_OK); /* none of the statuses */
+    for (action = 1; action <= 2; action++) {
+        const struct grpc_reply *reply = hub_world_call(&world, "StartInstance", &request.base);
+        assert_int_equal(reply->status, PAWL_GRPC_ALREADY_EXISTS);
+        assert_non_null(strstr(reply->message, "orchestration instance already exists"));
+    }
     hub_world_deinit(&world);
 }
 
@@ -734,10 +786,12 @@ int main(void)
         cmocka_unit_test(what_no_filter_names_waits_for_its_worker),
         cmocka_unit_test(a_worker_that_filters_gets_its_names_only),
         cmocka_unit_test(what_a_worker_cannot_be_given_is_said_on_the_instance),
+        cmocka_unit_test(what_is_no_text_is_said_on_the_instance),
         cmocka_unit_test(a_stopping_sidecar_ends_its_streams_well),
         cmocka_unit_test(what_is_not_there_is_told_as_each_dialect_does),
         cmocka_unit_test(garbage_is_refused_and_disturbs_nobody),
         cmocka_unit_test(an_id_in_use_is_refused_or_replaced_as_the_policy_says),
+        cmocka_unit_test(microsofts_go_client_says_what_to_do_about_an_id_in_use),
         cmocka_unit_test(instances_are_queried_and_purged_by_filter),
         cmocka_unit_test(tags_come_back_with_the_instance),
         cmocka_unit_test(a_history_is_read_whole_or_in_parts),

@@ -117,6 +117,7 @@ static struct pawl_bytes copied(const struct run *run, uint32_t index)
         event.parent = again->parent;
         event.start_at_ms = 0;
         break;
+    case PAWL_EVENT_DETACHED_CREATED:
     case PAWL_EVENT_CHILD_CREATED: {
         struct pawl_bytes child = renamed_child(again, event.instance);
         if (child.size <= PAWL_INSTANCE_ID_SIZE_MAX) event.instance = child;
@@ -221,7 +222,7 @@ static pawl_err find_call(const struct run *run, uint32_t event_id, uint32_t *re
                                "TaskScheduled, TimerCreated or ChildWorkflowCreated",
                                event_id, PAWL_BYTES_FMT(again->source),
                                pawl_event_kind_name((int)event->kind));
-        return PAWL_E_NOT_FOUND;
+        return event->kind == PAWL_EVENT_DETACHED_CREATED ? PAWL_E_INVALID : PAWL_E_NOT_FOUND;
     }
     *ret_message = MESSAGE("workflow '%.*s' does not have history event with ID '%u'",
                            PAWL_BYTES_FMT(again->source), event_id);
@@ -276,8 +277,8 @@ pawl_err pawl_again_from_event(const struct pawl_again *again,
 /* True: what the code did, as opposed to its end. */
 static bool is_done(enum pawl_event_kind kind)
 {
-    return made_kind(kind) || kind == PAWL_EVENT_EVENT_SENT || kind == PAWL_EVENT_TIMER_CANCELLED
-           || kind == PAWL_EVENT_TASK_CANCELLED;
+    return made_kind(kind) || kind == PAWL_EVENT_EVENT_SENT || kind == PAWL_EVENT_DETACHED_CREATED
+           || kind == PAWL_EVENT_TIMER_CANCELLED || kind == PAWL_EVENT_TASK_CANCELLED;
 }
 
 /* The beginning of the turn that the event is of; the count of events: of none. */

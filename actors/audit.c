@@ -203,6 +203,7 @@ static void history_event(struct pawl_instance_audit *self, const struct page *p
     case PAWL_EVENT_TASK_SCHEDULED: scheduled(self, page, 'a', index, event); return;
     case PAWL_EVENT_TIMER_CREATED: scheduled(self, page, 't', index, event); return;
     case PAWL_EVENT_CHILD_CREATED: scheduled(self, page, 'c', index, event); return;
+    case PAWL_EVENT_DETACHED_CREATED:
     case PAWL_EVENT_EVENT_SENT: scheduled(self, page, 's', index, event); return;
     case PAWL_EVENT_TASK_COMPLETED:
     case PAWL_EVENT_TASK_CANCELLED:

@@ -81,7 +81,7 @@ pawl_err pawl_message_body_unpack(struct pawl_bytes bytes, struct pawl_message_b
     struct pawl_message_body body;
     pawl_reader_init(&reader, bytes);
     uint32_t fields = pawl_read_array(&reader, 16);
-    uint64_t kind = pawl_read_uint(&reader, PAWL_MESSAGE_TERMINATE);
+    uint64_t kind = pawl_read_uint(&reader, PAWL_MESSAGE_START_DETACHED);
     body.instance = pawl_read_bytes(&reader);
     struct pawl_bytes parent = pawl_read_raw(&reader);
     body.event = pawl_read_bytes(&reader);

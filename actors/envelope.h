@@ -34,6 +34,8 @@ enum pawl_message_kind {
     PAWL_MESSAGE_EVENT,           /* instance, event: EVENT_RAISED */
     PAWL_MESSAGE_TERMINATE,       /* instance, event: EXECUTION_TERMINATED; only a child
                                      whose parent is `parent` */
+    PAWL_MESSAGE_START_DETACHED,  /* instance, event: its EXECUTION_STARTED, whose execution
+                                     makes the request id */
 };
 
 /* An outbox row: what one instance says to another. */

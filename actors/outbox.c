@@ -316,6 +316,32 @@ static void child_on_created(struct pawl_node *node, struct pawl_call *call,
     }
 }
 
+/* What both kinds of start have in common; the texts of *started are copied. */
+static void start_fill(struct pawl_node *node, struct pawl_call *call, struct pawl_id request_id,
+                       struct pawl_bytes event, const struct pawl_history_event *started)
+{
+    struct pawl_arena *arena = &call->arena;
+    char text[PAWL_ID_TEXT_SIZE];
+    pawl_id_format(request_id, text);
+    struct pawl_inbox_body body = { .event = event };
+    call->request.create = (struct pawl_create){
+        .instance = call->instance,
+        .request_id = pawl_arena_copy(arena, pawl_bytes_str(text)),
+        .inc = pawl_rng_id(&node->rng),
+        .delivery = pawl_rng_id(&node->rng),
+        .body = pawl_inbox_body_pack(arena, &body),
+        .name = pawl_arena_copy(arena, started->name),
+        .version = pawl_arena_copy(arena, started->version),
+        .input = pawl_arena_copy(arena, started->payload),
+        .tags = pawl_arena_copy(arena, started->tags),
+        .start_at_ms = started->start_at_ms,
+        .created_ms = node->now_ms,
+        .replace_terminal = true,
+        .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
+        .changes_max = PAWL_CHANGES_MAX,
+    };
+}
+
 static void message_start_child(struct pawl_node *node, struct pawl_message *message)
 {
     struct pawl_history_event started;
@@ -328,28 +354,55 @@ static void message_start_child(struct pawl_node *node, struct pawl_message *mes
     }
     struct pawl_call *call =
         message_call(node, message, PAWL_STORE_CREATE, message->body.instance, child_on_created);
-    struct pawl_arena *arena = &call->arena;
-    char request_id[PAWL_ID_TEXT_SIZE];
-    pawl_id_format(message->id, request_id);
-    struct pawl_inbox_body body = { .event = message->body.event };
-    call->request.create = (struct pawl_create){
-        .instance = call->instance,
-        .request_id = pawl_arena_copy(arena, pawl_bytes_str(request_id)),
-        .inc = pawl_rng_id(&node->rng),
-        .delivery = pawl_rng_id(&node->rng),
-        .body = pawl_inbox_body_pack(arena, &body),
-        .name = pawl_arena_copy(arena, started.name),
-        .version = pawl_arena_copy(arena, started.version),
-        .input = pawl_arena_copy(arena, started.payload),
-        .tags = pawl_arena_copy(arena, started.tags),
-        .parent = pawl_parent_pack(arena, &message->body.parent),
-        .parent_key = pawl_parent_key(arena, &message->body.parent),
-        .created_ms = node->now_ms,
-        .replace_terminal = true,
-        .rebind_ended = message->body.rewind,
-        .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
-        .changes_max = PAWL_CHANGES_MAX,
-    };
+    start_fill(node, call, message->id, message->body.event, &started);
+    call->request.create.parent = pawl_parent_pack(&call->arena, &message->body.parent);
+    call->request.create.parent_key = pawl_parent_key(&call->arena, &message->body.parent);
+    call->request.create.rebind_ended = message->body.rewind;
+    pawl_call_send(node, call);
+}
+
+/* Detached: start ---------------------------------------------------------------------------- */
+
+static void detached_on_created(struct pawl_node *node, struct pawl_call *call,
+                                const struct pawl_store_reply *reply)
+{
+    const struct pawl_message *message = call_message(node, call);
+    if (!message) return;
+    switch (reply->err) {
+    case PAWL_OK:
+        node->metrics.started_total++;
+        pawl_workflow_on_created(node, call->instance, &reply->create.metadata,
+                                 call->request.create.delivery, call->request.create.body);
+        break;
+    case PAWL_E_EXISTS:
+        PAWL_COVER(DETACHED_DROPPED);
+        pawl_node_log(node, PAWL_LOG_WARN,
+                      "detached workflow '%.*s' was not started: an active workflow has that id",
+                      PAWL_BYTES_FMT(call->instance));
+        break;
+    case PAWL_E_DUPLICATE:
+    case PAWL_E_TERMINAL: break; /* started before, and perhaps purged since */
+    default: pawl_origin_release(node, message->origin); return;
+    }
+    message_done(node, message);
+}
+
+/* Nobody waits for it: what cannot be started is dropped, and the log says so. */
+static void message_start_detached(struct pawl_node *node, struct pawl_message *message)
+{
+    struct pawl_history_event started;
+    if (pawl_history_event_decode(message->body.event, &started) != PAWL_OK
+        || !pawl_name_is_valid(message->body.instance, PAWL_INSTANCE_ID_SIZE_MAX)) {
+        pawl_node_log(node, PAWL_LOG_ERROR,
+                      "the start of a detached workflow cannot be read; it is dropped");
+        message_done(node, message);
+        return;
+    }
+    struct pawl_id request_id = started.execution;
+    if (PAWL_MUTANT(DETACHED_ANY_REQUEST)) request_id = pawl_rng_id(&node->rng);
+    struct pawl_call *call =
+        message_call(node, message, PAWL_STORE_CREATE, message->body.instance, detached_on_created);
+    start_fill(node, call, request_id, message->body.event, &started);
     pawl_call_send(node, call);
 }
 
@@ -421,6 +474,7 @@ static void message_carry_out(struct pawl_node *node, struct pawl_message *messa
     case PAWL_MESSAGE_CHILD_DONE: message_child_done(node, message); return;
     case PAWL_MESSAGE_EVENT: message_deliver_input(node, message); return;
     case PAWL_MESSAGE_TERMINATE: message_terminate(node, message); return;
+    case PAWL_MESSAGE_START_DETACHED: message_start_detached(node, message); return;
     }
 }
 

@@ -264,6 +264,7 @@ static struct pawl_history_event turn_action_event(const struct pawl_turn_draft 
     event.instance = action->instance;
     event.task_execution = action->task_execution;
     event.fire_at_ms = action->fire_at_ms;
+    event.start_at_ms = action->start_at_ms;
     event.extra = action->extra;
     event.tags = action->tags;
     event.start_within_ms = action->start_within_ms;
@@ -376,6 +377,40 @@ void pawl_turn_child_message(const struct pawl_node *node, const struct pawl_wor
         .parent = parent,
         .event = pawl_history_event_pack(arena, &started)
     };
+}
+
+/* The same whenever this call is made again after a rewind, so that it starts it once. */
+static struct pawl_id turn_detached_execution(const struct pawl_workflow *workflow,
+                                              const struct pawl_action *action)
+{
+    struct {
+        struct pawl_id inc;
+        uint32_t gen;
+        int32_t id;
+    } call = { workflow->metadata.inc, workflow->metadata.gen, action->id };
+    return pawl_hash_id(pawl_bytes_make(&call, sizeof call), action->instance);
+}
+
+static void turn_start_detached(struct pawl_workflow *workflow, struct pawl_turn_draft *turn,
+                                const struct pawl_action *action)
+{
+    struct pawl_history_event created =
+        turn_action_event(turn, PAWL_EVENT_DETACHED_CREATED, action);
+    pawl_turn_add_event(turn, &created);
+    struct pawl_history_event started =
+        pawl_history_event_make(PAWL_EVENT_EXECUTION_STARTED, turn->now_ms);
+    started.name = action->name;
+    started.version = action->version;
+    started.payload = action->payload;
+    started.start_at_ms = action->start_at_ms;
+    started.tags = action->tags;
+    started.execution = turn_detached_execution(workflow, action);
+    struct pawl_message_body body = { .kind = PAWL_MESSAGE_START_DETACHED,
+                                      .app = action->target_app,
+                                      .instance = action->instance,
+                                      .event =
+                                          pawl_history_event_pack(&turn->call->arena, &started) };
+    turn_add_message(turn, turn_message_id(turn, "sd", (uint32_t)action->id), &body);
 }
 
 static void turn_send_event(struct pawl_turn_draft *turn, const struct pawl_action *action)
@@ -571,6 +606,7 @@ static const char *turn_check(struct pawl_workflow *workflow, const struct pawl_
         case PAWL_ACTION_ACTIVITY:
         case PAWL_ACTION_TIMER:
         case PAWL_ACTION_CHILD: scheduled++; /* fall through */
+        case PAWL_ACTION_DETACHED:
         case PAWL_ACTION_SEND_EVENT:
             if (action->id <= last_id) return "the worker sent actions whose ids do not count up";
             last_id = action->id;
@@ -602,6 +638,7 @@ static void turn_apply_action(struct pawl_node *node, struct pawl_workflow *work
     case PAWL_ACTION_CANCEL_ACTIVITY:
     case PAWL_ACTION_CANCEL_TIMER: turn_cancel(workflow, turn, action); break;
     case PAWL_ACTION_CHILD: turn_start_child(node, workflow, turn, action); break;
+    case PAWL_ACTION_DETACHED: turn_start_detached(workflow, turn, action); break;
     case PAWL_ACTION_SEND_EVENT: turn_send_event(turn, action); break;
     case PAWL_ACTION_COMPLETE:
         turn_complete(workflow, turn, action->status, action->payload, &action->failure);

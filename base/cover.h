@@ -46,6 +46,7 @@
     X(START_TERMINATES, "a start ended the instance that had its id")                 \
     X(START_DELIVERS, "a start gave its event to the instance that had its id")       \
     X(CHILD_REWOUND, "a failed child was rewound with its parent")                    \
+    X(DETACHED_DROPPED, "a detached workflow found its id in use")                    \
     X(STALLED_AGAIN, "a stalled instance was tried again in vain")                    \
     X(PLACES_OUTDATED, "an answer about places came too late")                        \
     X(KEEPER_HANDED_OVER, "a keeper of places took over from one that was there")     \

@@ -136,6 +136,7 @@ enum pawl_action_kind {
     PAWL_ACTION_COMPLETE,        /* status (COMPLETED or FAILED) payload failure */
     PAWL_ACTION_CONTINUE,        /* payload(new input) version carry: continue as new */
     PAWL_ACTION_CANCEL_ACTIVITY, /* ref */
+    PAWL_ACTION_DETACHED,        /* id name version payload target_app instance start_at_ms tags */
 };
 
 /* Ids count up from 0 in each generation over all actions that have one. COMPLETE
@@ -145,6 +146,7 @@ struct pawl_action {
     int32_t id;
     int32_t ref;
     int64_t fire_at_ms;
+    int64_t start_at_ms;        /* 0: at once */
     int64_t start_within_ms;    /* 0: any time */
     int64_t start_to_close_ms;  /* of each attempt; 0: no limit */
     int64_t heartbeat_ms;       /* longest silence of an attempt; 0: no limit */
@@ -160,7 +162,7 @@ struct pawl_action {
     uint32_t carry_count; /* CONTINUE: encoded EVENT_RAISED events not yet consumed */
     struct pawl_bytes *carry;
     struct pawl_bytes extra; /* of gRPC workers, for the event; not sent over the app stream */
-    struct pawl_bytes tags;  /* CHILD, likewise: base/tags.h, of the child from its beginning */
+    struct pawl_bytes tags;  /* CHILD, DETACHED: base/tags.h, of the one that is started */
 };
 
 struct pawl_turn_done {

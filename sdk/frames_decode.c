@@ -294,11 +294,19 @@ static void read_carry(struct decoder *in, struct pawl_action *action)
         expect(in, event_is_raised(action->carry[i]));
 }
 
+static struct pawl_bytes read_tags(struct decoder *in)
+{
+    struct pawl_tags tags;
+    struct pawl_bytes bytes = pawl_read_bytes(&in->reader);
+    expect(in, pawl_tags_unpack(bytes, &tags) == PAWL_OK);
+    return bytes;
+}
+
 static void action_read_field(struct decoder *in, struct pawl_action *action)
 {
     switch (read_u32(in, UINT32_MAX)) {
     case PAWL_ACTION_FIELD_KIND:
-        action->kind = (enum pawl_action_kind)read_u32(in, PAWL_ACTION_CANCEL_ACTIVITY);
+        action->kind = (enum pawl_action_kind)read_u32(in, PAWL_ACTION_DETACHED);
         break;
     case PAWL_ACTION_FIELD_ID: action->id = read_sequence(in); break;
     case PAWL_ACTION_FIELD_REF: action->ref = read_sequence(in); break;
@@ -316,6 +324,8 @@ static void action_read_field(struct decoder *in, struct pawl_action *action)
     case PAWL_ACTION_FIELD_START_TO_CLOSE_MS: action->start_to_close_ms = read_ms(in); break;
     case PAWL_ACTION_FIELD_HEARTBEAT_MS: action->heartbeat_ms = read_ms(in); break;
     case PAWL_ACTION_FIELD_PROGRESS: action->progress = read_progress(in); break;
+    case PAWL_ACTION_FIELD_START_AT_MS: action->start_at_ms = read_ms(in); break;
+    case PAWL_ACTION_FIELD_TAGS: action->tags = read_tags(in); break;
     case PAWL_ACTION_FIELD_STATUS:
         action->status = (enum pawl_status)read_u32(in, PAWL_STATUS_COUNT - 1);
         break;
@@ -331,6 +341,7 @@ static bool action_is_whole(const struct pawl_action *action)
     switch (action->kind) {
     case PAWL_ACTION_ACTIVITY:
     case PAWL_ACTION_CHILD: return !pawl_bytes_is_absent(action->name);
+    case PAWL_ACTION_DETACHED:
     case PAWL_ACTION_SEND_EVENT:
         return !pawl_bytes_is_absent(action->name) && !pawl_bytes_is_absent(action->instance);
     case PAWL_ACTION_COMPLETE:
@@ -486,14 +497,6 @@ static void request_decode(struct decoder *in, struct pawl_request_frame *frame)
     frame->request.op = (enum pawl_request_op)read_u32(in, UINT8_MAX);
     uint32_t count = pawl_read_map(&in->reader, FIELDS_MAX);
     for (uint32_t i = 0; i < count; i++) request_read_field(in, &frame->request);
-}
-
-static struct pawl_bytes read_tags(struct decoder *in)
-{
-    struct pawl_tags tags;
-    struct pawl_bytes bytes = pawl_read_bytes(&in->reader);
-    expect(in, pawl_tags_unpack(bytes, &tags) == PAWL_OK);
-    return bytes;
 }
 
 static void state_read_field(struct decoder *in, struct pawl_instance_state *state)

@@ -134,7 +134,7 @@ static void turn_encode(struct pawl_buf *buf, const struct pawl_turn *turn)
 static bool action_has_id(enum pawl_action_kind kind)
 {
     return kind == PAWL_ACTION_ACTIVITY || kind == PAWL_ACTION_TIMER || kind == PAWL_ACTION_CHILD
-           || kind == PAWL_ACTION_SEND_EVENT;
+           || kind == PAWL_ACTION_SEND_EVENT || kind == PAWL_ACTION_DETACHED;
 }
 
 static void action_fields(struct map_writer *map, const struct pawl_action *action)
@@ -153,6 +153,8 @@ static void action_fields(struct map_writer *map, const struct pawl_action *acti
     map_int(map, PAWL_ACTION_FIELD_START_TO_CLOSE_MS, action->start_to_close_ms);
     map_int(map, PAWL_ACTION_FIELD_HEARTBEAT_MS, action->heartbeat_ms);
     map_bytes(map, PAWL_ACTION_FIELD_PROGRESS, action->progress);
+    map_int(map, PAWL_ACTION_FIELD_START_AT_MS, action->start_at_ms);
+    map_bytes(map, PAWL_ACTION_FIELD_TAGS, action->tags);
     map_int(map, PAWL_ACTION_FIELD_STATUS, (int64_t)action->status);
     map_id(map, PAWL_ACTION_FIELD_TASK_EXECUTION, action->task_execution);
     map_failure(map, PAWL_ACTION_FIELD_FAILURE, &action->failure);

@@ -52,6 +52,8 @@ enum pawl_action_field {
     PAWL_ACTION_FIELD_START_TO_CLOSE_MS = 15,
     PAWL_ACTION_FIELD_HEARTBEAT_MS = 16,
     PAWL_ACTION_FIELD_PROGRESS = 17,
+    PAWL_ACTION_FIELD_START_AT_MS = 18,
+    PAWL_ACTION_FIELD_TAGS = 19,
 };
 
 enum pawl_request_field {

@@ -14,27 +14,28 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-#define PAWL_EVENT_KIND_MAP(X)                        \
-    X(EXECUTION_STARTED, 3, "ExecutionStarted")       \
-    X(EXECUTION_COMPLETED, 4, "ExecutionCompleted")   \
-    X(EXECUTION_TERMINATED, 5, "ExecutionTerminated") \
-    X(TASK_SCHEDULED, 6, "TaskScheduled")             \
-    X(TASK_COMPLETED, 7, "TaskCompleted")             \
-    X(TASK_FAILED, 8, "TaskFailed")                   \
-    X(CHILD_CREATED, 9, "ChildWorkflowCreated")       \
-    X(CHILD_COMPLETED, 10, "ChildWorkflowCompleted")  \
-    X(CHILD_FAILED, 11, "ChildWorkflowFailed")        \
-    X(TIMER_CREATED, 12, "TimerCreated")              \
-    X(TIMER_FIRED, 13, "TimerFired")                  \
-    X(WORKFLOW_STARTED, 14, "WorkflowStarted")        \
-    X(EVENT_SENT, 16, "EventSent")                    \
-    X(EVENT_RAISED, 17, "EventRaised")                \
-    X(CONTINUE_AS_NEW, 20, "ContinueAsNew")           \
-    X(EXECUTION_SUSPENDED, 21, "ExecutionSuspended")  \
-    X(EXECUTION_RESUMED, 22, "ExecutionResumed")      \
-    X(EXECUTION_REWOUND, 30, "ExecutionRewound")      \
-    X(EXECUTION_STALLED, 31, "ExecutionStalled")      \
-    X(TIMER_CANCELLED, 100, "TimerCancelled")         \
+#define PAWL_EVENT_KIND_MAP(X)                         \
+    X(EXECUTION_STARTED, 3, "ExecutionStarted")        \
+    X(EXECUTION_COMPLETED, 4, "ExecutionCompleted")    \
+    X(EXECUTION_TERMINATED, 5, "ExecutionTerminated")  \
+    X(TASK_SCHEDULED, 6, "TaskScheduled")              \
+    X(TASK_COMPLETED, 7, "TaskCompleted")              \
+    X(TASK_FAILED, 8, "TaskFailed")                    \
+    X(CHILD_CREATED, 9, "ChildWorkflowCreated")        \
+    X(CHILD_COMPLETED, 10, "ChildWorkflowCompleted")   \
+    X(CHILD_FAILED, 11, "ChildWorkflowFailed")         \
+    X(TIMER_CREATED, 12, "TimerCreated")               \
+    X(TIMER_FIRED, 13, "TimerFired")                   \
+    X(WORKFLOW_STARTED, 14, "WorkflowStarted")         \
+    X(EVENT_SENT, 16, "EventSent")                     \
+    X(EVENT_RAISED, 17, "EventRaised")                 \
+    X(CONTINUE_AS_NEW, 20, "ContinueAsNew")            \
+    X(EXECUTION_SUSPENDED, 21, "ExecutionSuspended")   \
+    X(EXECUTION_RESUMED, 22, "ExecutionResumed")       \
+    X(EXECUTION_REWOUND, 30, "ExecutionRewound")       \
+    X(EXECUTION_STALLED, 31, "ExecutionStalled")       \
+    X(DETACHED_CREATED, 32, "DetachedWorkflowCreated") \
+    X(TIMER_CANCELLED, 100, "TimerCancelled")          \
     X(TASK_CANCELLED, 101, "TaskCancelled")
 
 enum pawl_event_kind {
@@ -67,7 +68,7 @@ struct pawl_parent {
 /* One event; which fields have a meaning follows from the kind:
  *
  *   kind                   fields
- *   EXECUTION_STARTED      name version payload(input) execution parent start_at_ms
+ *   EXECUTION_STARTED      name version payload(input) execution parent start_at_ms tags
  *                          (once per generation)
  *   EXECUTION_COMPLETED    status payload(output) failure
  *   EXECUTION_TERMINATED   payload(reason/output) recursive
@@ -82,6 +83,7 @@ struct pawl_parent {
  *                          start_within_ms rewound(a failed one is rewound)
  *   CHILD_COMPLETED        ref payload(output)
  *   CHILD_FAILED           ref failure
+ *   DETACHED_CREATED       id name version payload(input) target_app instance start_at_ms tags
  *   TIMER_CREATED          id fire_at_ms name(origin, for a person; may be absent)
  *   TIMER_FIRED            ref fire_at_ms
  *   TIMER_CANCELLED        ref                 (own: the workflow gave the timer up)
@@ -126,7 +128,7 @@ struct pawl_history_event {
     struct pawl_bytes extra;    /* sidecar/proto/extra.proto; may be absent */
     struct pawl_bytes progress; /* of an activity's heartbeats; may be absent */
     struct pawl_bytes patches;  /* pawl_patches_pack; absent: none */
-    struct pawl_bytes tags;     /* EXECUTION_STARTED, CHILD_CREATED: base/tags.h; may be absent */
+    struct pawl_bytes tags;     /* base/tags.h; may be absent */
 };
 
 /* The names of the patches that the code of a turn was told to apply, in order, as the

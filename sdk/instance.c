@@ -137,7 +137,7 @@ static bool reserve_action(struct pawl_workflow_ctx *ctx)
 static bool action_has_id(enum pawl_action_kind kind)
 {
     return kind == PAWL_ACTION_ACTIVITY || kind == PAWL_ACTION_TIMER || kind == PAWL_ACTION_CHILD
-           || kind == PAWL_ACTION_SEND_EVENT;
+           || kind == PAWL_ACTION_SEND_EVENT || kind == PAWL_ACTION_DETACHED;
 }
 
 void pawl_instance_act(struct pawl_workflow_ctx *ctx, struct pawl_action action,
@@ -253,6 +253,7 @@ void pawl_instance_apply(struct pawl_workflow_ctx *ctx, const struct pawl_histor
     case PAWL_EVENT_CHILD_CREATED:
     case PAWL_EVENT_TIMER_CREATED:
     case PAWL_EVENT_EVENT_SENT:
+    case PAWL_EVENT_DETACHED_CREATED:
     case PAWL_EVENT_TASK_CANCELLED:
     case PAWL_EVENT_TIMER_CANCELLED: PAWL_UNREACHABLE("a recorded action is compared, not applied");
     }

@@ -211,6 +211,10 @@ void *pawl_instance_alloc(struct pawl_workflow_ctx *ctx, struct pawl_pool *pool,
 struct pawl_bytes pawl_instance_copy(struct pawl_workflow_ctx *ctx, struct pawl_pool *pool,
                                      struct pawl_bytes bytes);
 
+/* The id of a child or detached workflow that is started next, unless one is chosen:
+ * "<instance>.<generation>.<number>". */
+struct pawl_bytes pawl_instance_next_child_id(struct pawl_workflow_ctx *ctx);
+
 /* Tasks (sdk/task.c). */
 struct pawl_task *pawl_task_new(struct pawl_workflow_ctx *ctx, enum pawl_task_kind kind);
 void pawl_task_end(struct pawl_workflow_ctx *ctx, struct pawl_task *task, pawl_err err);

@@ -18,6 +18,7 @@ bool pawl_recorded_is_call(enum pawl_event_kind kind)
     case PAWL_EVENT_CHILD_CREATED:
     case PAWL_EVENT_TIMER_CREATED:
     case PAWL_EVENT_EVENT_SENT:
+    case PAWL_EVENT_DETACHED_CREATED:
     case PAWL_EVENT_TASK_CANCELLED:
     case PAWL_EVENT_TIMER_CANCELLED: return true;
     default: return false;
@@ -33,6 +34,7 @@ static enum pawl_action_kind action_kind(enum pawl_event_kind kind)
     case PAWL_EVENT_TASK_CANCELLED: return PAWL_ACTION_CANCEL_ACTIVITY;
     case PAWL_EVENT_CHILD_CREATED: return PAWL_ACTION_CHILD;
     case PAWL_EVENT_EVENT_SENT: return PAWL_ACTION_SEND_EVENT;
+    case PAWL_EVENT_DETACHED_CREATED: return PAWL_ACTION_DETACHED;
     case PAWL_EVENT_EXECUTION_COMPLETED: return PAWL_ACTION_COMPLETE;
     case PAWL_EVENT_CONTINUE_AS_NEW: return PAWL_ACTION_CONTINUE;
     default: PAWL_UNREACHABLE("not a recorded action");
@@ -48,6 +50,7 @@ static enum pawl_event_kind event_kind(enum pawl_action_kind kind)
     case PAWL_ACTION_CANCEL_ACTIVITY: return PAWL_EVENT_TASK_CANCELLED;
     case PAWL_ACTION_CHILD: return PAWL_EVENT_CHILD_CREATED;
     case PAWL_ACTION_SEND_EVENT: return PAWL_EVENT_EVENT_SENT;
+    case PAWL_ACTION_DETACHED: return PAWL_EVENT_DETACHED_CREATED;
     case PAWL_ACTION_COMPLETE: return PAWL_EVENT_EXECUTION_COMPLETED;
     case PAWL_ACTION_CONTINUE: break;
     }
@@ -60,6 +63,7 @@ struct pawl_action pawl_recorded_action(const struct pawl_history_event *event)
                                  .id = event->id,
                                  .ref = event->ref,
                                  .fire_at_ms = event->fire_at_ms,
+                                 .start_at_ms = event->start_at_ms,
                                  .status = event->status,
                                  .name = event->name,
                                  .version = event->version,
@@ -95,6 +99,7 @@ struct pawl_history_event pawl_recorded_event(const struct pawl_action *action, 
     event.payload = action->payload;
     event.target_app = action->target_app;
     event.instance = action->instance;
+    event.start_at_ms = action->start_at_ms;
     event.task_execution = action->task_execution;
     event.extra = action->extra;
     event.tags = action->tags;
@@ -142,7 +147,9 @@ const char *pawl_recorded_difference(const struct pawl_action *recorded,
                                      const struct pawl_action *made)
 {
     bool is_end = recorded->kind == PAWL_ACTION_COMPLETE;
-    bool is_call = recorded->kind == PAWL_ACTION_ACTIVITY || recorded->kind == PAWL_ACTION_CHILD;
+    bool is_detached = recorded->kind == PAWL_ACTION_DETACHED;
+    bool is_call = recorded->kind == PAWL_ACTION_ACTIVITY || recorded->kind == PAWL_ACTION_CHILD
+                   || is_detached;
     if (recorded->kind == PAWL_ACTION_CANCEL_TIMER || recorded->kind == PAWL_ACTION_CANCEL_ACTIVITY)
         return NULL;
     bool is_timer = recorded->kind == PAWL_ACTION_TIMER; /* its payload is a note */
@@ -159,7 +166,13 @@ const char *pawl_recorded_difference(const struct pawl_action *recorded,
     if (is_call && !pawl_bytes_is_equal(recorded->target_app, made->target_app))
         return "another app is to run it";
     if (!pawl_bytes_is_equal(recorded->instance, made->instance))
-        return is_call ? "the child has another instance id" : "it goes to another instance";
+        return is_detached ? "the detached workflow has another instance id"
+               : is_call   ? "the child has another instance id"
+                           : "it goes to another instance";
+    if (recorded->start_at_ms != made->start_at_ms)
+        return "the detached workflow starts at another time";
+    if (is_detached && !pawl_bytes_is_equal(recorded->tags, made->tags))
+        return "the detached workflow has other tags";
     return NULL;
 }
 
@@ -176,6 +189,11 @@ void pawl_recorded_describe(const struct pawl_action *action,
     case PAWL_ACTION_CHILD:
         (void)snprintf(text, size,
                        "the start of child workflow '%.*s' with instance id '%.*s' (action %d)",
+                       SHOWN(action->name), SHOWN(action->instance), action->id);
+        return;
+    case PAWL_ACTION_DETACHED:
+        (void)snprintf(text, size,
+                       "the start of detached workflow '%.*s' with instance id '%.*s' (action %d)",
                        SHOWN(action->name), SHOWN(action->instance), action->id);
         return;
     case PAWL_ACTION_TIMER:

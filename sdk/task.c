@@ -38,9 +38,8 @@ static struct pawl_id make_task_execution(const struct pawl_workflow_ctx *ctx, u
     return pawl_hash_id(pawl_bytes_make(seed, sizeof seed), pawl_bytes_make(number, sizeof number));
 }
 
-/* "<parent>.<generation>.<number>"; a parent id that is too long is cut at a character
- * and its hash put in place of the rest. */
-static struct pawl_bytes make_child_id(struct pawl_workflow_ctx *ctx)
+/* A parent id that is too long is cut at a character and its hash put in place of the rest. */
+struct pawl_bytes pawl_instance_next_child_id(struct pawl_workflow_ctx *ctx)
 {
     char *text = pawl_pool_format(&ctx->pool, "%.*s.%u.%u", PAWL_BYTES_FMT(ctx->id), ctx->gen,
                                   ctx->ops_count);
@@ -67,7 +66,7 @@ void pawl_task_try(struct pawl_workflow_ctx *ctx, struct pawl_task *task, struct
     }
     task->attempts++;
     if (is_child && !task->instance_chosen) {
-        task->instance = make_child_id(ctx);
+        task->instance = pawl_instance_next_child_id(ctx);
         if (pawl_bytes_is_absent(task->instance)) return;
     }
     struct pawl_action action = {

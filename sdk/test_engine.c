@@ -329,6 +329,26 @@ static void refuse_existing_child(struct pawl_test_engine *engine,
     pawl_arena_deinit(&arena);
 }
 
+static bool is_taken(const struct pawl_test_engine *engine, struct pawl_bytes id)
+{
+    const struct pawl_test_instance *old = pawl_test_engine_find(engine, id);
+    return old && !pawl_status_is_terminal(old->status);
+}
+
+static void create_from(struct pawl_test_engine *engine, const struct pawl_test_message *message,
+                        const struct pawl_history_event *created)
+{
+    struct pawl_history_event started =
+        pawl_history_event_make(PAWL_EVENT_EXECUTION_STARTED, created->timestamp_ms);
+    started.name = created->name;
+    started.version = created->version;
+    started.payload = created->payload;
+    started.start_at_ms = created->start_at_ms;
+    started.execution = pawl_rng_id(&engine->rng);
+    started.parent = message->parent;
+    instance_create(engine, message->instance, &started);
+}
+
 static void send_child_start(struct pawl_test_engine *engine,
                              const struct pawl_test_message *message)
 {
@@ -346,19 +366,23 @@ static void send_child_start(struct pawl_test_engine *engine,
         plan_result(engine, &message->parent, true, (struct pawl_id){ { 0 } }, &outcome);
         return;
     }
-    const struct pawl_test_instance *old = pawl_test_engine_find(engine, message->instance);
-    if (old && !pawl_status_is_terminal(old->status)) {
+    if (is_taken(engine, message->instance)) {
         refuse_existing_child(engine, message);
         return;
     }
-    struct pawl_history_event started =
-        pawl_history_event_make(PAWL_EVENT_EXECUTION_STARTED, created.timestamp_ms);
-    started.name = created.name;
-    started.version = created.version;
-    started.payload = created.payload;
-    started.execution = pawl_rng_id(&engine->rng);
-    started.parent = message->parent;
-    instance_create(engine, message->instance, &started);
+    create_from(engine, message, &created);
+}
+
+/* A stand-in takes its place, too; nobody waits for what it says. */
+static void send_detached_start(struct pawl_test_engine *engine,
+                                const struct pawl_test_message *message)
+{
+    struct pawl_history_event created;
+    struct pawl_test_outcome outcome = { .takes_ms = 0 };
+    pawl_err err = pawl_history_event_decode(message->event, &created);
+    PAWL_ASSERT(err == PAWL_OK); /* encoded in start_detached */
+    if (engine->calls.child(engine->calls.context, message->sender, &created, &outcome)) return;
+    if (!is_taken(engine, message->instance)) create_from(engine, message, &created);
 }
 
 static void send_message(struct pawl_test_engine *engine, const struct pawl_test_message *message)
@@ -378,6 +402,7 @@ static void send_message(struct pawl_test_engine *engine, const struct pawl_test
             || !pawl_bytes_is_equal(receiver->parent.instance, message->parent.instance))
             return; /* not its child any more */
         break;
+    case PAWL_TEST_MESSAGE_DETACHED_START: send_detached_start(engine, message); return;
     case PAWL_TEST_MESSAGE_EVENT: break;
     }
     if (!receiver || pawl_status_is_terminal(receiver->status)) return;

@@ -193,6 +193,17 @@ static void start_child(struct pawl_test_engine *engine, struct pawl_test_instan
                       created);
 }
 
+static void start_detached(struct pawl_test_draft *draft, const struct pawl_action *action,
+                           const struct pawl_history_event *created)
+{
+    pawl_test_draft_add(draft, created);
+    draft_add_message(draft,
+                      (struct pawl_test_message){ .kind = PAWL_TEST_MESSAGE_DETACHED_START,
+                                                  .instance = action->instance,
+                                                  .sender = draft->self },
+                      created);
+}
+
 static void send_event(struct pawl_test_engine *engine, struct pawl_test_draft *draft,
                        const struct pawl_action *action, const struct pawl_history_event *sent)
 {
@@ -336,6 +347,7 @@ static void apply_action(struct pawl_test_engine *engine, struct pawl_test_insta
     case PAWL_ACTION_CANCEL_TIMER: cancel_op(instance, draft, 't', &event); return;
     case PAWL_ACTION_CANCEL_ACTIVITY: cancel_op(instance, draft, 'a', &event); return;
     case PAWL_ACTION_CHILD: start_child(engine, instance, draft, action, &event); return;
+    case PAWL_ACTION_DETACHED: start_detached(draft, action, &event); return;
     case PAWL_ACTION_SEND_EVENT: send_event(engine, draft, action, &event); return;
     case PAWL_ACTION_COMPLETE:
         complete(engine, draft, action->status, action->payload, &action->failure);

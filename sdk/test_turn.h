@@ -21,12 +21,14 @@ enum pawl_test_message_kind {
     PAWL_TEST_MESSAGE_CHILD_START,
     PAWL_TEST_MESSAGE_CHILD_DONE,
     PAWL_TEST_MESSAGE_EVENT,
-    PAWL_TEST_MESSAGE_TERMINATE
+    PAWL_TEST_MESSAGE_TERMINATE,
+    PAWL_TEST_MESSAGE_DETACHED_START
 };
 
 struct pawl_test_message {
     enum pawl_test_message_kind kind;
     struct pawl_bytes instance; /* the receiver */
+    struct pawl_bytes sender;   /* DETACHED_START */
     struct pawl_parent parent;
     struct pawl_bytes event;
 };

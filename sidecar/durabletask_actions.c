@@ -64,6 +64,13 @@ static void refuse(struct reader *in, pawl_err err, struct pawl_bytes message)
     in->done->message = message;
 }
 
+static void refuse_unknown(struct reader *in)
+{
+    refuse(in, PAWL_E_INVALID,
+           PAWL_BYTES_LITERAL("the worker sent an action of a kind that this sidecar does not "
+                              "know"));
+}
+
 static struct pawl_bytes read_name(struct reader *in, const char *what, struct pawl_bytes name,
                                    size_t size_max)
 {
@@ -213,6 +220,16 @@ static void read_schedule(struct reader *in, const Pawl__ScheduleTask *task,
 }
 
 /* Microsoft's, which are the child's from its beginning. */
+static void add_tag(struct reader *in, struct pawl_tags *tags, const Pawl__Tag *tag)
+{
+    const char *wrong =
+        pawl_tags_add(tags, pawl_protobuf_bytes(tag->key), pawl_protobuf_bytes(tag->value));
+    if (wrong)
+        refuse(in, PAWL_E_INVALID,
+               pawl_arena_printf(in->with->arena, "the tags of a child or detached workflow: %s",
+                                 wrong));
+}
+
 static void read_child_tags(struct reader *in, const Pawl__CreateChild *child)
 {
     enum { TAGS_FIELD = 6 };
@@ -222,12 +239,7 @@ static void read_child_tags(struct reader *in, const Pawl__CreateChild *child)
         struct pawl_bytes packed = pawl_protobuf_unknown_bytes(&child->base, TAGS_FIELD, &cursor);
         if (pawl_bytes_is_absent(packed)) break;
         const Pawl__Tag *tag = read_tag(in, packed);
-        const char *wrong = tag ? pawl_tags_add(&tags, pawl_protobuf_bytes(tag->key),
-                                                pawl_protobuf_bytes(tag->value))
-                                : NULL;
-        if (wrong)
-            refuse(in, PAWL_E_INVALID,
-                   pawl_arena_printf(in->with->arena, "the tags of a child: %s", wrong));
+        if (tag) add_tag(in, &tags, tag);
     }
     in->action->tags = pawl_tags_pack(in->with->arena, &tags);
 }
@@ -254,6 +266,36 @@ static void read_child(struct reader *in, const Pawl__CreateChild *child,
         action->target_app = read_target(in, router.len ? router : child->trace_or_router);
     else
         read_child_tags(in, child);
+}
+
+static struct pawl_bytes read_instance_tags(struct reader *in, size_t count, Pawl__Tag **from)
+{
+    struct pawl_tags tags = { .count = 0 };
+    for (size_t i = 0; i < count; i++) add_tag(in, &tags, from[i]);
+    return pawl_tags_pack(in->with->arena, &tags);
+}
+
+static void read_detached(struct reader *in, const Pawl__CreateDetached *detached,
+                          ProtobufCBinaryData router)
+{
+    struct pawl_action *action = in->action;
+    if (in->with->dialect != PAWL_DIALECT_DAPR) {
+        refuse_unknown(in);
+        return;
+    }
+    action->kind = PAWL_ACTION_DETACHED;
+    action->name = read_name(in, "the detached workflow's name",
+                             pawl_protobuf_bytes(detached->name), PAWL_NAME_SIZE_MAX);
+    action->version =
+        read_name_optional(in, "the detached workflow's version",
+                           pawl_durabletask_text_name(detached->version), PAWL_NAME_SIZE_MAX);
+    action->payload = read_payload(in, "the detached workflow's input", detached->input);
+    action->instance =
+        read_name(in, "the detached workflow's instance id",
+                  pawl_protobuf_bytes(detached->instance_id), PAWL_INSTANCE_ID_SIZE_MAX);
+    action->start_at_ms = pawl_durabletask_timestamp_ms(detached->scheduled_start);
+    action->tags = read_instance_tags(in, detached->n_tags, detached->tags);
+    action->target_app = read_target(in, router);
 }
 
 /* What a timer is for, to be shown to a person. */
@@ -403,21 +445,15 @@ static void read_action(struct reader *in, const Pawl__Action *from)
         refuse(in, PAWL_E_INVALID,
                PAWL_BYTES_LITERAL("the workflow uses an entity, and this sidecar has no entities"));
         return;
-    case PAWL__ACTION__KIND_CREATE_DETACHED_WORKFLOW:
-        refuse(in, PAWL_E_INVALID,
-               PAWL_BYTES_LITERAL("the workflow starts a detached workflow, which this sidecar "
-                                  "cannot do; start a child workflow instead"));
-        return;
+    case PAWL__ACTION__KIND_CREATE_DETACHED:
+        read_detached(in, from->create_detached, from->rewind_or_router);
+        break;
     case PAWL__ACTION__KIND_TERMINATE_WORKFLOW:
         refuse(in, PAWL_E_INVALID,
                PAWL_BYTES_LITERAL("the workflow terminates another workflow, which this sidecar "
                                   "cannot do from workflow code; use a client"));
         return;
-    default:
-        refuse(in, PAWL_E_INVALID,
-               PAWL_BYTES_LITERAL("the worker sent an action of a kind that this sidecar does not "
-                                  "know"));
-        return;
+    default: refuse_unknown(in); return;
     }
     if (from->id < 0)
         refuse(in, PAWL_E_INVALID,

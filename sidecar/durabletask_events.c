@@ -400,6 +400,14 @@ static void write_sent(struct pawl_durabletask *with, const struct pawl_history_
     out->event_sent->input = pawl_durabletask_text(with, event->payload);
 }
 
+static void write_detached(struct pawl_durabletask *with, const struct pawl_history_event *event,
+                           Pawl__HistoryEvent *out)
+{
+    out->kind_case = PAWL__HISTORY_EVENT__KIND_DETACHED_CREATED;
+    out->detached_created = NEW_MESSAGE(with, Pawl__DetachedCreated, PAWL__DETACHED_CREATED__INIT);
+    out->detached_created->instance_id = pawl_durabletask_bytes(with, event->instance);
+}
+
 static void write_raised(struct pawl_durabletask *with, const struct pawl_history_event *event,
                          Pawl__HistoryEvent *out)
 {
@@ -507,6 +515,10 @@ static bool write_event(struct pawl_durabletask *with, struct pawl_durabletask_h
         return true;
     case PAWL_EVENT_EVENT_SENT: write_sent(with, event, out); return true;
     case PAWL_EVENT_EVENT_RAISED: write_raised(with, event, out); return true;
+    case PAWL_EVENT_DETACHED_CREATED:
+        if (with->dialect != PAWL_DIALECT_DAPR) return false;
+        write_detached(with, event, out);
+        return true;
     case PAWL_EVENT_CONTINUE_AS_NEW:
         out->kind_case = PAWL__HISTORY_EVENT__KIND_CONTINUE_AS_NEW;
         out->continue_as_new = noted_of(with, event);

@@ -53,6 +53,7 @@ static const char *payload_key(enum pawl_event_kind kind)
     case PAWL_EVENT_EXECUTION_STARTED:
     case PAWL_EVENT_TASK_SCHEDULED:
     case PAWL_EVENT_CHILD_CREATED:
+    case PAWL_EVENT_DETACHED_CREATED:
     case PAWL_EVENT_CONTINUE_AS_NEW: return "input";
     case PAWL_EVENT_EXECUTION_COMPLETED:
     case PAWL_EVENT_EXECUTION_TERMINATED:

@@ -1,7 +1,8 @@
 /* Child workflows: a workflow that starts others and puts their results together.
  *
  * A child is an instance of its own, with its own history, status and failures. Use one
- * to keep histories small, to reuse a workflow, or to give a part a name of its own.
+ * to keep histories small, to reuse a workflow, or to give a part a name of its own. What
+ * nobody waits for is a detached workflow: it has no parent.
  */
 #include "example.h"
 
@@ -47,10 +48,29 @@ static pawl_err book(struct pawl_workflow_ctx *ctx, struct pawl_bytes title)
     return pawl_return(ctx, pawl_text(text));
 }
 
+/* What is started when the book is done, and then goes its own way. */
+static pawl_err advertise(struct pawl_workflow_ctx *ctx, struct pawl_bytes title)
+{
+    return pawl_return(ctx, pawl_text(pawl_format(ctx, "Read %s", pawl_as_text(title))));
+}
+
+static pawl_err publish(struct pawl_workflow_ctx *ctx, struct pawl_bytes title)
+{
+    struct pawl_bytes text;
+    pawl_err err = pawl_call_child_workflow(ctx, "book", title, NULL, &text);
+    if (err) return err;
+
+    const char *campaign = pawl_format(ctx, "%s-campaign", pawl_instance_id(ctx));
+    struct pawl_detached_options options = { .instance_id = campaign };
+    err = pawl_start_detached_workflow(ctx, "advertise", title, &options, NULL);
+    if (err) return err;
+    return pawl_return(ctx, text);
+}
+
 static bool demo(struct pawl_client *client)
 {
     char id[64];
-    return example_start(client, "book", "Ratchets:", id)
+    return example_start(client, "publish", "Ratchets:", id)
            && example_finish(client, id, PAWL_STATUS_COMPLETED,
                              "Ratchets: [page 1.1, page 1.2] [page 2.1, page 2.2] "
                              "[page 3.1, page 3.2]");
@@ -60,6 +80,8 @@ int main(int argc, char **argv)
 {
     static const struct pawl_workflow_def workflows[] = { { .name = "book", .run = book },
                                                           { .name = "chapter", .run = chapter },
+                                                          { .name = "publish", .run = publish },
+                                                          { .name = "advertise", .run = advertise },
                                                           { .name = NULL } };
     static const struct pawl_activity_def activities[] = {
         { .name = "write_page", .run = write_page }, { .name = NULL }

@@ -15,11 +15,11 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/list.h"
-#include "base/tags.h"
 #include "sdk/io/ask.h"
 #include "sdk/io/link.h"
 #include "sdk/io/result.h"
 #include "sdk/io/settings.h"
+#include "sdk/tags.h"
 
 /* On top of a wait's own time, for the answer to arrive. */
 #define WAIT_GRACE_MS 5000
@@ -462,20 +462,6 @@ static pawl_err refuse(struct pawl_client *client, const char *why, struct pawl_
     return PAWL_E_INVALID;
 }
 
-/* NULL, or what is wrong with one of them. */
-static const char *tags_pack(struct pawl_arena *arena, size_t count,
-                             const struct pawl_instance_tag *tags, struct pawl_bytes *ret_bytes)
-{
-    struct pawl_tags packed = { .count = 0 };
-    for (size_t i = 0; i < count; i++) {
-        const char *wrong =
-            pawl_tags_add(&packed, pawl_bytes_str(tags[i].key), pawl_bytes_str(tags[i].value));
-        if (wrong) return wrong;
-    }
-    *ret_bytes = pawl_tags_pack(arena, &packed);
-    return NULL;
-}
-
 pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *start,
                            struct pawl_result **ret_result)
 {
@@ -501,7 +487,8 @@ pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *
     };
     struct pawl_arena arena;
     pawl_arena_init(&arena);
-    const char *wrong = tags_pack(&arena, start->tags_count, start->tags, &request.tags);
+    const char *wrong =
+        pawl_instance_tags_pack(&arena, start->tags_count, start->tags, &request.tags);
     pawl_err err =
         wrong ? refuse(client, wrong, ret_result) : pawl_client_ask(client, &request, ret_result);
     pawl_arena_deinit(&arena);
@@ -619,7 +606,8 @@ static pawl_err ask_filtered(struct pawl_client *client, struct pawl_request req
     request.order = (enum pawl_list_order)query->order;
     request.limit = query->limit;
     request.cursor = pawl_bytes_str(query->cursor);
-    const char *wrong = tags_pack(&arena, query->tags_count, query->tags, &request.tags);
+    const char *wrong =
+        pawl_instance_tags_pack(&arena, query->tags_count, query->tags, &request.tags);
     pawl_err err =
         wrong ? refuse(client, wrong, ret_result) : pawl_client_ask(client, &request, ret_result);
     pawl_arena_deinit(&arena);

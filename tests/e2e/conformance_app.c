@@ -12,6 +12,7 @@
  *     s:TEXT         set the custom status     g  v           show generation, version
  *     !:TYPE         fail                      n  N           continue as new with the steps that
  *                                                             follow; without any input
+ *     d:{STEPS}:MS   a detached workflow that starts so much later; the output is its id
  *
  * Before a letter: "~" nobody waits for it, "?" its failure is taken as its output. Behind it:
  * "*N" so many tries, "@APP" another app, "=ID" the child's id. {…} holds what has blanks.
@@ -297,6 +298,21 @@ static pawl_err go_on(struct run *run, bool with_input)
                                 pawl_text(pawl_format(run->ctx, "%s|%s", run->outputs, run->next)));
 }
 
+static pawl_err start_detached(struct run *run, const struct call *call)
+{
+    long delay_ms = call->second ? strtol(call->second, NULL, 10) : 0;
+    struct pawl_detached_options options = {
+        .app_id = call->app,
+        .instance_id = call->id,
+        .start_at_ms = delay_ms ? pawl_now_ms(run->ctx) + delay_ms : 0,
+    };
+    const char *id = "";
+    const char *steps = pawl_format(run->ctx, "|%s", call->first ? call->first : "");
+    pawl_err err = pawl_start_detached_workflow(run->ctx, "steps", pawl_text(steps), &options, &id);
+    if (!err) put(run, id);
+    return err;
+}
+
 static pawl_err run_step(struct run *run)
 {
     struct call call = read_call(run);
@@ -305,6 +321,7 @@ static pawl_err run_step(struct run *run)
     case 'g': put(run, pawl_format(run->ctx, "%u", pawl_generation(run->ctx))); return PAWL_OK;
     case 'v': put(run, pawl_workflow_version(run->ctx)); return PAWL_OK;
     case '!': return pawl_fail(run->ctx, call.first, "it was told to");
+    case 'd': return start_detached(run, &call);
     case 'n': return go_on(run, true);
     case 'N': return go_on(run, false);
     default: return run_calls(run, call);

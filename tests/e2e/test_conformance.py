@@ -343,6 +343,120 @@ class Running(Cases):
         self.assertEqual(self.end(patient), "mine")
 
 
+class Detached(Cases):
+    """Workflows that others start and then forget."""
+
+    def status(self, instance):
+        """None while there is no such instance: its starter does not wait for it."""
+        try:
+            return super().status(instance)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def appears(self, instance, status="RUNNING"):
+        until(lambda: self.status(instance) == status, 60, f"{instance} {status}")
+
+    @told
+    def test_a_detached_workflow_is_started_once_and_nobody_waits_for_it(self):
+        self.start("d=free:{e:go a:echo:1} a:echo:2 e:on a:echo:3", "caller")
+        self.wait_for_event("caller", "TaskCompleted")
+        self.assertEqual(self.app.stop(), 0)  # the next turn is a replay
+        self.app.start()
+        self.connected()
+        self.api.raise_event("caller", "on", "now")
+        self.assertEqual(self.end("caller"), "free,2,now,3")
+        before = self.api.history("caller")
+        self.assertEqual(kinds(before).count("DetachedWorkflowCreated"), 1)
+        self.assertFalse([kind for kind in kinds(before) if kind.startswith("Child")])
+        self.appears("free")
+        self.api.raise_event("free", "go", "went")
+        self.assertEqual(self.end("free"), "went,1")
+        self.assertEqual(self.ran("free"), ["1"])
+        self.assertNotIn("parentInstanceID", self.api.get("free"))
+        started = [event for event in self.api.history("free")
+                   if event["kind"] == "ExecutionStarted"]
+        self.assertEqual(len(started), 1)
+        self.assertNotIn("parent", started[0])
+        self.assertEqual(self.api.history("caller"), before)
+
+    @told
+    def test_a_detached_workflow_without_an_id_gets_one_that_is_its_own(self):
+        self.assertEqual(self.run_steps("d:{} d=own-id:{} d:{} n d:{}", "namer"),
+                         "namer.1.0,own-id,namer.1.2,namer.2.0")
+        for instance in ("namer.1.0", "own-id", "namer.1.2", "namer.2.0"):
+            self.appears(instance, "COMPLETED")
+
+    @told
+    def test_a_detached_workflow_that_fails_concerns_nobody(self):
+        self.assertEqual(self.run_steps("d=fails:{!:Sunk} t:50 a:echo:1", "unmoved"), "fails,t,1")
+        self.appears("fails", "FAILED")
+        self.assertEqual(self.status("unmoved"), "COMPLETED")
+
+    @told
+    def test_a_detached_workflow_may_start_later(self):
+        self.assertEqual(self.run_steps("d=later:{a:echo:1}:1500 a:echo:2", "early"), "later,2")
+        self.appears("later", "COMPLETED")
+        self.assertEqual(self.end("later"), "1")
+        started = next(event for event in self.api.history("later")
+                       if event["kind"] == "ExecutionStarted")
+        created = next(event for event in self.api.history("early")
+                       if event["kind"] == "DetachedWorkflowCreated")
+        self.assertEqual(started["startTime"], created["startTime"])
+        self.assertGreaterEqual(moment(self.api.get("later"), "startedAt"),
+                                moment(started, "startTime"))
+
+    @told
+    def test_a_detached_workflow_is_started_once_after_continue_as_new(self):
+        self.assertEqual(self.run_steps("a:echo:1 n d=next:{a:echo:2} a:echo:3 n a:echo:4", "gone"),
+                         "1,next,3,4")
+        self.appears("next", "COMPLETED")
+        self.assertEqual(self.ran("next"), ["2"])
+
+    @told
+    def test_terminate_and_purge_leave_a_detached_workflow_alone(self):
+        self.start("d=spared:{e:go} c=taken:{e:go}", "fallen")
+        self.appears("spared")
+        self.appears("taken")
+        self.api.terminate("fallen", "enough", recursive=True)
+        self.assertEqual(self.api.wait("taken")["runtimeStatus"], "TERMINATED")
+        self.assertEqual(self.status("spared"), "RUNNING")
+        self.api.purge("fallen", recursive=True)
+        self.refused(404, self.api.get, "fallen")
+        self.refused(404, self.api.get, "taken")
+        self.assertEqual(self.status("spared"), "RUNNING")
+        self.api.raise_event("spared", "go", "on")
+        self.assertEqual(self.end("spared"), "on")
+
+    @told
+    def test_a_detached_workflow_whose_id_is_in_use_is_dropped(self):
+        self.start("e:go", "holder")
+        self.api.wait("holder", for_="started")
+        before = self.api.history("holder")
+        self.assertEqual(self.run_steps("d=holder:{a:echo:1} a:echo:2"), "holder,2")
+        self.run_steps("t:50")
+        self.assertEqual(self.api.history("holder"), before)
+        self.api.raise_event("holder", "go", "mine")
+        self.assertEqual(self.end("holder"), "mine")
+        # One that has ended is replaced, as by any start.
+        self.assertEqual(self.run_steps("d=holder:{a:echo:1} a:echo:2"), "holder,2")
+        until(lambda: self.ran("holder") == ["1"], 60, "the second one")
+        self.assertEqual(self.end("holder"), "1")
+
+    @told
+    def test_nothing_runs_anew_from_the_start_of_a_detached_workflow(self):
+        self.run_steps("a:echo:1 d=once:{a:echo:2} a:echo:3 a:echo:4", "past")
+        self.appears("once", "COMPLETED")
+        event = next(event["eventId"] for event in self.api.history("past")
+                     if event["kind"] == "DetachedWorkflowCreated")
+        self.assertIn("DetachedWorkflowCreated",
+                      self.refused(400, self.api.rerun, "past", "past-again", None, event))
+        self.assertEqual(self.end(self.api.rerun("past", "past-later", None, event + 2)),
+                         "1,once,3,4")
+        self.assertEqual(self.ran("once"), ["2"])
+
+
 class Generations(Cases):
     @told
     def test_each_generation_runs_its_activities_once(self):

@@ -184,6 +184,23 @@ class Apps(Together):
         self.assertEqual([given for given, _ in self.runs("away-child")], ["1"])
 
     @told
+    def test_a_detached_workflow_of_another_app_is_started_there(self):
+        self.start("d@bank=free-there:{e:go a:echo:1} a:echo:2", "spawner")
+        self.assertEqual(self.end("spawner"), "free-there,2")
+        self.wait_for_status(self.bank.api, "free-there", "RUNNING")
+        self.assertIsNone(self.status(self.shop[0], "free-there"))
+        self.bank.api.raise_event("free-there", "go", "now")
+        self.assertEqual(self.end("free-there", self.bank.api), "now,1")
+        self.assertEqual([given for given, _ in self.runs("free-there")], ["1"])
+        # It waits for an app that is away, and its starter does not.
+        self.away(self.bank)
+        self.start("d@bank=kept-start:{a:echo:3} a:echo:4", "spawner-2")
+        self.assertEqual(self.end("spawner-2"), "kept-start,4")
+        self.back(self.bank)
+        until(lambda: self.status(self.bank.api, "kept-start"), 60, "the start")
+        self.assertEqual(self.end("kept-start", self.bank.api), "3")
+
+    @told
     def test_results_for_an_app_that_is_away_are_kept_for_it(self):
         bank = self.bank.api
         bank.start("steps", "|a@mint:gated:kept a:echo:1", "kept")

@@ -14,7 +14,8 @@ static void check_done(const struct pawl_turn_done *done)
     for (uint32_t i = 0; i < done->actions_count; i++) {
         const struct pawl_action *action = &done->actions[i];
         bool is_end = action->kind == PAWL_ACTION_COMPLETE || action->kind == PAWL_ACTION_CONTINUE;
-        PAWL_ASSERT(action->kind >= PAWL_ACTION_ACTIVITY && action->kind <= PAWL_ACTION_CONTINUE);
+        PAWL_ASSERT(action->kind >= PAWL_ACTION_ACTIVITY && action->kind <= PAWL_ACTION_DETACHED);
+        PAWL_ASSERT(PAWL_IMPLIES(action->kind == PAWL_ACTION_DETACHED, action->instance.size > 0));
         PAWL_ASSERT(is_end || action->id >= 0);
         PAWL_ASSERT(!pawl_bytes_is_absent(action->name) || is_end
                     || action->kind == PAWL_ACTION_TIMER);

@@ -23,8 +23,7 @@ static void check_turn_done(const struct pawl_turn_done *done)
     PAWL_ASSERT(done->actions_count <= PAWL_FRAME_ACTIONS_MAX);
     for (uint32_t i = 0; i < done->actions_count; i++) {
         const struct pawl_action *action = &done->actions[i];
-        PAWL_ASSERT(action->kind >= PAWL_ACTION_ACTIVITY
-                    && action->kind <= PAWL_ACTION_CANCEL_ACTIVITY);
+        PAWL_ASSERT(action->kind >= PAWL_ACTION_ACTIVITY && action->kind <= PAWL_ACTION_DETACHED);
         PAWL_ASSERT(action->id >= 0 && action->ref >= 0);
         PAWL_ASSERT(pawl_utf8_is_valid(action->failure.message));
     }

@@ -56,6 +56,15 @@ static void write_frames(struct pawl_arena *arena)
         struct pawl_frame frame = pawl_sample_frame(type, arena);
         write_frame(arena, "frames", "frame", type, &frame);
     }
+    struct pawl_action detached = { .kind = PAWL_ACTION_DETACHED,
+                                    .name = PAWL_BYTES_LITERAL("Ship"),
+                                    .instance = PAWL_BYTES_LITERAL("ship-1"),
+                                    .start_at_ms = 5000,
+                                    .tags = PAWL_BYTES_LITERAL("\x92\xa4team\xa6growth") };
+    struct pawl_frame done = pawl_sample_frame(PAWL_FRAME_TURN_DONE, arena);
+    done.turn_done.actions_count = 1;
+    done.turn_done.actions = &detached;
+    write_frame(arena, "frames", "detached", 1, &done);
     for (int op = PAWL_REQUEST_START; pawl_request_op_name(op) != NULL; op++) {
         struct pawl_frame frame = { .type = PAWL_FRAME_REQUEST };
         frame.request.request = pawl_sample_request(op);

@@ -101,6 +101,7 @@ static void held_add_actions(struct held *held, const struct pawl_turn_done *don
         case PAWL_ACTION_ACTIVITY: break;
         case PAWL_ACTION_TIMER: event.kind = PAWL_EVENT_TIMER_CREATED; break;
         case PAWL_ACTION_CHILD: event.kind = PAWL_EVENT_CHILD_CREATED; break;
+        case PAWL_ACTION_DETACHED: event.kind = PAWL_EVENT_DETACHED_CREATED; break;
         case PAWL_ACTION_CANCEL_TIMER: event.kind = PAWL_EVENT_TIMER_CANCELLED; break;
         case PAWL_ACTION_CANCEL_ACTIVITY: event.kind = PAWL_EVENT_TASK_CANCELLED; break;
         default: continue;

@@ -122,6 +122,7 @@ static void check_history(const struct pawl_snapshot *snapshot)
         case PAWL_EVENT_EXECUTION_COMPLETED: completed++; break;
         case PAWL_EVENT_TASK_SCHEDULED:
         case PAWL_EVENT_CHILD_CREATED:
+        case PAWL_EVENT_DETACHED_CREATED:
         case PAWL_EVENT_TIMER_CREATED:
             PAWL_ASSERT(event.id >= 0 && event.id < IDS_MAX);
             PAWL_ASSERT(!scheduled[event.id]); /* each fact once */
@@ -426,6 +427,8 @@ static void check_given_up(struct sim_check *check, const struct pawl_message_bo
     if (body->kind == PAWL_MESSAGE_CHILD_DONE)
         PAWL_ASSERT(!is_open(check, &body->parent, arena)); /* the parent has the result */
     if (body->kind == PAWL_MESSAGE_START_CHILD && is_open(check, &body->parent, arena))
+        PAWL_ASSERT(check_load(check, body->instance, 0, arena, &snapshot) == PAWL_OK);
+    if (body->kind == PAWL_MESSAGE_START_DETACHED)
         PAWL_ASSERT(check_load(check, body->instance, 0, arena, &snapshot) == PAWL_OK);
 }
 

@@ -86,7 +86,8 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
     case CLIENT_LATE:
         request.op = PAWL_REQUEST_START;
         request.name = PAWL_BYTES_LITERAL("Program");
-        request.payload = sim_program_broken_input(arena, client->seed, client->breaks, index);
+        request.payload =
+            sim_program_broken_input(arena, client->seed, client->breaks, index, sim_detaches(sim));
         request.request_id = first_request_id(arena, index);
         request.tags = client_tags(arena, index);
         if (client->signals && client->events_wanted > 0) client_add_event(client, arena, &request);
@@ -354,7 +355,8 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
     }
     bool is_after_end = client->state == CLIENT_PURGE || client->state == CLIENT_AGAIN
                         || client->state == CLIENT_REPLACE || client->state == CLIENT_LATE;
-    if (client->state == CLIENT_RERUN && err == PAWL_E_NOT_FOUND && client->rerun_from > 0) {
+    bool is_no_call = err == PAWL_E_NOT_FOUND || (err == PAWL_E_INVALID && sim_detaches(sim));
+    if (client->state == CLIENT_RERUN && is_no_call && client->rerun_from > 0) {
         client->rerun_from = 0; /* it made no such call; it always made a first one */
         err = PAWL_E_UNAVAILABLE;
     }

@@ -26,7 +26,7 @@ struct program {
     bool continues; /* as new, at the end */
 };
 
-/* "seed depth generation consumed accumulator breaks client" */
+/* "seed depth generation consumed accumulator breaks client detaches" */
 struct input {
     uint64_t seed;
     uint32_t depth;
@@ -34,15 +34,16 @@ struct input {
     uint32_t consumed; /* external events so far */
     uint64_t accumulator;
     enum sim_breaks breaks;
-    uint32_t client; /* who mends it */
+    uint32_t client;   /* who mends it */
+    uint32_t detaches; /* 1: it starts detached workflows */
 };
 
 static struct pawl_bytes input_format(struct pawl_arena *arena, const struct input *input)
 {
-    return pawl_arena_printf(arena, "%llu %u %u %u %llu %d %u", (unsigned long long)input->seed,
+    return pawl_arena_printf(arena, "%llu %u %u %u %llu %d %u %u", (unsigned long long)input->seed,
                              input->depth, input->generation, input->consumed,
                              (unsigned long long)input->accumulator, (int)input->breaks,
-                             input->client);
+                             input->client, input->detaches);
 }
 
 static struct input input_parse(struct pawl_bytes text)
@@ -59,6 +60,7 @@ static struct input input_parse(struct pawl_bytes text)
     input.accumulator = strtoull(next, &next, 10);
     input.breaks = (enum sim_breaks)strtoul(next, &next, 10);
     input.client = (uint32_t)strtoul(next, &next, 10);
+    input.detaches = (uint32_t)strtoul(next, &next, 10);
     return input;
 }
 
@@ -177,9 +179,9 @@ struct pawl_bytes sim_program_input(struct pawl_arena *arena, uint64_t seed)
 }
 
 struct pawl_bytes sim_program_broken_input(struct pawl_arena *arena, uint64_t seed,
-                                           enum sim_breaks breaks, uint32_t client)
+                                           enum sim_breaks breaks, uint32_t client, bool detaches)
 {
-    struct input input = { .seed = seed, .breaks = breaks, .client = client };
+    struct input input = { .seed = seed, .breaks = breaks, .client = client, .detaches = detaches };
     return input_format(arena, &input);
 }
 
@@ -188,6 +190,13 @@ struct pawl_bytes sim_program_expected(struct pawl_arena *arena, uint64_t seed,
 {
     struct input input = { .seed = seed };
     uint64_t value = reference(arena, input, ret_events);
+    return pawl_arena_printf(arena, "%llu", (unsigned long long)value);
+}
+
+struct pawl_bytes sim_program_expected_of(struct pawl_arena *arena, struct pawl_bytes input)
+{
+    uint32_t events;
+    uint64_t value = reference(arena, input_parse(input), &events);
     return pawl_arena_printf(arena, "%llu", (unsigned long long)value);
 }
 
@@ -267,6 +276,7 @@ static void run_read(struct run *run, uint32_t position, struct pawl_bytes bytes
     case PAWL_EVENT_EXECUTION_STARTED: run->input = input_parse(event.payload); break;
     case PAWL_EVENT_TASK_SCHEDULED:
     case PAWL_EVENT_TIMER_CREATED:
+    case PAWL_EVENT_DETACHED_CREATED:
     case PAWL_EVENT_CHILD_CREATED: fact_of(run, event.id)->scheduled = (uint8_t)event.kind; break;
     case PAWL_EVENT_TASK_CANCELLED:
     case PAWL_EVENT_TIMER_CANCELLED: fact_of(run, event.ref)->cancelled = true; break;
@@ -411,7 +421,9 @@ static int32_t run_start_child(struct run *run, uint32_t step, const struct inpu
 
 static bool run_child(struct run *run, uint32_t step)
 {
-    struct input child = { .seed = child_seed(&run->input, step), .depth = run->input.depth + 1 };
+    struct input child = { .seed = child_seed(&run->input, step),
+                           .depth = run->input.depth + 1,
+                           .detaches = run->input.detaches };
     const struct fact *fact = fact_of(run, run_start_child(run, step, &child));
     if (!fact->resolved) return false;
     /* A child fails only when this instance was terminated and the turn runs at a former
@@ -419,6 +431,31 @@ static bool run_child(struct run *run, uint32_t step)
     run->input.accumulator =
         mix(run->input.accumulator, fact->failed ? 13 : text_value(fact->output));
     return true;
+}
+
+/* It waits for nobody, and nobody waits for it. Some share an id: those that find it in use are
+ * not started. */
+static void run_detached(struct run *run, uint32_t step)
+{
+    struct pawl_action *action;
+    int32_t id = run_schedule(run, PAWL_EVENT_DETACHED_CREATED, PAWL_ACTION_DETACHED, &action);
+    if (!action) return;
+    uint64_t seed = mix(child_seed(&run->input, step), 5);
+    struct input input = { .seed = seed, .depth = DEPTH_MAX };
+    uint32_t app = sim_app_of(run->instance);
+    if (is_elsewhere(&run->input, step, FAN_MAX + 1)) app = 1 - app;
+    if (app != sim_app_of(run->instance)) action->target_app = other_app(run->instance);
+    action->name = PAWL_BYTES_LITERAL("Program");
+    action->payload = input_format(run->arena, &input);
+    action->start_at_ms = seed % 3 == 0 ? run->now_ms + 2000 : 0;
+    if (seed % 4 == 0)
+        action->instance =
+            pawl_arena_printf(run->arena, "%s%.*s.%u" SIM_DETACHED_SHARED, sim_app_name(app),
+                              PAWL_BYTES_FMT(run->instance), run->gen);
+    else
+        action->instance =
+            pawl_arena_printf(run->arena, "%s%.*s.%u.%d" SIM_DETACHED, sim_app_name(app),
+                              PAWL_BYTES_FMT(run->instance), run->gen, id);
 }
 
 static bool run_step(struct run *run, uint32_t index, const struct step *step)
@@ -436,6 +473,7 @@ static bool run_step(struct run *run, uint32_t index, const struct step *step)
     case STEP_CHILD: return run_child(run, index);
     case STEP_FORGOTTEN:
         (void)run_activity(run, index, 0);
+        if (run->input.detaches) run_detached(run, index);
         run->input.accumulator = mix(run->input.accumulator, STEP_FORGOTTEN);
         return true;
     }

@@ -114,6 +114,7 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(continued, "continued as new")          \
     X(children, "children")                   \
     X(cross_app, "children of another app")   \
+    X(detached, "detached")                   \
     X(events, "events")                       \
     X(duplicates, "duplicates")               \
     X(need_history, "cache misses")           \
@@ -170,11 +171,18 @@ enum sim_breaks { SIM_BREAKS_NOT, SIM_BREAKS, SIM_BREAKS_IN_CHILD };
 /* Of the clients that may. */
 #define SIM_BREAKS_PERCENT 33
 struct pawl_bytes sim_program_broken_input(struct pawl_arena *arena, uint64_t seed,
-                                           enum sim_breaks breaks, uint32_t client);
+                                           enum sim_breaks breaks, uint32_t client, bool detaches);
+
+/* How the ids of detached workflows end; those of the second kind are used by several. */
+#define SIM_DETACHED        "-detached"
+#define SIM_DETACHED_SHARED "-shared"
 
 /* What the root must end with, and how many external events it waits for. */
 struct pawl_bytes sim_program_expected(struct pawl_arena *arena, uint64_t seed,
                                        uint32_t *ret_events);
+
+/* What an instance that was given this input must end with. */
+struct pawl_bytes sim_program_expected_of(struct pawl_arena *arena, struct pawl_bytes input);
 
 /* The same for a root that is started again under its id. It has no children, whose ids those
  * of the first may still have, and waits for no events. */

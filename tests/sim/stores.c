@@ -169,9 +169,11 @@ void sim_store_apply(struct sim *sim, struct item *item)
     if (item->request.op == PAWL_STORE_PURGE)
         sim_reader_check_purge(sim, item->app, &item->request);
     sim_check_applying(sim->check, item->app, &item->request);
+    bool is_known = sim_detached_is_there(sim, item->app, &item->request);
     pawl_mem_store_apply(sim->shards[item->app].mem, &item->request, &item->arena, &item->reply);
     sim_check_applied(sim->check, item->app, &item->request, &item->reply);
     sim_schedule_on_applied(sim, item->app, &item->request, &item->reply);
+    sim_detached_on_applied(sim, &item->request, &item->reply, is_known);
     if (item->request.op == PAWL_STORE_COMMIT) {
         if (item->reply.err == PAWL_OK) sim->coverage->commits++;
         if (item->reply.err == PAWL_OK && item->request.commit.carry_count)

@@ -291,6 +291,7 @@ uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage 
     pawl_arena_deinit(&arena);
     for (uint32_t i = 0; i < sim->clients_count; i++) sim_client_check_stored(sim, i);
     for (uint32_t i = 0; i < sim->schedules_count; i++) sim_schedule_check_stored(sim, i);
+    sim_detached_check_stored(sim);
     sim_watchers_check(sim);
     sim_reader_check(sim);
     uint64_t trace = sim->trace;

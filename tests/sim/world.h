@@ -462,4 +462,19 @@ void sim_schedule_on_applied(struct sim *sim, uint32_t app,
 /* At the end of a run: all its runs are stored, each once. */
 void sim_schedule_check_stored(const struct sim *sim, uint32_t index);
 
+/* Detached workflows (detached.c) ------------------------------------------------------------ */
+
+/* Every third run has some. */
+bool sim_detaches(const struct sim *sim);
+
+/* Before and after each request: each is started once, belongs to nobody, and nobody purges it.
+ * True of the first: the request is to start one that is there. */
+bool sim_detached_is_there(const struct sim *sim, uint32_t app,
+                           const struct pawl_store_request *request);
+void sim_detached_on_applied(struct sim *sim, const struct pawl_store_request *request,
+                             const struct pawl_store_reply *reply, bool was_there);
+
+/* The end: all that histories tell of are there, and completed. */
+void sim_detached_check_stored(const struct sim *sim);
+
 #endif /* PAWL_TESTS_SIM_WORLD_H */

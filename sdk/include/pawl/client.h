@@ -47,13 +47,6 @@ struct pawl_client_options {
     struct pawl_allocator allocator; /* both functions NULL: malloc and free */
 };
 
-/* What an instance is found by beside its id and name. Strings: UTF-8 without control
- * characters; a key has 1 to 128 bytes and no '=', a value at most 256. */
-struct pawl_instance_tag {
-    const char *key;
-    const char *value;
-};
-
 /* What is known of one instance. Strings are never NULL. Times in ms since 1970,
  * 0: not yet. */
 struct pawl_instance {
@@ -81,7 +74,7 @@ struct pawl_history_item {
     uint32_t index;
     const char *kind;     /* "TaskScheduled", … */
     const char *name;     /* of the activity, child, event; "" if it has none */
-    const char *child_id; /* "" unless a child or a sent event */
+    const char *child_id; /* "" unless a child, a detached workflow or a sent event */
     int32_t id;           /* the action's number; -1: not an action */
     int32_t answers;      /* the action that this is the result of; -1: none */
     int64_t timestamp_ms;

@@ -82,7 +82,8 @@ PAWL_API PAWL_MUST_USE pawl_err pawl_test_add_activity(struct pawl_test *test,
  * later one before an earlier one; any of them goes before a function. */
 struct pawl_test_mock {
     const char *activity;               /* calls of this activity */
-    const char *child;                  /* starts of this child workflow: it never runs */
+    const char *child;                  /* starts of this child or detached workflow: it
+                                           never runs */
     uint32_t call;                      /* only the nth one, from 1, over all instances and
                                            retries; 0: every one */
     struct pawl_bytes output;           /* what it returns */

@@ -47,6 +47,13 @@ struct pawl_failure {
     const struct pawl_failure *cause; /* NULL: none */
 };
 
+/* What an instance is found by beside its id and name. Strings: UTF-8 without control
+ * characters; a key has 1 to 128 bytes and no '=', a value at most 256. */
+struct pawl_instance_tag {
+    const char *key;
+    const char *value;
+};
+
 /* Memory for the library. `alloc` returns memory aligned for any type, or NULL;
  * `free` accepts NULL. Both are called from several threads at once. */
 struct pawl_allocator {

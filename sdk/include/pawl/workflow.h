@@ -206,6 +206,27 @@ PAWL_API pawl_err pawl_send_event_to_app(struct pawl_workflow_ctx *ctx, const ch
                                          const char *instance_id, const char *name,
                                          struct pawl_bytes payload);
 
+/* How a detached workflow is started. Zero and NULL mean the default. */
+struct pawl_detached_options {
+    const char *instance_id; /* NULL: "<caller>.<generation>.<number>" */
+    const char *app_id;      /* the app it belongs to, of the same namespace; NULL: this one. It
+                                need not be there yet: the start waits */
+    const char *version;     /* NULL: none asked for */
+    int64_t start_at_ms;     /* its first turn is not before; 0: at once */
+    size_t tags_count;       /* what it is found by, as with pawl_client_start */
+    const struct pawl_instance_tag *tags;
+};
+
+/* Start a workflow that has no parent: it is started once, when this turn is stored, and
+ * nobody waits for it. Its end is told to nobody, and terminating or purging this instance
+ * leaves it alone. When an instance that has not ended has the id, none is started, and the
+ * sidecar's log says so; one that has ended is replaced. `options` and `ret_instance_id`
+ * may be NULL; the id lives as long as the instance. PAWL_E_INVALID, PAWL_E_TOO_LARGE. */
+PAWL_API pawl_err pawl_start_detached_workflow(struct pawl_workflow_ctx *ctx, const char *name,
+                                               struct pawl_bytes input,
+                                               const struct pawl_detached_options *options,
+                                               const char **ret_instance_id);
+
 /* A log line, not repeated when the code is replayed. */
 PAWL_API void pawl_log_message(struct pawl_workflow_ctx *ctx, enum pawl_level level,
                                const char *format, ...) __attribute__((format(printf, 3, 4)));

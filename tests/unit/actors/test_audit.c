@@ -135,6 +135,7 @@ static void a_history_that_follows_the_rules_has_no_findings(void **state)
     add(&rows, PAWL_EVENT_TIMER_CREATED, 1, -1);
     add(&rows, PAWL_EVENT_CHILD_CREATED, 2, -1);
     add(&rows, PAWL_EVENT_EVENT_SENT, 3, -1);
+    add(&rows, PAWL_EVENT_DETACHED_CREATED, 4, -1);
     add(&rows, PAWL_EVENT_TASK_COMPLETED, -1, 0);
     add(&rows, PAWL_EVENT_TIMER_CANCELLED, -1, 1);
     add_pending(&rows, 'c', 2, 4, PAWL_PENDING_DELIVERED);

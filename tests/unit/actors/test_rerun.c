@@ -197,13 +197,16 @@ static void what_cannot_be_run_anew_is_refused_and_nothing_changes(void **state)
     fixture_start(fixture, "i");
     struct pawl_action calls[] = { activity(0, "zero"), fixture_action(PAWL_ACTION_TIMER, 1),
                                    fixture_action(PAWL_ACTION_SEND_EVENT, 2),
-                                   fixture_action(PAWL_ACTION_CHILD, 3) };
+                                   fixture_action(PAWL_ACTION_CHILD, 3),
+                                   fixture_action(PAWL_ACTION_DETACHED, 4) };
+    calls[4].name = PAWL_BYTES_LITERAL("W");
+    calls[4].instance = PAWL_BYTES_LITERAL("free");
     calls[1].fire_at_ms = fixture->now_ms + 60000;
     calls[2].name = PAWL_BYTES_LITERAL("e");
     calls[2].instance = PAWL_BYTES_LITERAL("x");
     calls[3].name = PAWL_BYTES_LITERAL("W");
     calls[3].instance = PAWL_BYTES_LITERAL("i:0003");
-    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 4, calls);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 5, calls);
     assert_refused(fixture, rerun("j", 0), PAWL_E_NOT_TERMINAL, "'i' is not in a terminal state");
     struct pawl_request stop = { .op = PAWL_REQUEST_TERMINATE,
                                  .instance = PAWL_BYTES_LITERAL("i"),
@@ -213,6 +216,7 @@ static void what_cannot_be_run_anew_is_refused_and_nothing_changes(void **state)
     assert_refused(fixture, rerun("j", 9), PAWL_E_NOT_FOUND,
                    "does not have history event with ID '9'");
     assert_refused(fixture, rerun("j", 2), PAWL_E_NOT_FOUND, "is EventSent");
+    assert_refused(fixture, rerun("j", 4), PAWL_E_INVALID, "is DetachedWorkflowCreated");
     assert_refused(fixture, rerun("i", 0), PAWL_E_INVALID, "another id");
     struct pawl_request request = rerun("j", 1);
     request.overwrite = true;

@@ -225,6 +225,7 @@ static struct pawl_bytes record(struct engine *engine, const struct pawl_action 
     case PAWL_ACTION_CANCEL_ACTIVITY: event.kind = PAWL_EVENT_TASK_CANCELLED; break;
     case PAWL_ACTION_CHILD: event.kind = PAWL_EVENT_CHILD_CREATED; break;
     case PAWL_ACTION_SEND_EVENT: event.kind = PAWL_EVENT_EVENT_SENT; break;
+    case PAWL_ACTION_DETACHED: event.kind = PAWL_EVENT_DETACHED_CREATED; break;
     case PAWL_ACTION_COMPLETE: event.kind = PAWL_EVENT_EXECUTION_COMPLETED; break;
     case PAWL_ACTION_CONTINUE: event.kind = PAWL_EVENT_CONTINUE_AS_NEW; break;
     }

@@ -92,6 +92,12 @@ struct pawl_history_event pawl_sample_event(int kind)
         event = event_scheduled(event);
         event.instance = TEXT("child-1");
         return event;
+    case PAWL_EVENT_DETACHED_CREATED:
+        event = event_scheduled(event);
+        event.instance = TEXT("free-1");
+        event.start_at_ms = PAWL_SAMPLE_TIME_MS + 1000;
+        event.tags = TEXT("\x92\xa4team\xa6growth");
+        return event;
     case PAWL_EVENT_TASK_COMPLETED:
     case PAWL_EVENT_CHILD_COMPLETED: return event_result(event);
     case PAWL_EVENT_TASK_FAILED:

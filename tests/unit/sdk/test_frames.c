@@ -577,7 +577,7 @@ static void actions_are_checked(void **state)
     assert_passes(&frame);
     actions[2].kind = PAWL_ACTION_CANCEL_ACTIVITY;
     assert_int_equal(passed(&frame).turn_done.actions[2].ref, INT32_MAX);
-    actions[2].kind = (enum pawl_action_kind)9;
+    actions[2].kind = (enum pawl_action_kind)10;
     assert_refused(&frame);
     actions[2].kind = (enum pawl_action_kind)0;
     assert_refused(&frame);

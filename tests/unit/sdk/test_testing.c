@@ -443,6 +443,40 @@ static void test_terminate_takes_children_along(void **state)
     pawl_test_free(test);
 }
 
+static pawl_err spawning(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    struct pawl_detached_options later = { .instance_id = "later",
+                                           .start_at_ms = pawl_now_ms(ctx) + HOUR };
+    pawl_err err = pawl_start_detached_workflow(ctx, "two", input, NULL, NULL);
+    if (!err) err = pawl_start_detached_workflow(ctx, "mocked", input, NULL, NULL);
+    if (!err) err = pawl_start_detached_workflow(ctx, "two", input, &later, NULL);
+    return err;
+}
+
+static void test_detached_workflows_run_by_themselves(void **state)
+{
+    (void)state;
+    struct pawl_test *test = test_new(NULL);
+    add(test, "spawning", spawning, NULL);
+    add(test, "two", for_ever, NULL);
+    OK(test, pawl_test_mock(test, &(struct pawl_test_mock){ .child = "mocked" }));
+    start(test, "spawning", "s", "x");
+    OK(test, pawl_test_run_to_end(test, "s"));
+    OK(test, pawl_test_run_for(test, 1));
+    expect_output(test, "s", "");
+    expect_kinds(test, "s",
+                 "WorkflowStarted ExecutionStarted DetachedWorkflowCreated DetachedWorkflowCreated "
+                 "DetachedWorkflowCreated ExecutionCompleted");
+    assert_int_equal(pawl_test_instance(test, "s.1.0")->status, PAWL_STATUS_RUNNING);
+    assert_string_equal(pawl_test_instance(test, "s.1.0")->parent_id, "");
+    assert_int_equal(pawl_test_instance(test, "later")->status, PAWL_STATUS_PENDING);
+    assert_null(pawl_test_instance(test, "s.1.1")); /* a stand-in took its place */
+    OK(test, pawl_test_run(test));
+    assert_int_equal(pawl_test_instance(test, "later")->status, PAWL_STATUS_RUNNING);
+    assert_int_equal(pawl_test_calls_count(test, "mocked"), 1);
+    pawl_test_free(test);
+}
+
 /* Continue as new --------------------------------------------------------------------------------
  */
 
@@ -772,6 +806,7 @@ int main(void)
         cmocka_unit_test(test_says_what_it_waits_for),
         cmocka_unit_test(test_children),
         cmocka_unit_test(test_terminate_takes_children_along),
+        cmocka_unit_test(test_detached_workflows_run_by_themselves),
         cmocka_unit_test(test_continue_as_new_loses_nothing),
         cmocka_unit_test(test_a_workflow_without_end_is_stopped),
         cmocka_unit_test(test_start_rules),

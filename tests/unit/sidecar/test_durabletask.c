@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/tags.h"
 #include "sidecar/durabletask.h"
 
 #define TEXT(literal) PAWL_BYTES_LITERAL(literal)
@@ -91,7 +92,8 @@ static void every_kind_of_event_has_its_number_or_is_left_out(void **state)
     {                                                                  \
         struct pawl_history_event event = event_of(PAWL_EVENT_##kind); \
         Pawl__HistoryEvent *out = carried(&with[i], &event);           \
-        bool is_here = (number) != 30 && ((number) != 31 || is_dapr);  \
+        bool is_daprs = (number) == 31 || (number) == 32;              \
+        bool is_here = (number) != 30 && (!is_daprs || is_dapr);       \
         bool is_known = (number) < 100 && is_here;                     \
         assert_int_equal(out != NULL, is_known);                       \
         if (out) assert_int_equal(out->kind_case, (number));           \
@@ -394,6 +396,47 @@ static void a_child_without_an_id_gets_one_that_replays(void **state)
     assert_true(pawl_bytes_is_str(done.actions[0].instance, "i:001a"));
 }
 
+static void a_detached_workflow_is_daprs_alone_and_must_have_an_id(void **state)
+{
+    struct pawl_durabletask with = dapr(*state), other = microsoft(*state);
+    Pawl__CreateDetached detached = PAWL__CREATE_DETACHED__INIT;
+    Pawl__Action action = PAWL__ACTION__INIT, *list[] = { &action };
+    Pawl__Timestamp at = PAWL__TIMESTAMP__INIT;
+    Pawl__Tag tag = PAWL__TAG__INIT, *tags[] = { &tag };
+    detached.name = data("spawned");
+    detached.instance_id = data("i-0");
+    detached.scheduled_start = &at;
+    at.seconds = 1700000000;
+    tag.key = data("team");
+    tag.value = data("growth");
+    detached.tags = tags;
+    detached.n_tags = 1;
+    action.id = 3;
+    action.kind_case = PAWL__ACTION__KIND_CREATE_DETACHED;
+    action.create_detached = &detached;
+    struct pawl_turn_done done = done_of(&with, 1, list);
+    assert_int_equal(done.err, PAWL_OK);
+    assert_int_equal(done.actions[0].kind, PAWL_ACTION_DETACHED);
+    assert_int_equal(done.actions[0].id, 3);
+    assert_true(pawl_bytes_is_str(done.actions[0].name, "spawned"));
+    assert_true(pawl_bytes_is_str(done.actions[0].instance, "i-0"));
+    assert_int_equal(done.actions[0].start_at_ms, 1700000000000);
+    struct pawl_tags read;
+    assert_int_equal(pawl_tags_unpack(done.actions[0].tags, &read), PAWL_OK);
+    assert_int_equal(read.count, 1);
+    assert_true(pawl_bytes_is_str(read.items[0].value, "growth"));
+
+    done = done_of(&other, 1, list);
+    assert_int_equal(done.err, PAWL_E_INVALID);
+    detached.instance_id = data("");
+    done = done_of(&with, 1, list);
+    assert_int_equal(done.err, PAWL_E_INVALID);
+    detached.instance_id = data("i-0");
+    tag.key = data("a=b");
+    done = done_of(&with, 1, list);
+    assert_int_equal(done.err, PAWL_E_INVALID);
+}
+
 static void continue_as_new_carries_raised_events(void **state)
 {
     struct pawl_durabletask with = microsoft(*state);
@@ -601,6 +644,7 @@ int main(void)
         cmocka_unit_test(a_daprs_task_goes_where_its_router_says),
         cmocka_unit_test(a_timer_brings_its_origin_back),
         cmocka_unit_test(a_child_without_an_id_gets_one_that_replays),
+        cmocka_unit_test(a_detached_workflow_is_daprs_alone_and_must_have_an_id),
         cmocka_unit_test(continue_as_new_carries_raised_events),
         cmocka_unit_test(answers_that_make_no_sense_are_refused_with_a_reason),
         cmocka_unit_test(an_oversize_result_becomes_a_failure),

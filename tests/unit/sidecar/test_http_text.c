@@ -78,6 +78,7 @@ static void every_kind_is_json_with_its_name_and_its_payload(void **state)
         { PAWL_EVENT_TASK_COMPLETED, "TaskCompleted", "output" },
         { PAWL_EVENT_CHILD_CREATED, "ChildWorkflowCreated", "input" },
         { PAWL_EVENT_CHILD_COMPLETED, "ChildWorkflowCompleted", "output" },
+        { PAWL_EVENT_DETACHED_CREATED, "DetachedWorkflowCreated", "input" },
         { PAWL_EVENT_EVENT_SENT, "EventSent", "data" },
         { PAWL_EVENT_EVENT_RAISED, "EventRaised", "data" },
         { PAWL_EVENT_CONTINUE_AS_NEW, "ContinueAsNew", "input" },

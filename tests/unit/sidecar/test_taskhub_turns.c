@@ -310,6 +310,51 @@ static struct grpc_reply *start_child(struct hub_world *world, const Pawl__WorkI
     return turn_done(world, turn, &turn->completion_token, 1, actions);
 }
 
+static const Pawl__ExecutionStarted *started_of(const Pawl__WorkItem *turn)
+{
+    assert_int_equal(turn->workflow->new_events[1]->kind_case,
+                     PAWL__HISTORY_EVENT__KIND_EXECUTION_STARTED);
+    return turn->workflow->new_events[1]->execution_started;
+}
+
+/* As ctx.ScheduleNewWorkflow of Dapr's SDKs. */
+static void a_daprs_workflow_starts_another_that_has_no_parent(void **state)
+{
+    struct hub_world world;
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_DAPR);
+    struct grpc_reply *work = hub_world_work(&world, 0, 0);
+    start(&world, "i");
+    Pawl__CreateDetached detached = PAWL__CREATE_DETACHED__INIT;
+    Pawl__Action action = PAWL__ACTION__INIT, *actions[] = { &action };
+    detached.instance_id = hub_text("i-0");
+    detached.name = hub_text("C");
+    action.kind_case = PAWL__ACTION__KIND_CREATE_DETACHED;
+    action.create_detached = &detached;
+    const Pawl__WorkItem *turn = newest(&world, work);
+    turn_done(&world, turn, &turn->completion_token, 1, actions);
+    const Pawl__WorkItem *other = newest(&world, work);
+    IS(other->workflow->instance_id, "i-0");
+    assert_null(started_of(other)->parent);
+    complete(&world, other, &other->completion_token);
+    assert_int_equal(hub_world_status(&world, "i-0"), PAWL_STATUS_COMPLETED);
+
+    /* Nothing comes of its end; what is told of it stands in the past of the next turn. */
+    assert_int_equal(grpc_reply_messages_count(work), 2);
+    Pawl__RaiseEventRequest event = PAWL__RAISE_EVENT_REQUEST__INIT;
+    event.instance_id = hub_text("i");
+    event.name = hub_text("go");
+    hub_world_call(&world, "RaiseEvent", &event.base);
+    turn = newest(&world, work);
+    IS(turn->workflow->instance_id, "i");
+    const Pawl__HistoryEvent *last = turn->workflow->past_events[turn->workflow->n_past_events - 1];
+    assert_int_equal(last->kind_case, PAWL__HISTORY_EVENT__KIND_DETACHED_CREATED);
+    IS(last->detached_created->instance_id, "i-0");
+    complete(&world, turn, &turn->completion_token);
+    assert_int_equal(hub_world_status(&world, "i"), PAWL_STATUS_COMPLETED);
+    hub_world_deinit(&world);
+}
+
 static struct grpc_reply *fail_turn(struct hub_world *world, const Pawl__WorkItem *turn)
 {
     Pawl__CompleteWorkflow end = PAWL__COMPLETE_WORKFLOW__INIT;
@@ -322,13 +367,6 @@ static struct grpc_reply *fail_turn(struct hub_world *world, const Pawl__WorkIte
     action.kind_case = PAWL__ACTION__KIND_COMPLETE_WORKFLOW;
     action.complete_workflow = &end;
     return turn_done(world, turn, &turn->completion_token, 1, actions);
-}
-
-static const Pawl__ExecutionStarted *started_of(const Pawl__WorkItem *turn)
-{
-    assert_int_equal(turn->workflow->new_events[1]->kind_case,
-                     PAWL__HISTORY_EVENT__KIND_EXECUTION_STARTED);
-    return turn->workflow->new_events[1]->execution_started;
 }
 
 /* Microsoft's Python schedules a failed child again under its old id, and with the same
@@ -458,6 +496,7 @@ int main(void)
         cmocka_unit_test(what_streams_are_thought_to_hold_is_bounded),
         cmocka_unit_test(turns_go_back_to_the_worker_that_holds_the_past),
         cmocka_unit_test(a_failed_child_is_tried_again_under_its_ids),
+        cmocka_unit_test(a_daprs_workflow_starts_another_that_has_no_parent),
         cmocka_unit_test(a_turn_too_large_for_its_worker_waits_for_one_that_can),
         cmocka_unit_test(a_long_past_is_streamed_to_a_worker_that_can),
     };

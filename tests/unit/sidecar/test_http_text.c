@@ -335,7 +335,8 @@ static json_t *metadata_json(const struct pawl_api_info *info)
 static void metadata_tells_of_placement_and_of_the_other_sidecars(void **state)
 {
     (void)state;
-    struct pawl_api_info info = { .app = "shop", .ready = true };
+    const struct pawl_node_metrics metrics = { .limits_count = 0 };
+    struct pawl_api_info info = { .app = "shop", .ready = true, .metrics = &metrics };
     json_t *json = metadata_json(&info);
     assert_null(json_object_get(json, "placement"));
     assert_null(json_object_get(json, "peers"));

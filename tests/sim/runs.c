@@ -4,7 +4,8 @@
  * owners. What cannot be promised is left out: an activity is not watched any more once its
  * sidecar stood still, was missing in somebody's member list, or lost a frame or a link; nor
  * does it count what a sidecar does that was so lately. And an activity counts when it has run
- * for a while: a first RUN may be on its way when its instance gets another owner. */
+ * for a while: a first RUN may be on its way when its instance gets another owner. Nor does one
+ * count that was sent by somebody who could not know: it may be at two sidecars since. */
 #include "actors/activity.h"
 #include "base/hash.h"
 #include "tests/sim/world.h"
@@ -62,6 +63,21 @@ static bool is_disturbed(const struct sim *sim, uint32_t target)
     return sim->now_ms < sim->nodes[target].disturbed_ms + DISTURBED_MS;
 }
 
+static uint32_t doubt_bit(uint64_t key)
+{
+    return (uint32_t)(key % (SIM_DOUBTS * 8));
+}
+
+static void doubt(struct sim *sim, uint64_t key)
+{
+    sim->doubts[doubt_bit(key) / 8] |= (uint8_t)(1u << doubt_bit(key) % 8);
+}
+
+static bool is_doubtful(const struct sim *sim, uint64_t key)
+{
+    return sim->doubts[doubt_bit(key) / 8] & 1u << doubt_bit(key) % 8;
+}
+
 static bool is_at(const struct sim *sim, uint32_t target, uint64_t key)
 {
     const struct node *node = &sim->nodes[target];
@@ -74,15 +90,15 @@ static bool is_at(const struct sim *sim, uint32_t target, uint64_t key)
     return false;
 }
 
-void sim_runs_on_run(const struct sim *sim, uint32_t from, uint32_t to,
-                     const struct pawl_peer_run *run)
+void sim_runs_on_run(struct sim *sim, uint32_t from, uint32_t to, const struct pawl_peer_run *run)
 {
     struct pawl_arena arena;
     pawl_arena_init(&arena);
     uint64_t key =
         run_key(pawl_activity_key(&arena, run->instance, run->inc, run->gen, run->nonce));
     pawl_arena_deinit(&arena);
-    if (is_disturbed(sim, from)) return;
+    if (is_disturbed(sim, from)) doubt(sim, key);
+    if (is_doubtful(sim, key)) return;
     for (uint32_t other = 0; other < SIM_NODES; other++) {
         if (other == to || other == from || !sim->nodes[other].life) continue;
         bool can_tell = !is_disturbed(sim, other) && knows(sim, from, other, RUNNING_LONG_MS)

@@ -113,6 +113,8 @@ struct running {
     bool is_disturbed; /* see runs.c */
 };
 
+#define SIM_DOUBTS 1024 /* bytes */
+
 struct limits {
     struct pawl_rng rng;
     uint32_t count;
@@ -333,6 +335,7 @@ struct sim {
     uint32_t schedules_count;
     struct schedule schedules[SIM_SCHEDULES_MAX];
     struct sim_watchers *watchers; /* see watchers.c */
+    uint8_t doubts[SIM_DOUBTS];    /* bits of activities, see runs.c; some share one */
 };
 
 bool sim_chance(struct pawl_rng *rng, uint32_t permille);
@@ -433,8 +436,7 @@ void sim_limits_on_cut(struct sim *sim, uint32_t target, int64_t for_ms);
 /* Runs (runs.c). */
 void sim_runs_on_activity(const struct sim *sim, uint32_t target, struct running *running);
 void sim_runs_on_members(struct sim *sim, uint32_t target, const struct pawl_members *members);
-void sim_runs_on_run(const struct sim *sim, uint32_t from, uint32_t to,
-                     const struct pawl_peer_run *run);
+void sim_runs_on_run(struct sim *sim, uint32_t from, uint32_t to, const struct pawl_peer_run *run);
 /* It stands still, or its links are not good, until then. */
 void sim_runs_disturb(struct sim *sim, uint32_t target, int64_t until_ms);
 

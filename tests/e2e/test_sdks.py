@@ -68,8 +68,8 @@ def documented():
 
 
 class Sdk(unittest.TestCase):
-    def open(self, store=None, options=()):
-        self.sidecar = self.h.sidecar("sdk", store or self.h.sqlite(),
+    def open(self, store=None, options=(), name="pawld"):
+        self.sidecar = self.h.sidecar("sdk", store or self.h.sqlite(), name,
                                       options=["--grpc-port=0", "--durabletask-port=0", *options])
         # After a restart the same ports, as the app knows them.
         ports = self.sidecar.ready
@@ -246,6 +246,29 @@ class Sdk(unittest.TestCase):
         self.assertEqual(output_of(there.wait("child")), 5)
         for api, instance in ((here, "out"), (there, "in"), (there, "child"), (here, "child-1")):
             check_history(instance, api.history(instance))
+
+    @unittest.skipUnless(NAME == "dapr-python", "its worker holds histories")
+    @scenario
+    def test_workers_that_hold_histories_at_several_sidecars(self):
+        placement, store = self.h.placement(), self.h.redis()
+        options = [f"--placement={placement.address}", "--peer-listen=127.0.0.1:0"]
+        sidecars, workers = [], []
+        for number in range(2):
+            self.open(store, options, name=f"sidecar-{number}")
+            sidecars.append(self.sidecar)
+            workers.append(self.worker(f"worker-{number}"))
+        for number in range(CHAINS):
+            sidecars[number % 2].api.start("chain", 30, instance=f"chain-{number}")
+        for lost, events in ((0, 20), (1, 60)):  # what one had goes to the other, and back
+            self.sidecar = sidecars[1 - lost]
+            self.some_run(events)
+            sidecars[lost].kill()
+            workers[lost].kill()
+            self.some_run(events + 20)
+            sidecars[lost].start()
+            workers[lost].start()
+        self.sidecar = sidecars[0]
+        self.chains_end()
 
     @unittest.skipUnless(NAME == "dapr-python", "the example is written with it")
     @scenario

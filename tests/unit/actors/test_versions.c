@@ -154,6 +154,62 @@ static void the_version_that_was_chosen_routes_later_turns_also_after_a_load(voi
     fixture_free(fixture);
 }
 
+/* The turn of an instance that took version "1" when it began. */
+static void turn_done_in_1(struct fixture *fixture, uint64_t worker, const struct pawl_turn *turn,
+                           struct pawl_action action)
+{
+    struct pawl_turn_done done = { .turn = turn->turn,
+                                   .instance = turn->instance,
+                                   .actions_count = 1,
+                                   .actions = &action,
+                                   .version = PAWL_BYTES_LITERAL("1") };
+    fixture_step(fixture, (struct pawl_node_event){
+                              .type = PAWL_NODE_TURN_DONE, .worker = worker, .turn_done = &done });
+}
+
+static struct pawl_action timer_in(const struct fixture *fixture, int32_t id, int64_t ms)
+{
+    struct pawl_action timer = fixture_action(PAWL_ACTION_TIMER, id);
+    timer.fire_at_ms = fixture->now_ms + ms;
+    return timer;
+}
+
+static void rerun(struct fixture *fixture, const char *new_instance, uint32_t event)
+{
+    struct pawl_request request = { .op = PAWL_REQUEST_RERUN,
+                                    .instance = PAWL_BYTES_LITERAL("a"),
+                                    .new_instance = pawl_bytes_str(new_instance),
+                                    .has_event = true,
+                                    .event_id = event };
+    fixture_call(fixture, &request);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
+}
+
+static void a_rerun_keeps_the_version_that_was_chosen(void **state)
+{
+    struct fixture *fixture = new_fixture();
+    const struct pawl_turn *turn = NULL;
+    (void)state;
+    connect_version(fixture, 1, "1", true);
+    start(fixture, "a", NULL);
+    for (int32_t id = 0; id < 2; id++) {
+        assert_int_equal(next_turn(fixture, &turn), 1);
+        turn_done_in_1(fixture, 1, turn, timer_in(fixture, id, 100));
+        fixture_pass(fixture, 200);
+    }
+    assert_int_equal(next_turn(fixture, &turn), 1);
+    turn_done_in_1(fixture, 1, turn, fixture_action(PAWL_ACTION_COMPLETE, -1));
+    fixture_disconnect(fixture, 1);
+    connect_version(fixture, 2, "2", true);
+    connect_version(fixture, 3, "1", false);
+    rerun(fixture, "from-1", 1);
+    fixture_pass(fixture, 200);
+    assert_int_equal(next_turn(fixture, NULL), 3);
+    rerun(fixture, "from-0", 0); /* nothing of the code is kept: it takes the latest */
+    assert_int_equal(next_turn(fixture, NULL), 2);
+    fixture_free(fixture);
+}
+
 static void a_version_that_nobody_has_stalls_after_a_while_and_goes_on_by_itself(void **state)
 {
     struct fixture *fixture = new_fixture();
@@ -409,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_version_goes_to_a_worker_that_has_it),
         cmocka_unit_test(the_version_that_was_chosen_routes_later_turns_also_after_a_load),
+        cmocka_unit_test(a_rerun_keeps_the_version_that_was_chosen),
         cmocka_unit_test(a_version_that_nobody_has_stalls_after_a_while_and_goes_on_by_itself),
         cmocka_unit_test(one_that_has_left_memory_goes_on_as_well),
         cmocka_unit_test(a_worker_that_restarts_in_time_stalls_nothing),

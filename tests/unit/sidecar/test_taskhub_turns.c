@@ -168,6 +168,25 @@ static void a_worker_that_holds_histories_is_sent_the_rest(void **state)
     hub_world_deinit(&world);
 }
 
+static void of_a_long_history_only_the_new_part_is_sent(void **state)
+{
+    enum { TURNS = 200 };
+    struct hub_world world;
+    int32_t capability = 2;
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_DAPR);
+    struct grpc_reply *work = work_of(&world, 1, &capability);
+    start(&world, "i");
+    for (uint32_t n = 0; n < TURNS; n++) {
+        const Pawl__WorkflowRequest *turn = turn_and_step(&world, work, 2 * n)->workflow;
+        if (n < 2) continue; /* it had no past before */
+        assert_int_equal(turn->cached_history->event_count, 3 * (n - 1));
+        assert_int_equal(turn->n_past_events, 3);
+    }
+    assert_int_equal(history_size(&world, "GetInstanceHistory", "i"), 3 * TURNS);
+    hub_world_deinit(&world);
+}
+
 /* The last item of a stream. */
 static const Pawl__WorkItem *newest(struct hub_world *world, const struct grpc_reply *work)
 {
@@ -492,6 +511,7 @@ int main(void)
         cmocka_unit_test(times_are_told_of_every_event_and_never_go_back),
         cmocka_unit_test(a_dapr_worker_that_knows_pings_is_pinged),
         cmocka_unit_test(a_worker_that_holds_histories_is_sent_the_rest),
+        cmocka_unit_test(of_a_long_history_only_the_new_part_is_sent),
         cmocka_unit_test(of_two_workers_each_is_sent_what_it_lacks),
         cmocka_unit_test(what_streams_are_thought_to_hold_is_bounded),
         cmocka_unit_test(turns_go_back_to_the_worker_that_holds_the_past),

@@ -48,6 +48,7 @@ enum failure_field {
     FAILURE_MESSAGE = 3,
     FAILURE_DETAILS = 4,
     FAILURE_INNER = 5,
+    FAILURE_PROPERTIES = 6,
 };
 
 enum { PARENT_ELEMENTS = 6 };
@@ -59,7 +60,7 @@ enum {
     BYTES_HEAD_SIZE_MAX = 1 + 5,
     ID_SIZE_MAX = 1 + 2 + 16,
     PARENT_SIZE_MAX = 1 + 1 + 3 * BYTES_HEAD_SIZE_MAX + ID_SIZE_MAX + 3 * NUMBER_SIZE_MAX,
-    FAILURE_SIZE_MAX = 1 + 1 + NUMBER_SIZE_MAX + 4 * BYTES_HEAD_SIZE_MAX,
+    FAILURE_SIZE_MAX = 1 + 1 + NUMBER_SIZE_MAX + 5 * BYTES_HEAD_SIZE_MAX,
 };
 
 /* A buf that writes straight into the arena and never grows: the bytes are copied
@@ -93,20 +94,22 @@ void pawl_failure_encode(struct pawl_buf *buf, const struct pawl_failure_view *f
         return;
     }
     pawl_write_map(buf, 1u + (failure->type.data != NULL) + (failure->message.data != NULL)
-                            + (failure->details.data != NULL) + (failure->inner.data != NULL));
+                            + (failure->details.data != NULL) + (failure->inner.data != NULL)
+                            + (failure->properties.data != NULL));
     pawl_write_uint(buf, FAILURE_NON_RETRIABLE);
     pawl_write_bool(buf, failure->non_retriable);
     field_write_bytes(buf, FAILURE_TYPE, failure->type);
     field_write_bytes(buf, FAILURE_MESSAGE, failure->message);
     field_write_bytes(buf, FAILURE_DETAILS, failure->details);
     field_write_bytes(buf, FAILURE_INNER, failure->inner);
+    field_write_bytes(buf, FAILURE_PROPERTIES, failure->properties);
 }
 
 /* No encoding of the failure is longer; the same holds for the two below. */
 static size_t failure_size_max(const struct pawl_failure_view *failure)
 {
     return FAILURE_SIZE_MAX + failure->type.size + failure->message.size + failure->details.size
-           + failure->inner.size;
+           + failure->inner.size + failure->properties.size;
 }
 
 struct pawl_bytes pawl_failure_pack(struct pawl_arena *arena,
@@ -129,6 +132,7 @@ static struct pawl_failure_view failure_read(struct pawl_reader *reader)
         case FAILURE_MESSAGE: failure.message = pawl_read_bytes(reader); break;
         case FAILURE_DETAILS: failure.details = pawl_read_bytes(reader); break;
         case FAILURE_INNER: failure.inner = pawl_read_bytes(reader); break;
+        case FAILURE_PROPERTIES: failure.properties = pawl_read_bytes(reader); break;
         default: pawl_read_skip(reader); break;
         }
     }

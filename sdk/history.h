@@ -52,6 +52,8 @@ struct pawl_failure_view {
     struct pawl_bytes message; /* for a person */
     struct pawl_bytes details; /* stack trace or any payload; may be absent */
     struct pawl_bytes inner;   /* an encoded failure (the cause); may be absent */
+    /* sidecar/proto/durabletask.proto, Properties: what only gRPC clients read; may be absent */
+    struct pawl_bytes properties;
 };
 
 /* Whose child an instance is; absent instance: nobody's. */

@@ -19,6 +19,20 @@ static struct pawl_bytes text_cut(struct pawl_bytes text, size_t size_max)
     return pawl_bytes_make(text.data, size);
 }
 
+/* Those that are too large are left out: the texts say what has happened. */
+static struct pawl_bytes properties_view(struct pawl_durabletask *with,
+                                         const Pawl__Failure *failure, size_t *room)
+{
+    Pawl__Properties properties = PAWL__PROPERTIES__INIT;
+    if (failure->n_properties == 0) return PAWL_BYTES_ABSENT;
+    properties.items = failure->properties;
+    properties.n_items = failure->n_properties;
+    struct pawl_bytes packed = pawl_protobuf_pack(with->arena, &properties.base);
+    if (packed.size > *room) return PAWL_BYTES_ABSENT;
+    *room -= packed.size;
+    return packed;
+}
+
 /* A failure may be as large as a payload; the rest of a longer text is cut off. */
 static struct pawl_failure_view failure_view(struct pawl_durabletask *with,
                                              const Pawl__Failure *failure, uint32_t depth,
@@ -33,6 +47,7 @@ static struct pawl_failure_view failure_view(struct pawl_durabletask *with,
     struct pawl_bytes details = pawl_durabletask_text_bytes(failure->stack_trace);
     view.details = pawl_durabletask_utf8(with, text_cut(details, *room));
     *room -= view.details.size;
+    view.properties = properties_view(with, failure, room);
     view.non_retriable = failure->non_retriable;
     if (!failure->inner || depth == CAUSES_MAX) return view;
     struct pawl_failure_view inner = failure_view(with, failure->inner, depth + 1, room);
@@ -190,6 +205,15 @@ static Pawl__Tag *read_tag(struct reader *in, struct pawl_bytes packed)
     return NULL;
 }
 
+/* Dapr's workers may ask for the history to go along. To leave it out without a word would be
+ * to lose something. */
+static void refuse_propagation(struct reader *in)
+{
+    refuse(in, PAWL_E_INVALID,
+           PAWL_BYTES_LITERAL("the workflow passes its history on to what it calls, which this "
+                              "sidecar cannot do; pass what is needed in the input"));
+}
+
 static void read_schedule(struct reader *in, const Pawl__ScheduleTask *task,
                           ProtobufCBinaryData router)
 {
@@ -208,6 +232,7 @@ static void read_schedule(struct reader *in, const Pawl__ScheduleTask *task,
         action->target_app = read_target(in, router);
         action->task_execution =
             pawl_durabletask_uuid(pawl_protobuf_bytes(task->trace_or_task_execution));
+        if (task->propagation) refuse_propagation(in);
         keep_extra(in, &extra);
         return;
     }
@@ -219,7 +244,18 @@ static void read_schedule(struct reader *in, const Pawl__ScheduleTask *task,
     keep_extra(in, &extra);
 }
 
-/* Microsoft's, which are the child's from its beginning. */
+/* Field 6: Microsoft's tags; how much of its history goes along, in Dapr's. */
+enum { CHILD_EITHER_FIELD = 6 };
+
+static Pawl__RetryParent *read_retry_parent(struct reader *in, Pawl__RetryParent *parent)
+{
+    if (!parent) return NULL;
+    parent->base.n_unknown_fields = 0;
+    if (!pawl_utf8_is_valid(pawl_protobuf_bytes(parent->instance_id)))
+        refuse(in, PAWL_E_INVALID, PAWL_BYTES_LITERAL("the first attempt of a child is no text"));
+    return parent;
+}
+
 static void add_tag(struct reader *in, struct pawl_tags *tags, const Pawl__Tag *tag)
 {
     const char *wrong =
@@ -230,13 +266,14 @@ static void add_tag(struct reader *in, struct pawl_tags *tags, const Pawl__Tag *
                                  wrong));
 }
 
+/* Microsoft's, which are the child's from its beginning. */
 static void read_child_tags(struct reader *in, const Pawl__CreateChild *child)
 {
-    enum { TAGS_FIELD = 6 };
     struct pawl_tags tags = { .count = 0 };
     uint32_t cursor = 0;
     for (;;) {
-        struct pawl_bytes packed = pawl_protobuf_unknown_bytes(&child->base, TAGS_FIELD, &cursor);
+        struct pawl_bytes packed =
+            pawl_protobuf_unknown_bytes(&child->base, CHILD_EITHER_FIELD, &cursor);
         if (pawl_bytes_is_absent(packed)) break;
         const Pawl__Tag *tag = read_tag(in, packed);
         if (tag) add_tag(in, &tags, tag);
@@ -261,11 +298,14 @@ static void read_child(struct reader *in, const Pawl__CreateChild *child,
     action->instance = read_name(in, "the child's instance id", id, PAWL_INSTANCE_ID_SIZE_MAX);
     Pawl__Extra extra = PAWL__EXTRA__INIT;
     extra.trace = read_trace(in, child->trace_or_router);
-    keep_extra(in, &extra);
-    if (in->with->dialect == PAWL_DIALECT_DAPR)
+    if (in->with->dialect == PAWL_DIALECT_DAPR) {
         action->target_app = read_target(in, router.len ? router : child->trace_or_router);
-    else
+        extra.retry_parent = read_retry_parent(in, child->retry_parent);
+        if (pawl_protobuf_unknown_varint(&child->base, CHILD_EITHER_FIELD)) refuse_propagation(in);
+    } else {
         read_child_tags(in, child);
+    }
+    keep_extra(in, &extra);
 }
 
 static struct pawl_bytes read_instance_tags(struct reader *in, size_t count, Pawl__Tag **from)

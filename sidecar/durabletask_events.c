@@ -151,6 +151,45 @@ static Pawl__WorkflowInstance *instance_of(struct pawl_durabletask *with,
 
 /* Failures --------------------------------------------------------------------------------- */
 
+static bool property_is_text(const Pawl__Property *property);
+
+/* What a client would refuse, and all of its message with it, is left out. */
+static bool value_is_text(const Pawl__Value *value)
+{
+    if (!value) return true;
+    switch (value->kind_case) {
+    case PAWL__VALUE__KIND_TEXT: return pawl_utf8_is_valid(pawl_protobuf_bytes(value->text));
+    case PAWL__VALUE__KIND_PROPERTIES:
+        for (size_t i = 0; i < value->properties->n_items; i++)
+            if (!property_is_text(value->properties->items[i])) return false;
+        return true;
+    case PAWL__VALUE__KIND_LIST:
+        for (size_t i = 0; i < value->list->n_values; i++)
+            if (!value_is_text(value->list->values[i])) return false;
+        return true;
+    default: return true;
+    }
+}
+
+static bool property_is_text(const Pawl__Property *property)
+{
+    return pawl_utf8_is_valid(pawl_protobuf_bytes(property->key)) && value_is_text(property->value);
+}
+
+static void write_properties(struct pawl_durabletask *with, struct pawl_bytes packed,
+                             Pawl__Failure *out)
+{
+    Pawl__Properties *properties = NULL;
+    if (packed.size == 0 || with->dialect != PAWL_DIALECT_MICROSOFT) return;
+    if (pawl_protobuf_unpack(&pawl__properties__descriptor, with->arena, packed, &properties)
+        != PAWL_OK)
+        return;
+    for (size_t i = 0; i < properties->n_items; i++)
+        if (property_is_text(properties->items[i]))
+            properties->items[out->n_properties++] = properties->items[i];
+    out->properties = properties->items;
+}
+
 Pawl__Failure *pawl_durabletask_failure(struct pawl_durabletask *with,
                                         const struct pawl_failure_view *failure)
 {
@@ -164,6 +203,7 @@ Pawl__Failure *pawl_durabletask_failure(struct pawl_durabletask *with,
         out->message = pawl_durabletask_bytes(with, view.message);
         out->stack_trace = pawl_durabletask_text(with, view.details);
         out->non_retriable = view.non_retriable;
+        write_properties(with, view.properties, out);
         *next = out;
         next = &out->inner;
         if (pawl_failure_decode(view.inner, &view) != PAWL_OK) break;
@@ -345,6 +385,7 @@ static void write_child_created(struct pawl_durabletask *with,
     if (event->tags.size) tags = tags_of(with, event->tags, &tags_count);
     either_set(with, tags_count, tags, PAWL_BYTES_ABSENT, &body->n_tags_or_rerun_parent,
                &body->tags_or_rerun_parent);
+    if (with->dialect == PAWL_DIALECT_DAPR) body->retry_parent = extra->retry_parent;
     out->kind_case = PAWL__HISTORY_EVENT__KIND_CHILD_CREATED;
     out->child_created = body;
 }

@@ -254,6 +254,45 @@ static void failures_keep_their_causes(void **state)
     assert_null(pawl_durabletask_failure(&with, &(struct pawl_failure_view){ .present = false }));
 }
 
+/* What Microsoft's SDKs say of an exception besides. */
+static void failures_keep_their_properties(void **state)
+{
+    struct pawl_durabletask with = microsoft(*state);
+    Pawl__Failure failure = PAWL__FAILURE__INIT;
+    Pawl__Property code = PAWL__PROPERTY__INIT, odd = PAWL__PROPERTY__INIT;
+    Pawl__Property nested = PAWL__PROPERTY__INIT, *all[] = { &code, &odd, &nested };
+    Pawl__Property inner = PAWL__PROPERTY__INIT, *inners[] = { &inner };
+    Pawl__Value number = PAWL__VALUE__INIT, text = PAWL__VALUE__INIT, object = PAWL__VALUE__INIT;
+    Pawl__Properties properties = PAWL__PROPERTIES__INIT;
+    code.key = (ProtobufCBinaryData){ 4, (uint8_t *)(uintptr_t) "code" };
+    code.value = &number;
+    number.kind_case = PAWL__VALUE__KIND_NUMBER;
+    number.number = 42.5;
+    odd.key = (ProtobufCBinaryData){ 3, (uint8_t *)(uintptr_t) "odd" };
+    odd.value = &text;
+    text.kind_case = PAWL__VALUE__KIND_TEXT;
+    text.text = (ProtobufCBinaryData){ 1, (uint8_t *)(uintptr_t) "\xff" };
+    nested.key = (ProtobufCBinaryData){ 6, (uint8_t *)(uintptr_t) "nested" };
+    nested.value = &object;
+    object.kind_case = PAWL__VALUE__KIND_PROPERTIES;
+    object.properties = &properties;
+    properties.items = inners;
+    properties.n_items = 1;
+    inner.key = code.key;
+    inner.value = &number;
+    failure.properties = all;
+    failure.n_properties = 3;
+    struct pawl_failure_view view = pawl_durabletask_failure_view(&with, &failure), stored;
+    assert_int_equal(pawl_failure_decode(pawl_failure_pack(*state, &view), &stored), PAWL_OK);
+    const Pawl__Failure *back = pawl_durabletask_failure(&with, &stored);
+    assert_int_equal(back->n_properties, 2); /* one would be refused by every client */
+    assert_true(is_text(back->properties[0]->key, "code"));
+    assert_true(back->properties[0]->value->number > 42);
+    assert_true(is_text(back->properties[1]->value->properties->items[0]->key, "code"));
+    with.dialect = PAWL_DIALECT_DAPR; /* does not know them */
+    assert_int_equal(pawl_durabletask_failure(&with, &stored)->n_properties, 0);
+}
+
 /* Actions ---------------------------------------------------------------------------------- */
 
 static ProtobufCBinaryData data(const char *text)
@@ -435,6 +474,52 @@ static void a_detached_workflow_is_daprs_alone_and_must_have_an_id(void **state)
     tag.key = data("a=b");
     done = done_of(&with, 1, list);
     assert_int_equal(done.err, PAWL_E_INVALID);
+}
+
+static void a_retried_child_names_its_first_attempt(void **state)
+{
+    struct pawl_durabletask with = dapr(*state);
+    Pawl__CreateChild child = PAWL__CREATE_CHILD__INIT;
+    Pawl__RetryParent first = PAWL__RETRY_PARENT__INIT;
+    Pawl__Action action = PAWL__ACTION__INIT, *list[] = { &action };
+    child.name = data("Child");
+    child.instance_id = data("c2");
+    child.retry_parent = &first;
+    first.instance_id = data("c1");
+    action.kind_case = PAWL__ACTION__KIND_CREATE_CHILD;
+    action.create_child = &child;
+    struct pawl_turn_done done = done_of(&with, 1, list);
+    assert_int_equal(done.err, PAWL_OK);
+    struct pawl_history_event created = pawl_history_event_make(PAWL_EVENT_CHILD_CREATED, 7);
+    created.extra = done.actions[0].extra;
+    struct pawl_durabletask_history history = { .count = 0 };
+    assert_int_equal(pawl_durabletask_add_event(&with, &history, INSTANCE,
+                                                pawl_history_event_pack(*state, &created)),
+                     PAWL_OK);
+    assert_true(is_text(history.events[0]->child_created->retry_parent->instance_id, "c1"));
+}
+
+static void a_history_that_is_to_go_along_is_refused(void **state)
+{
+    struct pawl_durabletask with = dapr(*state);
+    Pawl__ScheduleTask task;
+    Pawl__Action action = schedule(&task, 1), *list[] = { &action };
+    task.propagation = 1;
+    assert_int_equal(done_of(&with, 1, list).err, PAWL_E_INVALID);
+    task.propagation = 0;
+    assert_int_equal(done_of(&with, 1, list).err, PAWL_OK);
+    uint8_t scope = 2;
+    ProtobufCMessageUnknownField field = { 6, PROTOBUF_C_WIRE_TYPE_VARINT, 1, &scope };
+    Pawl__CreateChild child = PAWL__CREATE_CHILD__INIT;
+    child.name = data("Child");
+    child.base.unknown_fields = &field;
+    child.base.n_unknown_fields = 1;
+    action = (Pawl__Action)PAWL__ACTION__INIT;
+    action.kind_case = PAWL__ACTION__KIND_CREATE_CHILD;
+    action.create_child = &child;
+    struct pawl_turn_done done = done_of(&with, 1, list);
+    assert_int_equal(done.err, PAWL_E_INVALID);
+    assert_non_null(strstr((const char *)done.message.data, "history"));
 }
 
 static void continue_as_new_carries_raised_events(void **state)
@@ -640,11 +725,14 @@ int main(void)
         cmocka_unit_test(times_are_rounded_up_and_kept_in_range),
         cmocka_unit_test(uuids_come_back_as_they_were),
         cmocka_unit_test(failures_keep_their_causes),
+        cmocka_unit_test(failures_keep_their_properties),
         cmocka_unit_test(actions_are_brought_into_order_and_the_end_comes_last),
         cmocka_unit_test(a_daprs_task_goes_where_its_router_says),
         cmocka_unit_test(a_timer_brings_its_origin_back),
         cmocka_unit_test(a_child_without_an_id_gets_one_that_replays),
         cmocka_unit_test(a_detached_workflow_is_daprs_alone_and_must_have_an_id),
+        cmocka_unit_test(a_retried_child_names_its_first_attempt),
+        cmocka_unit_test(a_history_that_is_to_go_along_is_refused),
         cmocka_unit_test(continue_as_new_carries_raised_events),
         cmocka_unit_test(answers_that_make_no_sense_are_refused_with_a_reason),
         cmocka_unit_test(an_oversize_result_becomes_a_failure),

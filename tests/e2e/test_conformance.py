@@ -596,6 +596,26 @@ class Events(Cases):
             self.assertEqual(self.rows.reminders(instance), [], instance)
 
     @told
+    def test_timers_of_years_are_kept(self):
+        year = 365 * 24 * 3600 * 1000
+        for instance, years in (("decade", 10), ("century", 100), ("far", 10_000)):
+            self.start(f"t:{years * year}+e:go", instance)
+            self.wait_for_event(instance, "TimerCreated")
+            created = next(event for event in self.api.history(instance)
+                           if event["kind"] == "TimerCreated")
+            then = datetime.datetime.now().year + years
+            if years < 5000:
+                self.assertIn(int(created["fireAt"][:4]), (then - 1, then, then + 1))
+            else:  # what cannot be shown as a date is shown as a number
+                self.assertGreater(created["fireAtMs"], years * year)
+            self.api.raise_event(instance, "go", "x")
+            self.wait_for_event(instance, "EventRaised")
+            self.assertEqual((self.status(instance), self.rows.timers(instance)), ("RUNNING", 1))
+            self.api.terminate(instance)
+            self.api.wait(instance)
+            self.assertEqual(self.rows.timers(instance), 0)
+
+    @told
     def test_timers_are_never_early_and_outlast_a_suspension(self):
         self.start("t:1500", "early")
         self.start("t:300", "late")

@@ -31,7 +31,8 @@ void sim_peer_cut(struct sim *sim, uint32_t a, uint32_t b, int64_t for_ms)
     link->generation++;
     sim_limits_on_cut(sim, a, for_ms);
     sim_limits_on_cut(sim, b, for_ms);
-    if (sim->nodes[a].life && sim->nodes[b].life) {
+    /* Of one that is gone nothing is expected; but it comes back to links that stay cut. */
+    if (for_ms > 0 || (sim->nodes[a].life && sim->nodes[b].life)) {
         sim_runs_disturb(sim, a, sim->now_ms + for_ms + DOWN_TOLD_MS);
         sim_runs_disturb(sim, b, sim->now_ms + for_ms + DOWN_TOLD_MS);
     }

@@ -12,6 +12,10 @@
 pawl_err pawl_client_ask(struct pawl_client *client, const struct pawl_request *request,
                          struct pawl_result **ret_result);
 
+/* PAWL_E_INVALID with a message, as with any other bad argument. */
+pawl_err pawl_client_refuse(struct pawl_client *client, const char *why,
+                            struct pawl_result **ret_result);
+
 /* Lets one thread end what another one does with the client. */
 struct pawl_cancel {
     bool is_set; /* under the client's lock */

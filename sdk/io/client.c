@@ -453,8 +453,8 @@ void pawl_client_random_text(char text[PAWL_ID_TEXT_SIZE])
     pawl_id_format(id, text);
 }
 
-/* PAWL_E_INVALID with a message as any other bad argument. */
-static pawl_err refuse(struct pawl_client *client, const char *why, struct pawl_result **ret_result)
+pawl_err pawl_client_refuse(struct pawl_client *client, const char *why,
+                            struct pawl_result **ret_result)
 {
     struct pawl_request request = { .op = PAWL_REQUEST_LIST };
     if (ret_result)
@@ -489,8 +489,8 @@ pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *
     pawl_arena_init(&arena);
     const char *wrong =
         pawl_instance_tags_pack(&arena, start->tags_count, start->tags, &request.tags);
-    pawl_err err =
-        wrong ? refuse(client, wrong, ret_result) : pawl_client_ask(client, &request, ret_result);
+    pawl_err err = wrong ? pawl_client_refuse(client, wrong, ret_result)
+                         : pawl_client_ask(client, &request, ret_result);
     pawl_arena_deinit(&arena);
     return err;
 }
@@ -608,8 +608,8 @@ static pawl_err ask_filtered(struct pawl_client *client, struct pawl_request req
     request.cursor = pawl_bytes_str(query->cursor);
     const char *wrong =
         pawl_instance_tags_pack(&arena, query->tags_count, query->tags, &request.tags);
-    pawl_err err =
-        wrong ? refuse(client, wrong, ret_result) : pawl_client_ask(client, &request, ret_result);
+    pawl_err err = wrong ? pawl_client_refuse(client, wrong, ret_result)
+                         : pawl_client_ask(client, &request, ret_result);
     pawl_arena_deinit(&arena);
     return err;
 }
@@ -637,7 +637,7 @@ pawl_err pawl_client_batch(struct pawl_client *client, const struct pawl_batch_r
                                                 [PAWL_BATCH_PURGE] = PAWL_REQUEST_PURGE,
                                                 [PAWL_BATCH_RAISE_EVENT] = PAWL_REQUEST_RAISE };
     if (batch->action < PAWL_BATCH_TERMINATE || batch->action > PAWL_BATCH_RAISE_EVENT)
-        return refuse(client, "action: none of enum pawl_batch_action", ret_result);
+        return pawl_client_refuse(client, "action: none of enum pawl_batch_action", ret_result);
     bool is_raise = batch->action == PAWL_BATCH_RAISE_EVENT;
     char random[PAWL_ID_TEXT_SIZE];
     pawl_client_random_text(random);

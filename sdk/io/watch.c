@@ -209,7 +209,7 @@ pawl_err pawl_client_watch(struct pawl_client *client, const struct pawl_watch_o
 {
     *ret_watch = NULL;
     if (ret_result) *ret_result = NULL;
-    if (!options->on_event) return PAWL_E_INVALID;
+    if (!options->on_event) return pawl_client_refuse(client, "on_event is missing", ret_result);
     struct pawl_watch *watch = NULL;
     pawl_err err = watch_new(client, options, &watch);
     if (err == PAWL_OK) err = watch_begin(watch, ret_result);

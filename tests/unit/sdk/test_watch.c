@@ -263,7 +263,12 @@ static void what_cannot_begin_is_an_error_with_a_message(void **state)
     begun(begin(), answer, PAWL_E_INVALID);
     assert_null(fixture->watch);
     assert_string_equal(pawl_result_message(fixture->result), "no such position");
+    pawl_result_free(fixture->result);
     struct pawl_watch_options without = { .on_event = NULL };
+    assert_int_equal(
+        pawl_client_watch(fixture->client, &without, &fixture->watch, &fixture->result),
+        PAWL_E_INVALID);
+    assert_string_equal(pawl_result_message(fixture->result), "on_event is missing");
     assert_int_equal(pawl_client_watch(fixture->client, &without, &fixture->watch, NULL),
                      PAWL_E_INVALID);
 }

@@ -31,8 +31,28 @@ static void check_turn(struct pawl_durabletask *with, struct pawl_bytes bytes)
         != PAWL_OK)
         return;
     struct pawl_turn_done done;
+    with->trace = pawl_protobuf_bytes(response->span_or_version); /* as good as any */
     pawl_durabletask_turn_done(with, response, PAWL_BYTES_LITERAL("i"), &done);
+    pawl_durabletask_read_span(with, response, &done);
+    PAWL_ASSERT(done.extra.size <= PAWL_EXTRA_SIZE_MAX);
     check_done(&done);
+}
+
+/* The trace of a start is told to every worker, so it must be short text. */
+static void check_start(struct pawl_durabletask *with, struct pawl_bytes bytes)
+{
+    Pawl__CreateInstanceRequest *request = NULL;
+    Pawl__Extra *extra = NULL;
+    if (pawl_protobuf_unpack(&pawl__create_instance_request__descriptor, with->arena, bytes,
+                             &request)
+        != PAWL_OK)
+        return;
+    struct pawl_bytes packed = pawl_durabletask_start_extra(with, request->trace);
+    PAWL_ASSERT(packed.size <= PAWL_EXTRA_SIZE_MAX);
+    if (packed.size == 0) return;
+    pawl_err err = pawl_protobuf_unpack(&pawl__extra__descriptor, with->arena, packed, &extra);
+    PAWL_ASSERT(err == PAWL_OK);
+    PAWL_ASSERT(pawl_utf8_is_valid(pawl_protobuf_bytes(extra->trace->trace_parent)));
 }
 
 static void check_activity(struct pawl_durabletask *with, struct pawl_bytes bytes)
@@ -71,8 +91,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_turn(&with, rest);
     else if (data[0] < 0x80)
         check_activity(&with, rest);
-    else
+    else if (data[0] < 0xf0)
         check_event(&with, rest);
+    else
+        check_start(&with, rest);
     PAWL_ASSERT(arena.used <= 64 * size + (1u << 20));
     pawl_arena_deinit(&arena);
     return 0;

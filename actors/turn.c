@@ -404,6 +404,7 @@ static void turn_start_detached(struct pawl_workflow *workflow, struct pawl_turn
     started.payload = action->payload;
     started.start_at_ms = action->start_at_ms;
     started.tags = action->tags;
+    started.extra = action->extra;
     started.execution = turn_detached_execution(workflow, action);
     struct pawl_message_body body = { .kind = PAWL_MESSAGE_START_DETACHED,
                                       .app = action->target_app,

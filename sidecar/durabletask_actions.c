@@ -184,13 +184,18 @@ static Pawl__TraceContext *unpack_trace(struct pawl_durabletask *with, struct pa
     return trace_copy(with, trace);
 }
 
-/* Of a call: what the action says (Microsoft's), else the workflow's. */
+/* Of a call: what the action says, else the workflow's. */
 static Pawl__TraceContext *read_trace(struct reader *in, ProtobufCBinaryData packed)
 {
-    Pawl__TraceContext *own = NULL;
-    if (in->with->dialect == PAWL_DIALECT_MICROSOFT)
-        own = unpack_trace(in->with, pawl_protobuf_bytes(packed));
+    Pawl__TraceContext *own = unpack_trace(in->with, pawl_protobuf_bytes(packed));
     return own ? own : unpack_trace(in->with, in->with->trace);
+}
+
+/* The same from a field that is something else in Dapr's dialect. */
+static Pawl__TraceContext *read_microsofts_trace(struct reader *in, ProtobufCBinaryData packed)
+{
+    const ProtobufCBinaryData nothing = { 0 };
+    return read_trace(in, in->with->dialect == PAWL_DIALECT_MICROSOFT ? packed : nothing);
 }
 
 /* NULL: it is none, and the answer is refused. */
@@ -226,7 +231,7 @@ static void read_schedule(struct reader *in, const Pawl__ScheduleTask *task,
                            PAWL_NAME_SIZE_MAX);
     action->payload = read_payload(in, "the activity's input", task->input);
     Pawl__Extra extra = PAWL__EXTRA__INIT;
-    extra.trace = read_trace(in, task->trace_or_task_execution);
+    extra.trace = read_microsofts_trace(in, task->trace_or_task_execution);
     if (in->with->dialect == PAWL_DIALECT_DAPR) {
         if (router.len == 0 && task->n_tags_or_router > 0) router = task->tags_or_router[0];
         action->target_app = read_target(in, router);
@@ -297,7 +302,7 @@ static void read_child(struct reader *in, const Pawl__CreateChild *child,
                                (unsigned)action->id);
     action->instance = read_name(in, "the child's instance id", id, PAWL_INSTANCE_ID_SIZE_MAX);
     Pawl__Extra extra = PAWL__EXTRA__INIT;
-    extra.trace = read_trace(in, child->trace_or_router);
+    extra.trace = read_microsofts_trace(in, child->trace_or_router);
     if (in->with->dialect == PAWL_DIALECT_DAPR) {
         action->target_app = read_target(in, router.len ? router : child->trace_or_router);
         extra.retry_parent = read_retry_parent(in, child->retry_parent);
@@ -336,6 +341,9 @@ static void read_detached(struct reader *in, const Pawl__CreateDetached *detache
     action->start_at_ms = pawl_durabletask_timestamp_ms(detached->scheduled_start);
     action->tags = read_instance_tags(in, detached->n_tags, detached->tags);
     action->target_app = read_target(in, router);
+    Pawl__Extra extra = PAWL__EXTRA__INIT;
+    extra.trace = read_trace(in, detached->trace);
+    keep_extra(in, &extra);
 }
 
 /* What a timer is for, to be shown to a person. */

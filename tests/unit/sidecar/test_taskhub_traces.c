@@ -87,6 +87,37 @@ static void what_an_action_says_of_its_trace_goes_first(void **state)
     hub_world_deinit(&world);
 }
 
+static void a_detached_workflow_belongs_to_the_trace_too(void **state)
+{
+    struct hub_world world;
+    Pawl__TraceContext trace = PAWL__TRACE_CONTEXT__INIT;
+    Pawl__CreateDetached detached[] = { PAWL__CREATE_DETACHED__INIT, PAWL__CREATE_DETACHED__INIT };
+    Pawl__Action list[] = { PAWL__ACTION__INIT, PAWL__ACTION__INIT },
+                 *actions[] = { &list[0], &list[1] };
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_DAPR);
+    struct grpc_reply *work = hub_world_work(&world, 0, 0);
+    start_traced(&world, "i", PARENT, "");
+    trace.trace_parent = hub_text(OWN);
+    struct pawl_bytes packed = pawl_protobuf_pack(&world.arena, &trace.base);
+    for (int i = 0; i < 2; i++) {
+        detached[i].instance_id = hub_text(i ? "b" : "a");
+        detached[i].name = hub_text("W");
+        list[i].id = i;
+        list[i].kind_case = PAWL__ACTION__KIND_CREATE_DETACHED;
+        list[i].create_detached = &detached[i];
+    }
+    detached[1].trace = (ProtobufCBinaryData){ packed.size, (uint8_t *)(uintptr_t)packed.data };
+    const Pawl__WorkItem *turn = hub_world_item(&world, work, 0);
+    turn_done(&world, turn, &turn->completion_token, 2, actions);
+    for (uint32_t i = 1; i < 3; i++) {
+        const Pawl__WorkItem *first = hub_world_item(&world, work, i);
+        bool is_a = hub_is(first->workflow->instance_id, "a");
+        IS(started_of(first)->trace->trace_parent, is_a ? PARENT : OWN);
+    }
+    hub_world_deinit(&world);
+}
+
 static void ids_that_are_told_apart_are_joined(void **state)
 {
     struct hub_world world;
@@ -253,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_starts_trace_reaches_the_workflow_and_what_it_calls),
         cmocka_unit_test(what_an_action_says_of_its_trace_goes_first),
+        cmocka_unit_test(a_detached_workflow_belongs_to_the_trace_too),
         cmocka_unit_test(ids_that_are_told_apart_are_joined),
         cmocka_unit_test(a_trace_that_could_not_be_passed_on_is_left_out),
         cmocka_unit_test(each_generation_has_a_trace_of_its_own),

@@ -1,5 +1,6 @@
 #include "actors/again.h"
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/map.h"
@@ -9,18 +10,7 @@ struct run {
     const struct pawl_again *again;
     struct pawl_history_event *events;
     bool is_rewind;
-};
-
-/* A call by its kind and id; some SDKs use an id again for a second try. */
-struct key {
-    uint32_t kind;
-    uint32_t id;
-};
-
-struct call {
-    struct key key;
-    uint32_t index; /* of the event that made it last */
-    bool is_open;
+    bool is_import;
 };
 
 static bool run_read(const struct pawl_again *again, struct run *ret_run)
@@ -34,8 +24,7 @@ static bool run_read(const struct pawl_again *again, struct run *ret_run)
     return true;
 }
 
-/* 'a', 't', 'c' of a call; 0: the event makes none. */
-static char made_kind(enum pawl_event_kind kind)
+char pawl_again_made_kind(enum pawl_event_kind kind)
 {
     switch (kind) {
     case PAWL_EVENT_TASK_SCHEDULED: return 'a';
@@ -45,8 +34,7 @@ static char made_kind(enum pawl_event_kind kind)
     }
 }
 
-/* … of the call whose end the event is. */
-static char ended_kind(enum pawl_event_kind kind)
+char pawl_again_ended_kind(enum pawl_event_kind kind)
 {
     switch (kind) {
     case PAWL_EVENT_TASK_COMPLETED:
@@ -115,7 +103,7 @@ static struct pawl_bytes copied(const struct run *run, uint32_t index)
     case PAWL_EVENT_EXECUTION_STARTED:
         event.execution = again->execution;
         event.parent = again->parent;
-        event.start_at_ms = 0;
+        if (!run->is_import) event.start_at_ms = 0;
         break;
     case PAWL_EVENT_DETACHED_CREATED:
     case PAWL_EVENT_CHILD_CREATED: {
@@ -143,12 +131,13 @@ static struct pawl_bytes reopened(const struct run *run, struct pawl_bytes packe
 
 /* Cutting ------------------------------------------------------------------------------------ */
 
-static struct call *call_of(struct pawl_map *calls, char kind, int32_t id, struct call *made)
+static struct pawl_again_call *call_of(struct pawl_map *calls, char kind, int32_t id,
+                                       struct pawl_again_call *made)
 {
-    struct key key = { (uint32_t)kind, (uint32_t)id };
-    struct call *call = pawl_map_find(calls, pawl_bytes_make(&key, sizeof key));
+    struct pawl_again_key key = { (uint32_t)kind, (uint32_t)id };
+    struct pawl_again_call *call = pawl_map_find(calls, pawl_bytes_make(&key, sizeof key));
     if (call || !made) return call;
-    *made = (struct call){ .key = key };
+    *made = (struct pawl_again_call){ .key = key };
     pawl_map_insert(calls, pawl_bytes_make(&made->key, sizeof made->key), made);
     return made;
 }
@@ -157,21 +146,22 @@ static struct call *call_of(struct pawl_map *calls, char kind, int32_t id, struc
 static void seed_reopen(const struct run *run, struct pawl_seed *seed)
 {
     struct pawl_arena *arena = run->again->arena;
-    struct call *made = PAWL_ARENA_ARRAY(arena, struct call, seed->past_count);
+    struct pawl_again_call *made =
+        PAWL_ARENA_ARRAY(arena, struct pawl_again_call, seed->past_count);
     bool *is_open = PAWL_ARENA_ARRAY(arena, bool, seed->past_count);
     struct pawl_map calls;
     pawl_map_init(&calls, 0);
     for (uint32_t i = 0; i < seed->events_count; i++) {
         struct pawl_history_event event;
         pawl_err err = pawl_history_event_decode(seed->events[i], &event);
-        char kind = err == PAWL_OK ? made_kind(event.kind) : 0;
+        char kind = err == PAWL_OK ? pawl_again_made_kind(event.kind) : 0;
         if (kind && i < seed->past_count) {
             is_open[i] = true;
             call_of(&calls, kind, event.id, &made[i])->index = i;
             continue;
         }
-        kind = err == PAWL_OK ? ended_kind(event.kind) : 0;
-        const struct call *call = kind ? call_of(&calls, kind, event.ref, NULL) : NULL;
+        kind = err == PAWL_OK ? pawl_again_ended_kind(event.kind) : 0;
+        const struct pawl_again_call *call = kind ? call_of(&calls, kind, event.ref, NULL) : NULL;
         if (call) is_open[call->index] = false;
     }
     pawl_map_deinit(&calls);
@@ -217,7 +207,7 @@ static pawl_err find_call(const struct run *run, uint32_t event_id, uint32_t *re
         const struct pawl_history_event *event = &run->events[i];
         if (event->id < 0 || (uint32_t)event->id != event_id) continue;
         *ret_index = i;
-        if (made_kind(event->kind)) return PAWL_OK;
+        if (pawl_again_made_kind(event->kind)) return PAWL_OK;
         *ret_message = MESSAGE("event %u of workflow '%.*s' is %s; it can run anew only from "
                                "TaskScheduled, TimerCreated or ChildWorkflowCreated",
                                event_id, PAWL_BYTES_FMT(again->source),
@@ -257,7 +247,7 @@ pawl_err pawl_again_from_event(const struct pawl_again *again,
     uint32_t event_id = change->event_id;
     pawl_err err = find_call(&run, event_id, &index, ret_message);
     if (err != PAWL_OK) return err;
-    err = check_change(again, change, made_kind(run.events[index].kind), ret_message);
+    err = check_change(again, change, pawl_again_made_kind(run.events[index].kind), ret_message);
     if (err != PAWL_OK) return err;
 
     uint32_t turn = index;
@@ -277,8 +267,9 @@ pawl_err pawl_again_from_event(const struct pawl_again *again,
 /* True: what the code did, as opposed to its end. */
 static bool is_done(enum pawl_event_kind kind)
 {
-    return made_kind(kind) || kind == PAWL_EVENT_EVENT_SENT || kind == PAWL_EVENT_DETACHED_CREATED
-           || kind == PAWL_EVENT_TIMER_CANCELLED || kind == PAWL_EVENT_TASK_CANCELLED;
+    return pawl_again_made_kind(kind) || kind == PAWL_EVENT_EVENT_SENT
+           || kind == PAWL_EVENT_DETACHED_CREATED || kind == PAWL_EVENT_TIMER_CANCELLED
+           || kind == PAWL_EVENT_TASK_CANCELLED;
 }
 
 /* The beginning of the turn that the event is of; the count of events: of none. */
@@ -315,4 +306,21 @@ pawl_err pawl_again_rewind(const struct pawl_again *again, struct pawl_bytes rew
     *ret_seed = (struct pawl_seed){ .events = NULL };
     seed_cut(&run, turn, again->events_count, rewound, ret_seed);
     return PAWL_OK;
+}
+
+/* Import ------------------------------------------------------------------------------------- */
+
+void pawl_again_import(const struct pawl_again *again, uint32_t waiting_count,
+                       const struct pawl_bytes *waiting, bool goes_on, struct pawl_seed *ret_seed)
+{
+    struct run run;
+    bool is_read = run_read(again, &run);
+    PAWL_ASSERT(is_read); /* the caller has */
+    run.is_import = true;
+    uint32_t count = again->events_count;
+    *ret_seed = (struct pawl_seed){ .past_count = count, .events_count = count + waiting_count };
+    ret_seed->events = PAWL_ARENA_ARRAY(again->arena, struct pawl_bytes, count + waiting_count);
+    for (uint32_t i = 0; i < count; i++) ret_seed->events[i] = copied(&run, i);
+    for (uint32_t i = 0; i < waiting_count; i++) ret_seed->events[count + i] = waiting[i];
+    if (goes_on) seed_reopen(&run, ret_seed);
 }

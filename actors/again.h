@@ -26,6 +26,19 @@ struct pawl_again {
     struct pawl_bytes *events;
 };
 
+/* A call by its kind and id; some SDKs use an id again for a second try. */
+struct pawl_again_key {
+    uint32_t kind; /* 'a', 't', 'c' */
+    uint32_t id;
+};
+
+/* What is known of a call of a history. */
+struct pawl_again_call {
+    struct pawl_again_key key;
+    uint32_t index; /* of the event that made it last */
+    bool is_open;
+};
+
 /* What is to be different. */
 struct pawl_again_change {
     uint32_t event_id; /* the call from which it runs anew */
@@ -50,5 +63,16 @@ PAWL_MUST_USE pawl_err pawl_again_from_event(const struct pawl_again *again,
 PAWL_MUST_USE pawl_err pawl_again_rewind(const struct pawl_again *again, struct pawl_bytes rewound,
                                          struct pawl_seed *ret_seed,
                                          struct pawl_bytes *ret_message);
+
+/* Be what was exported: its whole history is past, what waited for it is news, and, if it goes
+ * on, the calls without a result are made again. The events can be read. Children whose ids
+ * were made of the source's are renamed as above. */
+void pawl_again_import(const struct pawl_again *again, uint32_t waiting_count,
+                       const struct pawl_bytes *waiting, bool goes_on, struct pawl_seed *ret_seed);
+
+/* 'a', 't' or 'c' for an event that makes a call … and for one that is the end of a call;
+ * 0: it does not. */
+char pawl_again_made_kind(enum pawl_event_kind kind);
+char pawl_again_ended_kind(enum pawl_event_kind kind);
 
 #endif /* PAWL_ACTORS_AGAIN_H */

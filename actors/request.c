@@ -2,7 +2,9 @@
 
 #include "actors/call.h"
 #include "actors/directory.h"
+#include "actors/envelope.h"
 #include "actors/request_again.h"
+#include "actors/request_import.h"
 #include "actors/request_list.h"
 #include "actors/request_rewind.h"
 #include "actors/request_start.h"
@@ -188,6 +190,23 @@ static void request_raise(struct pawl_node *node, uint64_t token,
 /* History and rerun -------------------------------------------------------------------------------
  */
 
+/* The events raised that wait in the inbox, behind those of the history. */
+static void history_add_waiting(struct pawl_node *node, const struct pawl_snapshot *snapshot,
+                                struct pawl_answer *answer)
+{
+    struct pawl_bytes *events =
+        PAWL_ARENA_ARRAY(&node->effects->arena, struct pawl_bytes,
+                         (size_t)snapshot->history_count + snapshot->inbox_count);
+    for (uint32_t i = 0; i < snapshot->history_count; i++) events[i] = snapshot->history[i];
+    for (uint32_t i = 0; i < snapshot->inbox_count; i++) {
+        struct pawl_inbox_body body;
+        if (pawl_inbox_body_unpack(snapshot->inbox[i].body, &body) != PAWL_OK) continue;
+        if (pawl_history_event_kind(body.event) == PAWL_EVENT_EVENT_RAISED)
+            events[answer->events_count++] = body.event;
+    }
+    answer->events = events;
+}
+
 static void history_on_loaded(struct pawl_node *node, struct pawl_call *call,
                               const struct pawl_store_reply *reply)
 {
@@ -199,12 +218,15 @@ static void history_on_loaded(struct pawl_node *node, struct pawl_call *call,
     answer->instance = call->instance;
     answer->states_count = 1;
     answer->states = PAWL_ARENA_NEW(&node->effects->arena, struct pawl_instance_state);
-    pawl_request_fill_state(call->instance, &reply->load.snapshot.metadata, PAWL_BYTES_ABSENT,
-                            answer->states);
+    pawl_request_fill_state(call->instance, &reply->load.snapshot.metadata,
+                            reply->load.snapshot.custom_status, answer->states);
     answer->states[0].inc = reply->load.snapshot.metadata.inc;
     answer->events_total = reply->load.snapshot.metadata.history_count;
     answer->events_count = reply->load.snapshot.history_count;
     answer->events = reply->load.snapshot.history;
+    uint64_t next = (uint64_t)call->request.load.history_from + answer->events_count;
+    if (reply->load.snapshot.inbox_count > 0 && next >= answer->events_total)
+        history_add_waiting(node, &reply->load.snapshot, answer);
     pawl_node_answer(node, call->request_token, answer);
 }
 
@@ -215,7 +237,8 @@ static void request_history(struct pawl_node *node, uint64_t token,
         pawl_request_call(node, token, PAWL_STORE_LOAD, request->instance, history_on_loaded);
     call->request.load =
         (struct pawl_load){ .instance = call->instance,
-                            .want = PAWL_LOAD_HISTORY,
+                            .want = request->with_payloads ? PAWL_LOAD_HISTORY | PAWL_LOAD_INBOX
+                                                           : PAWL_LOAD_HISTORY,
                             .history_from = request->from,
                             .history_max = request->limit ? request->limit : PAWL_LOAD_HISTORY_MAX,
                             .history_size_max = PAWL_LOAD_HISTORY_SIZE_MAX };
@@ -304,6 +327,7 @@ void pawl_request_on_call(struct pawl_node *node, uint64_t token,
         return;
     case PAWL_REQUEST_RESTART: request_rerun(node, token, request); return;
     case PAWL_REQUEST_REWIND: pawl_request_rewind(node, token, request); return;
+    case PAWL_REQUEST_IMPORT: pawl_request_import(node, token, request); return;
     }
     PAWL_UNREACHABLE("pawl_request_check lets no other operation through");
 }

@@ -46,7 +46,8 @@ void pawl_request_complete(struct pawl_node *node, struct pawl_request *request)
     bool is_start = request->op == PAWL_REQUEST_START;
     bool is_rerun = request->op == PAWL_REQUEST_RERUN;
     bool counts_once = is_start || is_rerun || request->op == PAWL_REQUEST_RAISE
-                       || request->op == PAWL_REQUEST_RESTART || request->op == PAWL_REQUEST_REWIND;
+                       || request->op == PAWL_REQUEST_RESTART || request->op == PAWL_REQUEST_REWIND
+                       || request->op == PAWL_REQUEST_IMPORT;
     if (!counts_once) return;
     if (is_start && request->instance.size == 0)
         request->instance = pawl_request_new_instance(node, request->request_id);

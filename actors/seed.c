@@ -5,11 +5,37 @@
 #include "base/limits.h"
 #include "sdk/history.h"
 
+enum { FIELDS = 8, FIELDS_OF_IMPORT = FIELDS + 5 };
+
+static void import_write(struct pawl_buf *buf, const struct pawl_seed *seed)
+{
+    pawl_write_uint(buf, (uint64_t)seed->status);
+    pawl_write_int(buf, seed->started_ms);
+    pawl_write_int(buf, seed->updated_ms);
+    pawl_write_int(buf, seed->completed_ms);
+    pawl_write_bytes(buf, seed->custom_status);
+}
+
+static void import_read(struct pawl_reader *reader, struct pawl_seed *seed)
+{
+    seed->is_import = true;
+    seed->status = (enum pawl_status)pawl_read_uint(reader, PAWL_STATUS_COUNT - 1);
+    seed->started_ms = pawl_read_int(reader);
+    seed->updated_ms = pawl_read_int(reader);
+    seed->completed_ms = pawl_read_int(reader);
+    seed->custom_status = pawl_read_bytes(reader);
+}
+
+bool pawl_seed_is_settled(const struct pawl_seed *seed)
+{
+    return seed->is_import && seed->status != PAWL_STATUS_RUNNING;
+}
+
 struct pawl_bytes pawl_seed_pack(struct pawl_arena *arena, const struct pawl_seed *seed)
 {
     struct pawl_buf buf;
     pawl_buf_init(&buf, PAWL_SEED_SIZE_MAX);
-    pawl_write_array(&buf, 8);
+    pawl_write_array(&buf, seed->is_import ? FIELDS_OF_IMPORT : FIELDS);
     pawl_write_uint(&buf, seed->past_count);
     pawl_write_array(&buf, seed->events_count);
     for (uint32_t i = 0; i < seed->events_count; i++) pawl_write_bytes(&buf, seed->events[i]);
@@ -20,6 +46,7 @@ struct pawl_bytes pawl_seed_pack(struct pawl_arena *arena, const struct pawl_see
     pawl_write_bool(&buf, seed->change_input);
     pawl_write_bytes(&buf, seed->input);
     pawl_write_bytes(&buf, seed->child);
+    if (seed->is_import) import_write(&buf, seed);
     struct pawl_bytes packed = PAWL_BYTES_ABSENT;
     if (buf.bad == PAWL_OK) packed = pawl_arena_copy(arena, pawl_buf_view(&buf));
     pawl_buf_deinit(&buf);
@@ -35,6 +62,16 @@ static bool call_is_one(struct pawl_bytes bytes)
                || event.kind == PAWL_EVENT_CHILD_CREATED);
 }
 
+static bool import_is_sound(const struct pawl_seed *seed)
+{
+    struct pawl_history_event last;
+    if (seed->status == PAWL_STATUS_RUNNING || seed->status == PAWL_STATUS_SUSPENDED) return true;
+    if (!pawl_status_is_terminal(seed->status) || seed->reopened_count > 0) return false;
+    return seed->past_count == seed->events_count
+           && pawl_history_event_decode(seed->events[seed->events_count - 1], &last) == PAWL_OK
+           && last.kind == PAWL_EVENT_EXECUTION_COMPLETED;
+}
+
 static bool seed_is_sound(const struct pawl_seed *seed)
 {
     struct pawl_history_event event;
@@ -46,7 +83,7 @@ static bool seed_is_sound(const struct pawl_seed *seed)
         if (i > 0 && seed->reopened[i] <= seed->reopened[i - 1]) return false;
         if (!call_is_one(seed->events[seed->reopened[i]])) return false;
     }
-    return true;
+    return !seed->is_import || import_is_sound(seed);
 }
 
 pawl_err pawl_seed_unpack(struct pawl_arena *arena, struct pawl_bytes bytes,
@@ -69,8 +106,11 @@ pawl_err pawl_seed_unpack(struct pawl_arena *arena, struct pawl_bytes bytes,
     seed.change_input = pawl_read_bool(&reader);
     seed.input = pawl_read_bytes(&reader);
     seed.child = pawl_read_bytes(&reader);
-    for (uint32_t i = 8; i < fields; i++) pawl_read_skip(&reader);
-    if (pawl_reader_finish(&reader) != PAWL_OK || fields < 8 || !seed_is_sound(&seed))
+    bool is_import = fields >= FIELDS_OF_IMPORT;
+    if (is_import) import_read(&reader, &seed);
+    for (uint32_t i = is_import ? FIELDS_OF_IMPORT : FIELDS; i < fields; i++)
+        pawl_read_skip(&reader);
+    if (pawl_reader_finish(&reader) != PAWL_OK || fields < FIELDS || !seed_is_sound(&seed))
         return PAWL_E_CORRUPT;
     *ret_seed = seed;
     return PAWL_OK;

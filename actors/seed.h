@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "pawl/err.h"
+#include "pawl/types.h"
 
 struct pawl_seed {
     uint32_t past_count;       /* the first events are the past; at most events_count */
@@ -23,7 +24,18 @@ struct pawl_seed {
     bool change_input;
     struct pawl_bytes input;
     struct pawl_bytes child; /* instance id of the child; absent: the code's */
+    /* What is brought in is what it was: one that has ended is past altogether, what was
+     * suspended is so again. */
+    bool is_import;
+    enum pawl_status status; /* RUNNING, SUSPENDED, or how it ended */
+    int64_t started_ms;      /* 0: not known; so the next two */
+    int64_t updated_ms;
+    int64_t completed_ms;
+    struct pawl_bytes custom_status; /* absent: none */
 };
+
+/* True: the engine needs nobody's code to take it. */
+bool pawl_seed_is_settled(const struct pawl_seed *seed);
 
 /* Absent when it would be larger than PAWL_SEED_SIZE_MAX. */
 struct pawl_bytes pawl_seed_pack(struct pawl_arena *arena, const struct pawl_seed *seed);

@@ -135,6 +135,17 @@ static void turn_reopen(struct pawl_node *node, struct pawl_workflow *workflow,
     turn->reopened_count++;
 }
 
+/* It was suspended when it was exported; that it was resumed comes behind that. */
+static void turn_add_resumed(const struct pawl_workflow *workflow, struct pawl_turn_draft *turn)
+{
+    const struct pawl_seed *seed = turn->seed;
+    if (!seed->is_import || seed->status != PAWL_STATUS_SUSPENDED) return;
+    if (workflow->metadata.status == PAWL_STATUS_SUSPENDED) return; /* it ends so */
+    struct pawl_history_event resumed =
+        pawl_history_event_make(PAWL_EVENT_EXECUTION_RESUMED, turn->now_ms);
+    pawl_turn_add_event(turn, &resumed);
+}
+
 /* The past comes before the turn's own beginning. It is copied, for the commit may be sent
  * again when the input is no more. */
 static void turn_take_past(struct pawl_node *node, struct pawl_workflow *workflow,
@@ -148,6 +159,7 @@ static void turn_take_past(struct pawl_node *node, struct pawl_workflow *workflo
     PAWL_ASSERT(err == PAWL_OK); /* looked at when the input was added */
     turn->seed = seed;
     for (uint32_t i = 0; i < seed->past_count; i++) turn_add_packed(turn, seed->events[i]);
+    turn_add_resumed(workflow, turn);
     turn->past_count = turn->events_count;
     for (uint32_t i = 0; i < seed->reopened_count; i++)
         turn_reopen(node, workflow, turn, seed->reopened[i]);
@@ -222,6 +234,37 @@ void pawl_turn_take_inputs(struct pawl_node *node, struct pawl_workflow *workflo
     }
     turn_take_timers(node, workflow, turn);
     turn->inputs_events_count = turn->events_count;
+}
+
+static void turn_take_ended(struct pawl_workflow *workflow, struct pawl_turn_draft *turn)
+{
+    const struct pawl_seed *seed = turn->seed;
+    struct pawl_history_event end;
+    pawl_err err = pawl_history_event_decode(seed->events[seed->events_count - 1], &end);
+    PAWL_ASSERT(err == PAWL_OK && end.kind == PAWL_EVENT_EXECUTION_COMPLETED);
+    pawl_turn_consume(turn, pawl_workflow_first_input(workflow));
+    turn->payloads.output = end.payload;
+    if (end.failure.present)
+        turn->payloads.failure = pawl_failure_pack(&turn->call->arena, &end.failure);
+}
+
+void pawl_turn_take_import(struct pawl_node *node, struct pawl_workflow *workflow,
+                           struct pawl_turn_draft *turn)
+{
+    struct pawl_arena *arena = &turn->call->arena;
+    const struct pawl_input *first = pawl_workflow_first_input(workflow);
+    struct pawl_seed *seed = PAWL_ARENA_NEW(arena, struct pawl_seed);
+    (void)node;
+    pawl_err err = pawl_seed_unpack(arena, pawl_arena_copy(arena, first->seed), seed);
+    PAWL_ASSERT(err == PAWL_OK && pawl_seed_is_settled(seed));
+    turn->seed = seed;
+    turn->is_import = true;
+    turn->status = seed->status;
+    turn->custom_status_set = !pawl_bytes_is_absent(seed->custom_status);
+    turn->custom_status = seed->custom_status;
+    if (!pawl_status_is_terminal(seed->status)) return;
+    for (uint32_t i = 0; i < seed->events_count; i++) turn_add_packed(turn, seed->events[i]);
+    turn_take_ended(workflow, turn);
 }
 
 /* Actions ------------------------------------------------------------------------------ */
@@ -692,6 +735,9 @@ void pawl_turn_apply(struct pawl_node *node, struct pawl_workflow *workflow,
     turn->cached = done->cached;
     turn->custom_status_set = done->custom_status_set;
     turn->custom_status = pawl_arena_copy(&turn->call->arena, done->custom_status);
+    bool is_brought = turn->seed && turn->seed->is_import && !done->custom_status_set;
+    if (is_brought) turn->custom_status = turn->seed->custom_status;
+    if (is_brought) turn->custom_status_set = !pawl_bytes_is_absent(turn->custom_status);
     for (uint32_t i = 0; i < done->actions_count; i++) {
         struct pawl_action action = done->actions[i];
         if (turn->seed) turn_change_action(turn->seed, &action);
@@ -780,6 +826,17 @@ static bool turn_leaves_activities(const struct pawl_workflow *workflow,
     return open > 0;
 }
 
+/* What is brought in was begun, and perhaps ended, when it says. */
+static void turn_seal_times(const struct pawl_turn_draft *turn, struct pawl_commit *commit)
+{
+    const struct pawl_seed *seed = turn->seed;
+    if (!seed || !seed->is_import) return;
+    commit->started_ms = seed->started_ms;
+    if (!turn->is_import) return; /* it goes on now */
+    commit->updated_ms = seed->updated_ms;
+    commit->completed_ms = seed->completed_ms;
+}
+
 void pawl_turn_seal(struct pawl_node *node, struct pawl_workflow *workflow,
                     struct pawl_turn_draft *turn)
 {
@@ -814,6 +871,7 @@ void pawl_turn_seal(struct pawl_node *node, struct pawl_workflow *workflow,
         .wake_keep = turn_leaves_activities(workflow, turn) && !PAWL_MUTANT(NO_ACTIVITY_LEASE),
         .changes_max = PAWL_CHANGES_MAX,
     };
+    turn_seal_times(turn, commit);
     commit->attempts = pawl_attempts_seal(workflow, turn);
     if (!turn->continued) commit->carry_count = 0;
     /* Reminders point to the id, which the call's own copy outlives. */

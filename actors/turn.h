@@ -85,6 +85,7 @@ struct pawl_turn_draft {
     int64_t wake_at_ms; /* 0: as the inbox and the operations need it */
     bool is_schedule;   /* made by schedule.c */
     bool is_record;     /* nothing but counts of attempts */
+    bool is_import;     /* the engine takes what was imported */
     bool takes_poison;  /* it stalls for an activity */
     bool forgets_attempts;
     bool custom_status_set;
@@ -105,6 +106,11 @@ void pawl_turn_consume(struct pawl_turn_draft *turn, const struct pawl_input *in
 /* Take the inputs and due timers into the turn: WORKFLOW_STARTED and their events. What
  * answers no pending operation is consumed without an event. */
 void pawl_turn_take_inputs(struct pawl_node *node, struct pawl_workflow *workflow,
+                           struct pawl_turn_draft *turn);
+
+/* What was imported and needs nobody's code (actors/import.h): one that has ended comes in
+ * whole and ends; one that was suspended is so again, and takes its past when it is resumed. */
+void pawl_turn_take_import(struct pawl_node *node, struct pawl_workflow *workflow,
                            struct pawl_turn_draft *turn);
 
 /* Add what the worker's actions say. A broken or oversize answer fails the instance. */

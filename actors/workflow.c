@@ -8,6 +8,7 @@
 #include "actors/pace.h"
 #include "actors/partition.h"
 #include "actors/request.h"
+#include "actors/request_import.h"
 #include "actors/run.h"
 #include "actors/schedule.h"
 #include "actors/seed.h"
@@ -485,15 +486,13 @@ static const char *workflow_build_control(struct pawl_node *node, struct pawl_wo
     switch (control->op) {
     case PAWL_REQUEST_SUSPEND:
         if (status == PAWL_STATUS_SUSPENDED) return "";
-        pawl_workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_SUSPENDED, PAWL_BYTES_ABSENT,
-                                        control->payload);
+        pawl_import_note_control(workflow, turn, PAWL_EVENT_EXECUTION_SUSPENDED, control->payload);
         turn->status = PAWL_STATUS_SUSPENDED;
         return NULL;
     case PAWL_REQUEST_RESUME:
         if (status != PAWL_STATUS_SUSPENDED && status != PAWL_STATUS_STALLED)
             return "there is nothing to resume";
-        pawl_workflow_add_control_event(turn, PAWL_EVENT_EXECUTION_RESUMED, PAWL_BYTES_ABSENT,
-                                        control->payload);
+        pawl_import_note_control(workflow, turn, PAWL_EVENT_EXECUTION_RESUMED, control->payload);
         if (status == PAWL_STATUS_STALLED) turn->payloads.failure = PAWL_BYTES_LITERAL("");
         turn->forgets_attempts = workflow->stall == PAWL_STALL_WORKER_LOST
                                  || workflow->poison.ref.op.kind != 0 || workflow->has_attempts;
@@ -662,6 +661,8 @@ void pawl_workflow_advance(struct pawl_node *node, struct pawl_workflow *workflo
     case PAWL_WORKFLOW_READY:
         if (workflow->reload)
             workflow_reload(node, workflow);
+        else if (pawl_import_is_due(workflow))
+            pawl_import_take(node, workflow);
         else if (!pawl_list_is_empty(&workflow->controls))
             workflow_run_control(node, workflow);
         else if (pawl_poison_is_due(workflow))

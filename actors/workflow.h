@@ -64,6 +64,7 @@ struct pawl_input {
     int32_t ref;
     struct pawl_bytes event;   /* encoded event, behind the struct */
     struct pawl_bytes seed;    /* … and the seed; absent: none */
+    bool is_settled;           /* the seed is, see pawl_seed_is_settled */
     struct pawl_origin origin; /* told when it is consumed */
 };
 

@@ -431,6 +431,7 @@ static void committed_count(struct pawl_node *node, const struct pawl_workflow *
     if (turn->worker) node->metrics.turns_total++;
     pawl_histogram_add(&node->metrics.commit_seconds, node->now_ms - turn->call->sent_ms);
     if (!pawl_status_is_terminal(turn->status)) return;
+    if (turn->is_import) return; /* it ended elsewhere */
     node->metrics.ended_total[turn->status]++;
     pawl_histogram_add(&node->metrics.workflow_seconds,
                        node->now_ms - workflow->metadata.created_ms);

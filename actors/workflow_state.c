@@ -207,12 +207,13 @@ static struct pawl_input *input_new(struct pawl_bytes event, struct pawl_bytes s
     return input;
 }
 
-static bool seed_is_readable(struct pawl_bytes bytes)
+static bool seed_is_readable(struct pawl_bytes bytes, bool *ret_is_settled)
 {
     struct pawl_arena arena;
     struct pawl_seed seed;
     pawl_arena_init(&arena);
     bool is_readable = pawl_seed_unpack(&arena, bytes, &seed) == PAWL_OK;
+    *ret_is_settled = is_readable && pawl_seed_is_settled(&seed);
     pawl_arena_deinit(&arena);
     return is_readable;
 }
@@ -238,8 +239,10 @@ pawl_err pawl_workflow_add_row(struct pawl_workflow *workflow, uint32_t index,
 {
     struct pawl_inbox_body unpacked;
     if (pawl_inbox_body_unpack(body, &unpacked) != PAWL_OK) return PAWL_E_CORRUPT;
-    if (unpacked.seed.size && !seed_is_readable(unpacked.seed)) return PAWL_E_CORRUPT;
+    bool is_settled = false;
+    if (unpacked.seed.size && !seed_is_readable(unpacked.seed, &is_settled)) return PAWL_E_CORRUPT;
     struct pawl_input *input = input_new(unpacked.event, unpacked.seed);
+    input->is_settled = is_settled;
     input->durable = true;
     input->index = index;
     input->delivery = delivery;

@@ -52,6 +52,7 @@
     X(KEEPER_HANDED_OVER, "a keeper of places took over from one that was there")     \
     X(KEEPER_WAITED, "a keeper of places waited for the leases of the one before")    \
     X(NEWS_TOLD, "a peer told of a change that somebody waited for")                  \
+    X(IMPORT_TAKEN, "the engine took what was imported by a turn of its own")         \
     X(STALLED_CURED, "a stalled instance went on by itself")
 
 enum pawl_cover {

@@ -42,7 +42,10 @@
 #define PAWL_CODE_WAIT_MS          2000u /* no worker has its code: then STALLED */
 #define PAWL_SEED_EVENTS_MAX       PAWL_HISTORY_EVENTS_MAX /* history that another run begins with: */
 #define PAWL_SEED_SIZE_MAX         (16u << 20)             /* … PAWL_E_TOO_LARGE, says so */
-#define PAWL_TURN_RETRY_MS_MIN     500u                    /* doubles per attempt */
+#define PAWL_IMPORT_SIZE_MAX       PAWL_SEED_SIZE_MAX      /* JSON of an export: as above, 413 */
+#define PAWL_EXPORT_OBJECTS_MAX    (8u * PAWL_SEED_EVENTS_MAX)  /* objects and lists … */
+#define PAWL_EXPORT_VALUES_MAX     (40u * PAWL_SEED_EVENTS_MAX) /* and values in it: refused */
+#define PAWL_TURN_RETRY_MS_MIN     500u                         /* doubles per attempt */
 #define PAWL_TURN_RETRY_MS_MAX     60000u
 
 /* Schedules ------------------------------------------------------------------- */

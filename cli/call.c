@@ -134,6 +134,7 @@ static void call_history(struct pawl_buf *url, const struct pawl_call_page *page
 {
     pawl_buf_append_str(url, "/history");
     add_number(url, "from", page->from, "");
+    if (page->waiting) add_param(url, "waiting", "true");
     if (page->limit > 0) add_number(url, "limit", page->limit, "");
 }
 
@@ -235,6 +236,7 @@ void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_ca
         pawl_buf_append_str(url, "/restart");
         add_param(url, "newInstanceID", options->new_instance_id);
         break;
+    case PAWL_CLI_IMPORT: pawl_buf_append_str(url, "/import"); break;
     case PAWL_CLI_REWIND:
         pawl_buf_append_str(url, "/rewind");
         add_param(url, "reason", options->reason);

@@ -9,6 +9,7 @@
 struct pawl_call_page {
     const char *cursor; /* list: NULL at the start */
     uint32_t from;      /* history */
+    bool waiting;       /* HISTORY: the events that wait, too */
     uint32_t limit;     /* list, history: of this request; 0: the sidecar's choice */
     int64_t wait_ms;    /* wait: of this request */
 };

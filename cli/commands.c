@@ -30,8 +30,8 @@ static const struct pawl_cli_option options[] = {
       AT(data) },
     { 0, "data-file", "FILE", "the payload from a file; '-' is standard input", PAWL_CLI_TEXT,
       AT(data_file) },
-    { 'i', "instance-id", "ID", "id of the new instance (default: a random one)", PAWL_CLI_TEXT,
-      AT(instance_id) },
+    { 'i', "instance-id", "ID", "id of the new instance (default: a random one; import: its own)",
+      PAWL_CLI_TEXT, AT(instance_id) },
     { 0, "new-instance-id", "ID", "id of the new instance (default: a random one)", PAWL_CLI_TEXT,
       AT(new_instance_id) },
     { 0, "from-event", "ID", "keep what came before this call (an ID of the history)",
@@ -341,6 +341,18 @@ static const struct pawl_cli_spec specs[] = {
       "children are rewound, too, and whatever had succeeded stays as it is.",
       "reason idempotency-key" COMMON,
       "  pawl workflow rewind order-17 -r 'the bank is back'\n" },
+    { PAWL_CLI_IMPORT,
+      "import",
+      "<file>",
+      { AT(data_file), NONE },
+      "bring in an instance that was exported, here or elsewhere",
+      "The file is what \"pawl workflow history <id> --export\" writes; '-' is standard input.\n"
+      "One that has ended comes in as it was. One that has not goes on from where it was: its\n"
+      "timers, events and activities, too. Suspend such a one before you export it, and purge\n"
+      "it with --force where it came from, so that it does not run twice.",
+      "instance-id idempotency-key" COMMON,
+      "  pawl workflow import order-17.json\n"
+      "  pawl workflow import order-17.json --instance-id order-17-copy\n" },
     { PAWL_CLI_BATCH,
       "batch",
       "<operation>",

@@ -38,6 +38,7 @@ enum pawl_cli_command {
     PAWL_CLI_RERUN,
     PAWL_CLI_RESTART,
     PAWL_CLI_REWIND,
+    PAWL_CLI_IMPORT,
     PAWL_CLI_BATCH,
     PAWL_CLI_DOCTOR,
     PAWL_CLI_REPLAY,

@@ -9,7 +9,7 @@
 
 static void send_past(const struct pawl_play *play, pawl_play_send_fn *send, void *context)
 {
-    const struct pawl_cli_history *history = play->history;
+    const struct pawl_export *history = play->history;
     uint32_t from = 0;
     size_t size = 0;
     for (uint32_t i = 0; i < play->turn.first; i++) {
@@ -43,7 +43,7 @@ static struct pawl_bytes *fresh_events(const struct pawl_play *play, uint32_t co
 
 static void give(struct pawl_play *play, bool whole, pawl_play_send_fn *send, void *context)
 {
-    const struct pawl_cli_history *history = play->history;
+    const struct pawl_export *history = play->history;
     uint64_t number = ++play->turns_given;
     play->id = pawl_hash_id(history->instance, pawl_bytes_make(&number, sizeof number));
     if (whole) {
@@ -88,7 +88,7 @@ static void next(struct pawl_play *play, uint32_t from, pawl_play_send_fn *send,
     play->state = PAWL_PLAY_SAME;
 }
 
-void pawl_play_start(struct pawl_play *play, const struct pawl_cli_history *history,
+void pawl_play_start(struct pawl_play *play, const struct pawl_export *history,
                      struct pawl_arena *arena, pawl_play_send_fn *send, void *context)
 {
     *play = (struct pawl_play){ .history = history, .arena = arena };
@@ -181,7 +181,7 @@ static void report_broken(const struct pawl_play *play, struct pawl_buf *buf)
 
 void pawl_play_report(const struct pawl_play *play, bool strict, struct pawl_buf *buf)
 {
-    const struct pawl_cli_history *history = play->history;
+    const struct pawl_export *history = play->history;
     const char *verdict = pawl_play_is_good(play, strict) ? "same" : "DIFFERENT";
     pawl_buf_printf(buf, "%-9s  %s: %.*s '%.*s', %u events, %u turn%s the same\n", verdict,
                     history->file, PAWL_BYTES_FMT(history->name), PAWL_BYTES_FMT(history->instance),

@@ -8,7 +8,7 @@
 #ifndef PAWL_CLI_REPLAY_PLAY_H
 #define PAWL_CLI_REPLAY_PLAY_H
 
-#include "cli/history.h"
+#include "sdk/export.h"
 #include "sdk/recorded.h"
 
 enum pawl_play_state {
@@ -22,7 +22,7 @@ enum pawl_play_state {
 #define PAWL_PLAY_NOTES_MAX 20u
 
 struct pawl_play {
-    const struct pawl_cli_history *history;
+    const struct pawl_export *history;
     struct pawl_arena *arena;
     enum pawl_play_state state;
     uint32_t turns_count; /* that came out the same */
@@ -42,7 +42,7 @@ struct pawl_play {
 typedef void pawl_play_send_fn(void *context, const struct pawl_frame *frame);
 
 /* Begin; the first turn is sent. A history in which no code has run is SAME at once. */
-void pawl_play_start(struct pawl_play *play, const struct pawl_cli_history *history,
+void pawl_play_start(struct pawl_play *play, const struct pawl_export *history,
                      struct pawl_arena *arena, pawl_play_send_fn *send, void *context);
 
 /* A TURN_DONE or NEED_HISTORY from the app. */

@@ -274,6 +274,23 @@ static void check_watch(struct check *check, const struct pawl_request *request)
     check_range(check, "status_mask", request->status_mask, 0, STATUS_MASK_ALL);
 }
 
+static void check_import(struct check *check, const struct pawl_request *request)
+{
+    check_required(check, "name", request->name, PAWL_NAME_SIZE_MAX);
+    check_optional(check, "version", request->version, PAWL_NAME_SIZE_MAX);
+    check_optional(check, "request_id", request->request_id, PAWL_REQUEST_ID_SIZE_MAX);
+    check_tags(check, request->tags);
+    if (check->err != PAWL_OK) return;
+    bool is_schedule = pawl_bytes_is_str(request->name, PAWL_SCHEDULE_NAME)
+                       || !pawl_bytes_is_absent(pawl_schedule_id(request->instance));
+    if (is_schedule)
+        CHECK_FAIL(check, PAWL_E_INVALID,
+                   "a schedule cannot be imported: create it, and it goes on by the clock");
+    else if (request->payload.size > PAWL_SEED_SIZE_MAX)
+        CHECK_FAIL(check, PAWL_E_TOO_LARGE, "the history has %zu bytes; at most %u are allowed",
+                   request->payload.size, PAWL_SEED_SIZE_MAX);
+}
+
 static void check_fields(struct check *check, const struct pawl_request *request)
 {
     check_app(check, request->app);
@@ -304,6 +321,7 @@ static void check_fields(struct check *check, const struct pawl_request *request
     case PAWL_REQUEST_RESTART:
         check_optional(check, "new_instance", request->new_instance, PAWL_INSTANCE_ID_SIZE_MAX);
         break;
+    case PAWL_REQUEST_IMPORT: check_import(check, request); break;
     default: break;
     }
 }
@@ -313,7 +331,7 @@ pawl_err pawl_request_check(const struct pawl_request *request, struct pawl_aren
 {
     struct check check = { .arena = arena, .err = PAWL_OK };
     if (!pawl_request_op_name((int)request->op))
-        CHECK_FAIL(&check, PAWL_E_INVALID, "op is %d; 1 (start) to 16 (watch) are known",
+        CHECK_FAIL(&check, PAWL_E_INVALID, "op is %d; 1 (start) to 17 (import) are known",
                    (int)request->op);
     else
         check_fields(&check, request);

@@ -21,7 +21,7 @@
  *   BATCH      the filter, all batch_op limit cursor      batch, cursor; message: of the
  *              payload force recursive event_name           first that failed
  *              event_data request_id(optional)
- *   HISTORY    instance from limit                        events, events_total, state;
+ *   HISTORY    instance from limit with_payloads          events, events_total, state;
  *                                                         NOT_FOUND
  *   WATCH      instance(opt.) name(opt.) status_mask      cursor, reached, state, events: see
  *              cursor limit timeout_ms                    below; BUSY INVALID
@@ -33,6 +33,12 @@
  *              request_id(optional)                       EXISTS
  *   REWIND     instance payload(reason)                   NOT_FOUND STATE TOO_LARGE
  *              request_id(optional)
+ *   IMPORT     instance name version tags payload         instance; EXISTS INVALID STATE
+ *              request_id(optional)                       TOO_LARGE TERMINAL
+ *
+ * With payloads, the last page of a HISTORY also has the events raised that no turn has taken:
+ * behind the events_total'th. The payload of an IMPORT is packed (actors/import.h); a client of
+ * the app stream sends the JSON of an export instead, and may leave out the rest.
  *
  * The filter: status_mask name prefix tags created_… completed_… updated_…; what is 0 or
  * absent matches all. A BATCH does its operation to one page of instances and is asked again
@@ -77,7 +83,8 @@
     X(BATCH, 13, "batch")        \
     X(RESTART, 14, "restart")    \
     X(REWIND, 15, "rewind")      \
-    X(WATCH, 16, "watch")
+    X(WATCH, 16, "watch")        \
+    X(IMPORT, 17, "import")
 
 enum pawl_request_op {
 #define X(name, value, text) PAWL_REQUEST_##name = (value),

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "sidecar/import_request.h"
 
 enum app_state { AWAITING_HELLO = 1, READY, CLOSING };
 
@@ -329,7 +330,12 @@ static void on_request(struct pawl_app_stream *stream, struct app_conn *conn,
                        const struct pawl_request_frame *frame)
 {
     struct pawl_answer answer = { .err = PAWL_OK };
-    answer.err = pawl_request_check(&frame->request, &stream->arena, &answer.message);
+    struct pawl_request asked = frame->request;
+    if (asked.op == PAWL_REQUEST_IMPORT)
+        answer.err =
+            pawl_import_request_fill(asked.payload, &stream->arena, &asked, &answer.message);
+    if (answer.err == PAWL_OK)
+        answer.err = pawl_request_check(&asked, &stream->arena, &answer.message);
     if (answer.err != PAWL_OK) {
         answer_send(stream, conn, frame->token, &answer);
         return;
@@ -340,7 +346,7 @@ static void on_request(struct pawl_app_stream *stream, struct app_conn *conn,
     request->peer_token = frame->token;
     pawl_list_push_tail(&conn->requests, &request->link);
     request->api_token =
-        stream->config.api->ops->call(stream->config.api, &frame->request, on_answer, request);
+        stream->config.api->ops->call(stream->config.api, &asked, on_answer, request);
 }
 
 /* Frames ----------------------------------------------------------------------------- */

@@ -172,6 +172,22 @@ static void write_list(struct pawl_json *json, const char *key, const struct paw
     pawl_json_object_end(json);
 }
 
+/* Behind those of the history come those that wait. */
+static uint32_t history_events(const struct pawl_request *request, const struct pawl_answer *answer)
+{
+    uint32_t left = request->from < answer->events_total ? answer->events_total - request->from : 0;
+    return answer->events_count < left ? answer->events_count : left;
+}
+
+static void write_events(struct pawl_json *json, const char *key, uint32_t from,
+                         const struct pawl_bytes *events, uint32_t count)
+{
+    pawl_json_key(json, key);
+    pawl_json_array_begin(json);
+    for (uint32_t i = 0; i < count; i++) pawl_http_history_write(json, from + i, events[i]);
+    pawl_json_array_end(json);
+}
+
 static void write_history(struct pawl_json *json, const struct pawl_request *request,
                           const struct pawl_answer *answer)
 {
@@ -189,16 +205,20 @@ static void write_history(struct pawl_json *json, const struct pawl_request *req
     pawl_json_key(json, "generation");
     pawl_json_uint(json, state->gen);
     pawl_http_write_id(json, "incarnation", state->inc);
+    pawl_http_write_time(json, "createdAt", state->created_ms);
+    pawl_http_write_time(json, "startedAt", state->started_ms);
+    pawl_http_write_time(json, "lastUpdatedAt", state->updated_ms);
+    pawl_http_write_time(json, "completedAt", state->completed_ms);
+    pawl_http_tags_write(json, state->tags);
+    pawl_json_payload(json, "customStatus", state->custom_status);
     pawl_json_key(json, "total");
     pawl_json_uint(json, answer->events_total);
-    pawl_json_key(json, "events");
-    pawl_json_array_begin(json);
-    for (uint32_t i = 0; i < answer->events_count; i++) {
-        pawl_http_history_write(json, request->from + i, answer->events[i]);
-    }
-    pawl_json_array_end(json);
-    uint64_t next = (uint64_t)request->from + answer->events_count;
-    if (next < answer->events_total && answer->events_count > 0) {
+    uint32_t count = history_events(request, answer);
+    write_events(json, "events", request->from, answer->events, count);
+    if (request->with_payloads)
+        write_events(json, "waiting", 0, answer->events + count, answer->events_count - count);
+    uint64_t next = (uint64_t)request->from + count;
+    if (next < answer->events_total && count > 0) {
         pawl_json_key(json, "next");
         pawl_json_uint(json, next);
     }
@@ -242,6 +262,7 @@ static void reply_success(struct pawl_http_reply *reply, enum pawl_http_route ro
     case PAWL_HTTP_ROUTE_START:
     case PAWL_HTTP_ROUTE_RERUN:
     case PAWL_HTTP_ROUTE_RESTART:
+    case PAWL_HTTP_ROUTE_IMPORT:
         reply->status = 202;
         write_instance(&json, answer->instance);
         break;

@@ -7,6 +7,7 @@
 #include "base/tags.h"
 #include "base/timetext.h"
 #include "sdk/schedule.h"
+#include "sidecar/import_request.h"
 
 /* What a build works on. The first problem stays. */
 struct build {
@@ -434,6 +435,17 @@ static void build_rewind(struct build *build)
     build->request->payload = body_or_param(build, "reason");
 }
 
+static void build_import(struct build *build)
+{
+    struct pawl_bytes message = PAWL_BYTES_ABSENT;
+    build->request->request_id = build->input->idempotency_key;
+    if (build->problem.status != 0) return;
+    pawl_err err =
+        pawl_import_request_fill(build->input->body, build->arena, build->request, &message);
+    if (err != PAWL_OK)
+        build_fail(build, err == PAWL_E_TOO_LARGE ? 413 : 400, "ERR_MALFORMED_REQUEST", message);
+}
+
 static void build_rerun(struct build *build)
 {
     build_new_instance(build);
@@ -467,6 +479,7 @@ static void build_route(struct build *build)
     case PAWL_HTTP_ROUTE_HISTORY:
         request->from = param_uint(build, "from", 0, UINT32_MAX);
         request->limit = param_uint(build, "limit", 1, PAWL_LOAD_HISTORY_MAX);
+        request->with_payloads = param_bool(build, "waiting", false);
         break;
     case PAWL_HTTP_ROUTE_WATCH:
     case PAWL_HTTP_ROUTE_WATCH_ALL: build_watch(build); break;
@@ -474,6 +487,7 @@ static void build_route(struct build *build)
     case PAWL_HTTP_ROUTE_RERUN: build_rerun(build); break;
     case PAWL_HTTP_ROUTE_RESTART: build_restart(build); break;
     case PAWL_HTTP_ROUTE_REWIND: build_rewind(build); break;
+    case PAWL_HTTP_ROUTE_IMPORT: build_import(build); break;
     case PAWL_HTTP_ROUTE_SCHEDULE_CREATE: build_schedule_create(build); break;
     case PAWL_HTTP_ROUTE_SCHEDULE_LIST: build_schedule_list(build); break;
     case PAWL_HTTP_ROUTE_SCHEDULE_GET: request->with_payloads = true; break;

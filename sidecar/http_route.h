@@ -26,12 +26,14 @@
       PAWL_HTTP_FILTER "order count limit cursor appID")                                           \
     X(BATCH, PAWL_REQUEST_BATCH, "ERR_BATCH_WORKFLOWS", "batch",                                   \
       PAWL_HTTP_FILTER "operation all event reason output force recursive limit cursor appID")     \
-    X(HISTORY, PAWL_REQUEST_HISTORY, "ERR_GET_WORKFLOW_HISTORY", "history", "from limit appID")    \
+    X(HISTORY, PAWL_REQUEST_HISTORY, "ERR_GET_WORKFLOW_HISTORY", "history",                        \
+      "from limit waiting appID")                                                                  \
     X(WAIT, PAWL_REQUEST_WAIT, "ERR_WAIT_WORKFLOW", "wait", "for timeout payloads appID")          \
     X(RERUN, PAWL_REQUEST_RERUN, "ERR_RERUN_WORKFLOW", "rerun",                                    \
       "newInstanceID eventID overwriteInput newChildInstanceID appID")                             \
     X(RESTART, PAWL_REQUEST_RESTART, "ERR_RESTART_WORKFLOW", "restart", "newInstanceID appID")     \
     X(REWIND, PAWL_REQUEST_REWIND, "ERR_REWIND_WORKFLOW", "rewind", "reason appID")                \
+    X(IMPORT, PAWL_REQUEST_IMPORT, "ERR_IMPORT_WORKFLOW", "import", "appID")                       \
     X(WATCH, PAWL_REQUEST_WATCH, "ERR_WATCH_WORKFLOW", "watch", "status from appID")               \
     X(WATCH_ALL, PAWL_REQUEST_WATCH, "ERR_WATCH_WORKFLOWS", "watch-all", "name status from appID") \
     X(SCHEDULE_CREATE, PAWL_REQUEST_START, "ERR_SCHEDULE_CREATE", "schedule-create",               \

@@ -83,9 +83,10 @@ static void write_metadata(struct pawl_mem_partition *partition, struct pawl_mem
 {
     struct pawl_metadata *metadata = &instance->metadata;
     pawl_mem_instance_set_status(partition, instance, commit->status);
-    if (metadata->turn == 0) metadata->started_ms = commit->now_ms;
-    if (pawl_store_status_is_terminal(commit->status)) metadata->completed_ms = commit->now_ms;
-    metadata->updated_ms = commit->now_ms;
+    if (metadata->turn == 0) metadata->started_ms = pawl_commit_ms(commit, commit->started_ms);
+    if (pawl_store_status_is_terminal(commit->status))
+        metadata->completed_ms = pawl_commit_ms(commit, commit->completed_ms);
+    metadata->updated_ms = pawl_commit_ms(commit, commit->updated_ms);
     metadata->last = commit->id;
     metadata->turn++;
 }

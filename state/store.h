@@ -248,7 +248,8 @@ struct pawl_load {
  * pending_added added; reminders removed, then added; outbox messages added, each
  * with an OUTBOX reminder due at now_ms + PAWL_LEASE_OUTBOX_MS; custom status;
  * payloads that are set; attempts; metadata (last = id, turn + 1, status, times).
- * started_ms is set to now_ms by the first commit, completed_ms by a terminal one.
+ * started_ms is set by the first commit, completed_ms by a terminal one, updated_ms by each:
+ * to now_ms, or to what the commit says of a past that is brought in (0: now_ms).
  * WAKE reminder: when inbox rows remain (or carry rows were added) and the status is
  * not terminal it is set to now_ms + PAWL_LEASE_WAKE_MS, or to wake_at_ms when that is not 0
  * and earlier; without rows it is set to wake_at_ms when that is not 0; else, with wake_keep and a
@@ -294,12 +295,21 @@ struct pawl_commit {
     enum pawl_status status;
     bool custom_status_set;
     struct pawl_bytes custom_status; /* absent: removed */
+    int64_t started_ms;
+    int64_t updated_ms;
+    int64_t completed_ms;
     int64_t wake_at_ms;
     bool wake_keep; /* operations are open that only this row brings back after a crash */
     struct pawl_payloads payloads; /* absent fields stay as they are; carry: input replaces */
     struct pawl_bytes attempts;    /* opaque; absent: as they are; empty: none any more */
     uint32_t changes_max;
 };
+
+/* One of the three times of a commit. */
+static inline int64_t pawl_commit_ms(const struct pawl_commit *commit, int64_t said_ms)
+{
+    return said_ms ? said_ms : commit->now_ms;
+}
 
 /* DELIVER: put one message into an instance's inbox. Not epoch-fenced: a former
  * owner may still hand in a true result.

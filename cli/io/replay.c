@@ -18,9 +18,9 @@
 #include "base/io/stream.h"
 #include "base/limits.h"
 #include "cli/io/child.h"
-#include "cli/io/history_file.h"
 #include "cli/io/say.h"
 #include "cli/replay_play.h"
+#include "sdk/export_json.h"
 
 #define TIMEOUT_MS 30000 /* for the app to connect, and for each of its answers */
 #define STOP_MS    5000  /* then a stopped app is killed */
@@ -45,7 +45,7 @@ struct replay {
 
     uint32_t next_file;
     struct pawl_arena file_arena; /* of the present one */
-    struct pawl_cli_history history;
+    struct pawl_export history;
     struct pawl_play play;
     bool playing;
     uint32_t same_count;
@@ -148,8 +148,8 @@ static bool history_load(struct replay *replay, const char *file)
     pawl_arena_reset(&replay->file_arena);
     bool good = file_read(file, &buf);
     if (good
-        && !pawl_history_file_parse(pawl_buf_view(&buf), &replay->file_arena, &replay->history,
-                                    &why)) {
+        && !pawl_export_json_parse(pawl_buf_view(&buf), &replay->file_arena, &replay->history,
+                                   &why)) {
         pawl_cli_say("%s: %s", file, why);
         good = false;
     }

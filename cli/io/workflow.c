@@ -14,6 +14,7 @@
 #include "cli/io/client.h"
 #include "cli/io/view.h"
 #include "cli/io/watch.h"
+#include "sdk/export_json.h"
 
 #define CALL_TIMEOUT_MS 60000
 #define WAIT_STEP_MS    30000 /* one request of a long wait: proxies cut longer ones */
@@ -50,8 +51,8 @@ static bool input_read(FILE *file, const char *name, struct pawl_buf *buf)
         return false;
     }
     if (buf->bad == PAWL_OK) return true;
-    fprintf(stderr, "pawl: %s is larger than %u bytes, the most a payload may have\n", name,
-            PAWL_PAYLOAD_SIZE_MAX);
+    fprintf(stderr, "pawl: %s is larger than %zu bytes, the most that can be sent\n", name,
+            buf->size_max);
     return false;
 }
 
@@ -98,6 +99,9 @@ static const char *advice_for(const struct pawl_cli_options *options, long statu
     if (status == 401) return "Give the token with --token or PAWL_TOKEN.";
     if (status == 409 && options->command == PAWL_CLI_START) {
         return "Choose another --instance-id, or see --reuse.";
+    }
+    if (status == 409 && options->command == PAWL_CLI_IMPORT) {
+        return "If its id is in use: choose another one with --instance-id.";
     }
     if (status == 409 && options->command == PAWL_CLI_PURGE) {
         return "Terminate it first, or use --force.";
@@ -323,7 +327,9 @@ static enum pawl_cli_exit export_collect(const struct pawl_cli_options *options,
         long status = 0;
         json_t *events = json_object_get(all, "events");
         uint32_t from = (uint32_t)json_array_size(events);
-        struct pawl_call_page page = { .from = from, .limit = PAWL_LOAD_HISTORY_MAX };
+        struct pawl_call_page page = { .from = from,
+                                       .limit = PAWL_LOAD_HISTORY_MAX,
+                                       .waiting = true };
         enum pawl_cli_exit code = call_json(options, &page, PAWL_BYTES_ABSENT, &json, &status);
         if (code != PAWL_CLI_OK) {
             json_decref(all);
@@ -340,6 +346,8 @@ static enum pawl_cli_exit export_collect(const struct pawl_cli_options *options,
         } else {
             size_t got = json_array_size(json_object_get(json, "events"));
             json_array_extend(events, json_object_get(json, "events"));
+            bool is_at_end = json_integer_value(json_object_get(json, "total")) == total;
+            if (is_at_end) json_object_set(all, "waiting", json_object_get(json, "waiting"));
             json_decref(json);
             if (got == 0) break; /* a sidecar that does not keep its word */
         }
@@ -498,6 +506,47 @@ static enum pawl_cli_exit run_change(const struct pawl_cli_options *options)
     return code;
 }
 
+/* Import ------------------------------------------------------------------------------------ */
+
+/* Looked at here already: whoever waits for a large file to be sent wants to know first. */
+static const char *import_check(const char *file, struct pawl_bytes text, struct pawl_arena *arena)
+{
+    struct pawl_export export;
+    const char *why = NULL;
+    if (pawl_export_json_parse(text, arena, &export, &why))
+        return (const char *)pawl_arena_printf(arena, "%.*s", PAWL_BYTES_FMT(export.instance)).data;
+    fprintf(stderr, "pawl: %s cannot be imported: %s\n", file, why);
+    return NULL;
+}
+
+static enum pawl_cli_exit run_import(const struct pawl_cli_options *options)
+{
+    struct pawl_cli_options import = *options;
+    struct pawl_buf body;
+    struct pawl_arena arena;
+    json_t *json = NULL;
+    long status = 0;
+    enum pawl_cli_exit code = PAWL_CLI_USAGE;
+    pawl_buf_init(&body, PAWL_IMPORT_SIZE_MAX);
+    pawl_arena_init(&arena);
+    bool is_read = input_load(options, &body);
+    const char *id =
+        is_read ? import_check(options->data_file, pawl_buf_view(&body), &arena) : NULL;
+    import.id = options->instance_id ? options->instance_id : id;
+    if (id)
+        code = call_json(&import, &(struct pawl_call_page){ .from = 0 }, pawl_buf_view(&body),
+                         &json, &status);
+    if (code == PAWL_CLI_OK && options->json) code = print_json(json, code);
+    if (code == PAWL_CLI_OK && !options->json) {
+        printf("%s is imported\n", import.id);
+        if (fflush(stdout) != 0) code = PAWL_CLI_FAILED;
+    }
+    json_decref(json);
+    pawl_arena_deinit(&arena);
+    pawl_buf_deinit(&body);
+    return code;
+}
+
 /* Counts and batches ------------------------------------------------------------------------ */
 
 static enum pawl_cli_exit run_count(const struct pawl_cli_options *options)
@@ -594,6 +643,7 @@ enum pawl_cli_exit pawl_cli_workflow(const struct pawl_cli_options *options)
     case PAWL_CLI_BATCH: return run_batch(options);
     case PAWL_CLI_WATCH: return pawl_cli_watch(options);
     case PAWL_CLI_DEAD_LETTERS: return run_dead_letters(options);
+    case PAWL_CLI_IMPORT: return run_import(options);
     default: return run_change(options);
     }
 }

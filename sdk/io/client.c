@@ -321,6 +321,7 @@ static pawl_err check(const struct pawl_client *client, struct call *call)
 {
     struct pawl_arena arena;
     struct pawl_bytes message = PAWL_BYTES_ABSENT;
+    if (call->request.op == PAWL_REQUEST_IMPORT) return PAWL_OK; /* the sidecar reads the file */
     pawl_arena_init(&arena);
     pawl_err err = pawl_request_check(&call->request, &arena, &message);
     if (err != PAWL_OK && call->wants_result) {
@@ -714,5 +715,24 @@ pawl_err pawl_client_rewind(struct pawl_client *client, const char *id, const ch
                                     .instance = pawl_bytes_str(id),
                                     .payload = pawl_bytes_str(reason),
                                     .request_id = pawl_bytes_str(random) };
+    return pawl_client_ask(client, &request, ret_result);
+}
+
+pawl_err pawl_client_import(struct pawl_client *client, struct pawl_bytes json, const char *new_id,
+                            const char *request_id, struct pawl_result **ret_result)
+{
+    char random[PAWL_ID_TEXT_SIZE];
+    if (json.size == 0) return refuse(client, "json is empty: nothing to import", ret_result);
+    if (json.size > PAWL_IMPORT_SIZE_MAX) {
+        (void)refuse(client, "json is larger than 16 MiB, the most that can be imported",
+                     ret_result);
+        return PAWL_E_TOO_LARGE;
+    }
+    pawl_client_random_text(random);
+    struct pawl_request request = { .op = PAWL_REQUEST_IMPORT,
+                                    .instance = pawl_bytes_str(new_id),
+                                    .payload = json,
+                                    .request_id =
+                                        pawl_bytes_str(request_id ? request_id : random) };
     return pawl_client_ask(client, &request, ret_result);
 }

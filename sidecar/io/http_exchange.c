@@ -19,7 +19,7 @@ struct pawl_exchange *pawl_exchange_new(struct pawl_http *http, struct MHD_Conne
     exchange->connection = connection;
     exchange->state = PAWL_EXCHANGE_NEW;
     pawl_arena_init(&exchange->arena);
-    pawl_buf_init(&exchange->body, PAWL_HTTP_BODY_SIZE_MAX);
+    pawl_buf_init(&exchange->body, PAWL_IMPORT_SIZE_MAX);
     pawl_buf_init(&exchange->stream.position, PAWL_POSITION_SIZE_MAX);
     pawl_http_reply_init(&exchange->reply);
 
@@ -37,7 +37,7 @@ static void exchange_drop_body(struct pawl_exchange *exchange)
 {
     exchange->http->bodies_size -= exchange->body.size;
     pawl_buf_deinit(&exchange->body);
-    pawl_buf_init(&exchange->body, PAWL_HTTP_BODY_SIZE_MAX);
+    pawl_buf_init(&exchange->body, PAWL_IMPORT_SIZE_MAX);
 }
 
 void pawl_exchange_free(struct pawl_exchange *exchange)
@@ -175,13 +175,20 @@ static void exchange_check_headers(struct pawl_exchange *exchange)
 
 /* Body ------------------------------------------------------------------------------- */
 
+/* Most bodies are one payload; one is a whole history. */
+static size_t body_size_max(const struct pawl_exchange *exchange)
+{
+    bool is_import = exchange->match.route == PAWL_HTTP_ROUTE_IMPORT;
+    return is_import ? PAWL_IMPORT_SIZE_MAX : PAWL_HTTP_BODY_SIZE_MAX;
+}
+
 static void exchange_refuse_size(struct pawl_exchange *exchange)
 {
     exchange_refuse(exchange, 413, "ERR_BODY_TOO_LARGE",
                     pawl_arena_printf(&exchange->arena,
-                                      "the body is larger than %u bytes: store large data "
+                                      "the body is larger than %zu bytes: store large data "
                                       "elsewhere and pass a reference to it",
-                                      PAWL_HTTP_BODY_SIZE_MAX));
+                                      body_size_max(exchange)));
 }
 
 static void exchange_take_body(struct pawl_exchange *exchange, const char *data, size_t size)
@@ -193,7 +200,7 @@ static void exchange_take_body(struct pawl_exchange *exchange, const char *data,
         exchange->drained_size += size;
         return;
     }
-    if (size > PAWL_HTTP_BODY_SIZE_MAX - exchange->body.size) {
+    if (size > body_size_max(exchange) - exchange->body.size) {
         exchange_refuse_size(exchange);
         return;
     }
@@ -476,7 +483,7 @@ static enum MHD_Result exchange_on_headers(struct pawl_exchange *exchange, const
     uint64_t size = declared_size(exchange);
     exchange_check_headers(exchange);
     if (!exchange->refused && exchange->method == PAWL_HTTP_POST
-        && size > PAWL_HTTP_BODY_SIZE_MAX) {
+        && size > body_size_max(exchange)) {
         exchange_refuse_size(exchange);
     }
     bool waits = header(exchange, MHD_HTTP_HEADER_EXPECT) != NULL;

@@ -299,6 +299,15 @@ static void commit_fields_write(struct pawl_buf *buf, const struct pawl_commit *
     if (attempts_go) pawl_write_str(buf, "attempts");
 }
 
+/* 0: none. */
+static void time_write(struct pawl_buf *buf, int64_t time_ms)
+{
+    if (time_ms)
+        signed_write(buf, time_ms);
+    else
+        pawl_write_nil(buf);
+}
+
 static void commit_ending_write(struct pawl_buf *buf, const struct pawl_commit *commit)
 {
     decimal_write(buf, (uint64_t)commit->status);
@@ -309,20 +318,24 @@ static void commit_ending_write(struct pawl_buf *buf, const struct pawl_commit *
         pawl_write_bool(buf, false);
     else
         pawl_write_bytes(buf, commit->custom_status);
-    if (commit->wake_at_ms)
-        signed_write(buf, commit->wake_at_ms);
-    else
-        pawl_write_nil(buf);
+    time_write(buf, commit->wake_at_ms);
     signed_write(buf, commit->now_ms + (int64_t)PAWL_LEASE_WAKE_MS);
     pawl_write_bool(buf, commit->wake_keep);
     pawl_write_uint(buf, commit->changes_max);
     pawl_write_uint(buf, PAWL_CHANGE_CUSTOM_SIZE_MAX);
 }
 
+static void commit_times_write(struct pawl_buf *buf, const struct pawl_commit *commit)
+{
+    time_write(buf, commit->started_ms);
+    time_write(buf, commit->updated_ms);
+    time_write(buf, commit->completed_ms);
+}
+
 static void commit_encode(struct pawl_buf *buf, struct pawl_arena *arena,
                           const struct pawl_commit *commit)
 {
-    pawl_write_array(buf, 29);
+    pawl_write_array(buf, 32);
     fence_write(buf, &commit->fence);
     pawl_write_bytes(buf, commit->instance);
     hex_write(buf, commit->inc);
@@ -346,6 +359,7 @@ static void commit_encode(struct pawl_buf *buf, struct pawl_arena *arena,
         inbox_row_write(buf, arena, commit->carry[i].delivery, commit->carry[i].body);
     commit_fields_write(buf, commit);
     commit_ending_write(buf, commit);
+    commit_times_write(buf, commit);
 }
 
 static void deliver_encode(struct pawl_buf *buf, struct pawl_arena *arena,

@@ -255,7 +255,8 @@ static void write_status(struct turn *turn)
     sqlite3_stmt *stmt = pawl_sqlite_use(turn->db, PAWL_SQL_INSTANCE_STATUS);
     pawl_sqlite_bind_int(turn->db, stmt, 1, turn->row->n);
     pawl_sqlite_bind_int(turn->db, stmt, 2, commit->status);
-    pawl_sqlite_bind_int(turn->db, stmt, 3, is_ended ? commit->now_ms : 0);
+    pawl_sqlite_bind_int(turn->db, stmt, 3,
+                         is_ended ? pawl_commit_ms(commit, commit->completed_ms) : 0);
     pawl_sqlite_run(turn->db, stmt);
 }
 
@@ -263,7 +264,7 @@ static void write_metadata(struct turn *turn)
 {
     const struct pawl_commit *commit = turn->commit;
     struct pawl_metadata *metadata = &turn->row->metadata;
-    if (metadata->turn == 0) metadata->started_ms = commit->now_ms;
+    if (metadata->turn == 0) metadata->started_ms = pawl_commit_ms(commit, commit->started_ms);
 
     sqlite3_stmt *stmt = pawl_sqlite_use(turn->db, PAWL_SQL_INSTANCE_TURN);
     pawl_sqlite_bind_int(turn->db, stmt, 1, turn->row->n);
@@ -275,7 +276,7 @@ static void write_metadata(struct turn *turn)
     pawl_sqlite_bind_int(turn->db, stmt, 7, metadata->inbox_head);
     pawl_sqlite_bind_int(turn->db, stmt, 8, metadata->inbox_tail);
     pawl_sqlite_bind_int(turn->db, stmt, 9, metadata->started_ms);
-    pawl_sqlite_bind_int(turn->db, stmt, 10, commit->now_ms);
+    pawl_sqlite_bind_int(turn->db, stmt, 10, pawl_commit_ms(commit, commit->updated_ms));
     pawl_sqlite_run(turn->db, stmt);
 }
 

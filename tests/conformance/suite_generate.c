@@ -252,6 +252,14 @@ static void add_events(struct suite_generator *generator, struct pawl_commit *co
     for (uint32_t i = 0; i < commit->events_count; i++) commit->events[i] = some_bytes(generator);
 }
 
+/* Of a past that is brought in. */
+static void add_times(struct suite_generator *generator, struct pawl_commit *commit)
+{
+    int64_t *times[] = { &commit->started_ms, &commit->updated_ms, &commit->completed_ms };
+    for (size_t i = 0; i < 3; i++)
+        if (percent(generator, 80)) *times[i] = generator->now_ms - below(generator, 100000);
+}
+
 static void add_carry(struct suite_generator *generator, struct pawl_commit *commit)
 {
     commit->carry_count = 1 + below(generator, 3);
@@ -346,6 +354,7 @@ static void make_commit(struct suite_generator *generator, const struct suite_pa
         add_pending(generator, commit);
         commit->status = some_status(generator);
     }
+    if (percent(generator, 8)) add_times(generator, commit);
     if (percent(generator, 12)) spoil_commit(generator, commit);
 }
 

@@ -313,11 +313,11 @@ static void put_commit(struct pawl_buf *buf, const struct pawl_commit *commit)
     pawl_buf_printf(buf,
                     " gen=%" PRIu32 " consumed=%" PRIu32 " events=%" PRIu32 " done=%" PRIu32
                     " added=%" PRIu32 " carry=%" PRIu32 " status=%d wake_at=%" PRId64 "%s"
-                    " now=%" PRId64,
+                    " now=%" PRId64 " times=%" PRId64 ",%" PRId64 ",%" PRId64,
                     commit->gen, commit->inbox_consumed, commit->events_count,
                     commit->pending_done_count, commit->pending_added_count, commit->carry_count,
                     (int)commit->status, commit->wake_at_ms, commit->wake_keep ? " keep" : "",
-                    commit->now_ms);
+                    commit->now_ms, commit->started_ms, commit->updated_ms, commit->completed_ms);
     for (uint32_t i = 0; i < commit->reminders_removed_count; i++) {
         pawl_buf_append_str(buf, "\n  removed");
         put_reminder(buf, &commit->reminders_removed[i]);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "actors/envelope.h"
+#include "actors/import.h"
 #include "actors/position.h"
 #include "actors/seed.h"
 #include "base/bytes.h"
@@ -111,6 +112,37 @@ static void write_begins(struct pawl_arena *arena)
     write_seed("seed", "body", 1, pawl_inbox_body_pack(arena, &body));
     body.seed = PAWL_BYTES_ABSENT;
     write_seed("seed", "body", 2, pawl_inbox_body_pack(arena, &body));
+    seed.is_import = true;
+    seed.status = PAWL_STATUS_SUSPENDED;
+    seed.custom_status = PAWL_BYTES_LITERAL("half");
+    write_seed("seed", "import", 1, pawl_seed_pack(arena, &seed));
+}
+
+/* A whole run, as an export of it is packed. */
+static void write_import(struct pawl_arena *arena)
+{
+    static const enum pawl_event_kind kinds[] = {
+        PAWL_EVENT_WORKFLOW_STARTED, PAWL_EVENT_EXECUTION_STARTED, PAWL_EVENT_TASK_SCHEDULED,
+        PAWL_EVENT_TASK_COMPLETED, PAWL_EVENT_EXECUTION_COMPLETED
+    };
+    struct pawl_bytes events[5];
+    for (int i = 0; i < 5; i++) {
+        struct pawl_history_event event = pawl_history_event_make(kinds[i], 1000 + i);
+        event.name = PAWL_BYTES_LITERAL("Order");
+        if (kinds[i] == PAWL_EVENT_TASK_SCHEDULED) event.id = 0;
+        if (kinds[i] == PAWL_EVENT_TASK_COMPLETED) event.ref = 0;
+        event.status = PAWL_STATUS_COMPLETED;
+        events[i] = pawl_history_event_pack(arena, &event);
+    }
+    struct pawl_import import = { .source = PAWL_BYTES_LITERAL("i"),
+                                  .source_gen = 1,
+                                  .status = PAWL_STATUS_COMPLETED,
+                                  .events_count = 5,
+                                  .events = events };
+    write_seed("seed", "packed", 1, pawl_import_pack(arena, &import));
+    import.status = PAWL_STATUS_RUNNING;
+    import.events_count = 3;
+    write_seed("seed", "packed", 2, pawl_import_pack(arena, &import));
 }
 
 /* One of each type; what a sidecar sends, of host h<number>. */
@@ -484,6 +516,7 @@ static const char *const http_calls[] = {
     "P/v1.0/schedules/daily/resume",
     "P/v1.0/schedules/daily/trigger",
     "P/v1.0/schedules/daily/delete",
+    "P/v1.0/workflows/pawl/order-1/import\n{\"instanceID\":\"i\",\"workflowName\":\"W\"}",
     NULL
 };
 
@@ -596,6 +629,7 @@ int main(int argc, char **argv)
     write_frames(&arena);
     write_peer_frames(&arena);
     write_begins(&arena);
+    write_import(&arena);
     write_placement(&arena);
     write_events(&arena);
     write_codec(&arena);

@@ -125,7 +125,13 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
         request.tags = client_tags(arena, index);
         request.instance = PAWL_BYTES_ABSENT;
         break;
-    case CLIENT_RERUN_WAIT: request.instance = rerun_instance(arena, client); /* fall through */
+    case CLIENT_EXPORT: request.op = PAWL_REQUEST_HISTORY; break;
+    case CLIENT_IMPORT: sim_import_request(client, arena, index, &request); break;
+    case CLIENT_IMPORT_WAIT:
+    case CLIENT_RERUN_WAIT:
+        request.instance = client->state == CLIENT_RERUN_WAIT ? rerun_instance(arena, client)
+                                                              : sim_import_instance(arena, client);
+        /* fall through */
     case CLIENT_WAIT:
         request.op = PAWL_REQUEST_WAIT;
         request.wait_for = PAWL_WAIT_COMPLETED;
@@ -191,6 +197,12 @@ static void client_first_is_gone(struct sim *sim, struct client *client)
     pawl_arena_deinit(&arena);
 }
 
+static enum client_state client_after_end(const struct client *client)
+{
+    if (client->will_purge) return CLIENT_PURGE;
+    return client->will_again ? CLIENT_AGAIN : CLIENT_DONE;
+}
+
 static void client_next(struct sim *sim, struct client *client)
 {
     switch (client->state) {
@@ -228,17 +240,23 @@ static void client_next(struct sim *sim, struct client *client)
             client->state = client->has_failed ? CLIENT_REWIND : CLIENT_REWIND_IN_VAIN;
             return;
         }
-        client->state = client->will_rerun   ? CLIENT_RERUN
-                        : client->will_purge ? CLIENT_PURGE
-                        : client->will_again ? CLIENT_AGAIN
-                                             : CLIENT_DONE;
+        client->state = client->will_rerun    ? CLIENT_RERUN
+                        : client->will_import ? CLIENT_EXPORT
+                                              : client_after_end(client);
         sim->coverage->waited++;
+        return;
+    case CLIENT_EXPORT:
+        client->state = client->exported.size ? CLIENT_IMPORT : client_after_end(client);
+        return;
+    case CLIENT_IMPORT: client->state = CLIENT_IMPORT_WAIT; return;
+    case CLIENT_IMPORT_WAIT:
+        client->imported = true;
+        client->state = client_after_end(client);
+        sim->coverage->imported++;
         return;
     case CLIENT_RERUN: client->state = CLIENT_RERUN_WAIT; return;
     case CLIENT_RERUN_WAIT:
-        client->state = client->will_purge   ? CLIENT_PURGE
-                        : client->will_again ? CLIENT_AGAIN
-                                             : CLIENT_DONE;
+        client->state = client_after_end(client);
         sim->coverage->rerun++;
         return;
     case CLIENT_PURGE:
@@ -343,7 +361,9 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
         PAWL_ASSERT(err != PAWL_OK); /* it has not failed */
         is_settled = err == PAWL_E_STATE;
     }
-    bool is_waiting = client->state == CLIENT_WAIT || client->state == CLIENT_RERUN_WAIT;
+    if (client->state == CLIENT_EXPORT && is_settled) is_settled = sim_import_keep(client, answer);
+    bool is_waiting = client->state == CLIENT_WAIT || client->state == CLIENT_RERUN_WAIT
+                      || client->state == CLIENT_IMPORT_WAIT;
     if (is_waiting && is_settled) {
         PAWL_ASSERT(answer->states_count == 1 || !client->started);
         is_settled = answer->reached;
@@ -457,6 +477,7 @@ void sim_client_check_stored(const struct sim *sim, uint32_t index)
                 client->events_wanted);
     PAWL_ASSERT(client->state == CLIENT_DONE);
     pawl_arena_init(&arena);
+    sim_import_check_stored(sim, client);
     struct pawl_bytes instance = pawl_bytes_str(client->instance);
     struct pawl_store_request request = { .op = PAWL_STORE_LOAD,
                                           .partition =

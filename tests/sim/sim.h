@@ -129,6 +129,7 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(signals, "events raised by starts")     \
     X(rerun, "run again from an event")       \
     X(rewound, "rewound after a failure")     \
+    X(imported, "imported")                   \
     X(batches, "terminated by a batch")       \
     X(listed, "listed")                       \
     X(swept, "removed by retention")          \

@@ -195,6 +195,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
         sim_client_draw_signals(client, plan->seed, i);
         sim_client_draw_rerun(client, plan->seed, i);
         sim_client_draw_breaks(client, plan->seed, i);
+        sim_client_draw_import(client, plan->seed, i);
         pawl_arena_deinit(&arena);
         sim_client_again(sim, i, sim_draw_ms(&sim->workload, SIM_SAFETY_MS / 2));
     }
@@ -237,6 +238,7 @@ static void sim_deinit(struct sim *sim)
         pawl_heap_remove(&sim->queue, node);
         sim_item_free(PAWL_CONTAINER_OF(node, struct item, node));
     }
+    for (uint32_t i = 0; i < sim->clients_count; i++) pawl_buf_deinit(&sim->clients[i].exported);
     pawl_heap_deinit(&sim->queue);
     for (uint32_t i = 0; i < SIM_NODES; i++) {
         pawl_node_free(sim->nodes[i].node);

@@ -214,6 +214,9 @@ enum client_state {
     CLIENT_REPLACE,        /* the same, and ends the one that is there if it must */
     CLIENT_RERUN,          /* runs it again from one of its calls */
     CLIENT_RERUN_WAIT,     /* … until that has ended, too */
+    CLIENT_EXPORT,         /* what has ended */
+    CLIENT_IMPORT,         /* … and brings it in under another id */
+    CLIENT_IMPORT_WAIT,    /* … until that is what it was */
     CLIENT_REWIND,         /* what has failed */
     CLIENT_REWIND_IN_VAIN, /* … and then has not */
     CLIENT_LATE,           /* repeats its first start, long after */
@@ -243,6 +246,9 @@ struct client {
     bool will_replace;   /* instead of terminating it */
     bool will_rerun;     /* what has ended, under another id */
     uint32_t rerun_from; /* event id */
+    bool will_import;    /* what has ended, under another id, too */
+    bool imported;
+    struct pawl_buf exported; /* packed (actors/import.h) */
     enum sim_breaks breaks;
     bool has_failed;    /* when it was waited for last */
     bool mended;        /* what breaks */
@@ -417,6 +423,15 @@ void sim_client_draw_end(struct client *client, uint64_t seed, uint32_t index);
 void sim_client_draw_breaks(struct client *client, uint64_t seed, uint32_t index);
 void sim_client_draw_rerun(struct client *client, uint64_t seed, uint32_t index);
 void sim_client_draw_signals(struct client *client, uint64_t seed, uint32_t index);
+
+/* What is exported and brought in again (imports.c). Keep: false: it has
+ * not ended, for a store may lose what a read has shown. A long one is not kept. */
+void sim_client_draw_import(struct client *client, uint64_t seed, uint32_t index);
+bool sim_import_keep(struct client *client, const struct pawl_answer *answer);
+void sim_import_request(const struct client *client, struct pawl_arena *arena, uint32_t index,
+                        struct pawl_request *request);
+struct pawl_bytes sim_import_instance(struct pawl_arena *arena, const struct client *client);
+void sim_import_check_stored(const struct sim *sim, const struct client *client);
 
 /* At the end of a run: what is stored of its root is what the client was told. */
 void sim_client_check_stored(const struct sim *sim, uint32_t index);

@@ -261,6 +261,18 @@ PAWL_API pawl_err pawl_client_restart(struct pawl_client *client, const char *id
 PAWL_API pawl_err pawl_client_rewind(struct pawl_client *client, const char *id, const char *reason,
                                      struct pawl_result **ret_result);
 
+/* Bring in an instance that was exported, here or at another sidecar: `json` is what
+ * `pawl workflow history --export` writes, or `GET …/history` of HTTP when that is one page. One
+ * that has ended comes in as it was; one that has not goes on from its last turn, with the events
+ * that waited for it, its timers, and the activities without a result, which are run again.
+ * `new_id` NULL: under its own id. `request_id`: sent twice with the same, it happens once; may
+ * be NULL. PAWL_E_EXISTS (the id is in use), PAWL_E_INVALID (it cannot be read, or contradicts
+ * itself: the message names the event), PAWL_E_STATE (it had not begun, or a child of it ran),
+ * PAWL_E_TOO_LARGE. */
+PAWL_API pawl_err pawl_client_import(struct pawl_client *client, struct pawl_bytes json,
+                                     const char *new_id, const char *request_id,
+                                     struct pawl_result **ret_result);
+
 /* Results. Everything lives until pawl_result_free; NULL is fine everywhere. ------- */
 
 PAWL_API void pawl_result_free(struct pawl_result *result);

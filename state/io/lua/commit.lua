@@ -10,7 +10,8 @@
 -- 20 metadata set as field, value, …, 21 metadata fields removed, 22 status,
 -- 23 terminal, 24 custom status: nil as it is, false none, 25 wake at or nil,
 -- 26 wake at the latest when rows remain, 27 keep the wake-up, 28 change log entries at
--- most, 29 size of a custom status that is in it. Empty lists are nil.
+-- most, 29 size of a custom status that is in it, 30 started, 31 updated and 32 completed
+-- at, nil: now. Empty lists are nil.
 local call,format=redis.call,string.format
 local a=cmsgpack.unpack(ARGV[1])
 local t=KEYS[1]
@@ -101,7 +102,7 @@ if consumed>head or carry or terminal then
     for k=consumed,tail-1 do gone[#gone+1]=i..format('inbox-%06d',k) end
     gone[#gone+1]=i..'pending'
     consumed=tail
-    set[n+1],set[n+2]='completed_ms',a[8]
+    set[n+1],set[n+2]='completed_ms',a[32] or a[8]
     n=n+2
   end
   many('UNLINK',gone)
@@ -163,7 +164,7 @@ elseif recustom then
 end
 if index then
   index_remove(t,id,was,index[1])
-  index_add(t,id,a[22],index[3],a[8],index[2])
+  index_add(t,id,a[22],index[3],a[32] or a[8],index[2])
 end
 if was~=a[22] then
   call('HINCRBY',t..'counts',was,-1)
@@ -172,8 +173,8 @@ if was~=a[22] then
 end
 if a[21] then call('HDEL',meta,unpack(a[21])) end
 local turn=tonumber(m[4])+1
-if turn==1 then set[n+1],set[n+2],n='started_ms',a[8],n+2 end
-call('HSET',meta,'last',a[7],'turn',format('%d',turn),'updated_ms',a[8],unpack(set))
+if turn==1 then set[n+1],set[n+2],n='started_ms',a[30] or a[8],n+2 end
+call('HSET',meta,'last',a[7],'turn',format('%d',turn),'updated_ms',a[31] or a[8],unpack(set))
 if what~=0 then
   local gen=carry and format('%d',tonumber(m[2])+1) or m[2]
   change_add(t,a[28],a[8],what,a[22],gen,format('%d',turn),m[1],id,name,recustom and custom,a[29])

@@ -117,12 +117,12 @@ static void play(enum version now, bool strict, bool forgets, uint32_t events_co
     engine_add(&recorder, "order", order, NULL);
     engine_add(&player, "order", order, NULL);
     record(&recorder);
-    struct pawl_cli_history history = { .file = "o-1.json",
-                                        .instance = PAWL_BYTES_LITERAL("o-1"),
-                                        .name = PAWL_BYTES_LITERAL("order"),
-                                        .gen = 1,
-                                        .events_count = recorder.history_count,
-                                        .events = recorder.history };
+    struct pawl_export history = { .file = "o-1.json",
+                                   .instance = PAWL_BYTES_LITERAL("o-1"),
+                                   .name = PAWL_BYTES_LITERAL("order"),
+                                   .gen = 1,
+                                   .events_count = recorder.history_count,
+                                   .events = recorder.history };
     if (events_count) history.events_count = events_count;
 
     version = now;
@@ -254,12 +254,12 @@ static void test_code_that_does_not_do_the_same_twice(void **state)
     assert_int_equal(engine_turn(&recorder), PAWL_OK);
     engine_complete(&recorder, 0, PAWL_BYTES_LITERAL("x"));
     assert_int_equal(engine_turn(&recorder), PAWL_OK);
-    struct pawl_cli_history history = { .file = "f",
-                                        .instance = PAWL_BYTES_LITERAL("o-1"),
-                                        .name = PAWL_BYTES_LITERAL("order"),
-                                        .gen = 1,
-                                        .events_count = recorder.history_count,
-                                        .events = recorder.history };
+    struct pawl_export history = { .file = "f",
+                                   .instance = PAWL_BYTES_LITERAL("o-1"),
+                                   .name = PAWL_BYTES_LITERAL("order"),
+                                   .gen = 1,
+                                   .events_count = recorder.history_count,
+                                   .events = recorder.history };
     struct app app = { .replay = player.replay };
     pawl_arena_init(&app.arena);
     pawl_play_start(&one, &history, &app.arena, take, &app);
@@ -292,12 +292,12 @@ static void test_answers_that_make_no_sense(void **state)
     pawl_arena_init(&arena);
     struct pawl_history_event started = pawl_history_event_make(PAWL_EVENT_WORKFLOW_STARTED, 1);
     struct pawl_bytes events[1] = { pawl_history_event_pack(&arena, &started) };
-    struct pawl_cli_history history = { .file = "f",
-                                        .instance = PAWL_BYTES_LITERAL("i"),
-                                        .name = PAWL_BYTES_LITERAL("order"),
-                                        .version = PAWL_BYTES_LITERAL("7"),
-                                        .events_count = 1,
-                                        .events = events };
+    struct pawl_export history = { .file = "f",
+                                   .instance = PAWL_BYTES_LITERAL("i"),
+                                   .name = PAWL_BYTES_LITERAL("order"),
+                                   .version = PAWL_BYTES_LITERAL("7"),
+                                   .events_count = 1,
+                                   .events = events };
     struct pawl_frame frame = { .type = PAWL_FRAME_TURN_DONE };
     pawl_play_start(&one, &history, &arena, send_nothing, &sent);
     assert_int_equal(sent, 1);

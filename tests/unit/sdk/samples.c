@@ -210,6 +210,11 @@ struct pawl_request pawl_sample_request(int op)
         request.new_instance = TEXT("order-2");
         request.request_id = TEXT("req-1");
         break;
+    case PAWL_REQUEST_IMPORT:
+        request.name = TEXT("Order");
+        request.payload = TEXT("\x9a packed");
+        request.request_id = TEXT("req-1");
+        break;
     case PAWL_REQUEST_REWIND:
         request.payload = TEXT("the bank is back");
         request.request_id = TEXT("req-1");

@@ -334,6 +334,28 @@ static void a_batch_tells_how_many_and_where_to_go_on(void **state)
     assert_string_equal(pawl_result_message(fixture->result), "gone");
 }
 
+static pawl_err import_order(struct pawl_client *client, struct pawl_result **ret_result)
+{
+    return pawl_client_import(client, pawl_text("{\"instanceID\":\"o\"}"), NULL, "key", ret_result);
+}
+
+static void an_import_goes_as_it_is_and_names_what_it_made(void **state)
+{
+    (void)state;
+    assert_int_equal(pawl_client_import(fixture->client, pawl_none(), "o", NULL, &fixture->result),
+                     PAWL_E_INVALID);
+    pawl_result_free(fixture->result);
+    begin(import_order);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_IMPORT);
+    assert_true(pawl_bytes_is_absent(frame->request.instance)); /* the file says */
+    assert_true(pawl_bytes_is_str(frame->request.payload, "{\"instanceID\":\"o\"}"));
+    assert_true(pawl_bytes_is_str(frame->request.request_id, "key"));
+    send_answer(frame->token, (struct pawl_answer){ .instance = PAWL_BYTES_LITERAL("o") });
+    assert_int_equal(end(), PAWL_OK);
+    assert_string_equal(pawl_result_id(fixture->result), "o");
+}
+
 static void a_bad_tag_and_a_batch_of_everything_are_told(void **state)
 {
     (void)state;
@@ -417,6 +439,7 @@ int main(void)
         TEST(history_is_decoded_item_by_item),
         TEST(a_count_takes_a_whole_query),
         TEST(a_batch_tells_how_many_and_where_to_go_on),
+        TEST(an_import_goes_as_it_is_and_names_what_it_made),
         TEST(a_bad_tag_and_a_batch_of_everything_are_told),
         TEST(a_bad_argument_is_told_without_asking_anybody),
         TEST(a_refused_client_reports_the_reason),

@@ -64,9 +64,9 @@ static void an_unknown_op_is_refused(void **state)
 {
     (void)state;
     struct pawl_request request = { .op = (enum pawl_request_op)0 };
-    assert_refused(&request, PAWL_E_INVALID, "op is 0; 1 (start) to 16 (watch) are known");
-    request.op = (enum pawl_request_op)17;
-    assert_refused(&request, PAWL_E_INVALID, "op is 17");
+    assert_refused(&request, PAWL_E_INVALID, "op is 0; 1 (start) to 17 (import) are known");
+    request.op = (enum pawl_request_op)18;
+    assert_refused(&request, PAWL_E_INVALID, "op is 18");
 }
 
 static void every_op_but_start_and_list_needs_an_instance(void **state)
@@ -359,7 +359,24 @@ static void ops_have_names(void **state)
     assert_null(pawl_request_op_name(0));
     assert_string_equal(pawl_request_op_name(PAWL_REQUEST_BATCH), "batch");
     assert_string_equal(pawl_request_op_name(PAWL_REQUEST_REWIND), "rewind");
-    assert_null(pawl_request_op_name(17));
+    assert_string_equal(pawl_request_op_name(PAWL_REQUEST_IMPORT), "import");
+    assert_null(pawl_request_op_name(18));
+}
+
+static void an_import_is_of_a_workflow_and_of_no_schedule(void **state)
+{
+    (void)state;
+    struct pawl_request request = { .op = PAWL_REQUEST_IMPORT,
+                                    .instance = PAWL_BYTES_LITERAL("i"),
+                                    .payload = letters(PAWL_SEED_SIZE_MAX) };
+    assert_refused(&request, PAWL_E_INVALID, "name is missing");
+    request.name = PAWL_BYTES_LITERAL("pawl.Schedule");
+    assert_refused(&request, PAWL_E_INVALID, "a schedule cannot be imported");
+    request.name = PAWL_BYTES_LITERAL("W");
+    struct pawl_bytes message = PAWL_BYTES_ABSENT;
+    assert_int_equal(pawl_request_check(&request, &arena, &message), PAWL_OK);
+    request.payload = letters(PAWL_SEED_SIZE_MAX + 1);
+    assert_refused(&request, PAWL_E_TOO_LARGE, "the history has 16777217 bytes");
 }
 
 int main(void)
@@ -384,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_rerun_checks_the_new_instance),
         cmocka_unit_test(the_first_problem_is_the_one_told),
         cmocka_unit_test(ops_have_names),
+        cmocka_unit_test(an_import_is_of_a_workflow_and_of_no_schedule),
     };
     return cmocka_run_group_tests_name("request", tests, setup, teardown);
 }

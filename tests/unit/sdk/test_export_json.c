@@ -10,12 +10,12 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
-#include "cli/io/history_file.h"
+#include "sdk/export_json.h"
 #include "sidecar/http_reply.h"
 #include "tests/unit/sdk/samples.h"
 
 static void read_back(uint32_t events_count, struct pawl_bytes *events, struct pawl_arena *arena,
-                      struct pawl_cli_history *ret_history)
+                      struct pawl_export *ret_history)
 {
     struct pawl_http_reply reply;
     struct pawl_request request = { .op = PAWL_REQUEST_HISTORY,
@@ -35,14 +35,14 @@ static void read_back(uint32_t events_count, struct pawl_bytes *events, struct p
     pawl_http_reply_answer(&reply, PAWL_HTTP_ROUTE_HISTORY, &request, &answer);
     assert_int_equal(reply.status, 200);
     const char *why = NULL;
-    if (!pawl_history_file_parse(pawl_buf_view(&reply.body), arena, ret_history, &why))
+    if (!pawl_export_json_parse(pawl_buf_view(&reply.body), arena, ret_history, &why))
         fail_msg("%s: %.*s", why, PAWL_BYTES_FMT(pawl_buf_view(&reply.body)));
     pawl_http_reply_deinit(&reply);
 }
 
 static void expect_same(struct pawl_bytes *events, uint32_t events_count, struct pawl_arena *arena)
 {
-    struct pawl_cli_history history;
+    struct pawl_export history;
     read_back(events_count, events, arena, &history);
     assert_true(pawl_bytes_is_str(history.instance, "order-1"));
     assert_true(pawl_bytes_is_str(history.name, "Order"));
@@ -132,10 +132,10 @@ static void test_odd_values_come_back_as_they_were(void **state)
 static void expect_refused(const char *text, const char *why_part)
 {
     struct pawl_arena arena;
-    struct pawl_cli_history history;
+    struct pawl_export history;
     const char *why = NULL;
     pawl_arena_init(&arena);
-    assert_false(pawl_history_file_parse(pawl_bytes_str(text), &arena, &history, &why));
+    assert_false(pawl_export_json_parse(pawl_bytes_str(text), &arena, &history, &why));
     if (!strstr(why, why_part)) fail_msg("'%s' says: %s", text, why);
     pawl_arena_deinit(&arena);
 }

@@ -1,5 +1,6 @@
-#include "cli/io/history_file.h"
+#include "sdk/export_json.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -253,33 +254,60 @@ static struct pawl_bytes read_event(struct read *read, json_t *object)
     return read->why ? PAWL_BYTES_ABSENT : pawl_history_event_pack(read->arena, &event);
 }
 
-static void read_events(struct read *read, json_t *events, struct pawl_cli_history *history)
+/* A list of events; the first one of `key` has the number 0. */
+static uint32_t read_list(struct read *read, json_t *list, const char *key,
+                          struct pawl_bytes **ret_events)
 {
-    if (!json_is_array(events)) {
-        wrong(read, "events", "is missing. " ADVICE);
-        return;
+    size_t count = json_array_size(list);
+    *ret_events = NULL;
+    if (!json_is_array(list)) {
+        wrong(read, key, "is missing. " ADVICE);
+        return 0;
     }
-    size_t count = json_array_size(events);
     if (count > 4u * PAWL_HISTORY_EVENTS_MAX) {
-        wrong(read, "events", "has more events than a history may have");
-        return;
+        wrong(read, key, "has more events than a history may have");
+        return 0;
     }
-    history->events_count = (uint32_t)count;
-    history->events = PAWL_ARENA_ARRAY(read->arena, struct pawl_bytes, count);
+    *ret_events = PAWL_ARENA_ARRAY(read->arena, struct pawl_bytes, count);
     for (size_t i = 0; i < count && !read->why; i++) {
         read->event = (long long)i;
-        json_t *event = json_array_get(events, i);
+        json_t *event = json_array_get(list, i);
         if (read_number(read, event, "index", (int64_t)i, 0, UINT32_MAX) != (int64_t)i)
             wrong(read, "index", "is not its place: events are missing or in disorder");
-        history->events[i] = read_event(read, event);
+        (*ret_events)[i] = read_event(read, event);
     }
+    read->event = -1;
+    return (uint32_t)count;
 }
 
-bool pawl_history_file_read(json_t *json, struct pawl_arena *arena,
-                            struct pawl_cli_history *ret_history, const char **ret_why)
+static void read_events(struct read *read, json_t *json, struct pawl_export *export)
+{
+    json_t *waiting = json_object_get(json, "waiting");
+    export->events_count =
+        read_list(read, json_object_get(json, "events"), "events", &export->events);
+    export->total = (uint32_t)read_number(read, json, "total", export->events_count, 0, UINT32_MAX);
+    if (waiting && !read->why)
+        export->waiting_count = read_list(read, waiting, "waiting", &export->waiting);
+}
+
+/* What is said of the instance besides its events. */
+static void read_state(struct read *read, json_t *json, struct pawl_export *export)
+{
+    export->has_status = json_object_get(json, "runtimeStatus") != NULL;
+    export->status = read_status(read, json);
+    export->created_ms = read_time(read, json, "createdAt");
+    export->started_ms = read_time(read, json, "startedAt");
+    export->updated_ms = read_time(read, json, "lastUpdatedAt");
+    export->completed_ms = read_time(read, json, "completedAt");
+    export->custom_status = read_payload(read, json, "customStatus");
+    export->tags = read_tags(read, json_object_get(json, "tags"));
+}
+
+static bool read_export(json_t *json, struct pawl_arena *arena, struct pawl_export *ret_export,
+                        const char **ret_why)
 {
     struct read read = { .arena = arena, .event = -1 };
-    *ret_history = (struct pawl_cli_history){ .file = NULL };
+    *ret_export = (struct pawl_export){ .file = NULL };
     if (json_is_array(json)) {
         *ret_why = "it is a list of events without the instance they belong to. " ADVICE;
         return false;
@@ -288,25 +316,47 @@ bool pawl_history_file_read(json_t *json, struct pawl_arena *arena,
         *ret_why = "it is not the JSON of a history. " ADVICE;
         return false;
     }
-    ret_history->instance = need_text(&read, json, "instanceID");
-    ret_history->name = need_text(&read, json, "workflowName");
-    ret_history->version = read_text(&read, json, "version");
-    ret_history->gen = (uint32_t)read_number(&read, json, "generation", 1, 1, UINT32_MAX);
+    ret_export->instance = need_text(&read, json, "instanceID");
+    ret_export->name = need_text(&read, json, "workflowName");
+    ret_export->version = read_text(&read, json, "version");
+    ret_export->gen = (uint32_t)read_number(&read, json, "generation", 1, 1, UINT32_MAX);
     (void)need_text(&read, json, "incarnation");
-    ret_history->inc = read_id(&read, json, "incarnation");
-    if (!read.why && !pawl_name_is_valid(ret_history->instance, PAWL_INSTANCE_ID_SIZE_MAX))
+    ret_export->inc = read_id(&read, json, "incarnation");
+    if (!read.why && !pawl_name_is_valid(ret_export->instance, PAWL_INSTANCE_ID_SIZE_MAX))
         wrong(&read, "instanceID", "is no instance id");
-    if (!read.why && !pawl_name_is_valid(ret_history->name, PAWL_NAME_SIZE_MAX))
+    if (!read.why && !pawl_name_is_valid(ret_export->name, PAWL_NAME_SIZE_MAX))
         wrong(&read, "workflowName", "is no name of a workflow");
-    if (!read.why) read_events(&read, json_object_get(json, "events"), ret_history);
+    if (!read.why) read_state(&read, json, ret_export);
+    if (!read.why) read_events(&read, json, ret_export);
     *ret_why = read.why;
     return read.why == NULL;
 }
 
-bool pawl_history_file_parse(struct pawl_bytes text, struct pawl_arena *arena,
-                             struct pawl_cli_history *ret_history, const char **ret_why)
+/* A tree of JSON takes many times the memory of its text: what no history has so many of is
+ * refused before one is made. */
+static bool is_modest(struct pawl_bytes text)
+{
+    size_t objects = 0, values = 0;
+    bool in_text = false;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (in_text && c == '\\') i++;
+        if (c == '"') in_text = !in_text;
+        if (in_text) continue;
+        objects += c == '{' || c == '[';
+        values += c == ',';
+    }
+    return objects <= PAWL_EXPORT_OBJECTS_MAX && values <= PAWL_EXPORT_VALUES_MAX;
+}
+
+bool pawl_export_json_parse(struct pawl_bytes text, struct pawl_arena *arena,
+                            struct pawl_export *ret_export, const char **ret_why)
 {
     json_error_t error;
+    if (!is_modest(text)) {
+        *ret_why = "it has more values than any history";
+        return false;
+    }
     json_t *json = json_loadb((const char *)text.data, text.size, JSON_ALLOW_NUL, &error);
     if (!json) {
         *ret_why = (const char *)pawl_arena_printf(arena, "line %d: it is not JSON (%s). " ADVICE,
@@ -314,7 +364,7 @@ bool pawl_history_file_parse(struct pawl_bytes text, struct pawl_arena *arena,
                        .data;
         return false;
     }
-    bool good = pawl_history_file_read(json, arena, ret_history, ret_why);
+    bool good = read_export(json, arena, ret_export, ret_why);
     json_decref(json);
     return good;
 }

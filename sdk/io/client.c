@@ -722,10 +722,11 @@ pawl_err pawl_client_import(struct pawl_client *client, struct pawl_bytes json, 
                             const char *request_id, struct pawl_result **ret_result)
 {
     char random[PAWL_ID_TEXT_SIZE];
-    if (json.size == 0) return refuse(client, "json is empty: nothing to import", ret_result);
+    if (json.size == 0)
+        return pawl_client_refuse(client, "json is empty: nothing to import", ret_result);
     if (json.size > PAWL_IMPORT_SIZE_MAX) {
-        (void)refuse(client, "json is larger than 16 MiB, the most that can be imported",
-                     ret_result);
+        (void)pawl_client_refuse(
+            client, "json is larger than 16 MiB, the most that can be imported", ret_result);
         return PAWL_E_TOO_LARGE;
     }
     pawl_client_random_text(random);

@@ -122,7 +122,9 @@ static struct pawl_bytes reopened(const struct run *run, struct pawl_bytes packe
     struct pawl_history_event event;
     if (pawl_history_event_decode(packed, &event) != PAWL_OK) return packed;
     bool is_rewound = run->is_rewind && event.kind == PAWL_EVENT_CHILD_CREATED;
-    if (event.start_within_ms == 0 && !is_rewound) return packed;
+    bool is_rerun = !run->is_rewind && !run->is_import;
+    if (event.start_within_ms == 0 && !is_rewound && !is_rerun) return packed;
+    if (is_rerun) event.rerun_of = run->again->source;
     int64_t passed_ms = run->again->now_ms - event.timestamp_ms;
     if (event.start_within_ms > 0 && passed_ms > 0) event.start_within_ms += passed_ms;
     event.rewound = is_rewound;
@@ -256,6 +258,7 @@ pawl_err pawl_again_from_event(const struct pawl_again *again,
     *ret_seed = (struct pawl_seed){ .has_change = change->change_input || change->child.size,
                                     .change_id = (int32_t)event_id,
                                     .change_input = change->change_input,
+                                    .rerun_of = again->source,
                                     .input = change->input,
                                     .child = change->child };
     seed_cut(&run, turn, index, PAWL_BYTES_ABSENT, ret_seed);

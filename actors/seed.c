@@ -5,7 +5,7 @@
 #include "base/limits.h"
 #include "sdk/history.h"
 
-enum { FIELDS = 8, FIELDS_OF_IMPORT = FIELDS + 5 };
+enum { FIELDS = 8, FIELDS_OF_RERUN = FIELDS + 1, FIELDS_OF_IMPORT = FIELDS_OF_RERUN + 5 };
 
 static void import_write(struct pawl_buf *buf, const struct pawl_seed *seed)
 {
@@ -35,7 +35,7 @@ struct pawl_bytes pawl_seed_pack(struct pawl_arena *arena, const struct pawl_see
 {
     struct pawl_buf buf;
     pawl_buf_init(&buf, PAWL_SEED_SIZE_MAX);
-    pawl_write_array(&buf, seed->is_import ? FIELDS_OF_IMPORT : FIELDS);
+    pawl_write_array(&buf, seed->is_import ? FIELDS_OF_IMPORT : FIELDS_OF_RERUN);
     pawl_write_uint(&buf, seed->past_count);
     pawl_write_array(&buf, seed->events_count);
     for (uint32_t i = 0; i < seed->events_count; i++) pawl_write_bytes(&buf, seed->events[i]);
@@ -46,6 +46,7 @@ struct pawl_bytes pawl_seed_pack(struct pawl_arena *arena, const struct pawl_see
     pawl_write_bool(&buf, seed->change_input);
     pawl_write_bytes(&buf, seed->input);
     pawl_write_bytes(&buf, seed->child);
+    pawl_write_bytes(&buf, seed->rerun_of);
     if (seed->is_import) import_write(&buf, seed);
     struct pawl_bytes packed = PAWL_BYTES_ABSENT;
     if (buf.bad == PAWL_OK) packed = pawl_arena_copy(arena, pawl_buf_view(&buf));
@@ -106,11 +107,13 @@ pawl_err pawl_seed_unpack(struct pawl_arena *arena, struct pawl_bytes bytes,
     seed.change_input = pawl_read_bool(&reader);
     seed.input = pawl_read_bytes(&reader);
     seed.child = pawl_read_bytes(&reader);
-    bool is_import = fields >= FIELDS_OF_IMPORT;
-    if (is_import) import_read(&reader, &seed);
-    for (uint32_t i = is_import ? FIELDS_OF_IMPORT : FIELDS; i < fields; i++)
-        pawl_read_skip(&reader);
-    if (pawl_reader_finish(&reader) != PAWL_OK || fields < FIELDS || !seed_is_sound(&seed))
+    if (fields >= FIELDS_OF_RERUN) seed.rerun_of = pawl_read_bytes(&reader);
+    if (fields >= FIELDS_OF_IMPORT) import_read(&reader, &seed);
+    /* One with some fields of an import more than a rerun's is of no version. */
+    bool is_known = fields <= FIELDS_OF_RERUN || fields >= FIELDS_OF_IMPORT;
+    for (uint32_t i = FIELDS_OF_IMPORT; i < fields; i++) pawl_read_skip(&reader);
+    if (pawl_reader_finish(&reader) != PAWL_OK || fields < FIELDS || !is_known
+        || !seed_is_sound(&seed))
         return PAWL_E_CORRUPT;
     *ret_seed = seed;
     return PAWL_OK;

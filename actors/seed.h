@@ -20,10 +20,12 @@ struct pawl_seed {
     uint32_t *reopened; /* indexes in the past, ascending: calls that are made anew */
     /* One call of the first turn comes out otherwise than the code says. */
     bool has_change;
-    int32_t change_id; /* of the call's action */
+    int32_t change_id; /* of the call's action, also of a rerun that changes nothing */
     bool change_input;
     struct pawl_bytes input;
-    struct pawl_bytes child; /* instance id of the child; absent: the code's */
+    struct pawl_bytes child;    /* instance id of the child; absent: the code's */
+    struct pawl_bytes rerun_of; /* instance id that a rerun comes from: stands in the events of the
+                                   calls that it makes again; absent: no rerun from an event */
     /* What is brought in is what it was: one that has ended is past altogether, what was
      * suspended is so again. */
     bool is_import;

@@ -314,6 +314,7 @@ static struct pawl_history_event turn_action_event(const struct pawl_turn_draft 
     event.start_to_close_ms = action->start_to_close_ms;
     event.heartbeat_ms = action->heartbeat_ms;
     event.progress = action->progress;
+    if (turn->seed && turn->seed->change_id == action->id) event.rerun_of = turn->seed->rerun_of;
     return event;
 }
 

@@ -250,6 +250,7 @@ static struct pawl_bytes read_event(struct read *read, json_t *object)
     event.progress = read_payload(read, object, "progress");
     event.extra = read_payload(read, object, "extra");
     event.patches = read_patches(read, object);
+    event.rerun_of = read_text(read, object, "rerunParentInstanceID");
     event.tags = read_tags(read, json_object_get(object, "tags"));
     return read->why ? PAWL_BYTES_ABSENT : pawl_history_event_pack(read->arena, &event);
 }

@@ -38,6 +38,7 @@ enum event_field {
     FIELD_PROGRESS = 20,
     FIELD_PATCHES = 21, /* the names in a row */
     FIELD_REWOUND = 22,
+    FIELD_RERUN_OF = 23,
     FIELD_TAGS = 60,
     FIELD_ATTEMPTS = 61,
 };
@@ -248,6 +249,7 @@ static uint32_t event_fields_count(const struct pawl_history_event *event)
     count += event->progress.data != NULL;
     count += event->patches.data != NULL;
     count += event->tags.data != NULL;
+    count += event->rerun_of.data != NULL;
     count += event->attempts != 0;
     return count;
 }
@@ -314,16 +316,17 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
     if (event->heartbeat_ms != 0) field_write_int(buf, FIELD_HEARTBEAT_MS, event->heartbeat_ms);
     field_write_bytes(buf, FIELD_PROGRESS, event->progress);
     field_write_bytes(buf, FIELD_PATCHES, event->patches);
+    field_write_bytes(buf, FIELD_RERUN_OF, event->rerun_of);
     field_write_bytes(buf, FIELD_TAGS, event->tags);
     if (event->attempts != 0) field_write_int(buf, FIELD_ATTEMPTS, event->attempts);
 }
 
 static size_t event_size_max(const struct pawl_history_event *event)
 {
-    size_t size = HEAD_SIZE_MAX + 11 * NUMBER_SIZE_MAX + 9 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
+    size_t size = HEAD_SIZE_MAX + 11 * NUMBER_SIZE_MAX + 10 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
     size += event->name.size + event->version.size + event->payload.size;
     size += event->instance.size + event->target_app.size + event->extra.size;
-    size += event->progress.size + event->patches.size + event->tags.size;
+    size += event->progress.size + event->patches.size + event->tags.size + event->rerun_of.size;
     if (event->parent.instance.data) size += 1 + parent_size_max(&event->parent);
     if (event->failure.present) size += 1 + failure_size_max(&event->failure);
     return size;
@@ -366,6 +369,7 @@ static void event_read_fields(struct pawl_reader *reader, struct pawl_history_ev
         case FIELD_HEARTBEAT_MS: event->heartbeat_ms = pawl_read_int(reader); break;
         case FIELD_PROGRESS: event->progress = pawl_read_bytes(reader); break;
         case FIELD_PATCHES: event->patches = pawl_read_bytes(reader); break;
+        case FIELD_RERUN_OF: event->rerun_of = pawl_read_bytes(reader); break;
         case FIELD_TAGS: event->tags = pawl_read_bytes(reader); break;
         case FIELD_ATTEMPTS: event->attempts = (uint32_t)pawl_read_uint(reader, UINT32_MAX); break;
         default: pawl_read_skip(reader); break;

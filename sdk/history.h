@@ -130,6 +130,8 @@ struct pawl_history_event {
     struct pawl_bytes extra;    /* sidecar/proto/extra.proto; may be absent */
     struct pawl_bytes progress; /* of an activity's heartbeats; may be absent */
     struct pawl_bytes patches;  /* pawl_patches_pack; absent: none */
+    struct pawl_bytes rerun_of; /* a call that a rerun makes again: the instance id of the source;
+                                   absent: none */
     struct pawl_bytes tags;     /* base/tags.h; may be absent */
 };
 

@@ -252,7 +252,7 @@ static void read_schedule(struct reader *in, const Pawl__ScheduleTask *task,
 /* Field 6: Microsoft's tags; how much of its history goes along, in Dapr's. */
 enum { CHILD_EITHER_FIELD = 6 };
 
-static Pawl__RetryParent *read_retry_parent(struct reader *in, Pawl__RetryParent *parent)
+static Pawl__SourceInstance *read_retry_parent(struct reader *in, Pawl__SourceInstance *parent)
 {
     if (!parent) return NULL;
     parent->base.n_unknown_fields = 0;

@@ -332,6 +332,17 @@ static void write_terminated(struct pawl_durabletask *with, const struct pawl_hi
     out->execution_terminated->recurse = event->recursive;
 }
 
+/* NULL: it is no call of a rerun, or the dialect does not know them. */
+static Pawl__SourceInstance *rerun_parent_of(struct pawl_durabletask *with,
+                                             const struct pawl_history_event *event)
+{
+    if (event->rerun_of.size == 0 || with->dialect != PAWL_DIALECT_DAPR) return NULL;
+    Pawl__SourceInstance *parent =
+        NEW_MESSAGE(with, Pawl__SourceInstance, PAWL__SOURCE_INSTANCE__INIT);
+    parent->instance_id = pawl_durabletask_bytes(with, event->rerun_of);
+    return parent;
+}
+
 static void write_scheduled(struct pawl_durabletask *with, const struct pawl_history_event *event,
                             Pawl__HistoryEvent *out)
 {
@@ -344,6 +355,7 @@ static void write_scheduled(struct pawl_durabletask *with, const struct pawl_his
     either_set(with, extra->n_tags, extra->tags,
                pawl_durabletask_uuid_text(with, event->task_execution),
                &body->n_tags_or_task_execution, &body->tags_or_task_execution);
+    body->rerun_parent = rerun_parent_of(with, event);
     out->kind_case = PAWL__HISTORY_EVENT__KIND_TASK_SCHEDULED;
     out->task_scheduled = body;
 }
@@ -383,8 +395,10 @@ static void write_child_created(struct pawl_durabletask *with,
     size_t tags_count = extra->n_tags;
     Pawl__Tag **tags = extra->tags;
     if (event->tags.size) tags = tags_of(with, event->tags, &tags_count);
-    either_set(with, tags_count, tags, PAWL_BYTES_ABSENT, &body->n_tags_or_rerun_parent,
-               &body->tags_or_rerun_parent);
+    Pawl__SourceInstance *source = rerun_parent_of(with, event);
+    either_set(with, tags_count, tags,
+               source ? pawl_protobuf_pack(with->arena, &source->base) : PAWL_BYTES_ABSENT,
+               &body->n_tags_or_rerun_parent, &body->tags_or_rerun_parent);
     if (with->dialect == PAWL_DIALECT_DAPR) body->retry_parent = extra->retry_parent;
     out->kind_case = PAWL__HISTORY_EVENT__KIND_CHILD_CREATED;
     out->child_created = body;
@@ -395,6 +409,7 @@ static void write_timer_created(struct pawl_durabletask *with,
 {
     Pawl__TimerCreated *body = NEW_MESSAGE(with, Pawl__TimerCreated, PAWL__TIMER_CREATED__INIT);
     body->fire_at = timestamp_of(with, event->fire_at_ms);
+    body->rerun_parent = rerun_parent_of(with, event);
     out->kind_case = PAWL__HISTORY_EVENT__KIND_TIMER_CREATED;
     out->timer_created = body;
     const Pawl__CreateTimer *asked = extra_of(with, event->extra)->timer;

@@ -163,6 +163,7 @@ static void write_event(struct pawl_json *json, const struct pawl_history_event 
     write_parent(json, &event->parent);
     pawl_http_write_id(json, "executionId", event->execution);
     pawl_http_write_id(json, "taskExecutionId", event->task_execution);
+    pawl_http_write_text(json, "rerunParentInstanceID", event->rerun_of);
     write_limit(json, "scheduleToStartMs", event->start_within_ms);
     write_limit(json, "startToCloseMs", event->start_to_close_ms);
     write_limit(json, "heartbeatMs", event->heartbeat_ms);

@@ -106,7 +106,8 @@ static void write_begins(struct pawl_arena *arena)
                               .change_id = 4,
                               .change_input = true,
                               .input = PAWL_BYTES_LITERAL("{}"),
-                              .child = PAWL_BYTES_LITERAL("child-1") };
+                              .child = PAWL_BYTES_LITERAL("child-1"),
+                              .rerun_of = PAWL_BYTES_LITERAL("order-0") };
     struct pawl_inbox_body body = { .event = events[0], .seed = pawl_seed_pack(arena, &seed) };
     write_seed("seed", "seed", 1, body.seed);
     write_seed("seed", "body", 1, pawl_inbox_body_pack(arena, &body));

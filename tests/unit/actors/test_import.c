@@ -15,21 +15,6 @@
 #define WORKER   7u
 #define LONG_AGO INT64_C(1000000)
 
-static struct fixture *new_fixture(void)
-{
-    struct pawl_node_config config = { .partitions = 1 };
-    struct fixture *fixture = fixture_new(&config);
-    fixture_connect(fixture, WORKER, 100, 100);
-    return fixture;
-}
-
-static const struct pawl_turn *next_turn(struct fixture *fixture)
-{
-    const struct pawl_frame *frame = fixture_next(fixture, PAWL_FRAME_TURN);
-    assert_non_null(frame);
-    return &frame->turn;
-}
-
 static const struct pawl_snapshot *stored(struct fixture *fixture, const char *instance)
 {
     static struct pawl_store_reply reply;
@@ -69,14 +54,14 @@ static pawl_err import_as(struct fixture *fixture, const char *instance, const c
                                     .name = PAWL_BYTES_LITERAL("W"),
                                     .payload = pawl_import_pack(&fixture->arena, import) };
     fixture_call(fixture, &request);
-    return fixture->answer_errs[fixture->answers_count - 1];
+    return fixture_last_err(fixture);
 }
 
 static pawl_err control(struct fixture *fixture, enum pawl_request_op op, const char *instance)
 {
     struct pawl_request request = { .op = op, .instance = pawl_bytes_str(instance) };
     fixture_call(fixture, &request);
-    return fixture->answer_errs[fixture->answers_count - 1];
+    return fixture_last_err(fixture);
 }
 
 /* One activity, a custom status, and the end. */
@@ -84,12 +69,12 @@ static void run_to_end(struct fixture *fixture, const char *instance)
 {
     fixture_start(fixture, instance);
     struct pawl_action action = fixture_action(PAWL_ACTION_ACTIVITY, 0);
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &action);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &action);
     fixture_pass(fixture, 500);
     fixture_activity_done(fixture, WORKER, &fixture_next(fixture, PAWL_FRAME_ACTIVITY)->activity);
     action = fixture_action(PAWL_ACTION_COMPLETE, -1);
     action.payload = PAWL_BYTES_LITERAL("done");
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &action);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &action);
 }
 
 static void assert_same_events(const struct pawl_import *import,
@@ -102,7 +87,7 @@ static void assert_same_events(const struct pawl_import *import,
 
 static void what_has_ended_comes_in_as_it_was(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     run_to_end(fixture, "i");
     struct pawl_import import = exported(fixture, "i");
@@ -128,7 +113,7 @@ static void what_has_ended_comes_in_as_it_was(void **state)
 
 static void a_failure_comes_in_as_it_was(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     fixture_start(fixture, "i");
     struct pawl_action end = fixture_action(PAWL_ACTION_COMPLETE, -1);
@@ -136,7 +121,7 @@ static void a_failure_comes_in_as_it_was(void **state)
     end.failure = (struct pawl_failure_view){ .present = true,
                                               .type = PAWL_BYTES_LITERAL("Declined"),
                                               .message = PAWL_BYTES_LITERAL("no money") };
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 1, &end);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &end);
     struct pawl_import import = exported(fixture, "i");
     assert_int_equal(import_as(fixture, "j", "r", &import), PAWL_OK);
     assert_int_equal(fixture_status(fixture, "j"), PAWL_STATUS_FAILED);
@@ -146,7 +131,7 @@ static void a_failure_comes_in_as_it_was(void **state)
 
 static void it_happens_once_and_takes_nobodys_id(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     run_to_end(fixture, "i");
     struct pawl_import import = exported(fixture, "i");
@@ -163,7 +148,7 @@ static void it_happens_once_and_takes_nobodys_id(void **state)
 
 static void the_next_owner_takes_what_the_first_one_could_not(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     run_to_end(fixture, "i");
     struct pawl_import import = exported(fixture, "i");
@@ -181,7 +166,7 @@ static void the_next_owner_takes_what_the_first_one_could_not(void **state)
 
 static void a_control_comes_after_the_past(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     run_to_end(fixture, "i");
     struct pawl_import import = exported(fixture, "i");
@@ -199,7 +184,7 @@ static void a_control_comes_after_the_past(void **state)
 
 static void it_can_be_run_again_from_an_event(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     run_to_end(fixture, "i");
     struct pawl_import import = exported(fixture, "i");
@@ -210,8 +195,8 @@ static void it_can_be_run_again_from_an_event(void **state)
                                     .has_event = true,
                                     .event_id = 0 };
     fixture_call(fixture, &request);
-    assert_int_equal(fixture->answer_errs[fixture->answers_count - 1], PAWL_OK);
-    assert_true(pawl_bytes_is_str(next_turn(fixture)->instance, "k"));
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
+    assert_true(pawl_bytes_is_str(fixture_next_turn(fixture)->instance, "k"));
     fixture_free(fixture);
 }
 
@@ -236,7 +221,7 @@ static struct pawl_import half_done(struct fixture *fixture)
     struct pawl_action actions[2] = { fixture_action(PAWL_ACTION_ACTIVITY, 0),
                                       fixture_action(PAWL_ACTION_TIMER, 1) };
     actions[1].fire_at_ms = fixture->now_ms + 60000;
-    fixture_turn_done(fixture, WORKER, next_turn(fixture), 2, actions);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 2, actions);
     assert_non_null(fixture_next(fixture, PAWL_FRAME_ACTIVITY));
     struct pawl_import import = exported(fixture, "i");
     import.custom_status = PAWL_BYTES_LITERAL("half");
@@ -245,7 +230,7 @@ static struct pawl_import half_done(struct fixture *fixture)
 
 static void what_runs_goes_on_with_what_waited(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     enum pawl_event_kind kinds[16];
     (void)state;
     struct pawl_import import = half_done(fixture);
@@ -254,7 +239,7 @@ static void what_runs_goes_on_with_what_waited(void **state)
     import.waiting_count = 1;
     assert_int_equal(import_as(fixture, "j", "r", &import), PAWL_OK);
 
-    const struct pawl_turn *turn = next_turn(fixture);
+    const struct pawl_turn *turn = fixture_next_turn(fixture);
     assert_true(pawl_bytes_is_str(turn->instance, "j"));
     assert_int_equal(turn->past_count, import.events_count);
     assert_int_equal(
@@ -272,13 +257,13 @@ static void what_runs_goes_on_with_what_waited(void **state)
     assert_true(pawl_bytes_is_str(now->custom_status, "half"));
     assert_int_equal(now->pending_count, 2);
     fixture_activity_done(fixture, WORKER, &frame->activity);
-    turn = next_turn(fixture);
+    turn = fixture_next_turn(fixture);
     assert_true(pawl_bytes_is_str(turn->instance, "j"));
     fixture_turn_done(fixture, WORKER, turn, 0, NULL);
 
     control(fixture, PAWL_REQUEST_TERMINATE, "i");
     fixture_pass(fixture, 61000);
-    turn = next_turn(fixture);
+    turn = fixture_next_turn(fixture);
     assert_true(pawl_bytes_is_str(turn->instance, "j"));
     assert_int_equal(pawl_history_event_kind(turn->events[1]), PAWL_EVENT_TIMER_FIRED);
     fixture_free(fixture);
@@ -286,7 +271,7 @@ static void what_runs_goes_on_with_what_waited(void **state)
 
 static void what_was_suspended_stays_so_until_it_is_resumed(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     (void)half_done(fixture);
     assert_int_equal(control(fixture, PAWL_REQUEST_SUSPEND, "i"), PAWL_OK);
@@ -305,7 +290,7 @@ static void what_was_suspended_stays_so_until_it_is_resumed(void **state)
     assert_int_equal(fixture_status(fixture, "j"), PAWL_STATUS_SUSPENDED);
     assert_int_equal(control(fixture, PAWL_REQUEST_RESUME, "j"), PAWL_OK);
 
-    const struct pawl_turn *turn = next_turn(fixture);
+    const struct pawl_turn *turn = fixture_next_turn(fixture);
     assert_true(pawl_bytes_is_str(turn->instance, "j"));
     assert_int_equal(turn->past_count, import.events_count + 1);
     assert_int_equal(pawl_history_event_kind(turn->events[turn->past_count - 1]),
@@ -320,7 +305,7 @@ static void what_was_suspended_stays_so_until_it_is_resumed(void **state)
 
 static void what_was_suspended_can_be_terminated(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     (void)half_done(fixture);
     assert_int_equal(control(fixture, PAWL_REQUEST_SUSPEND, "i"), PAWL_OK);
@@ -391,7 +376,7 @@ static void expect_refused(struct fixture *fixture, enum pawl_status status, uin
     if (got != err || !strstr(message, text)) fail_msg("%d: %s, and not: %s", got, message, text);
     struct pawl_request get = { .op = PAWL_REQUEST_GET, .instance = PAWL_BYTES_LITERAL("j") };
     fixture_call(fixture, &get);
-    assert_int_equal(fixture->answer_errs[fixture->answers_count - 1], PAWL_E_NOT_FOUND);
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_NOT_FOUND);
     fixture->answers_count = 0;
 }
 
@@ -404,7 +389,7 @@ static void expect_refused(struct fixture *fixture, enum pawl_status status, uin
 
 static void what_contradicts_itself_is_refused(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     REFUSED(RUNNING, INVALID, "event 1 (TaskCompleted) comes before ExecutionStarted",
             E(WORKFLOW_STARTED), RESULT(TASK_COMPLETED, 0));
@@ -436,7 +421,7 @@ static void what_contradicts_itself_is_refused(void **state)
 
 static void what_cannot_go_on_is_refused(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     REFUSED(PENDING, STATE, "had not begun", E(WORKFLOW_STARTED));
     REFUSED(RUNNING, STATE, "event 3 (ChildWorkflowCreated): child workflow 'child' has not ended",
@@ -447,13 +432,13 @@ static void what_cannot_go_on_is_refused(void **state)
                                     .name = PAWL_BYTES_LITERAL("W"),
                                     .payload = PAWL_BYTES_LITERAL("nonsense") };
     fixture_call(fixture, &request);
-    assert_int_equal(fixture->answer_errs[fixture->answers_count - 1], PAWL_E_INVALID);
+    assert_int_equal(fixture_last_err(fixture), PAWL_E_INVALID);
     fixture_free(fixture);
 }
 
 static void what_is_too_large_is_refused(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     (void)state;
     const uint32_t count = 17;
     struct pawl_bytes events[17];
@@ -487,7 +472,7 @@ static void what_is_too_large_is_refused(void **state)
 
 static void children_are_named_after_the_new_instance(void **state)
 {
-    struct fixture *fixture = new_fixture();
+    struct fixture *fixture = fixture_with_worker(WORKER);
     struct pawl_bytes events[6];
     (void)state;
     const struct event given[] = { BEGIN, CALL(CHILD_CREATED, 0), RESULT(CHILD_COMPLETED, 0),

@@ -340,6 +340,59 @@ static void a_first_commit_that_is_sent_again_outlives_the_ownership(void **stat
     fixture_free(fixture);
 }
 
+static void assert_rerun_of(struct pawl_bytes packed, const char *source)
+{
+    struct pawl_history_event event;
+    assert_int_equal(pawl_history_event_decode(packed, &event), PAWL_OK);
+    if (source)
+        assert_true(pawl_bytes_is_str(event.rerun_of, source));
+    else
+        assert_true(pawl_bytes_is_absent(event.rerun_of));
+}
+
+static const struct pawl_snapshot *stored(struct fixture *fixture, const char *instance)
+{
+    static struct pawl_store_reply reply;
+    struct pawl_store_request request = { .op = PAWL_STORE_LOAD };
+    request.load = (struct pawl_load){ .instance = pawl_bytes_str(instance),
+                                       .want = PAWL_LOAD_HISTORY,
+                                       .history_max = 1000,
+                                       .history_size_max = UINT32_MAX };
+    pawl_mem_store_apply(fixture->mem, &request, &fixture->arena, &reply);
+    assert_int_equal(reply.err, PAWL_OK);
+    return &reply.load.snapshot;
+}
+
+static void calls_that_are_made_again_name_the_source(void **state)
+{
+    struct fixture *fixture = fixture_with_worker(WORKER);
+    (void)state;
+    fixture_start(fixture, "i");
+    struct pawl_action actions[] = { activity(0, "zero"), fixture_action(PAWL_ACTION_TIMER, 1) };
+    actions[1].fire_at_ms = fixture->now_ms + 60000;
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 2, actions);
+    do_activity(fixture, "zero");
+    struct pawl_action second = activity(2, "two");
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &second);
+    do_activity(fixture, "two");
+    struct pawl_action end = fixture_action(PAWL_ACTION_COMPLETE, -1);
+    fixture_turn_done(fixture, WORKER, fixture_next_turn(fixture), 1, &end);
+
+    struct pawl_request request = rerun("j", 2);
+    fixture_call(fixture, &request);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
+    const struct pawl_turn *turn = fixture_next_turn(fixture);
+    struct pawl_action more[] = { second, activity(3, "three") };
+    fixture_turn_done(fixture, WORKER, turn, 2, more);
+    const struct pawl_snapshot *now = stored(fixture, "j");
+    assert_int_equal(now->history_count, 8);
+    assert_rerun_of(now->history[2], NULL); /* the activity has its result */
+    assert_rerun_of(now->history[3], "i");  /* the timer is made again */
+    assert_rerun_of(now->history[6], "i");  /* from here on it runs anew */
+    assert_rerun_of(now->history[7], NULL);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +404,7 @@ int main(void)
         cmocka_unit_test(children_of_the_new_run_are_its_own),
         cmocka_unit_test(a_run_can_be_ended_before_its_first_turn),
         cmocka_unit_test(a_first_commit_that_is_sent_again_outlives_the_ownership),
+        cmocka_unit_test(calls_that_are_made_again_name_the_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,6 +93,7 @@ static void test_odd_values_come_back_as_they_were(void **state)
     struct pawl_history_event event = pawl_history_event_make(PAWL_EVENT_TASK_SCHEDULED, 1);
     event.start_within_ms = INT64_MAX;
     event.start_to_close_ms = 30000;
+    event.rerun_of = PAWL_BYTES_LITERAL("o-0");
     event.heartbeat_ms = 1;
     event.progress = PAWL_BYTES_LITERAL("\xff\x00 7/9");
     struct pawl_bytes patches[2] = { PAWL_BYTES_LITERAL("fraud"),

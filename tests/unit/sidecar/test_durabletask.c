@@ -166,6 +166,31 @@ static void field_five_of_a_scheduled_task_is_each_dialects_own(void **state)
     assert_true(is_text(back->value, "v"));
 }
 
+static void calls_of_a_rerun_name_their_source_to_dapr(void **state)
+{
+    struct pawl_durabletask with = dapr(*state), other = microsoft(*state);
+    struct pawl_history_event event = event_of(PAWL_EVENT_TASK_SCHEDULED);
+    event.rerun_of = TEXT("source");
+    assert_true(
+        is_text(carried(&with, &event)->task_scheduled->rerun_parent->instance_id, "source"));
+    assert_null(carried(&other, &event)->task_scheduled->rerun_parent);
+    event.kind = PAWL_EVENT_TIMER_CREATED;
+    assert_true(
+        is_text(carried(&with, &event)->timer_created->rerun_parent->instance_id, "source"));
+    event.kind = PAWL_EVENT_CHILD_CREATED;
+    Pawl__ChildCreated *child = carried(&with, &event)->child_created;
+    assert_int_equal(child->n_tags_or_rerun_parent, 1);
+    Pawl__SourceInstance *back = NULL;
+    assert_int_equal(pawl_protobuf_unpack(&pawl__source_instance__descriptor, *state,
+                                          pawl_protobuf_bytes(child->tags_or_rerun_parent[0]),
+                                          &back),
+                     PAWL_OK);
+    assert_true(is_text(back->instance_id, "source"));
+    assert_int_equal(carried(&other, &event)->child_created->n_tags_or_rerun_parent, 0);
+    event.rerun_of = PAWL_BYTES_ABSENT;
+    assert_int_equal(carried(&with, &event)->child_created->n_tags_or_rerun_parent, 0);
+}
+
 static void a_resume_that_ends_no_suspension_is_not_told(void **state)
 {
     struct pawl_durabletask with = microsoft(*state);
@@ -480,7 +505,7 @@ static void a_retried_child_names_its_first_attempt(void **state)
 {
     struct pawl_durabletask with = dapr(*state);
     Pawl__CreateChild child = PAWL__CREATE_CHILD__INIT;
-    Pawl__RetryParent first = PAWL__RETRY_PARENT__INIT;
+    Pawl__SourceInstance first = PAWL__SOURCE_INSTANCE__INIT;
     Pawl__Action action = PAWL__ACTION__INIT, *list[] = { &action };
     child.name = data("Child");
     child.instance_id = data("c2");
@@ -721,6 +746,7 @@ int main(void)
         cmocka_unit_test(a_started_event_says_who_and_whose_child),
         cmocka_unit_test(absent_and_empty_texts_stay_apart),
         cmocka_unit_test(field_five_of_a_scheduled_task_is_each_dialects_own),
+        cmocka_unit_test(calls_of_a_rerun_name_their_source_to_dapr),
         cmocka_unit_test(a_resume_that_ends_no_suspension_is_not_told),
         cmocka_unit_test(times_are_rounded_up_and_kept_in_range),
         cmocka_unit_test(uuids_come_back_as_they_were),

@@ -446,6 +446,8 @@ class Crashers(Hostile):
             worker.turn_done(worker.next(TURN), [wire.activity(0, "Charge", b"5")])
             for attempt in range(1, limit):
                 lose_worker(attempt)
+        # The count is stored while the activity runs: before whatever is acknowledged after it.
+        self.api.start("Nobody", "1")
         self.sidecar.restart(kill=True)
         lose_worker(limit)  # a crash does not begin the count anew
         until(lambda: self.api.get(instance)["runtimeStatus"] == "STALLED", what="stalled")

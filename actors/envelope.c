@@ -64,14 +64,15 @@ struct pawl_bytes pawl_message_body_pack(struct pawl_arena *arena,
 {
     struct pawl_buf buf;
     pawl_buf_init(&buf, ENVELOPE_SIZE_MAX);
-    pawl_write_array(&buf, body->rewind ? 7 : 6);
+    pawl_write_array(&buf, body->asks ? 8 : body->rewind ? 7 : 6);
     pawl_write_uint(&buf, (uint64_t)body->kind);
     pawl_write_bytes(&buf, body->instance);
     pawl_parent_encode(&buf, &body->parent);
     pawl_write_bytes(&buf, body->event);
     pawl_write_bytes(&buf, body->app);
     pawl_write_uint(&buf, (uint64_t)body->start_by_ms);
-    if (body->rewind) pawl_write_bool(&buf, true);
+    if (body->rewind || body->asks) pawl_write_bool(&buf, body->rewind);
+    if (body->asks) pawl_write_bool(&buf, true);
     return envelope_take(arena, &buf);
 }
 
@@ -88,7 +89,8 @@ pawl_err pawl_message_body_unpack(struct pawl_bytes bytes, struct pawl_message_b
     body.app = fields > 4 ? pawl_read_bytes(&reader) : PAWL_BYTES_ABSENT;
     body.start_by_ms = fields > 5 ? (int64_t)pawl_read_uint(&reader, INT64_MAX) : 0;
     body.rewind = fields > 6 && pawl_read_bool(&reader);
-    for (uint32_t i = 7; i < fields; i++) pawl_read_skip(&reader);
+    body.asks = fields > 7 && pawl_read_bool(&reader);
+    for (uint32_t i = 8; i < fields; i++) pawl_read_skip(&reader);
     pawl_err err = pawl_reader_finish(&reader);
     if (err != PAWL_OK) return err;
     if (body.app.size > PAWL_APP_ID_SIZE_MAX) return PAWL_E_CORRUPT;

@@ -44,6 +44,7 @@ struct pawl_message_body {
     struct pawl_bytes app; /* of the receiver; absent: the sender's */
     int64_t start_by_ms;   /* START_CHILD: too late after this; 0: never */
     bool rewind;           /* START_CHILD: if it is there and has failed it is rewound */
+    bool asks;             /* START_CHILD: sent again; the store says that it is still waited for */
     struct pawl_bytes instance;
     struct pawl_parent parent;
     struct pawl_bytes event;

@@ -296,7 +296,7 @@ static void child_on_created(struct pawl_node *node, struct pawl_call *call,
         return;
     case PAWL_E_DUPLICATE:
         if (!pawl_status_is_terminal(reply->create.metadata.status))
-            pawl_workflow_on_rebound(node, call->instance, call->request.create.parent);
+            pawl_workflow_on_rebound(node, call->instance, reply->create.metadata.parent);
         child_is_there(node, message, reply->create.metadata.status);
         return;
     case PAWL_E_EXISTS:
@@ -358,6 +358,7 @@ static void message_start_child(struct pawl_node *node, struct pawl_message *mes
     call->request.create.parent = pawl_parent_pack(&call->arena, &message->body.parent);
     call->request.create.parent_key = pawl_parent_key(&call->arena, &message->body.parent);
     call->request.create.rebind_ended = message->body.rewind;
+    call->request.create.rebind_late = message->body.asks;
     pawl_call_send(node, call);
 }
 

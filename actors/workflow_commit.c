@@ -263,6 +263,7 @@ static void child_on_loaded(struct pawl_node *node, struct pawl_call *call,
         struct pawl_message_body body;
         pawl_turn_child_message(node, &parent, &call->arena, pending->op.id, pending->nonce,
                                 &created, &body);
+        body.asks = true;
         pawl_outbox_pump(node, call->request.partition,
                          pawl_turn_child_message_id(pending->nonce, call->instance),
                          pawl_message_body_pack(&call->arena, &body));

@@ -51,6 +51,7 @@
     X(NO_WAKE_ROW, "deliver writes the inbox row without a wake-up")                        \
     X(NO_REQUEST_DEDUPLICATION, "a repeated external event is appended again")              \
     X(CREATE_FORGETS, "a repeated start finds a stranger")                                  \
+    X(LATE_START_REBINDS, "a start whose child is another call's binds it back")            \
     X(NO_TOMB, "the start of a purged instance is forgotten")                               \
     X(CONSUME_UNREAD, "a turn removes inbox rows that it has not seen")                     \
     X(CONSUME_NOTHING, "consumed inbox rows stay")                                          \

@@ -70,19 +70,26 @@ static void instance_add(struct pawl_mem *mem, struct pawl_mem_partition *partit
     pawl_mem_reminder_put(mem, partition, instance, &wake);
 }
 
-static void bury(struct pawl_mem *mem, struct pawl_mem_partition *partition,
-                 struct pawl_mem_instance *instance, int64_t now_ms,
-                 const struct pawl_tomb_limits *limits)
+static void remember(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                     const struct pawl_mem_instance *instance, int64_t now_ms,
+                     const struct pawl_tomb_limits *limits)
 {
     struct pawl_bytes request_id = instance->metadata.request_id;
     if (limits->tomb_ms > 0 && !pawl_bytes_is_absent(request_id) && !PAWL_MUTANT(NO_TOMB))
         pawl_mem_tomb_add(partition, pawl_tomb_format(&mem->scratch, instance->id, request_id),
                           now_ms, limits);
+}
+
+static void bury(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                 struct pawl_mem_instance *instance, int64_t now_ms,
+                 const struct pawl_tomb_limits *limits)
+{
+    remember(mem, partition, instance, now_ms, limits);
     pawl_mem_instance_remove(partition, instance);
 }
 
-static bool was_purged(struct pawl_mem *mem, const struct pawl_mem_partition *partition,
-                       const struct pawl_create *create)
+static bool is_remembered(struct pawl_mem *mem, const struct pawl_mem_partition *partition,
+                          const struct pawl_create *create)
 {
     if (pawl_bytes_is_absent(create->request_id)) return false;
     struct pawl_bytes member =
@@ -90,27 +97,41 @@ static bool was_purged(struct pawl_mem *mem, const struct pawl_mem_partition *pa
     return pawl_mem_tomb_holds(partition, member, create->created_ms);
 }
 
-/* Whether the instance that is there answers for this request. One that has ended answers for
- * one attempt of its parent. */
-static bool is_made_by(struct pawl_mem_instance *instance, const struct pawl_create *create)
+static bool is_child_of(const struct pawl_mem_instance *instance, const struct pawl_create *create)
 {
-    bool is_ended = pawl_store_status_is_terminal(instance->metadata.status);
-    if (!pawl_bytes_is_absent(create->parent_key)
-        && pawl_bytes_is_equal(create->parent_key, instance->parent_key)
-        && (!is_ended || create->rebind_ended
-            || pawl_bytes_is_equal(create->parent, instance->metadata.parent))) {
-        pawl_mem_bytes_set(&instance->metadata.parent, create->parent);
-        return true;
-    }
-    return pawl_bytes_is_equal(create->request_id, instance->metadata.request_id)
-           && !PAWL_MUTANT(CREATE_FORGETS);
+    return instance && !pawl_bytes_is_absent(create->parent_key)
+           && pawl_bytes_is_equal(create->parent_key, instance->parent_key);
 }
 
-static pawl_err create_decide(struct pawl_mem *mem, const struct pawl_mem_partition *partition,
+/* One that has ended answers for one attempt of its parent. */
+static bool may_rebind(const struct pawl_mem_instance *instance, const struct pawl_create *create)
+{
+    return is_child_of(instance, create)
+           && (!pawl_store_status_is_terminal(instance->metadata.status) || create->rebind_ended
+               || pawl_bytes_is_equal(create->parent, instance->metadata.parent));
+}
+
+static void rebind(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                   struct pawl_mem_instance *instance, const struct pawl_create *create)
+{
+    struct pawl_metadata *metadata = &instance->metadata;
+    pawl_mem_bytes_set(&metadata->parent, create->parent);
+    if (pawl_bytes_is_equal(create->request_id, metadata->request_id)) return;
+    remember(mem, partition, instance, create->created_ms, &create->tombs);
+    pawl_mem_bytes_set(&metadata->request_id, create->request_id);
+}
+
+static pawl_err create_decide(struct pawl_mem *mem, struct pawl_mem_partition *partition,
                               struct pawl_mem_instance *instance, const struct pawl_create *create)
 {
-    if (instance && is_made_by(instance, create)) return PAWL_E_DUPLICATE;
-    if (was_purged(mem, partition, create)) return PAWL_E_TERMINAL;
+    bool is_child = may_rebind(instance, create);
+    bool is_own = instance && pawl_bytes_is_equal(create->request_id, instance->metadata.request_id)
+                  && !PAWL_MUTANT(CREATE_FORGETS);
+    bool is_late = !is_own && is_remembered(mem, partition, create);
+    if (is_child && (create->rebind_late || PAWL_MUTANT(LATE_START_REBINDS))) is_late = false;
+    if (is_late) return is_child_of(instance, create) ? PAWL_E_DUPLICATE : PAWL_E_TERMINAL;
+    if (is_child) rebind(mem, partition, instance, create);
+    if (is_child || is_own) return PAWL_E_DUPLICATE;
     if (!instance) return PAWL_OK;
     bool is_ended = pawl_store_status_is_terminal(instance->metadata.status);
     return is_ended && create->replace_terminal ? PAWL_OK : PAWL_E_EXISTS;

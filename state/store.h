@@ -178,20 +178,24 @@ struct pawl_tomb_limits {
 /* CREATE: a new instance with status PENDING, one inbox row and a WAKE reminder
  * due at max(created_ms, start_at_ms). Not fenced.
  *   OK          created; reply.metadata is as stored
- *   DUPLICATE   the same request id made the present instance; reply.metadata as stored
- *   TERMINAL    the same request id made an instance that was purged or replaced less than
- *               tomb_ms ago (by created_ms); final; no metadata
+ *   DUPLICATE   the present instance is this request's, or it is remembered that it is another
+ *               request's of the same parent operation now; reply.metadata as stored
+ *   TERMINAL    the instance of this request was purged or replaced less than tomb_ms ago (by
+ *               created_ms), and no other of its parent operation is there; final; no metadata
  *   EXISTS      another one is there and may not be replaced; reply.metadata as stored
  * An ended instance is replaced when reuse is PAWL_REUSE_TERMINAL: all its rows go,
  * its request id is remembered as by PURGE, the new incarnation has gen = old gen + 1
  * (a first one has gen 1).
  * With a parent (child workflow), an existing instance with the same parent and the
- * same parent operation whose nonce differs is rebound: its stored parent becomes
- * this one, and the answer is DUPLICATE. (`parent_key` identifies the operation,
+ * same parent operation whose nonce differs is rebound: its stored parent and request id
+ * become those of this one, its former request id is remembered as by PURGE, and the answer is
+ * DUPLICATE. (`parent_key` identifies the operation,
  * `parent` carries the nonce as well.) An ended one only if the nonce is the same, or with
  * rebind_ended: else the parent, which had its result, tries it again under the same id.
- * This is looked at first; then comes the request id, then those of purged ones, then the
- * reuse policy.
+ * The request id is looked at first, then those that are remembered, then the parent, then the
+ * reuse policy: so a late copy of a start whose child is another call's now changes nothing. With
+ * rebind_late, the parent has just been read and waits for this very call, it does not matter
+ * that it is remembered: the other start was the late one, and came here for the first time.
  * The new row: turn 0, updated_ms = created_ms, inbox index 0. */
 struct pawl_create {
     struct pawl_bytes instance;
@@ -209,6 +213,7 @@ struct pawl_create {
     int64_t start_at_ms;
     bool replace_terminal;
     bool rebind_ended;             /* a child */
+    bool rebind_late;              /* a child */
     struct pawl_tomb_limits tombs; /* for the instance that is replaced */
     uint32_t changes_max;
 };

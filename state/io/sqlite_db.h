@@ -84,7 +84,7 @@
     X(TAG_ADD, "INSERT INTO tag (tag_n, tag, tag_p, tag_id, tag_status, tag_created_ms, "          \
                "tag_completed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)")                             \
     X(INSTANCE_CUSTOM, "UPDATE instance SET custom_status = ?2 WHERE n = ?1")                      \
-    X(INSTANCE_PARENT, "UPDATE instance SET parent = ?2 WHERE n = ?1")                             \
+    X(INSTANCE_PARENT, "UPDATE instance SET parent = ?2, request_id = ?3 WHERE n = ?1")            \
     X(INSTANCE_REWIND,                                                                             \
       "UPDATE instance SET last = ?2, updated_ms = ?3, history_count = 0, history_size = 0"        \
       " WHERE n = ?1")                                                                             \

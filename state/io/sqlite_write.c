@@ -135,8 +135,8 @@ static void remember(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32
     pawl_sqlite_run(db, trim);
 }
 
-static bool was_purged(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_t partition,
-                       const struct pawl_create *create)
+static bool is_remembered(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_t partition,
+                          const struct pawl_create *create)
 {
     if (pawl_bytes_is_absent(create->request_id)) return false;
     sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_TOMB_GET);
@@ -234,31 +234,43 @@ static void create_rows(struct pawl_sqlite_db *db, struct pawl_arena *arena, uin
     pawl_sqlite_reminder_put(db, arena, partition, &wake);
 }
 
-/* Whether the instance that is there answers for this request. One that has ended answers for
- * one attempt of its parent. */
-static bool is_made_by(struct pawl_sqlite_db *db, const struct pawl_sqlite_instance *row,
-                       const struct pawl_create *create)
+static bool is_child_of(const struct pawl_sqlite_instance *row, const struct pawl_create *create)
 {
-    bool is_ended = pawl_store_status_is_terminal(row->metadata.status);
-    if (!pawl_bytes_is_absent(create->parent_key)
-        && pawl_bytes_is_equal(create->parent_key, row->parent_key)
-        && (!is_ended || create->rebind_ended
-            || pawl_bytes_is_equal(create->parent, row->metadata.parent))) {
-        sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_INSTANCE_PARENT);
-        pawl_sqlite_bind_int(db, stmt, 1, row->n);
-        pawl_sqlite_bind_bytes(db, stmt, 2, create->parent);
-        pawl_sqlite_run(db, stmt);
-        return true;
-    }
-    return pawl_bytes_is_equal(create->request_id, row->metadata.request_id);
+    return row->n != 0 && !pawl_bytes_is_absent(create->parent_key)
+           && pawl_bytes_is_equal(create->parent_key, row->parent_key);
+}
+
+/* One that has ended answers for one attempt of its parent. */
+static bool may_rebind(const struct pawl_sqlite_instance *row, const struct pawl_create *create)
+{
+    return is_child_of(row, create)
+           && (!pawl_store_status_is_terminal(row->metadata.status) || create->rebind_ended
+               || pawl_bytes_is_equal(create->parent, row->metadata.parent));
+}
+
+static void rebind(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_t partition,
+                   const struct pawl_sqlite_instance *row, const struct pawl_create *create)
+{
+    sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_INSTANCE_PARENT);
+    pawl_sqlite_bind_int(db, stmt, 1, row->n);
+    pawl_sqlite_bind_bytes(db, stmt, 2, create->parent);
+    pawl_sqlite_bind_bytes(db, stmt, 3, create->request_id);
+    pawl_sqlite_run(db, stmt);
+    if (!pawl_bytes_is_equal(create->request_id, row->metadata.request_id))
+        remember(db, arena, partition, row, create->created_ms, &create->tombs);
 }
 
 static pawl_err create_decide(struct pawl_sqlite_db *db, struct pawl_arena *arena,
                               uint32_t partition, const struct pawl_sqlite_instance *row,
                               const struct pawl_create *create)
 {
-    if (row->n != 0 && is_made_by(db, row, create)) return PAWL_E_DUPLICATE;
-    if (was_purged(db, arena, partition, create)) return PAWL_E_TERMINAL;
+    bool is_child = may_rebind(row, create);
+    bool is_own = row->n != 0 && pawl_bytes_is_equal(create->request_id, row->metadata.request_id);
+    bool is_late = !is_own && is_remembered(db, arena, partition, create);
+    if (is_late && !(is_child && create->rebind_late))
+        return is_child_of(row, create) ? PAWL_E_DUPLICATE : PAWL_E_TERMINAL;
+    if (is_child) rebind(db, arena, partition, row, create);
+    if (is_child || is_own) return PAWL_E_DUPLICATE;
     if (row->n == 0) return PAWL_OK;
     bool is_ended = pawl_store_status_is_terminal(row->metadata.status);
     return is_ended && create->replace_terminal ? PAWL_OK : PAWL_E_EXISTS;

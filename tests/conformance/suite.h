@@ -51,6 +51,7 @@ struct suite_partition {
 /* Outcomes that no error code shows. The run fails unless each one occurred. */
 enum suite_mark {
     SUITE_CREATE_REBIND,
+    SUITE_CREATE_LATE,
     SUITE_CREATE_REPLACE,
     SUITE_COMMIT_RESENT,
     SUITE_COMMIT_CARRY_BEFORE_ROWS,

@@ -167,6 +167,7 @@ static void make_create(struct suite_generator *generator, struct pawl_create *c
     create->tags = some_tags(generator, 40);
     if (!percent(generator, 40)) return;
     create->rebind_ended = create->inc.bytes[0] & 1;
+    create->rebind_late = percent(generator, 30);
     create->parent_key = numbered(generator, "parent-", 2);
     create->parent = pawl_arena_printf(&generator->arena, "%.*s#%u",
                                        PAWL_BYTES_FMT(create->parent_key), below(generator, 1000));
@@ -605,14 +606,32 @@ static void learn_acquire(struct suite_generator *generator,
     partition->fence = (struct pawl_fence){ reply->acquire.epoch, request->acquire.nonce };
 }
 
+/* A request that the instance was made by has its incarnation. */
+static bool is_rebound(const struct pawl_create *create, const struct pawl_store_reply *reply)
+{
+    const struct pawl_metadata *metadata = &reply->create.metadata;
+    return reply->err == PAWL_E_DUPLICATE && !pawl_bytes_is_absent(create->parent)
+           && pawl_bytes_is_equal(create->parent, metadata->parent)
+           && !pawl_id_is_equal(create->inc, metadata->inc);
+}
+
+/* Were it not late, it would be rebound. */
+static bool is_late(const struct pawl_create *create, const struct pawl_store_reply *reply)
+{
+    const struct pawl_metadata *metadata = &reply->create.metadata;
+    return reply->err == PAWL_E_DUPLICATE && !pawl_bytes_is_absent(create->parent)
+           && pawl_bytes_starts_with(metadata->parent, create->parent_key)
+           && !pawl_bytes_is_equal(metadata->parent, create->parent)
+           && !pawl_store_status_is_terminal(metadata->status);
+}
+
 static void learn_create(struct suite_generator *generator, const struct pawl_create *create,
                          const struct pawl_store_reply *reply)
 {
     const struct pawl_metadata *metadata = &reply->create.metadata;
     mark(generator, SUITE_CREATE_REPLACE, reply->err == PAWL_OK && metadata->gen > 1);
-    mark(generator, SUITE_CREATE_REBIND,
-         reply->err == PAWL_E_DUPLICATE && !pawl_bytes_is_absent(create->parent)
-             && !pawl_bytes_is_equal(create->request_id, metadata->request_id));
+    mark(generator, SUITE_CREATE_REBIND, is_rebound(create, reply));
+    mark(generator, SUITE_CREATE_LATE, is_late(create, reply));
 }
 
 static void learn_commit(struct suite_generator *generator, const struct pawl_commit *commit,

@@ -7,6 +7,7 @@
 #include "sdk/schedule.h"
 #include "state/keys.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/starts.h"
 
 /* What was seen of one instance's history, to see that it only grows. */
 struct shadow {
@@ -34,6 +35,7 @@ struct shadow {
 struct sim_check {
     struct pawl_mem *mems[SIM_APPS];
     struct pawl_map shadows;
+    struct sim_starts *starts;
     struct owner {
         struct pawl_id nonce; /* of the last acquire */
         uint64_t table_version;
@@ -59,6 +61,7 @@ struct sim_check *sim_check_new(struct pawl_mem *const mems[SIM_APPS])
     struct sim_check *check = PAWL_NEW(struct sim_check);
     memcpy(check->mems, mems, sizeof check->mems);
     pawl_map_init(&check->shadows, 1);
+    check->starts = sim_starts_new();
     return check;
 }
 
@@ -72,6 +75,7 @@ void sim_check_free(struct sim_check *check)
         pawl_mem_free(shadow);
     }
     pawl_map_deinit(&check->shadows);
+    sim_starts_free(check->starts);
     pawl_mem_free(check);
 }
 
@@ -320,6 +324,7 @@ void sim_check_applied(struct sim_check *check, uint32_t app,
         PAWL_ASSERT(is_again || request->acquire.table_version >= owner->table_version);
         *owner = (struct owner){ request->acquire.nonce, request->acquire.table_version };
     }
+    sim_starts_on_applied(check->starts, request, reply);
     check_removal(check, request, reply);
     check_rewind(check, request, reply);
     if (reply->err == PAWL_OK) check_logged(check, app, request);
@@ -344,6 +349,7 @@ void sim_check_failed_over(struct sim_check *check, uint32_t app, struct pawl_me
 {
     check->mems[app] = mem;
     memset(check->owners[app], 0, sizeof check->owners[app]);
+    sim_starts_forget(check->starts, app);
     uint32_t cursor = 0;
     for (struct shadow *shadow; (shadow = pawl_map_next(&check->shadows, &cursor)) != NULL;) {
         if (sim_app_of(shadow->instance) != app) continue;

@@ -3,6 +3,17 @@
 #include "state/copy.h"
 #include "tests/sim/world.h"
 
+/* A start may be in the hands of somebody who stands still for long. There are few of them. */
+static uint32_t twice_ms_max(enum pawl_store_op op)
+{
+    return op == PAWL_STORE_CREATE ? 30000 : 3000;
+}
+
+static uint32_t twice_chance(const struct sim_faults *faults, enum pawl_store_op op)
+{
+    return op == PAWL_STORE_CREATE ? faults->request_twice * 40 : faults->request_twice;
+}
+
 void sim_store_submit(struct sim *sim, uint32_t target, const struct pawl_store_request *request)
 {
     struct node *node = &sim->nodes[target];
@@ -26,12 +37,12 @@ void sim_store_submit(struct sim *sim, uint32_t target, const struct pawl_store_
         sim_item_at(sim, item, apply_ms);
         return;
     }
-    if (!calm && sim_chance(&sim->network, faults->request_twice)) {
+    if (!calm && sim_chance(&sim->network, twice_chance(faults, request->op))) {
         struct item *twice = sim_item_new(ITEM_STORE_APPLY, target, 0);
         pawl_store_request_copy(&twice->arena, request, &twice->request);
         twice->app = item->app;
         twice->silent = true;
-        sim_item_at(sim, twice, apply_ms + sim_draw_ms(&sim->network, 3000));
+        sim_item_at(sim, twice, apply_ms + sim_draw_ms(&sim->network, twice_ms_max(request->op)));
     }
     bool is_lost = !calm && sim_chance(&sim->network, faults->request_lost);
     bool is_late = !calm && sim_chance(&sim->network, faults->request_late);

@@ -12,6 +12,7 @@
  *   schedules.c   clients with schedules
  *   limits.c      concurrency limits
  *   runs.c        activities that run twice
+ *   starts.c      children that an earlier start gets back
  *   watchers.c    subscribers to lifecycle events
  */
 #ifndef PAWL_TESTS_SIM_WORLD_H

@@ -7,7 +7,7 @@
 -- 1 instance, 2 inc, 3 request id or nil, 4 parent key or nil, 5 parent or nil, 6 replace an ended one,
 -- 7 inbox row, 8 created, 9 due, 10 metadata as field, value, …, 11 what is replaced is
 -- remembered until or nil: not at all, 12 remembered at most, 13 name or nil, 14 tags or nil,
--- 15 change log entries at most, 16 rebind an ended child
+-- 15 change log entries at most, 16 rebind an ended child, 17 rebind for a request that is remembered
 local t=KEYS[1]
 local a=cmsgpack.unpack(ARGV[1])
 local id=a[1]
@@ -17,22 +17,32 @@ local m=redis.call('HMGET',meta,'inc','gen','history_count','inbox_head','inbox_
   'reminders','request_id','name','tags','parent_key','parent')
 local gen=1
 local answer
+local function put(key,field,value)
+  if value then redis.call('HSET',key,field,value) else redis.call('HDEL',key,field) end
+end
 local s=m[6]
 local ended=s=='1' or s=='3' or s=='4' or s=='5'
-if m[1] then
-  if a[4] and m[11]==a[4] and (not ended or a[16] or (m[12] or nil)==a[5]) then
-    if not a[5] then redis.call('HDEL',meta,'parent')
-    elseif m[12]~=a[5] then redis.call('HSET',meta,'parent',a[5]) end
+local own=m[1] and (m[8] or nil)==a[3]
+local child=m[1] and a[4] and m[11]==a[4]
+local rebind=child and (not ended or a[16] or (m[12] or nil)==a[5])
+if own then answer='DUPLICATE' end
+if a[3] and not own and not (rebind and a[17]) then
+  local till=redis.call('ZSCORE',t..'tombs',#id..'|'..id..a[3])
+  if till and tonumber(till)>tonumber(a[8]) then
+    if not child then return {'TERMINAL'} end
     answer='DUPLICATE'
-  elseif (m[8] or nil)==a[3] then
-    answer='DUPLICATE'
+    rebind=false
   end
 end
-if a[3] and not answer then
-  local till=redis.call('ZSCORE',t..'tombs',#id..'|'..id..a[3])
-  if till and tonumber(till)>tonumber(a[8]) then return {'TERMINAL'} end
-end
 if m[1] then
+  if rebind then
+    put(meta,'parent',a[5])
+    if not own then
+      remember(t,id,m[8],a[11],a[8],a[12])
+      put(meta,'request_id',a[3])
+    end
+    answer='DUPLICATE'
+  end
   if not answer and not (ended and a[6]) then answer='EXISTS' end
   if answer then return {answer,redis.call('HMGET',meta,unpack(fields))} end
   gen=tonumber(m[2])+1

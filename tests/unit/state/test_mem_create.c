@@ -145,6 +145,51 @@ static void a_child_follows_its_parent_operation_to_a_new_nonce(void **state)
     assert_true(pawl_bytes_is_str(world_load(world, "child")->metadata.parent, "p nonce 2"));
 }
 
+static void a_late_start_does_not_get_its_child_back(void **state)
+{
+    struct world *world = *state;
+    struct pawl_store_request first = child_create(world, "m-1", "p nonce 1", "p c:1");
+    struct pawl_store_request second = child_create(world, "m-2", "p nonce 2", "p c:1");
+    first.create.tombs = second.create.tombs = (struct pawl_tomb_limits){ 1000, 10 };
+    assert_int_equal(world_apply(world, &first).err, PAWL_OK);
+    assert_int_equal(world_apply(world, &second).err, PAWL_E_DUPLICATE);
+    struct pawl_store_reply reply = world_apply(world, &first);
+    assert_int_equal(reply.err, PAWL_E_DUPLICATE);
+    assert_true(pawl_bytes_is_str(reply.create.metadata.parent, "p nonce 2"));
+    reply = world_apply(world, &second);
+    assert_int_equal(reply.err, PAWL_E_DUPLICATE); /* it is its own now */
+    assert_true(pawl_bytes_is_str(reply.create.metadata.parent, "p nonce 2"));
+    assert_true(pawl_bytes_is_str(reply.create.metadata.request_id, "m-2"));
+
+    /* Nor when the second has purged it. */
+    struct pawl_store_request purge = { .op = PAWL_STORE_PURGE, .partition = WORLD_PARTITION };
+    purge.purge = (struct pawl_purge){ .instance = PAWL_BYTES_LITERAL("child"),
+                                       .force = true,
+                                       .now_ms = WORLD_NOW_MS,
+                                       .tombs = first.create.tombs };
+    assert_int_equal(world_apply(world, &purge).err, PAWL_OK);
+    assert_int_equal(world_apply(world, &first).err, PAWL_E_TERMINAL);
+    assert_int_equal(world_apply(world, &second).err, PAWL_E_TERMINAL);
+}
+
+/* The first one comes for the first time when the second is there: so it looks like the later. */
+static void who_is_waited_for_gets_the_child_back(void **state)
+{
+    struct world *world = *state;
+    struct pawl_store_request late = child_create(world, "m-1", "p nonce 1", "p c:1");
+    struct pawl_store_request right = child_create(world, "m-2", "p nonce 2", "p c:1");
+    late.create.tombs = right.create.tombs = (struct pawl_tomb_limits){ 1000, 10 };
+    assert_int_equal(world_apply(world, &right).err, PAWL_OK);
+    assert_int_equal(world_apply(world, &late).err, PAWL_E_DUPLICATE);
+    assert_int_equal(world_apply(world, &right).err, PAWL_E_DUPLICATE);
+    assert_true(pawl_bytes_is_str(world_load(world, "child")->metadata.parent, "p nonce 1"));
+    right.create.rebind_late = true;
+    assert_int_equal(world_apply(world, &right).err, PAWL_E_DUPLICATE);
+    assert_true(pawl_bytes_is_str(world_load(world, "child")->metadata.parent, "p nonce 2"));
+    assert_int_equal(world_apply(world, &late).err, PAWL_E_DUPLICATE);
+    assert_true(pawl_bytes_is_str(world_load(world, "child")->metadata.parent, "p nonce 2"));
+}
+
 static void an_ended_child_is_not_run_again_for_the_same_attempt(void **state)
 {
     struct world *world = *state;
@@ -189,8 +234,11 @@ static void an_ended_child_is_replaced_when_its_parent_tries_again(void **state)
     assert_int_equal(reply.create.metadata.gen, 2);
     assert_true(pawl_bytes_is_str(reply.create.metadata.parent, "p nonce 2"));
     /* A late copy of the first attempt changes nothing, whatever became of the second. */
+    assert_int_equal(world_apply(world, &first).err, PAWL_E_DUPLICATE);
+    assert_true(pawl_bytes_is_str(world_load(world, "child")->metadata.parent, "p nonce 2"));
     world_end(world, "child", PAWL_STATUS_COMPLETED);
-    assert_int_equal(world_apply(world, &first).err, PAWL_E_TERMINAL);
+    assert_int_equal(world_apply(world, &first).err, PAWL_E_DUPLICATE);
+    assert_int_equal(world_load(world, "child")->metadata.status, PAWL_STATUS_COMPLETED);
 }
 
 static void another_parent_operation_does_not_get_the_child(void **state)
@@ -454,6 +502,8 @@ int main(void)
         T(an_ended_instance_is_replaced_only_when_asked),
         T(a_repeated_start_never_replaces_what_it_made),
         T(a_child_follows_its_parent_operation_to_a_new_nonce),
+        T(a_late_start_does_not_get_its_child_back),
+        T(who_is_waited_for_gets_the_child_back),
         T(an_ended_child_is_not_run_again_for_the_same_attempt),
         T(an_ended_child_is_rebound_for_who_rewinds_it),
         T(an_ended_child_is_replaced_when_its_parent_tries_again),

@@ -320,17 +320,17 @@ static struct pawl_durabletask writing(struct pawl_grpc_workers *workers,
 static void refuse(struct pawl_grpc_workers *workers, uint64_t worker, struct pawl_id id,
                    bool is_activity, struct pawl_bytes instance, pawl_err err, const char *text)
 {
-    size_t size = strlen(text);
-    struct refused *refused = pawl_mem_alloc(sizeof *refused + instance.size + size);
+    struct pawl_bytes why = pawl_bytes_str(text);
+    struct refused *refused = pawl_mem_alloc(sizeof *refused + instance.size + why.size);
     uint8_t *room = (uint8_t *)(refused + 1);
     memcpy(room, instance.data, instance.size);
-    memcpy(room + instance.size, text, size);
+    memcpy(room + instance.size, why.data, why.size);
     refused->worker = worker;
     refused->id = id;
     refused->is_activity = is_activity;
     refused->err = err;
     refused->instance = pawl_bytes_make(room, instance.size);
-    refused->text = pawl_bytes_make(room + instance.size, size);
+    refused->text = pawl_bytes_make(room + instance.size, why.size);
     pawl_list_push_tail(&workers->refusals, &refused->link);
 }
 

@@ -365,8 +365,9 @@ void pawl_taskhub_on_purge(void *hub, const struct pawl_grpc_call *from)
 /* Terminate many --------------------------------------------------------------------------- */
 
 struct skip {
-    const Pawl__InstanceBatch *batch;
+    size_t count;
     size_t at;
+    const ProtobufCBinaryData *instances;
     struct pawl_bytes reason;
 };
 
@@ -387,13 +388,13 @@ static void skip_on_terminated(struct pawl_taskhub_call *call, const struct pawl
 static void skip_go_on(struct pawl_taskhub_call *call)
 {
     struct skip *skip = call->state;
-    if (skip->at == skip->batch->n_instance_ids) {
+    if (skip->at == skip->count) {
         out_answer(call, NULL);
         return;
     }
     call->request = (struct pawl_request){
         .op = PAWL_REQUEST_TERMINATE,
-        .instance = pawl_protobuf_bytes(skip->batch->instance_ids[skip->at++]),
+        .instance = pawl_protobuf_bytes(skip->instances[skip->at++]),
         .payload = skip->reason,
     };
     pawl_taskhub_ask(call, skip_on_terminated);
@@ -402,13 +403,15 @@ static void skip_go_on(struct pawl_taskhub_call *call)
 /* Terminating never waits for a worker here, so there is nothing to skip. */
 void pawl_taskhub_on_skip_graceful(void *hub, const struct pawl_grpc_call *from)
 {
-    static const Pawl__InstanceBatch nothing = PAWL__INSTANCE_BATCH__INIT;
     Pawl__SkipGracefulRequest *request = NULL;
     struct pawl_taskhub_call *call =
         pawl_taskhub_begin(hub, from, &pawl__skip_graceful_request__descriptor, &request);
     if (!call) return;
     struct skip *skip = PAWL_ARENA_NEW(&call->arena, struct skip);
-    skip->batch = request->batch ? request->batch : &nothing;
+    if (request->batch && request->batch->instance_ids) {
+        skip->count = request->batch->n_instance_ids;
+        skip->instances = request->batch->instance_ids;
+    }
     skip->reason = pawl_durabletask_utf8(&call->with, pawl_durabletask_text_bytes(request->reason));
     call->state = skip;
     skip_go_on(call);

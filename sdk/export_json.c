@@ -165,6 +165,7 @@ static struct pawl_parent read_parent(struct read *read, json_t *object)
     if (!object) return parent;
     parent.app = read_text(read, object, "appID");
     parent.instance = need_text(read, object, "instanceID");
+    parent.name = read_text(read, object, "workflowName");
     parent.op_id = (uint32_t)read_number(read, object, "eventId", 0, 0, INT32_MAX);
     parent.gen = (uint32_t)read_number(read, object, "generation", 0, 0, UINT32_MAX);
     parent.inc = read_id(read, object, "incarnation");

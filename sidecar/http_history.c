@@ -74,6 +74,7 @@ static void write_parent(struct pawl_json *json, const struct pawl_parent *paren
     pawl_json_object_begin(json);
     pawl_http_write_text(json, "appID", parent->app);
     pawl_http_write_text(json, "instanceID", parent->instance);
+    pawl_http_write_text(json, "workflowName", parent->name);
     pawl_json_key(json, "eventId");
     pawl_json_uint(json, parent->op_id);
     pawl_json_key(json, "generation");

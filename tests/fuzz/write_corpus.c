@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "actors/attempts.h"
 #include "actors/envelope.h"
 #include "actors/import.h"
 #include "actors/position.h"
@@ -117,6 +118,24 @@ static void write_begins(struct pawl_arena *arena)
     seed.status = PAWL_STATUS_SUSPENDED;
     seed.custom_status = PAWL_BYTES_LITERAL("half");
     write_seed("seed", "import", 1, pawl_seed_pack(arena, &seed));
+}
+
+static void write_attempts(struct pawl_arena *arena)
+{
+    struct pawl_attempts attempts = { .turn = 3 };
+    write_seed("attempts", "attempts", 1, pawl_attempts_pack(arena, &attempts));
+    attempts.ops_count = 2;
+    attempts.ops[0].id = 0;
+    attempts.ops[0].count = 2;
+    attempts.ops[1].id = INT32_MAX;
+    attempts.ops[1].count = 9;
+    write_seed("attempts", "attempts", 2, pawl_attempts_pack(arena, &attempts));
+    attempts.ops_count = PAWL_ATTEMPTS_OPS_MAX;
+    for (uint32_t i = 0; i < PAWL_ATTEMPTS_OPS_MAX; i++) {
+        attempts.ops[i].id = i;
+        attempts.ops[i].count = i + 1;
+    }
+    write_seed("attempts", "attempts", 3, pawl_attempts_pack(arena, &attempts));
 }
 
 /* A whole run, as an export of it is packed. */
@@ -631,6 +650,7 @@ int main(int argc, char **argv)
     write_peer_frames(&arena);
     write_begins(&arena);
     write_import(&arena);
+    write_attempts(&arena);
     write_placement(&arena);
     write_events(&arena);
     write_codec(&arena);

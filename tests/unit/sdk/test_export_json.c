@@ -113,6 +113,7 @@ static void test_odd_values_come_back_as_they_were(void **state)
     events[3] = pawl_history_event_pack(&arena, &event);
     event = pawl_history_event_make(PAWL_EVENT_EXECUTION_STARTED, 0);
     event.parent = (struct pawl_parent){ .instance = PAWL_BYTES_LITERAL("p"),
+                                         .name = PAWL_BYTES_LITERAL("Shop"),
                                          .inc = pawl_sample_id(200),
                                          .gen = UINT32_MAX,
                                          .op_id = INT32_MAX,

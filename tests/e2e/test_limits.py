@@ -102,7 +102,7 @@ class Together(unittest.TestCase):
         client = cluster.client()
         client.start("fan", "40 15 scarce", "one")
         client.start("fan", "40 15 scarce", "two")
-        client.start("fan", "20 5 free", "other")
+        client.start("fan", "20 200 free", "other")
         self.end_all(cluster, {"other": 20})
         until(lambda: begun(self.h) > 45, 60, "the first places in use")
         cluster.pairs.append(cluster.make())  # one joins meanwhile

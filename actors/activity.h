@@ -25,7 +25,7 @@ enum pawl_activity_state {
 };
 
 struct pawl_activity {
-    struct pawl_bytes key; /* behind the struct: inc, gen, op, instance */
+    struct pawl_bytes key; /* behind the struct: see pawl_activity_key */
     struct pawl_bytes instance;
     struct pawl_id inc;
     uint32_t gen;

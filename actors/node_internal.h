@@ -210,14 +210,14 @@ struct pawl_node {
     struct pawl_places_state places;
     struct pawl_keeper keeper;
 
-    struct pawl_map activities;       /* instance + inc + gen + op -> struct pawl_activity */
+    struct pawl_map activities;       /* activity key -> struct pawl_activity */
     struct pawl_map activities_token; /* dispatch token -> the running ones */
     struct pawl_map activities_run;   /* run id -> those that a peer has asked for */
     uint32_t activities_done;         /* of them: results that wait to be acknowledged */
 
     struct pawl_directory directory;
     struct pawl_map runs;          /* activity key -> struct pawl_run: executed elsewhere */
-    struct pawl_map runs_id;       /* run id -> those that were sent */
+    struct pawl_map runs_id;       /* run id -> those that were sent, or are asked for */
     struct pawl_list runs_waiting; /* for somebody who can run them */
     struct pawl_list runs_to_ask;  /* whether somebody is at them, with the next FIND */
     struct pawl_list runs_asking;  /* … and were asked for */

@@ -31,10 +31,35 @@ void sim_runs_on_activity(const struct sim *sim, uint32_t target, struct running
     running->since_ms = sim->now_ms;
 }
 
+static uint32_t doubt_bit(uint64_t key)
+{
+    return (uint32_t)(key % (SIM_DOUBTS * 8));
+}
+
+static void doubt(struct sim *sim, uint64_t key)
+{
+    sim->doubts[doubt_bit(key) / 8] |= (uint8_t)(1u << doubt_bit(key) % 8);
+}
+
+static bool is_doubtful(const struct sim *sim, uint64_t key)
+{
+    return sim->doubts[doubt_bit(key) / 8] & 1u << doubt_bit(key) % 8;
+}
+
+/* What waits there for a worker is as lost to others as what runs. */
+static void doubt_all(struct sim *sim, struct pawl_node *node)
+{
+    uint32_t cursor = 0;
+    for (const struct pawl_activity *activity;
+         (activity = pawl_map_next(&node->activities, &cursor)) != NULL;)
+        doubt(sim, run_key(activity->key));
+}
+
 void sim_runs_disturb(struct sim *sim, uint32_t target, int64_t until_ms)
 {
     struct node *node = &sim->nodes[target];
     for (uint32_t i = 0; i < node->running_count; i++) node->running[i].is_disturbed = true;
+    if (node->life) doubt_all(sim, node->node);
     if (until_ms > node->disturbed_ms) node->disturbed_ms = until_ms;
 }
 
@@ -63,21 +88,6 @@ static bool is_disturbed(const struct sim *sim, uint32_t target)
     return sim->now_ms < sim->nodes[target].disturbed_ms + DISTURBED_MS;
 }
 
-static uint32_t doubt_bit(uint64_t key)
-{
-    return (uint32_t)(key % (SIM_DOUBTS * 8));
-}
-
-static void doubt(struct sim *sim, uint64_t key)
-{
-    sim->doubts[doubt_bit(key) / 8] |= (uint8_t)(1u << doubt_bit(key) % 8);
-}
-
-static bool is_doubtful(const struct sim *sim, uint64_t key)
-{
-    return sim->doubts[doubt_bit(key) / 8] & 1u << doubt_bit(key) % 8;
-}
-
 static bool is_at(const struct sim *sim, uint32_t target, uint64_t key)
 {
     const struct node *node = &sim->nodes[target];
@@ -97,7 +107,7 @@ void sim_runs_on_run(struct sim *sim, uint32_t from, uint32_t to, const struct p
     uint64_t key =
         run_key(pawl_activity_key(&arena, run->instance, run->inc, run->gen, run->nonce));
     pawl_arena_deinit(&arena);
-    if (is_disturbed(sim, from)) doubt(sim, key);
+    if (is_disturbed(sim, from) || is_disturbed(sim, to)) doubt(sim, key);
     if (is_doubtful(sim, key)) return;
     for (uint32_t other = 0; other < SIM_NODES; other++) {
         if (other == to || other == from || !sim->nodes[other].life) continue;

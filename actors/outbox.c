@@ -23,14 +23,19 @@ static const struct pawl_fsm_state message_states[MESSAGE_STATES_COUNT] = {
 /* How soon a message that nobody could take is tried again. */
 #define MESSAGE_AGAIN_MS 500
 
+/* How long a terminate looks for a child that is not there: longer than the lease of the
+ * message that starts it, also where an earlier owner has taken that. */
+#define TERMINATE_PATIENCE_MS 45000
+
 /* A message on its way. */
 struct pawl_message {
     struct pawl_id id;
     struct pawl_origin origin; /* told at the end: the own outbox, or the peer that sent it */
     uint8_t state;
-    struct pawl_list link;         /* SENT: on host.messages, in order of sent_ms; WAITING: on
-                                      node.messages_waiting */
-    int64_t sent_ms;               /* SENT: last time */
+    struct pawl_list link; /* SENT: on host.messages, in order of sent_ms; WAITING: on
+                              node.messages_waiting */
+    int64_t sent_ms;       /* SENT: last time */
+    int64_t made_ms;
     struct pawl_bytes stored;      /* owned: the row */
     struct pawl_message_body body; /* decoded from it */
 };
@@ -436,6 +441,30 @@ static void message_deliver_input(struct pawl_node *node, struct pawl_message *m
     pawl_call_send(node, call);
 }
 
+static void message_wait(struct pawl_node *node, struct pawl_message *message);
+
+/* The message that starts the child may be behind: after a crash the two are read in any
+ * order. In the time that it takes to read both, what was not there is looked for again. */
+static void terminate_again(struct pawl_node *node, struct pawl_message *message)
+{
+    if (node->now_ms >= message->made_ms + TERMINATE_PATIENCE_MS) {
+        message_done(node, message);
+        return;
+    }
+    message_wait(node, message);
+}
+
+static void terminate_finds_nobody(struct pawl_node *node, struct pawl_message *message)
+{
+    struct pawl_origin origin = message->origin;
+    if (origin.host == 0) {
+        terminate_again(node, message);
+        return;
+    }
+    message_free(node, message);
+    peer_told(node, origin, PAWL_E_NOT_FOUND, PAWL_BYTES_ABSENT);
+}
+
 /* An id may have been given to somebody else's instance meanwhile: only the own child
  * is terminated. */
 static void terminate_on_loaded(struct pawl_node *node, struct pawl_call *call,
@@ -443,6 +472,10 @@ static void terminate_on_loaded(struct pawl_node *node, struct pawl_call *call,
 {
     struct pawl_message *message = call_message(node, call);
     if (!message) return;
+    if (reply->err == PAWL_E_NOT_FOUND) {
+        terminate_finds_nobody(node, message);
+        return;
+    }
     struct pawl_parent parent = { .op_id = 0 };
     bool is_child = reply->err == PAWL_OK
                     && pawl_parent_decode(reply->load.snapshot.metadata.parent, &parent) == PAWL_OK
@@ -493,6 +526,7 @@ static struct pawl_message *message_new(struct pawl_node *node, struct pawl_orig
     struct pawl_message *message = PAWL_NEW(struct pawl_message);
     message->id = origin.id;
     message->origin = origin;
+    message->made_ms = node->now_ms;
     message->stored = pawl_bytes_dup(body);
     pawl_map_insert(&node->messages, id_key(&message->id), message);
     return message;
@@ -732,6 +766,10 @@ void pawl_outbox_on_message_done(struct pawl_node *node, struct pawl_host *host,
     struct pawl_message *message = message_find(node, done->id);
     if (!message || message->state != MESSAGE_SENT || message->origin.host) return;
     (void)host;
+    if (done->err == PAWL_E_NOT_FOUND && message->body.kind == PAWL_MESSAGE_TERMINATE) {
+        terminate_again(node, message);
+        return;
+    }
     if (done->err != PAWL_OK) {
         message_wait(node, message);
         return;

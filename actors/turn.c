@@ -5,6 +5,7 @@
 
 #include "actors/envelope.h"
 #include "actors/seed.h"
+#include "actors/turn_children.h"
 #include "actors/workflow.h"
 #include "actors/workflow_state.h"
 #include "base/hash.h"
@@ -285,6 +286,12 @@ static void turn_add_message(struct pawl_turn_draft *turn, struct pawl_id id,
     *TURN_PUSH(turn, messages) = (struct pawl_message_row){ id, packed };
 }
 
+void pawl_turn_tell(struct pawl_turn_draft *turn, const char *what, uint32_t id,
+                    const struct pawl_message_body *body)
+{
+    turn_add_message(turn, turn_message_id(turn, what, id), body);
+}
+
 static struct pawl_turn_op *turn_add_op(struct pawl_turn_draft *turn, char kind, int32_t id)
 {
     struct pawl_turn_op *op = TURN_PUSH(turn, ops);
@@ -308,6 +315,7 @@ static struct pawl_history_event turn_action_event(const struct pawl_turn_draft 
     event.task_execution = action->task_execution;
     event.fire_at_ms = action->fire_at_ms;
     event.start_at_ms = action->start_at_ms;
+    event.parent_close = action->parent_close;
     event.extra = action->extra;
     event.tags = action->tags;
     event.start_within_ms = action->start_within_ms;
@@ -377,6 +385,7 @@ static void turn_begin_child(struct pawl_node *node, struct pawl_workflow *workf
 {
     op->child = pawl_arena_copy(&turn->call->arena, created->instance);
     op->child_app = pawl_arena_copy(&turn->call->arena, created->target_app);
+    op->parent_close = created->parent_close;
     if (op->refused) return;
     struct pawl_message_body body;
     pawl_turn_child_message(node, workflow, &turn->call->arena, op->op.id, op->nonce, created,
@@ -526,10 +535,10 @@ static void turn_complete(struct pawl_workflow *workflow, struct pawl_turn_draft
 void pawl_turn_fail(struct pawl_node *node, struct pawl_workflow *workflow,
                     struct pawl_turn_draft *turn, const char *type, struct pawl_bytes message)
 {
-    (void)node;
     turn->events_count = turn->inputs_events_count;
     turn->ops_count = 0;
     turn->messages_count = 0;
+    pawl_turn_leave_children(node, workflow, turn);
     turn->continued = false;
     turn->cached = false;
     struct pawl_failure_view failure = {
@@ -549,25 +558,7 @@ void pawl_turn_terminate(struct pawl_node *node, struct pawl_workflow *workflow,
     turn->ops_count = 0; /* nothing of what a seed wanted made again */
     turn->messages_count = 0;
 
-    for (uint32_t i = 0; recursive && i < workflow->ops_count; i++) {
-        const struct pawl_pending_op *op = &workflow->ops[i];
-        if (op->op.kind != 'c') continue;
-        struct pawl_message_body body = {
-            .kind = PAWL_MESSAGE_TERMINATE,
-            .app = op->child_app,
-            .instance = op->child,
-            .parent = { .app = pawl_directory_is_own_app(node, op->child_app)
-                                   ? PAWL_BYTES_ABSENT
-                                   : pawl_bytes_str(node->app),
-                        .instance = workflow->id,
-                        .inc = workflow->metadata.inc,
-                        .gen = workflow->metadata.gen,
-                        .op_id = op->op.id,
-                        .nonce = op->nonce },
-            .event = pawl_history_event_pack(&turn->call->arena, &event),
-        };
-        turn_add_message(turn, turn_message_id(turn, "te", op->op.id), &body);
-    }
+    pawl_turn_close_children(node, workflow, turn, &event, recursive);
     struct pawl_failure_view failure = {
         .present = !pawl_bytes_is_absent(workflow->parent.instance),
         .type = PAWL_BYTES_LITERAL("WorkflowTerminated"),
@@ -597,6 +588,7 @@ static void turn_continue(struct pawl_node *node, struct pawl_workflow *workflow
     started.tags = workflow->metadata.tags;
     started.extra = action->extra;
 
+    pawl_turn_leave_children(node, workflow, turn);
     uint32_t carried = PAWL_MUTANT(CARRY_LOST) ? 0 : action->carry_count;
     turn->continued = true;
     turn->carry_count = 1 + carried;
@@ -686,6 +678,7 @@ static void turn_apply_action(struct pawl_node *node, struct pawl_workflow *work
     case PAWL_ACTION_DETACHED: turn_start_detached(workflow, turn, action); break;
     case PAWL_ACTION_SEND_EVENT: turn_send_event(turn, action); break;
     case PAWL_ACTION_COMPLETE:
+        pawl_turn_leave_children(node, workflow, turn);
         turn_complete(workflow, turn, action->status, action->payload, &action->failure);
         break;
     case PAWL_ACTION_CONTINUE: turn_continue(node, workflow, turn, action); break;

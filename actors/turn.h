@@ -33,6 +33,7 @@ struct pawl_turn_op {
     int64_t fire_at_ms;
     struct pawl_bytes child;
     struct pawl_bytes child_app;
+    enum pawl_parent_close_policy parent_close;
     bool refused;  /* this sidecar knows no other apps: fails at once */
     bool given_up; /* a timer or activity that the same turn has cancelled again */
 };
@@ -100,6 +101,11 @@ void pawl_turn_drop(struct pawl_node *node, struct pawl_turn_draft *turn);
 
 void pawl_turn_add_event(struct pawl_turn_draft *turn, const struct pawl_history_event *event);
 
+/* Add a message to another instance; `what`, two letters, and `id` tell it from others of
+ * the turn. */
+void pawl_turn_tell(struct pawl_turn_draft *turn, const char *what, uint32_t id,
+                    const struct pawl_message_body *body);
+
 /* The next input of the workflow leaves the inbox with this turn. */
 void pawl_turn_consume(struct pawl_turn_draft *turn, const struct pawl_input *input);
 
@@ -121,7 +127,7 @@ void pawl_turn_apply(struct pawl_node *node, struct pawl_workflow *workflow,
 void pawl_turn_fail(struct pawl_node *node, struct pawl_workflow *workflow,
                     struct pawl_turn_draft *turn, const char *type, struct pawl_bytes message);
 
-/* End the instance: TERMINATED. Children are told when `recursive`. */
+/* End the instance: TERMINATED. All children are told when `recursive`. */
 void pawl_turn_terminate(struct pawl_node *node, struct pawl_workflow *workflow,
                          struct pawl_turn_draft *turn, struct pawl_bytes output, bool recursive);
 

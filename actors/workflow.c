@@ -273,9 +273,7 @@ static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workf
                       PAWL_BYTES_FMT(workflow->id), pending->op.kind, pending->op.id);
     }
     bool delivered = pending->state == PAWL_PENDING_DELIVERED;
-    pawl_workflow_add_op(workflow, pending->op, pending->nonce, delivered, event.fire_at_ms,
-                         pending->op.kind == 'c' ? event.instance : PAWL_BYTES_ABSENT,
-                         pending->op.kind == 'c' ? event.target_app : PAWL_BYTES_ABSENT);
+    pawl_workflow_add_pending(workflow, pending, &event);
     if (PAWL_MUTANT(NO_RESEND_AFTER_LOAD)) return;
     if (pending->op.kind != 'a' || delivered || event.kind != PAWL_EVENT_TASK_SCHEDULED) return;
     uint32_t count = pawl_attempts_of_op(attempts, pending->op.id);

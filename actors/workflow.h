@@ -50,6 +50,7 @@ struct pawl_pending_op {
     int64_t fire_at_ms;          /* timer */
     struct pawl_bytes child;     /* child: instance id, owned */
     struct pawl_bytes child_app; /* … and its app, owned; absent: the own */
+    enum pawl_parent_close_policy parent_close;
 };
 
 /* Something that the next turn is told. */

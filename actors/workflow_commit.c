@@ -350,8 +350,13 @@ static void committed_ops(struct pawl_node *node, struct pawl_workflow *workflow
     for (uint32_t i = 0; i < turn->ops_count; i++) {
         const struct pawl_turn_op *op = &turn->ops[i];
         if (op->given_up) continue;
-        pawl_workflow_add_op(workflow, op->op, op->nonce, false, op->fire_at_ms, op->child,
-                             op->child_app);
+        pawl_workflow_add_op(workflow,
+                             &(struct pawl_pending_op){ .op = op->op,
+                                                        .nonce = op->nonce,
+                                                        .fire_at_ms = op->fire_at_ms,
+                                                        .child = op->child,
+                                                        .child_app = op->child_app,
+                                                        .parent_close = op->parent_close });
     }
 }
 

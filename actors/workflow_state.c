@@ -128,17 +128,15 @@ static void ops_compact(struct pawl_workflow *workflow)
     workflow->ops_resolved = 0;
 }
 
-void pawl_workflow_add_op(struct pawl_workflow *workflow, struct pawl_op op, uint64_t nonce,
-                          bool delivered, int64_t fire_at_ms, struct pawl_bytes child,
-                          struct pawl_bytes child_app)
+void pawl_workflow_add_op(struct pawl_workflow *workflow, const struct pawl_pending_op *op)
 {
     if (workflow->ops_count == workflow->ops_capacity) {
         workflow->ops_capacity = workflow->ops_capacity ? workflow->ops_capacity * 2 : 2;
         workflow->ops =
             pawl_mem_resize(workflow->ops, workflow->ops_capacity * sizeof *workflow->ops);
     }
-    uint32_t at = ops_search(workflow, op.id);
-    if (at < workflow->ops_count && workflow->ops[at].op.id == op.id) {
+    uint32_t at = ops_search(workflow, op->op.id);
+    if (at < workflow->ops_count && workflow->ops[at].op.id == op->op.id) {
         PAWL_ASSERT(workflow->ops[at].op.kind == 0);
         workflow->ops_resolved--;
     } else {
@@ -146,13 +144,24 @@ void pawl_workflow_add_op(struct pawl_workflow *workflow, struct pawl_op op, uin
                 (workflow->ops_count - at) * sizeof *workflow->ops);
         workflow->ops_count++;
     }
-    if (op.kind == 'a') workflow->activities_open++;
-    workflow->ops[at] = (struct pawl_pending_op){ .op = op,
-                                                  .nonce = nonce,
-                                                  .delivered = delivered,
-                                                  .fire_at_ms = fire_at_ms,
-                                                  .child = pawl_bytes_dup(child),
-                                                  .child_app = pawl_bytes_dup(child_app) };
+    if (op->op.kind == 'a') workflow->activities_open++;
+    workflow->ops[at] = *op;
+    bool is_child = op->op.kind == 'c';
+    workflow->ops[at].child = is_child ? pawl_bytes_dup(op->child) : PAWL_BYTES_ABSENT;
+    workflow->ops[at].child_app = is_child ? pawl_bytes_dup(op->child_app) : PAWL_BYTES_ABSENT;
+}
+
+void pawl_workflow_add_pending(struct pawl_workflow *workflow, const struct pawl_pending *pending,
+                               const struct pawl_history_event *event)
+{
+    struct pawl_pending_op op = { .op = pending->op,
+                                  .nonce = pending->nonce,
+                                  .delivered = pending->state == PAWL_PENDING_DELIVERED,
+                                  .fire_at_ms = event->fire_at_ms,
+                                  .child = event->instance,
+                                  .child_app = event->target_app,
+                                  .parent_close = event->parent_close };
+    pawl_workflow_add_op(workflow, &op);
 }
 
 static void op_free(struct pawl_pending_op *op)

@@ -20,9 +20,12 @@ void pawl_workflow_set_parent(struct pawl_workflow *workflow, struct pawl_bytes 
 /* Copied. */
 void pawl_workflow_set_code_version(struct pawl_workflow *workflow, struct pawl_bytes version);
 
-void pawl_workflow_add_op(struct pawl_workflow *workflow, struct pawl_op op, uint64_t nonce,
-                          bool delivered, int64_t fire_at_ms, struct pawl_bytes child,
-                          struct pawl_bytes child_app);
+/* Its bytes are copied. */
+void pawl_workflow_add_op(struct pawl_workflow *workflow, const struct pawl_pending_op *op);
+
+/* The same of one that is stored, and the event that scheduled it. */
+void pawl_workflow_add_pending(struct pawl_workflow *workflow, const struct pawl_pending *pending,
+                               const struct pawl_history_event *event);
 void pawl_workflow_resolve_op(struct pawl_workflow *workflow, struct pawl_op op);
 void pawl_workflow_clear_ops(struct pawl_workflow *workflow);
 

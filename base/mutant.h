@@ -22,6 +22,7 @@
     X(SCHEDULE_ANY_REQUEST, "a run of a schedule is started under any request id")          \
     X(SCHEDULE_NO_WAKE, "a schedule has no wake-up row")                                    \
     X(DETACHED_ANY_REQUEST, "a detached workflow is started under any request id")          \
+    X(CLOSE_IGNORED, "a child that is to end with its parent goes on")                      \
     X(CHILD_UNTOLD, "a child that ends tells its parent nothing")                           \
     X(FENCED_IGNORED, "a former owner goes on with what it held")                           \
     X(REMINDERS_STAY, "what a turn resolves keeps its reminder row")                        \

@@ -89,6 +89,15 @@ static bool read_flag(struct read *read, json_t *object, const char *key)
     return json_is_true(value);
 }
 
+static enum pawl_parent_close_policy read_policy(struct read *read, json_t *object)
+{
+    struct pawl_bytes text = read_text(read, object, "parentClosePolicy");
+    if (pawl_bytes_is_absent(text)) return PAWL_PARENT_CLOSE_ABANDON;
+    if (!pawl_bytes_is_str(text, "TERMINATE"))
+        wrong(read, "parentClosePolicy", "is none that is known");
+    return PAWL_PARENT_CLOSE_TERMINATE;
+}
+
 /* 0 when it is not there. */
 static int64_t read_time(struct read *read, json_t *object, const char *key)
 {
@@ -238,6 +247,7 @@ static struct pawl_bytes read_event(struct read *read, json_t *object)
     event.status = read_status(read, object);
     event.recursive = read_flag(read, object, "recursive");
     event.rewound = read_flag(read, object, "rewound");
+    event.parent_close = read_policy(read, object);
     event.fire_at_ms = read_time(read, object, "fireAt");
     event.start_at_ms = read_time(read, object, "startTime");
     event.payload = read_any_payload(read, object);

@@ -131,7 +131,7 @@ enum pawl_action_kind {
     PAWL_ACTION_TIMER,           /* id fire_at_ms name(origin) */
     PAWL_ACTION_CANCEL_TIMER,    /* ref */
     PAWL_ACTION_CHILD,           /* id name version payload target_app instance
-                                    start_within_ms */
+                                    start_within_ms parent_close */
     PAWL_ACTION_SEND_EVENT,      /* id name payload instance target_app */
     PAWL_ACTION_COMPLETE,        /* status (COMPLETED or FAILED) payload failure */
     PAWL_ACTION_CONTINUE,        /* payload(new input) version carry: continue as new */
@@ -152,6 +152,7 @@ struct pawl_action {
     int64_t heartbeat_ms;       /* longest silence of an attempt; 0: no limit */
     struct pawl_bytes progress; /* what the try before this one said last; may be absent */
     enum pawl_status status;
+    enum pawl_parent_close_policy parent_close;
     struct pawl_bytes name;
     struct pawl_bytes version;
     struct pawl_bytes payload;

@@ -326,6 +326,10 @@ static void action_read_field(struct decoder *in, struct pawl_action *action)
     case PAWL_ACTION_FIELD_PROGRESS: action->progress = read_progress(in); break;
     case PAWL_ACTION_FIELD_START_AT_MS: action->start_at_ms = read_ms(in); break;
     case PAWL_ACTION_FIELD_TAGS: action->tags = read_tags(in); break;
+    case PAWL_ACTION_FIELD_PARENT_CLOSE:
+        action->parent_close =
+            (enum pawl_parent_close_policy)read_u32(in, PAWL_PARENT_CLOSE_TERMINATE);
+        break;
     case PAWL_ACTION_FIELD_STATUS:
         action->status = (enum pawl_status)read_u32(in, PAWL_STATUS_COUNT - 1);
         break;

@@ -155,6 +155,7 @@ static void action_fields(struct map_writer *map, const struct pawl_action *acti
     map_bytes(map, PAWL_ACTION_FIELD_PROGRESS, action->progress);
     map_int(map, PAWL_ACTION_FIELD_START_AT_MS, action->start_at_ms);
     map_bytes(map, PAWL_ACTION_FIELD_TAGS, action->tags);
+    map_int(map, PAWL_ACTION_FIELD_PARENT_CLOSE, (int64_t)action->parent_close);
     map_int(map, PAWL_ACTION_FIELD_STATUS, (int64_t)action->status);
     map_id(map, PAWL_ACTION_FIELD_TASK_EXECUTION, action->task_execution);
     map_failure(map, PAWL_ACTION_FIELD_FAILURE, &action->failure);

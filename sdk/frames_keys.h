@@ -54,6 +54,7 @@ enum pawl_action_field {
     PAWL_ACTION_FIELD_PROGRESS = 17,
     PAWL_ACTION_FIELD_START_AT_MS = 18,
     PAWL_ACTION_FIELD_TAGS = 19,
+    PAWL_ACTION_FIELD_PARENT_CLOSE = 20,
 };
 
 enum pawl_request_field {

@@ -39,6 +39,7 @@ enum event_field {
     FIELD_PATCHES = 21, /* the names in a row */
     FIELD_REWOUND = 22,
     FIELD_RERUN_OF = 23,
+    FIELD_PARENT_CLOSE = 24,
     FIELD_TAGS = 60,
     FIELD_ATTEMPTS = 61,
 };
@@ -239,6 +240,7 @@ static uint32_t event_fields_count(const struct pawl_history_event *event)
     count += event->status != PAWL_STATUS_RUNNING;
     count += event->recursive;
     count += event->rewound;
+    count += event->parent_close != PAWL_PARENT_CLOSE_ABANDON;
     count += !pawl_id_is_zero(event->execution);
     count += !pawl_id_is_zero(event->task_execution);
     count += event->parent.instance.data != NULL;
@@ -300,6 +302,8 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
         pawl_write_uint(buf, FIELD_REWOUND);
         pawl_write_bool(buf, true);
     }
+    if (event->parent_close != PAWL_PARENT_CLOSE_ABANDON)
+        field_write_int(buf, FIELD_PARENT_CLOSE, (int64_t)event->parent_close);
     field_write_id(buf, FIELD_EXECUTION, event->execution);
     field_write_id(buf, FIELD_TASK_EXECUTION, event->task_execution);
     if (event->parent.instance.data) {
@@ -323,7 +327,7 @@ void pawl_history_event_encode(struct pawl_buf *buf, const struct pawl_history_e
 
 static size_t event_size_max(const struct pawl_history_event *event)
 {
-    size_t size = HEAD_SIZE_MAX + 11 * NUMBER_SIZE_MAX + 10 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
+    size_t size = HEAD_SIZE_MAX + 12 * NUMBER_SIZE_MAX + 10 * BYTES_HEAD_SIZE_MAX + 2 * ID_SIZE_MAX;
     size += event->name.size + event->version.size + event->payload.size;
     size += event->instance.size + event->target_app.size + event->extra.size;
     size += event->progress.size + event->patches.size + event->tags.size + event->rerun_of.size;
@@ -360,6 +364,10 @@ static void event_read_fields(struct pawl_reader *reader, struct pawl_history_ev
             break;
         case FIELD_RECURSIVE: event->recursive = pawl_read_bool(reader); break;
         case FIELD_REWOUND: event->rewound = pawl_read_bool(reader); break;
+        case FIELD_PARENT_CLOSE:
+            event->parent_close =
+                (enum pawl_parent_close_policy)pawl_read_uint(reader, PAWL_PARENT_CLOSE_TERMINATE);
+            break;
         case FIELD_EXECUTION: event->execution = pawl_read_id(reader); break;
         case FIELD_TASK_EXECUTION: event->task_execution = pawl_read_id(reader); break;
         case FIELD_PARENT: event->parent = parent_read(reader); break;

@@ -81,7 +81,7 @@ struct pawl_parent {
  *   TASK_COMPLETED         ref payload(output)
  *   TASK_FAILED            ref failure progress(said last) status(STALLED: it has lost too
  *                          many workers; on its way to the owner, never in a history)
- *   CHILD_CREATED          id name version payload(input) target_app instance tags
+ *   CHILD_CREATED          id name version payload(input) target_app instance tags parent_close
  *                          start_within_ms rewound(a failed one is rewound)
  *   CHILD_COMPLETED        ref payload(output)
  *   CHILD_FAILED           ref failure
@@ -116,6 +116,7 @@ struct pawl_history_event {
     int64_t heartbeat_ms;      /* longest silence of an attempt, or it fails; 0: no limit */
     enum pawl_status status;
     bool recursive;
+    enum pawl_parent_close_policy parent_close;
     uint32_t attempts;
     bool rewound;
     struct pawl_bytes name;

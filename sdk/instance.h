@@ -63,6 +63,7 @@ struct pawl_task {
     int64_t start_within_ms;
     int64_t start_to_close_ms;
     int64_t heartbeat_ms;
+    enum pawl_parent_close_policy parent_close;
     struct pawl_bytes progress; /* with a retry policy: what the last try said last */
     const struct pawl_retry *retry;
     uint32_t attempts;

@@ -65,6 +65,7 @@ struct pawl_action pawl_recorded_action(const struct pawl_history_event *event)
                                  .fire_at_ms = event->fire_at_ms,
                                  .start_at_ms = event->start_at_ms,
                                  .status = event->status,
+                                 .parent_close = event->parent_close,
                                  .name = event->name,
                                  .version = event->version,
                                  .payload = event->payload,
@@ -100,6 +101,7 @@ struct pawl_history_event pawl_recorded_event(const struct pawl_action *action, 
     event.target_app = action->target_app;
     event.instance = action->instance;
     event.start_at_ms = action->start_at_ms;
+    event.parent_close = action->parent_close;
     event.task_execution = action->task_execution;
     event.extra = action->extra;
     event.tags = action->tags;
@@ -169,6 +171,8 @@ const char *pawl_recorded_difference(const struct pawl_action *recorded,
         return is_detached ? "the detached workflow has another instance id"
                : is_call   ? "the child has another instance id"
                            : "it goes to another instance";
+    if (recorded->parent_close != made->parent_close)
+        return "the child has another parent close policy";
     if (recorded->start_at_ms != made->start_at_ms)
         return "the detached workflow starts at another time";
     if (is_detached && !pawl_bytes_is_equal(recorded->tags, made->tags))

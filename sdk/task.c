@@ -77,6 +77,7 @@ void pawl_task_try(struct pawl_workflow_ctx *ctx, struct pawl_task *task, struct
         .start_within_ms = task->start_within_ms,
         .start_to_close_ms = task->start_to_close_ms,
         .heartbeat_ms = task->heartbeat_ms,
+        .parent_close = task->parent_close,
         .progress = task->progress,
         .payload = input,
         .instance = task->instance,

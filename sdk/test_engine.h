@@ -52,6 +52,7 @@ struct pawl_test_op {
     int64_t fire_at_ms;
     struct pawl_bytes name;  /* lives as long as the generation */
     struct pawl_bytes child; /* as above */
+    enum pawl_parent_close_policy parent_close;
 };
 
 /* Something that is due at a time. */

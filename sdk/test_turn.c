@@ -151,7 +151,8 @@ static struct pawl_test_op *draft_add_op(struct pawl_test_engine *engine,
                                  .nonce = pawl_rng_next(&engine->rng),
                                  .fire_at_ms = action->fire_at_ms,
                                  .name = action->name,
-                                 .child = action->instance };
+                                 .child = action->instance,
+                                 .parent_close = action->parent_close };
     return op;
 }
 
@@ -253,6 +254,52 @@ static void complete(struct pawl_test_engine *engine, struct pawl_test_draft *dr
     draft->failure = pawl_failure_pack(&draft->arena, failure);
 }
 
+/* Those that this very turn would start are not started. */
+static void withdraw_starts(struct pawl_test_draft *draft)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < draft->messages_count; i++) {
+        const struct pawl_test_message *message = &draft->messages[i];
+        bool is_withdrawn = false;
+        for (uint32_t k = 0; k < draft->ops_count; k++)
+            is_withdrawn |= message->kind == PAWL_TEST_MESSAGE_CHILD_START
+                            && draft->ops[k].nonce == message->parent.nonce
+                            && draft->ops[k].parent_close == PAWL_PARENT_CLOSE_TERMINATE;
+        if (!is_withdrawn) draft->messages[kept++] = *message;
+    }
+    draft->messages_count = kept;
+}
+
+static void close_children(struct pawl_test_instance *instance, struct pawl_test_draft *draft,
+                           const struct pawl_history_event *terminated, bool all)
+{
+    for (uint32_t i = 0; i < instance->ops_count; i++) {
+        const struct pawl_test_op *op = &instance->ops[i];
+        bool is_to_end = all || op->parent_close == PAWL_PARENT_CLOSE_TERMINATE;
+        if (op->kind != 'c' || !is_to_end) continue;
+        struct pawl_parent parent = { .instance = draft->self,
+                                      .inc = instance->inc,
+                                      .gen = instance->gen,
+                                      .op_id = op->id,
+                                      .nonce = op->nonce };
+        draft_add_message(
+            draft,
+            (struct pawl_test_message){ .kind = PAWL_TEST_MESSAGE_TERMINATE,
+                                        .instance = pawl_arena_copy(&draft->arena, op->child),
+                                        .parent = parent },
+            terminated);
+    }
+    withdraw_starts(draft);
+}
+
+static void leave_children(struct pawl_test_engine *engine, struct pawl_test_instance *instance,
+                           struct pawl_test_draft *draft)
+{
+    struct pawl_history_event terminated =
+        pawl_history_event_make(PAWL_EVENT_EXECUTION_TERMINATED, engine->now_ms);
+    close_children(instance, draft, &terminated, false);
+}
+
 /* The instance fails with this reason, whatever the code answered. */
 static void draft_fail(struct pawl_test_engine *engine, struct pawl_test_instance *instance,
                        struct pawl_test_draft *draft, const char *type, struct pawl_bytes message)
@@ -262,6 +309,7 @@ static void draft_fail(struct pawl_test_engine *engine, struct pawl_test_instanc
     draft->messages_count = 0;
     draft->continued = NULL;
     draft->cached = false;
+    leave_children(engine, instance, draft);
     struct pawl_failure_view failure = {
         .present = true, .non_retriable = true, .type = pawl_bytes_str(type), .message = message
     };
@@ -278,20 +326,7 @@ void pawl_test_draft_terminate(struct pawl_test_engine *engine, struct pawl_test
     event.payload = output;
     event.recursive = recursive;
     pawl_test_draft_add(draft, &event);
-    for (uint32_t i = 0; recursive && i < instance->ops_count; i++) {
-        const struct pawl_test_op *op = &instance->ops[i];
-        if (op->kind != 'c') continue;
-        struct pawl_parent parent = { .instance = draft->self,
-                                      .inc = instance->inc,
-                                      .gen = instance->gen,
-                                      .op_id = op->id,
-                                      .nonce = op->nonce };
-        draft_add_message(draft,
-                          (struct pawl_test_message){ .kind = PAWL_TEST_MESSAGE_TERMINATE,
-                                                      .instance = op->child,
-                                                      .parent = parent },
-                          &event);
-    }
+    close_children(instance, draft, &event, recursive);
     struct pawl_failure_view none = { .present = false };
     struct pawl_failure_view failure = { .present = true,
                                          .type = PAWL_BYTES_LITERAL("WorkflowTerminated"),
@@ -330,6 +365,7 @@ static void apply_action(struct pawl_test_engine *engine, struct pawl_test_insta
                          struct pawl_test_draft *draft, const struct pawl_action *action)
 {
     if (action->kind == PAWL_ACTION_CONTINUE) {
+        leave_children(engine, instance, draft);
         draft->continued = action;
         draft->status = PAWL_STATUS_RUNNING;
         return;
@@ -350,6 +386,7 @@ static void apply_action(struct pawl_test_engine *engine, struct pawl_test_insta
     case PAWL_ACTION_DETACHED: start_detached(draft, action, &event); return;
     case PAWL_ACTION_SEND_EVENT: send_event(engine, draft, action, &event); return;
     case PAWL_ACTION_COMPLETE:
+        leave_children(engine, instance, draft);
         complete(engine, draft, action->status, action->payload, &action->failure);
         tell_parent(engine, instance, draft, action->payload, &action->failure);
         return;

@@ -111,11 +111,18 @@ static bool limits_are_valid(enum pawl_task_kind kind, const struct pawl_call_op
     return kind == PAWL_TASK_ACTIVITY || !(options->start_to_close_ms || options->heartbeat_ms);
 }
 
+static bool policy_is_valid(enum pawl_task_kind kind, enum pawl_parent_close_policy policy)
+{
+    if (policy == PAWL_PARENT_CLOSE_ABANDON) return true;
+    return kind == PAWL_TASK_CHILD && policy == PAWL_PARENT_CLOSE_TERMINATE;
+}
+
 static pawl_err check_call(enum pawl_task_kind kind, struct pawl_bytes name,
                            struct pawl_bytes input, const struct pawl_call_options *options)
 {
     if (check_name(name, PAWL_NAME_SIZE_MAX)) return PAWL_E_INVALID;
     if (!limits_are_valid(kind, options)) return PAWL_E_INVALID;
+    if (!policy_is_valid(kind, options->parent_close)) return PAWL_E_INVALID;
     if (options->app_id && !pawl_app_id_is_valid(pawl_bytes_str(options->app_id))) {
         return PAWL_E_INVALID;
     }
@@ -155,6 +162,7 @@ static struct pawl_task *schedule_call(struct pawl_workflow_ctx *ctx, enum pawl_
     task->start_within_ms = options->schedule_to_start_ms;
     task->start_to_close_ms = options->start_to_close_ms;
     task->heartbeat_ms = options->heartbeat_ms;
+    task->parent_close = options->parent_close;
     if (kind == PAWL_TASK_CHILD && options->instance_id) {
         task->instance_chosen = true;
         task->instance = pawl_instance_copy(ctx, &ctx->pool, pawl_bytes_str(options->instance_id));

@@ -98,6 +98,10 @@ static void write_status(struct pawl_json *json, const struct pawl_history_event
         pawl_json_key(json, "recursive");
         pawl_json_bool(json, event->recursive);
     }
+    if (event->parent_close == PAWL_PARENT_CLOSE_TERMINATE) {
+        pawl_json_key(json, "parentClosePolicy");
+        pawl_json_str(json, "TERMINATE");
+    }
     if (event->rewound) {
         pawl_json_key(json, "rewound");
         pawl_json_bool(json, true);

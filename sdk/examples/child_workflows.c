@@ -57,12 +57,13 @@ static pawl_err advertise(struct pawl_workflow_ctx *ctx, struct pawl_bytes title
 static pawl_err publish(struct pawl_workflow_ctx *ctx, struct pawl_bytes title)
 {
     struct pawl_bytes text;
-    pawl_err err = pawl_call_child_workflow(ctx, "book", title, NULL, &text);
+    struct pawl_call_options options = { .parent_close = PAWL_PARENT_CLOSE_TERMINATE };
+    pawl_err err = pawl_call_child_workflow(ctx, "book", title, &options, &text);
     if (err) return err;
 
     const char *campaign = pawl_format(ctx, "%s-campaign", pawl_instance_id(ctx));
-    struct pawl_detached_options options = { .instance_id = campaign };
-    err = pawl_start_detached_workflow(ctx, "advertise", title, &options, NULL);
+    struct pawl_detached_options detached = { .instance_id = campaign };
+    err = pawl_start_detached_workflow(ctx, "advertise", title, &detached, NULL);
     if (err) return err;
     return pawl_return(ctx, text);
 }

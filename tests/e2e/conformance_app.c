@@ -15,7 +15,8 @@
  *     d:{STEPS}:MS   a detached workflow that starts so much later; the output is its id
  *
  * Before a letter: "~" nobody waits for it, "?" its failure is taken as its output. Behind it:
- * "*N" so many tries, "@APP" another app, "=ID" the child's id. {…} holds what has blanks.
+ * "*N" so many tries, "@APP" another app, "=ID" the child's id, "." it ends with its parent. {…}
+ * holds what has blanks.
  */
 #include <fcntl.h>
 #include <pawl/pawl.h>
@@ -150,6 +151,7 @@ struct call {
     bool is_forgotten;
     bool is_caught;
     bool is_tried;
+    bool ends_with_us;
     uint32_t attempts;
     const char *app; /* NULL: this one */
     const char *id;  /* NULL: none chosen */
@@ -194,6 +196,8 @@ static void read_behind(struct run *run, struct call *call)
     if (sign == '*') {
         call->is_tried = true;
         call->attempts = (uint32_t)strtoul(read_word(run), NULL, 10);
+    } else if (sign == '.') {
+        call->ends_with_us = true;
     } else if (sign == '@') {
         call->app = read_word(run);
     } else if (sign == '=') {
@@ -235,7 +239,10 @@ static struct pawl_task *start_call(struct run *run, const struct call *call)
     struct pawl_retry retry = { .attempts_max = call->attempts, .first_interval_ms = 10 };
     struct pawl_call_options options = { .app_id = call->app,
                                          .instance_id = call->id,
-                                         .retry = call->is_tried ? &retry : NULL };
+                                         .retry = call->is_tried ? &retry : NULL,
+                                         .parent_close = call->ends_with_us
+                                                             ? PAWL_PARENT_CLOSE_TERMINATE
+                                                             : PAWL_PARENT_CLOSE_ABANDON };
     long number = call->first ? strtol(call->first, NULL, 10) : 0;
     switch (call->kind) {
     case 'a': return pawl_schedule_activity(run->ctx, call->first, text_of(call->second), &options);

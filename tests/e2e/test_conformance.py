@@ -457,6 +457,35 @@ class Detached(Cases):
         self.assertEqual(self.ran("once"), ["2"])
 
 
+class ParentClose(Cases):
+    @told
+    def test_children_end_with_their_parent_or_outlive_it(self):
+        for parent, end, status in (("completes", "", "COMPLETED"), ("fails", "!:Sunk", "FAILED"),
+                                    ("goes-on", "n e:go", "RUNNING"), ("dies", "e:go", "TERMINATED")):
+            ends, stays = f"{parent}-ends", f"{parent}-stays"
+            self.start(f"~c.={ends}:{{c=below-{ends}:{{e:go}}}} ~c={stays}:{{e:go}} e:on {end}",
+                       parent)
+            for child in (f"below-{ends}", stays):
+                until(lambda c=child: self.exists(c), 60, f"{child} is there")
+            history = [event for event in self.api.history(parent)
+                       if event["kind"] == "ChildWorkflowCreated"]
+            self.assertEqual([event.get("parentClosePolicy") for event in history],
+                             ["TERMINATE", None])
+            if parent == "dies":
+                self.api.terminate(parent, "enough", recursive=False)
+            else:
+                self.api.raise_event(parent, "on")
+            until(lambda: self.status(ends) == "TERMINATED", 60, f"{ends} ends")
+            self.assertEqual(self.status(parent), status)
+            self.assertEqual(self.status(f"below-{ends}"), "RUNNING")  # as its own call says
+            self.assertEqual(self.status(stays), "RUNNING")
+            self.api.raise_event(stays, "go", "by itself")
+            self.assertEqual(self.end(stays), "by itself")
+
+    def exists(self, instance):
+        return instance in [state["instanceID"] for state in self.api.list(prefix=instance)]
+
+
 class Generations(Cases):
     @told
     def test_each_generation_runs_its_activities_once(self):

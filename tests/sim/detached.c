@@ -1,4 +1,5 @@
-/* Detached workflows: started once, by somebody who then forgets them. */
+/* Detached workflows: started once, by somebody who then forgets them. And children that end
+ * with their parent, or do not. */
 #include "tests/sim/world.h"
 
 #include <stdio.h>
@@ -71,13 +72,40 @@ static void check_ended(const struct sim *sim, struct pawl_bytes instance)
     pawl_arena_deinit(&arena);
 }
 
+/* True: a client was to terminate the root that an instance comes from, or to replace it. */
+static bool root_was_ended(const struct sim *sim, struct pawl_bytes instance)
+{
+    size_t digits = 0;
+    unsigned int index = 0;
+    while (instance.data[digits] > '9') digits++;
+    for (; instance.data[digits] >= '0' && instance.data[digits] <= '9'; digits++)
+        index = index * 10 + (instance.data[digits] - '0');
+    PAWL_ASSERT(index < sim->clients_count);
+    return sim->clients[index].will_terminate || sim->clients[index].will_replace;
+}
+
+/* One that is to end with its parent never ends by itself. */
+static void check_left(struct sim *sim, struct pawl_bytes instance,
+                       const struct pawl_snapshot *snapshot)
+{
+    enum pawl_status status = snapshot->metadata.status;
+    if (ends_in(instance, SIM_CHILD_CLOSED)) {
+        PAWL_ASSERT(status == PAWL_STATUS_TERMINATED);
+        sim->coverage->closed++;
+    }
+    if (!ends_in(instance, SIM_CHILD_LEFT)) return;
+    PAWL_ASSERT(status == PAWL_STATUS_COMPLETED || root_was_ended(sim, instance));
+    if (status == PAWL_STATUS_COMPLETED) sim->coverage->left++;
+}
+
 static void stored_visit(void *context, uint32_t partition, struct pawl_bytes instance,
                          const struct pawl_snapshot *snapshot, uint32_t reminders_count,
                          const struct pawl_reminder *reminders)
 {
-    const struct sim *sim = context;
+    struct sim *sim = context;
     (void)partition, (void)reminders_count, (void)reminders;
     if (is_detached(instance)) check_ended(sim, instance);
+    check_left(sim, instance, snapshot);
     for (uint32_t i = 0; i < snapshot->history_count; i++) {
         struct pawl_history_event event;
         pawl_err err = pawl_history_event_decode(snapshot->history[i], &event);
@@ -86,8 +114,8 @@ static void stored_visit(void *context, uint32_t partition, struct pawl_bytes in
     }
 }
 
-void sim_detached_check_stored(const struct sim *sim)
+void sim_detached_check_stored(struct sim *sim)
 {
     for (uint32_t app = 0; app < SIM_APPS; app++)
-        pawl_mem_store_visit(sim->shards[app].mem, stored_visit, (void *)(uintptr_t)sim);
+        pawl_mem_store_visit(sim->shards[app].mem, stored_visit, sim);
 }

@@ -26,7 +26,7 @@ struct program {
     bool continues; /* as new, at the end */
 };
 
-/* "seed depth generation consumed accumulator breaks client detaches" */
+/* "seed depth generation consumed accumulator breaks client detaches waits" */
 struct input {
     uint64_t seed;
     uint32_t depth;
@@ -35,15 +35,16 @@ struct input {
     uint64_t accumulator;
     enum sim_breaks breaks;
     uint32_t client;   /* who mends it */
-    uint32_t detaches; /* 1: it starts detached workflows */
+    uint32_t detaches; /* 1: it starts detached workflows, and leaves children behind */
+    uint32_t waits;    /* 1: it does nothing for ever */
 };
 
 static struct pawl_bytes input_format(struct pawl_arena *arena, const struct input *input)
 {
-    return pawl_arena_printf(arena, "%llu %u %u %u %llu %d %u %u", (unsigned long long)input->seed,
-                             input->depth, input->generation, input->consumed,
-                             (unsigned long long)input->accumulator, (int)input->breaks,
-                             input->client, input->detaches);
+    return pawl_arena_printf(arena, "%llu %u %u %u %llu %d %u %u %u",
+                             (unsigned long long)input->seed, input->depth, input->generation,
+                             input->consumed, (unsigned long long)input->accumulator,
+                             (int)input->breaks, input->client, input->detaches, input->waits);
 }
 
 static struct input input_parse(struct pawl_bytes text)
@@ -61,6 +62,7 @@ static struct input input_parse(struct pawl_bytes text)
     input.breaks = (enum sim_breaks)strtoul(next, &next, 10);
     input.client = (uint32_t)strtoul(next, &next, 10);
     input.detaches = (uint32_t)strtoul(next, &next, 10);
+    input.waits = (uint32_t)strtoul(next, &next, 10);
     return input;
 }
 
@@ -434,13 +436,14 @@ static bool run_child(struct run *run, uint32_t step)
 }
 
 /* It waits for nobody, and nobody waits for it. Some share an id: those that find it in use are
- * not started. */
-static void run_detached(struct run *run, uint32_t step)
+ * not started. True: it was one of these. */
+static bool run_detached(struct run *run, uint32_t step)
 {
     struct pawl_action *action;
     int32_t id = run_schedule(run, PAWL_EVENT_DETACHED_CREATED, PAWL_ACTION_DETACHED, &action);
-    if (!action) return;
     uint64_t seed = mix(child_seed(&run->input, step), 5);
+    bool is_shared = seed % 4 == 0;
+    if (!action) return is_shared;
     struct input input = { .seed = seed, .depth = DEPTH_MAX };
     uint32_t app = sim_app_of(run->instance);
     if (is_elsewhere(&run->input, step, FAN_MAX + 1)) app = 1 - app;
@@ -448,7 +451,7 @@ static void run_detached(struct run *run, uint32_t step)
     action->name = PAWL_BYTES_LITERAL("Program");
     action->payload = input_format(run->arena, &input);
     action->start_at_ms = seed % 3 == 0 ? run->now_ms + 2000 : 0;
-    if (seed % 4 == 0)
+    if (is_shared)
         action->instance =
             pawl_arena_printf(run->arena, "%s%.*s.%u" SIM_DETACHED_SHARED, sim_app_name(app),
                               PAWL_BYTES_FMT(run->instance), run->gen);
@@ -456,6 +459,22 @@ static void run_detached(struct run *run, uint32_t step)
         action->instance =
             pawl_arena_printf(run->arena, "%s%.*s.%u.%d" SIM_DETACHED, sim_app_name(app),
                               PAWL_BYTES_FMT(run->instance), run->gen, id);
+    return is_shared;
+}
+
+/* Nobody waits for it. It ends with this instance, and never by itself; or goes on. */
+static void run_left_child(struct run *run, uint32_t step, bool ends_with_us)
+{
+    struct input child = { .seed = mix(child_seed(&run->input, step), 9),
+                           .depth = DEPTH_MAX,
+                           .waits = ends_with_us };
+    uint32_t actions_count = run->done->actions_count;
+    (void)run_start_child(run, step, &child);
+    if (run->done->actions_count == actions_count) return;
+    struct pawl_action *action = &run->done->actions[actions_count];
+    action->parent_close = ends_with_us ? PAWL_PARENT_CLOSE_TERMINATE : PAWL_PARENT_CLOSE_ABANDON;
+    action->instance = pawl_arena_printf(run->arena, "%.*s%s", PAWL_BYTES_FMT(action->instance),
+                                         ends_with_us ? SIM_CHILD_CLOSED : SIM_CHILD_LEFT);
 }
 
 static bool run_step(struct run *run, uint32_t index, const struct step *step)
@@ -473,7 +492,11 @@ static bool run_step(struct run *run, uint32_t index, const struct step *step)
     case STEP_CHILD: return run_child(run, index);
     case STEP_FORGOTTEN:
         (void)run_activity(run, index, 0);
-        if (run->input.detaches) run_detached(run, index);
+        if (run->input.detaches) {
+            if (run_detached(run, index)) (void)run_detached(run, index);
+            run_left_child(run, index, true);
+            run_left_child(run, index, false);
+        }
         run->input.accumulator = mix(run->input.accumulator, STEP_FORGOTTEN);
         return true;
     }
@@ -544,7 +567,7 @@ void sim_program_run(const struct pawl_turn *turn, uint32_t events_count,
     struct run run = { .arena = arena,
                        .instance = turn->instance,
                        .gen = turn->gen,
-                       .facts_count = STEPS_MAX * (FAN_MAX + 2) + 8 + AGAIN_MAX,
+                       .facts_count = STEPS_MAX * (FAN_MAX + 5) + 8 + AGAIN_MAX,
                        .done = ret_done };
     run.facts = PAWL_ARENA_ARRAY(arena, struct fact, run.facts_count);
     run.raised = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, events_count + 1);
@@ -554,6 +577,7 @@ void sim_program_run(const struct pawl_turn *turn, uint32_t events_count,
     for (uint32_t i = 0; i < events_count; i++) run_read(&run, i, events[i]);
 
     struct program program = program_draw(&run.input);
+    if (run.input.waits) return;
     for (uint32_t i = 0; i < program.steps_count; i++)
         if (!run_step(&run, i, &program.steps[i])) return;
     if (program.continues || run_fragile(&run)) run_end(&run, &program);

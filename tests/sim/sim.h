@@ -115,6 +115,8 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(children, "children")                   \
     X(cross_app, "children of another app")   \
     X(detached, "detached")                   \
+    X(closed, "ended with their parent")      \
+    X(left, "outlived their parent")          \
     X(events, "events")                       \
     X(duplicates, "duplicates")               \
     X(need_history, "cache misses")           \
@@ -177,6 +179,10 @@ struct pawl_bytes sim_program_broken_input(struct pawl_arena *arena, uint64_t se
 /* How the ids of detached workflows end; those of the second kind are used by several. */
 #define SIM_DETACHED        "-detached"
 #define SIM_DETACHED_SHARED "-shared"
+/* … and of children that nobody waits for: those that are to end with their parent, and those
+ * that are to go on. */
+#define SIM_CHILD_CLOSED "-closed"
+#define SIM_CHILD_LEFT   "-left"
 
 /* What the root must end with, and how many external events it waits for. */
 struct pawl_bytes sim_program_expected(struct pawl_arena *arena, uint64_t seed,

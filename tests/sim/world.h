@@ -482,7 +482,7 @@ void sim_schedule_check_stored(const struct sim *sim, uint32_t index);
 
 /* Detached workflows (detached.c) ------------------------------------------------------------ */
 
-/* Every third run has some. */
+/* Every third run has some, and children that nobody waits for. */
 bool sim_detaches(const struct sim *sim);
 
 /* Before and after each request: each is started once, belongs to nobody, and nobody purges it.
@@ -492,7 +492,8 @@ bool sim_detached_is_there(const struct sim *sim, uint32_t app,
 void sim_detached_on_applied(struct sim *sim, const struct pawl_store_request *request,
                              const struct pawl_store_reply *reply, bool was_there);
 
-/* The end: all that histories tell of are there, and completed. */
-void sim_detached_check_stored(const struct sim *sim);
+/* The end: all that histories tell of are there, and completed; children have ended as they
+ * were to. */
+void sim_detached_check_stored(struct sim *sim);
 
 #endif /* PAWL_TESTS_SIM_WORLD_H */

@@ -49,6 +49,13 @@ enum pawl_change_what {
     PAWL_CHANGE_CUSTOM_OMITTED = 32 /* the custom status is set, and too large to be told here */
 };
 
+/* What becomes of a child workflow that runs when its parent's generation ends: when the
+ * parent completes, fails, is terminated or continues as new. */
+enum pawl_parent_close_policy {
+    PAWL_PARENT_CLOSE_ABANDON = 0, /* it goes on, and its result is told to nobody */
+    PAWL_PARENT_CLOSE_TERMINATE    /* it is terminated */
+};
+
 /* Which instances a worker runs, by comparing their version with its own. */
 enum pawl_version_match {
     PAWL_MATCH_ANY = 0,          /* whatever their version, if there is a function for it */

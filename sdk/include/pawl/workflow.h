@@ -79,6 +79,9 @@ struct pawl_call_options {
                                   type StartToCloseTimeout; 0: no limit */
     int64_t heartbeat_ms;      /* no pawl_activity_heartbeat for so long: it fails with the type
                                   HeartbeatTimeout; 0: no limit */
+    /* Child only. Terminating the parent recursively ends it whatever this says. A retry has
+     * the same. */
+    enum pawl_parent_close_policy parent_close;
 };
 
 /* Calls that wait ------------------------------------------------------------- */

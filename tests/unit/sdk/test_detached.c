@@ -1,5 +1,5 @@
-/* Detached workflows, as workflow code starts them: kept in the worker's memory, and replayed
- * for every turn. */
+/* Detached workflows, and children with a parent close policy, as workflow code starts them:
+ * kept in the worker's memory, and replayed for every turn. */
 #include "tests/unit/base/expect.h"
 
 #include "base/bytes.h"
@@ -131,12 +131,50 @@ static void an_action_has_a_name_an_id_and_tags_that_can_be_read(void **state)
     pawl_arena_deinit(&arena);
 }
 
+static pawl_err parent(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    struct pawl_call_options options = { .parent_close = PAWL_PARENT_CLOSE_TERMINATE };
+    struct pawl_call_options unknown = { .parent_close = (enum pawl_parent_close_policy)7 };
+    (void)pawl_schedule_child_workflow(ctx, "closed", input, &options);
+    (void)pawl_schedule_child_workflow(ctx, "left", input, NULL);
+    refused[0] = pawl_call_activity(ctx, "a", input, &options, NULL);
+    refused[1] = pawl_call_child_workflow(ctx, "c", input, &unknown, NULL);
+    return PAWL_OK;
+}
+
+static void a_child_says_what_becomes_of_it_when_its_parent_ends(void **state)
+{
+    struct engine engine;
+    struct pawl_arena arena;
+    struct pawl_frame back;
+    (void)state;
+    engine_init(&engine, 16);
+    engine_add(&engine, "wf", parent, NULL);
+    engine_begin(&engine, "i-1", "wf", pawl_bytes_str("x"));
+    assert_int_equal(engine_turn(&engine), PAWL_OK);
+    assert_int_equal(refused[0], PAWL_E_INVALID);
+    assert_int_equal(refused[1], PAWL_E_INVALID);
+    assert_int_equal(engine.done.actions_count, 3);
+    struct pawl_action closed = *engine_action(&engine, 0);
+    assert_int_equal(closed.parent_close, PAWL_PARENT_CLOSE_TERMINATE);
+    assert_int_equal(engine_action(&engine, 1)->parent_close, PAWL_PARENT_CLOSE_ABANDON);
+
+    pawl_arena_init(&arena);
+    assert_int_equal(pass(&arena, &closed, &back), PAWL_OK);
+    assert_int_equal(back.turn_done.actions[0].parent_close, PAWL_PARENT_CLOSE_TERMINATE);
+    closed.parent_close = (enum pawl_parent_close_policy)2;
+    assert_int_equal(pass(&arena, &closed, &back), PAWL_E_PROTOCOL);
+    pawl_arena_deinit(&arena);
+    engine_deinit(&engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_action_has_a_name_an_id_and_tags_that_can_be_read),
         cmocka_unit_test(a_workflow_in_memory_starts_them_and_goes_on),
         cmocka_unit_test(a_replay_starts_none_again),
+        cmocka_unit_test(a_child_says_what_becomes_of_it_when_its_parent_ends),
     };
     return cmocka_run_group_tests_name("detached", tests, NULL, NULL);
 }

@@ -69,6 +69,8 @@ static void test_every_kind_comes_back_as_it_was(void **state)
         if (event.kind == PAWL_EVENT_EXECUTION_STARTED)             \
             event.tags = PAWL_BYTES_LITERAL("\x94\xa1z\xa1x\xa1"    \
                                             "a\xa0");               \
+        if (event.kind == PAWL_EVENT_CHILD_CREATED)                 \
+            event.parent_close = PAWL_PARENT_CLOSE_TERMINATE;       \
         events[count++] = pawl_history_event_pack(&arena, &event);  \
         event = pawl_history_event_make(PAWL_EVENT_##name, 1);      \
         events[count++] = pawl_history_event_pack(&arena, &event);  \

@@ -443,6 +443,35 @@ static void test_terminate_takes_children_along(void **state)
     pawl_test_free(test);
 }
 
+static pawl_err leaving(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    struct pawl_call_options options = { .parent_close = PAWL_PARENT_CLOSE_TERMINATE };
+    struct pawl_call_options late = { .parent_close = PAWL_PARENT_CLOSE_TERMINATE,
+                                      .instance_id = "late" };
+    (void)pawl_schedule_child_workflow(ctx, "two", input, NULL);
+    (void)pawl_schedule_child_workflow(ctx, "two", input, &options);
+    pawl_err err = pawl_sleep(ctx, HOUR);
+    if (err) return err;
+    (void)pawl_schedule_child_workflow(ctx, "two", input, &late);
+    return *input.data == 'c' ? pawl_continue_as_new(ctx, pawl_text("x")) : PAWL_OK;
+}
+
+static void test_children_end_with_their_parent_when_they_are_to(void **state)
+{
+    (void)state;
+    for (int continues = 0; continues <= 1; continues++) {
+        struct pawl_test *test = test_new(NULL);
+        add(test, "leaving", leaving, NULL);
+        add(test, "two", for_ever, NULL);
+        start(test, "leaving", "p", continues ? "c" : "x");
+        OK(test, pawl_test_run_for(test, HOUR + 1));
+        assert_int_equal(pawl_test_instance(test, "p.1.0")->status, PAWL_STATUS_RUNNING);
+        assert_int_equal(pawl_test_instance(test, "p.1.1")->status, PAWL_STATUS_TERMINATED);
+        assert_null(pawl_test_instance(test, "late"));
+        pawl_test_free(test);
+    }
+}
+
 static pawl_err spawning(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
 {
     struct pawl_detached_options later = { .instance_id = "later",
@@ -806,6 +835,7 @@ int main(void)
         cmocka_unit_test(test_says_what_it_waits_for),
         cmocka_unit_test(test_children),
         cmocka_unit_test(test_terminate_takes_children_along),
+        cmocka_unit_test(test_children_end_with_their_parent_when_they_are_to),
         cmocka_unit_test(test_detached_workflows_run_by_themselves),
         cmocka_unit_test(test_continue_as_new_loses_nothing),
         cmocka_unit_test(test_a_workflow_without_end_is_stopped),

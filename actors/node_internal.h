@@ -239,6 +239,7 @@ struct pawl_node {
 
     struct pawl_list watches; /* subscribers that wait for news */
     uint32_t watches_count;
+    uint64_t watch_numbers;   /* the last one given */
     struct pawl_tails *tails; /* see actors/watch.c */
     struct pawl_news *news;
 

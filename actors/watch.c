@@ -45,7 +45,8 @@ enum snapshot {
 
 struct watch {
     struct pawl_list link; /* on node.watches */
-    uint64_t token;
+    uint64_t token;        /* a request that is tried again keeps it: see `number` */
+    uint64_t number;       /* of this watch alone: what was read for an earlier one is not for it */
     struct pawl_arena arena;
     struct pawl_request request;
     uint32_t first; /* partitions: from here, so many */
@@ -68,6 +69,7 @@ struct watch {
 
 /* What a read needs to know when it returns. */
 struct reading {
+    uint64_t watch; /* its number */
     uint32_t part;
     uint64_t marks;
 };
@@ -105,6 +107,27 @@ static struct watch *watch_find(struct pawl_node *node, uint64_t token)
         if (watch->token == token) return watch;
     }
     return NULL;
+}
+
+/* NULL: its asker has left, or the instance is another sidecar's. */
+static struct watch *watch_of(struct pawl_node *node, const struct reading *reading)
+{
+    for (struct pawl_list *link = node->watches.next; link != &node->watches; link = link->next) {
+        struct watch *watch = PAWL_CONTAINER_OF(link, struct watch, link);
+        if (watch->number == reading->watch) return watch;
+    }
+    return NULL;
+}
+
+/* What a call has with it. */
+static void watch_remember(struct pawl_node *node, const struct watch *watch,
+                           struct pawl_call *call, uint32_t at)
+{
+    struct reading *reading = PAWL_ARENA_NEW(&call->arena, struct reading);
+    *reading = (struct reading){ .watch = watch->number,
+                                 .part = at,
+                                 .marks = tail_of(node, watch->first + at)->marks };
+    call->context = reading;
 }
 
 static void watch_free(struct pawl_node *node, struct watch *watch)
@@ -262,8 +285,8 @@ static void watch_on_read(struct pawl_node *node, struct pawl_call *call,
     const struct reading *reading = call->context;
     if (reply->err == PAWL_OK)
         tail_take(node, tail_of(node, call->request.partition), reading->marks, reply);
-    struct watch *watch = watch_find(node, call->request_token);
-    if (!watch) return; /* its asker has left */
+    struct watch *watch = watch_of(node, reading);
+    if (!watch) return;
     watch->calls--;
     if (reply->err != PAWL_OK) {
         watch_fail(node, watch, reply);
@@ -278,9 +301,7 @@ static void part_read(struct pawl_node *node, struct watch *watch, uint32_t at)
     uint32_t partition = watch->first + at;
     struct part *part = &watch->parts[at];
     struct pawl_call *call = pawl_call_new(node, PAWL_STORE_CHANGES, partition, watch_on_read);
-    struct reading *reading = PAWL_ARENA_NEW(&call->arena, struct reading);
-    *reading = (struct reading){ at, tail_of(node, partition)->marks };
-    call->context = reading;
+    watch_remember(node, watch, call, at);
     call->request_token = watch->token;
     call->attempts_max = 3;
     call->request.changes = (struct pawl_changes){
@@ -307,7 +328,7 @@ static bool part_needs_read(struct pawl_node *node, const struct watch *watch, u
 static void watch_on_loaded(struct pawl_node *node, struct pawl_call *call,
                             const struct pawl_store_reply *reply)
 {
-    struct watch *watch = watch_find(node, call->request_token);
+    struct watch *watch = watch_of(node, call->context);
     if (!watch) return;
     watch->calls--;
     if (reply->err != PAWL_OK && reply->err != PAWL_E_NOT_FOUND) {
@@ -333,6 +354,7 @@ static void watch_load(struct pawl_node *node, struct watch *watch)
 {
     struct pawl_call *call = pawl_request_call(node, watch->token, PAWL_STORE_LOAD,
                                                watch->request.instance, watch_on_loaded);
+    watch_remember(node, watch, call, 0);
     call->request.load = (struct pawl_load){ .instance = call->instance };
     watch->snapshot = SNAPSHOT_LOADING;
     watch->events_count = 0; /* the snapshot shows them */
@@ -398,6 +420,7 @@ static struct watch *watch_new(struct pawl_node *node, uint64_t token,
     struct watch *watch = PAWL_NEW(struct watch);
     pawl_arena_init(&watch->arena);
     watch->token = token;
+    watch->number = ++node->watch_numbers;
     watch->request = (struct pawl_request){
         .op = PAWL_REQUEST_WATCH,
         .instance = pawl_arena_copy(&watch->arena, request->instance),
@@ -524,7 +547,7 @@ static void look_at(struct pawl_node *node, uint32_t partition)
 {
     struct pawl_call *call = pawl_call_new(node, PAWL_STORE_CHANGES, partition, look_on_read);
     struct reading *reading = PAWL_ARENA_NEW(&call->arena, struct reading);
-    *reading = (struct reading){ 0, tail_of(node, partition)->marks };
+    *reading = (struct reading){ .marks = tail_of(node, partition)->marks };
     call->context = reading;
     call->attempts_max = 1;
     call->request.changes = (struct pawl_changes){ .after = UINT64_MAX, .keep = PAWL_CHANGES_MAX };

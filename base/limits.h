@@ -140,6 +140,7 @@
 
 /* pawl replay ------------------------------------------------------------------ */
 #define PAWL_REPLAY_FILES_MAX     100000u      /* of one call: refused */
+#define PAWL_EXPORT_SIZE_MAX      (512u << 20) /* JSON that libpawl writes: PAWL_E_TOO_LARGE */
 #define PAWL_REPLAY_FILE_SIZE_MAX (512u << 20) /* of a history as JSON: not checked, says so */
 
 /* Testing kit ------------------------------------------------------------------ */

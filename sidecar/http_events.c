@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/json_member.h"
 #include "sdk/change.h"
 #include "sidecar/http_json.h"
 #include "sidecar/http_reply.h"
@@ -36,7 +37,7 @@ static void write_present(struct pawl_buf *buf, const struct pawl_request *reque
         pawl_http_state_write(&json, answer->states);
     } else {
         pawl_json_object_begin(&json);
-        pawl_http_write_text(&json, "instanceID", request->instance);
+        pawl_json_member_text(&json, "instanceID", request->instance);
         pawl_json_object_end(&json);
     }
     pawl_buf_append_str(buf, "\n");
@@ -69,15 +70,15 @@ static void write_change(struct pawl_buf *buf, const struct pawl_lifecycle_event
     pawl_json_object_begin(&json);
     pawl_json_key(&json, "key");
     pawl_json_str(&json, key);
-    pawl_http_write_moment(&json, "time", event->at_ms);
-    pawl_http_write_text(&json, "instanceID", event->instance);
-    pawl_http_write_text(&json, "workflowName", event->name);
+    pawl_json_member_moment(&json, "time", event->at_ms);
+    pawl_json_member_text(&json, "instanceID", event->instance);
+    pawl_json_member_text(&json, "workflowName", event->name);
     write_what(&json, event->what);
     pawl_json_key(&json, "runtimeStatus");
     pawl_json_str(&json, pawl_status_name((int)event->status));
     pawl_json_key(&json, "generation");
     pawl_json_uint(&json, event->gen);
-    pawl_http_write_id(&json, "incarnation", event->inc);
+    pawl_json_member_id(&json, "incarnation", event->inc);
     pawl_json_payload(&json, "customStatus", event->custom_status);
     if (event->what & PAWL_CHANGE_CUSTOM_OMITTED) {
         pawl_json_key(&json, "customStatusOmitted");

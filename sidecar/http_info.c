@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "base/json_member.h"
 #include "base/timetext.h"
 #include "sidecar/http_json.h"
 
@@ -56,7 +57,7 @@ static void write_pair(struct pawl_json *json, const char *key, const char *valu
 
 static void write_text(struct pawl_json *json, const char *key, struct pawl_bytes value)
 {
-    if (value.size) pawl_http_write_text(json, key, value);
+    if (value.size) pawl_json_member_text(json, key, value);
 }
 
 static void write_placement(struct pawl_json *json, const struct pawl_api_placement *placement)

@@ -3,8 +3,9 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/json.h"
+#include "base/json_member.h"
+#include "sdk/export_write.h"
 #include "sidecar/http_events.h"
-#include "sidecar/http_history.h"
 #include "sidecar/http_json.h"
 #include "sidecar/http_schedule.h"
 
@@ -78,8 +79,8 @@ static void write_properties(struct pawl_json *json, const struct pawl_instance_
     pawl_json_payload(json, "dapr.workflow.output", state->output);
     pawl_json_payload(json, "dapr.workflow.custom_status", state->custom_status);
     if (state->failure.present) {
-        pawl_http_write_text(json, "dapr.workflow.failure.error_type", state->failure.type);
-        pawl_http_write_text(json, "dapr.workflow.failure.error_message", state->failure.message);
+        pawl_json_member_text(json, "dapr.workflow.failure.error_type", state->failure.type);
+        pawl_json_member_text(json, "dapr.workflow.failure.error_message", state->failure.message);
         pawl_json_payload(json, "dapr.workflow.failure.stack_trace", state->failure.details);
     }
     pawl_json_object_end(json);
@@ -92,11 +93,11 @@ void pawl_http_state_write(struct pawl_json *json, const struct pawl_instance_st
     pawl_json_text(json, state->instance);
     pawl_json_key(json, "workflowName");
     pawl_json_text(json, state->name);
-    pawl_http_write_text(json, "version", state->version);
-    pawl_http_write_time(json, "createdAt", state->created_ms);
-    pawl_http_write_time(json, "startedAt", state->started_ms);
-    pawl_http_write_time(json, "lastUpdatedAt", state->updated_ms);
-    pawl_http_write_time(json, "completedAt", state->completed_ms);
+    pawl_json_member_text(json, "version", state->version);
+    pawl_json_member_time(json, "createdAt", state->created_ms);
+    pawl_json_member_time(json, "startedAt", state->started_ms);
+    pawl_json_member_time(json, "lastUpdatedAt", state->updated_ms);
+    pawl_json_member_time(json, "completedAt", state->completed_ms);
     const char *status = pawl_status_name((int)state->status);
     pawl_json_key(json, "runtimeStatus");
     pawl_json_str(json, status ? status : "UNKNOWN");
@@ -104,10 +105,10 @@ void pawl_http_state_write(struct pawl_json *json, const struct pawl_instance_st
     pawl_json_uint(json, state->gen);
     pawl_json_key(json, "historyCount");
     pawl_json_uint(json, state->history_count);
-    pawl_http_tags_write(json, state->tags);
-    pawl_http_write_text(json, "parentInstanceID", state->parent_instance);
-    pawl_http_write_text(json, "parentAppID", state->parent_app);
-    pawl_http_write_text(json, "waitingFor", state->waiting_for);
+    pawl_export_write_tags(json, state->tags);
+    pawl_json_member_text(json, "parentInstanceID", state->parent_instance);
+    pawl_json_member_text(json, "parentAppID", state->parent_app);
+    pawl_json_member_text(json, "waitingFor", state->waiting_for);
     write_properties(json, state);
     pawl_json_object_end(json);
 }
@@ -150,7 +151,7 @@ static void write_batch(struct pawl_json *json, const struct pawl_answer *answer
     pawl_json_uint(json, answer->batch.done);
     pawl_json_key(json, "failed");
     pawl_json_uint(json, answer->batch.failed);
-    if (answer->message.size) pawl_http_write_text(json, "failure", answer->message);
+    if (answer->message.size) pawl_json_member_text(json, "failure", answer->message);
     write_cursor(json, answer->cursor);
     pawl_json_object_end(json);
 }
@@ -172,51 +173,19 @@ static void write_list(struct pawl_json *json, const char *key, const struct paw
     pawl_json_object_end(json);
 }
 
-/* Behind those of the history come those that wait. */
-static uint32_t history_events(const struct pawl_request *request, const struct pawl_answer *answer)
-{
-    uint32_t left = request->from < answer->events_total ? answer->events_total - request->from : 0;
-    return answer->events_count < left ? answer->events_count : left;
-}
-
-static void write_events(struct pawl_json *json, const char *key, uint32_t from,
-                         const struct pawl_bytes *events, uint32_t count)
-{
-    pawl_json_key(json, key);
-    pawl_json_array_begin(json);
-    for (uint32_t i = 0; i < count; i++) pawl_http_history_write(json, from + i, events[i]);
-    pawl_json_array_end(json);
-}
-
 static void write_history(struct pawl_json *json, const struct pawl_request *request,
                           const struct pawl_answer *answer)
 {
     PAWL_ASSERT(answer->states_count == 1);
-    const struct pawl_instance_state *state = answer->states;
+    uint32_t count = pawl_export_history_count(request, answer);
     pawl_json_object_begin(json);
-    pawl_json_key(json, "instanceID");
-    pawl_json_text(json, request->instance);
-    pawl_json_key(json, "workflowName");
-    pawl_json_text(json, state->name);
-    pawl_http_write_text(json, "version", state->version);
-    const char *status = pawl_status_name((int)state->status);
-    pawl_json_key(json, "runtimeStatus");
-    pawl_json_str(json, status ? status : "UNKNOWN");
-    pawl_json_key(json, "generation");
-    pawl_json_uint(json, state->gen);
-    pawl_http_write_id(json, "incarnation", state->inc);
-    pawl_http_write_time(json, "createdAt", state->created_ms);
-    pawl_http_write_time(json, "startedAt", state->started_ms);
-    pawl_http_write_time(json, "lastUpdatedAt", state->updated_ms);
-    pawl_http_write_time(json, "completedAt", state->completed_ms);
-    pawl_http_tags_write(json, state->tags);
-    pawl_json_payload(json, "customStatus", state->custom_status);
+    pawl_export_write_head(json, request->instance, answer->states);
     pawl_json_key(json, "total");
     pawl_json_uint(json, answer->events_total);
-    uint32_t count = history_events(request, answer);
-    write_events(json, "events", request->from, answer->events, count);
+    pawl_export_write_events(json, "events", request->from, answer->events, count);
     if (request->with_payloads)
-        write_events(json, "waiting", 0, answer->events + count, answer->events_count - count);
+        pawl_export_write_events(json, "waiting", 0, answer->events + count,
+                                 answer->events_count - count);
     uint64_t next = (uint64_t)request->from + count;
     if (next < answer->events_total && count > 0) {
         pawl_json_key(json, "next");

@@ -4,12 +4,12 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/json_member.h"
 #include "sdk/schedule.h"
-#include "sidecar/http_json.h"
 
 static void write_text(struct pawl_json *json, const char *key, struct pawl_bytes text)
 {
-    if (text.size) pawl_http_write_text(json, key, text);
+    if (text.size) pawl_json_member_text(json, key, text);
 }
 
 /* As pawl_timetext_parse_duration reads it. */
@@ -53,8 +53,8 @@ static void write_spec(struct pawl_json *json, const struct pawl_schedule_spec *
     pawl_json_str(json, pawl_overlap_name((int)spec->overlap));
     write_duration(json, "catchUp",
                    spec->catch_up_ms ? spec->catch_up_ms : (int64_t)PAWL_SCHEDULE_CATCH_UP_MS);
-    pawl_http_write_time(json, "startTime", spec->from_ms);
-    pawl_http_write_time(json, "endTime", spec->until_ms);
+    pawl_json_member_time(json, "startTime", spec->from_ms);
+    pawl_json_member_time(json, "endTime", spec->until_ms);
 }
 
 /* The instance that a run is, or will be. */
@@ -77,8 +77,8 @@ static void write_recent(struct pawl_json *json, struct pawl_bytes id,
         const struct pawl_schedule_recent *recent = &state->recent[i];
         pawl_json_object_begin(json);
         write_run(json, "instanceID", id, recent->run);
-        pawl_http_write_time(json, "time", recent->run.time_ms);
-        pawl_http_write_time(json, "startedAt", recent->at_ms);
+        pawl_json_member_time(json, "time", recent->run.time_ms);
+        pawl_json_member_time(json, "startedAt", recent->at_ms);
         pawl_json_key(json, "triggered");
         pawl_json_bool(json, recent->run.tag != 0);
         write_text(json, "error", recent->message);
@@ -94,7 +94,7 @@ static void write_known(struct pawl_json *json, struct pawl_bytes id,
     pawl_json_key(json, "paused");
     pawl_json_bool(json, state->paused);
     write_text(json, "reason", state->reason);
-    pawl_http_write_time(json, "nextTime", state->next_ms);
+    pawl_json_member_time(json, "nextTime", state->next_ms);
     write_count(json, "started", state->started);
     write_count(json, "skipped", state->skipped);
     write_count(json, "missed", state->missed);
@@ -115,8 +115,8 @@ void pawl_http_schedule_write(struct pawl_json *json, const struct pawl_instance
     pawl_json_text(json, id);
     pawl_json_key(json, "runtimeStatus");
     pawl_json_str(json, pawl_status_name((int)instance->status));
-    pawl_http_write_time(json, "createdAt", instance->created_ms);
-    pawl_http_write_time(json, "lastUpdatedAt", instance->updated_ms);
+    pawl_json_member_time(json, "createdAt", instance->created_ms);
+    pawl_json_member_time(json, "lastUpdatedAt", instance->updated_ms);
     if (pawl_schedule_state_unpack(instance->custom_status, &state) == PAWL_OK)
         write_known(json, id, &state);
     else if (pawl_schedule_spec_unpack(instance->input, &spec) == PAWL_OK)

@@ -20,6 +20,8 @@
 #define WAIT_STEP_MS    30000 /* one request of a long wait: proxies cut longer ones */
 #define LIST_DEFAULT    50u
 
+#define EXPORT_MOMENTS_MAX 10u /* an instance that changes more often meanwhile is not exported */
+
 static uint32_t terminal_width(void)
 {
     struct winsize size;
@@ -306,22 +308,31 @@ static enum pawl_cli_exit history_collect(const struct pawl_cli_options *options
     }
 }
 
-/* True: the page is of another history than the pages before, which begins anew. */
-static bool is_other_history(json_t *head, json_t *page)
+/* True: the instance has changed since the page before. */
+static bool is_other_moment(json_t *head, json_t *page)
 {
-    static const char *const keys[] = { "incarnation", "generation" };
-    for (size_t i = 0; i < 2; i++)
+    static const char *const keys[] = { "incarnation", "generation", "total" };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (!json_equal(json_object_get(head, keys[i]), json_object_get(page, keys[i])))
             return true;
     return false;
 }
 
-/* The first page's object, with the events of all pages. A history that is still growing is
- * taken as far as it was at the first page. */
+static enum pawl_cli_exit export_restless(const struct pawl_cli_options *options)
+{
+    fprintf(stderr,
+            "pawl: workflow \"%s\" changes faster than its history can be read\n"
+            "Suspend it, export it, then resume it.\n",
+            options->id);
+    return PAWL_CLI_FAILED;
+}
+
+/* The first page's object, with the events of all pages and what waits from the last: all of
+ * one moment, or an importer would miss what was under way between them. */
 static enum pawl_cli_exit export_collect(const struct pawl_cli_options *options, json_t **ret_all)
 {
     json_t *all = NULL;
-    uint32_t total = 0;
+    uint32_t total = 0, changes = 0;
     for (;;) {
         json_t *json = NULL;
         long status = 0;
@@ -338,23 +349,21 @@ static enum pawl_cli_exit export_collect(const struct pawl_cli_options *options,
         if (!all) {
             all = json;
             total = (uint32_t)json_integer_value(json_object_get(all, "total"));
-        } else if (is_other_history(all, json)) {
+        } else if (is_other_moment(all, json)) {
             json_decref(json);
             json_decref(all);
             all = NULL;
+            if (++changes == EXPORT_MOMENTS_MAX) return export_restless(options);
             continue;
         } else {
             size_t got = json_array_size(json_object_get(json, "events"));
             json_array_extend(events, json_object_get(json, "events"));
-            bool is_at_end = json_integer_value(json_object_get(json, "total")) == total;
-            if (is_at_end) json_object_set(all, "waiting", json_object_get(json, "waiting"));
+            json_object_set(all, "waiting", json_object_get(json, "waiting"));
             json_decref(json);
             if (got == 0) break; /* a sidecar that does not keep its word */
         }
         if (json_array_size(json_object_get(all, "events")) >= total) break;
     }
-    json_t *events = json_object_get(all, "events");
-    while (json_array_size(events) > total) json_array_remove(events, json_array_size(events) - 1);
     json_object_del(all, "next");
     *ret_all = all;
     return PAWL_CLI_OK;

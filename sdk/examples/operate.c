@@ -1,5 +1,6 @@
 /* Operate: what an operator's own program can do with instances: count them, look at what is
- * stalled, end and remove many at once. The command line does the same (docs/CLI.md).
+ * stalled, end and remove many at once, carry one to another place. The command line does the
+ * same (docs/CLI.md).
  */
 #include "example.h"
 
@@ -72,6 +73,19 @@ static bool purge_the_teams(struct pawl_client *client)
     return batch(client, (struct pawl_batch_request){ .action = PAWL_BATCH_PURGE, .query = query });
 }
 
+/* One with its whole history, as JSON; and the same again under another id, which could as well
+ * be at another sidecar, with a store of its own. What had not ended goes on there. */
+static bool copy(struct pawl_client *client, const char *id, const char *new_id)
+{
+    struct pawl_result *exported = NULL, *imported = NULL;
+    pawl_err err = pawl_client_export(client, id, &exported);
+    if (!err) err = pawl_client_import(client, pawl_result_json(exported), new_id, NULL, &imported);
+    (void)printf("%s: %s\n", new_id, err ? pawl_result_message(imported) : "imported");
+    pawl_result_free(exported);
+    pawl_result_free(imported);
+    return !err && pawl_client_wait(client, new_id, PAWL_FOR_START, 30000, NULL) == PAWL_OK;
+}
+
 static pawl_err held(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
 {
     pawl_err err = pawl_wait_for_event(ctx, "go", PAWL_FOREVER, NULL);
@@ -93,9 +107,9 @@ static bool demo(struct pawl_client *client)
     for (int i = 1; i <= 3; i++)
         if (!begin(client, i)) return false;
     return count(client, PAWL_STATUS_RUNNING, &running) && running == 3 && list_stalled(client)
-           && terminate_the_teams(client) && count(client, PAWL_STATUS_TERMINATED, &terminated)
-           && terminated == 3 && purge_the_teams(client)
-           && count(client, PAWL_STATUS_TERMINATED, &left) && left == 0;
+           && copy(client, "held-1", "held-4") && terminate_the_teams(client)
+           && count(client, PAWL_STATUS_TERMINATED, &terminated) && terminated == 4
+           && purge_the_teams(client) && count(client, PAWL_STATUS_TERMINATED, &left) && left == 0;
 }
 
 int main(int argc, char **argv)

@@ -3,8 +3,10 @@
 #include <inttypes.h>
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "base/tags.h"
 #include "sdk/change.h"
+#include "sdk/export_write.h"
 #include "sdk/instance.h"
 #include "sdk/schedule.h"
 
@@ -213,6 +215,51 @@ static void copy_history(struct pawl_result *result, const struct pawl_request *
     result->history_count = answer->events_count;
 }
 
+static struct pawl_bytes page_events(struct pawl_result *result, uint32_t index,
+                                     const struct pawl_bytes *events, uint32_t count,
+                                     bool *complete)
+{
+    struct pawl_buf buf;
+    struct pawl_json json;
+    pawl_buf_init(&buf, PAWL_EXPORT_SIZE_MAX);
+    pawl_json_init(&json, &buf);
+    for (uint32_t i = 0; i < count; i++) pawl_export_write_event(&json, index + i, events[i]);
+    if (buf.bad != PAWL_OK) *complete = false;
+    struct pawl_bytes copy = payload(result, pawl_buf_view(&buf), complete);
+    pawl_buf_deinit(&buf);
+    return copy;
+}
+
+static struct pawl_bytes page_head(struct pawl_result *result, const struct pawl_request *request,
+                                   const struct pawl_answer *answer, bool *complete)
+{
+    struct pawl_buf buf;
+    struct pawl_json json;
+    pawl_buf_init(&buf, PAWL_EXPORT_SIZE_MAX);
+    pawl_json_init(&json, &buf);
+    pawl_json_object_begin(&json);
+    pawl_export_write_head(&json, request->instance, answer->states);
+    if (buf.bad != PAWL_OK) *complete = false;
+    struct pawl_bytes copy = payload(result, pawl_buf_view(&buf), complete);
+    pawl_buf_deinit(&buf);
+    return copy;
+}
+
+static void copy_page(struct pawl_result *result, const struct pawl_request *request,
+                      const struct pawl_answer *answer, bool *complete)
+{
+    if (answer->states_count != 1) return; /* an error */
+    struct pawl_export_page *page = &result->page;
+    page->count = pawl_export_history_count(request, answer);
+    page->total = answer->events_total;
+    page->inc = answer->states[0].inc;
+    page->gen = answer->states[0].gen;
+    page->head = page_head(result, request, answer, complete);
+    page->events = page_events(result, request->from, answer->events, page->count, complete);
+    page->waiting = page_events(result, 0, answer->events + page->count,
+                                answer->events_count - page->count, complete);
+}
+
 static const char *key_of(struct pawl_result *result, const struct pawl_lifecycle_event *event,
                           bool *complete)
 {
@@ -280,6 +327,8 @@ struct pawl_result *pawl_result_from_answer(const struct pawl_allocator *allocat
     result->reached = answer->reached;
     if (request->op == PAWL_REQUEST_WATCH)
         copy_changes(result, answer, &complete);
+    else if (request->op == PAWL_REQUEST_HISTORY && request->with_payloads)
+        copy_page(result, request, answer, &complete);
     else
         copy_history(result, request, answer, &complete);
     if (!complete) {
@@ -392,4 +441,9 @@ uint32_t pawl_result_batch_done(const struct pawl_result *result)
 uint32_t pawl_result_batch_failed(const struct pawl_result *result)
 {
     return result ? result->batch.failed : 0;
+}
+
+struct pawl_bytes pawl_result_json(const struct pawl_result *result)
+{
+    return result ? result->json : PAWL_BYTES_ABSENT;
 }

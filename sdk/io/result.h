@@ -7,6 +7,17 @@
 #include "sdk/pool.h"
 #include "sdk/request.h"
 
+/* A page of a history as an export has it: pieces of JSON. */
+struct pawl_export_page {
+    struct pawl_bytes head;    /* '{' and the members before the events */
+    struct pawl_bytes events;  /* items of an array, as the next */
+    struct pawl_bytes waiting; /* only with the end of the history */
+    uint32_t count;            /* of the events … */
+    uint32_t total;            /* … that there are */
+    struct pawl_id inc;
+    uint32_t gen;
+};
+
 struct pawl_result {
     struct pawl_allocator allocator; /* a copy: a result may outlive its client */
     struct pawl_pool pool;
@@ -20,8 +31,10 @@ struct pawl_result {
     size_t history_count;
     uint32_t history_total;
     struct pawl_history_item *history;
-    bool reached;         /* as in the answer */
-    size_t changes_count; /* of a WATCH; without positions */
+    struct pawl_export_page page; /* of a HISTORY with_payloads, in place of items */
+    struct pawl_bytes json;       /* of an export, and a NUL behind it */
+    bool reached;                 /* as in the answer */
+    size_t changes_count;         /* of a WATCH; without positions */
     struct pawl_watch_event *changes;
     uint64_t counts[PAWL_STATUS_COUNT];
     struct pawl_batch batch;

@@ -33,7 +33,7 @@ ROOTS = {"placement/main.c": ("state",)}
 
 # What app and sidecar say to each other: the part of sdk/ that is not only for apps.
 CONTRACT = {"sdk/history.h", "sdk/request.h", "sdk/frames.h", "sdk/schedule.h", "sdk/change.h",
-            "sdk/export.h", "sdk/export_json.h"}
+            "sdk/export.h", "sdk/export_json.h", "sdk/export_write.h"}
 
 # Public headers that are words of every layer. The others belong to apps.
 PUBLIC_FOR_ALL = {"pawl/err.h", "pawl/types.h"}

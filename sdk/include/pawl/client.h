@@ -261,14 +261,20 @@ PAWL_API pawl_err pawl_client_restart(struct pawl_client *client, const char *id
 PAWL_API pawl_err pawl_client_rewind(struct pawl_client *client, const char *id, const char *reason,
                                      struct pawl_result **ret_result);
 
+/* The instance with its whole history as JSON, which is what `pawl workflow history --export`
+ * writes and pawl_client_import reads: pawl_result_json. PAWL_E_NOT_FOUND, PAWL_E_BUSY (it changes
+ * faster than its pages can be read: suspend it first), PAWL_E_TOO_LARGE (above 512 MiB). */
+PAWL_API pawl_err pawl_client_export(struct pawl_client *client, const char *id,
+                                     struct pawl_result **ret_result);
+
 /* Bring in an instance that was exported, here or at another sidecar: `json` is what
- * `pawl workflow history --export` writes, or `GET …/history` of HTTP when that is one page. One
- * that has ended comes in as it was; one that has not goes on from its last turn, with the events
- * that waited for it, its timers, and the activities without a result, which are run again.
- * `new_id` NULL: under its own id. `request_id`: sent twice with the same, it happens once; may
- * be NULL. PAWL_E_EXISTS (the id is in use), PAWL_E_INVALID (it cannot be read, or contradicts
- * itself: the message names the event), PAWL_E_STATE (it had not begun, or a child of it ran),
- * PAWL_E_TOO_LARGE. */
+ * pawl_client_export and `pawl workflow history --export` write, or `GET …/history` of HTTP when
+ * that is one page. One that has ended comes in as it was; one that has not goes on from its last
+ * turn, with the events that waited for it, its timers, and the activities without a result, which
+ * are run again. `new_id` NULL: under its own id. `request_id`: sent twice with the same, it
+ * happens once; may be NULL. PAWL_E_EXISTS (the id is in use), PAWL_E_INVALID (it cannot be read,
+ * or contradicts itself: the message names the event), PAWL_E_STATE (it had not begun, or a child
+ * of it ran), PAWL_E_TOO_LARGE. */
 PAWL_API pawl_err pawl_client_import(struct pawl_client *client, struct pawl_bytes json,
                                      const char *new_id, const char *request_id,
                                      struct pawl_result **ret_result);
@@ -305,6 +311,9 @@ PAWL_API uint32_t pawl_result_batch_failed(const struct pawl_result *result);
 PAWL_API size_t pawl_result_history_count(const struct pawl_result *result);
 PAWL_API const struct pawl_history_item *pawl_result_history(const struct pawl_result *result);
 PAWL_API uint32_t pawl_result_history_total(const struct pawl_result *result);
+
+/* Of an export: its text, with a NUL behind it that does not count; absent: no export. */
+PAWL_API struct pawl_bytes pawl_result_json(const struct pawl_result *result);
 
 #ifdef __cplusplus
 }

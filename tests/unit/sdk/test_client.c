@@ -334,6 +334,76 @@ static void a_batch_tells_how_many_and_where_to_go_on(void **state)
     assert_string_equal(pawl_result_message(fixture->result), "gone");
 }
 
+static pawl_err export_order(struct pawl_client *client, struct pawl_result **ret_result)
+{
+    return pawl_client_export(client, "o-1", ret_result);
+}
+
+/* One event of a history of so many, in an answer to the next question. */
+static void answer_page(uint32_t from, uint32_t total, const char *waiting)
+{
+    const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_HISTORY);
+    assert_int_equal(frame->request.from, from);
+    assert_true(frame->request.with_payloads);
+    struct pawl_arena *arena = &fixture->fake.arena;
+    struct pawl_history_event event = pawl_history_event_make(PAWL_EVENT_WORKFLOW_STARTED, 1000);
+    struct pawl_history_event raised = pawl_history_event_make(PAWL_EVENT_EVENT_RAISED, 2000);
+    raised.name = pawl_bytes_str(waiting);
+    struct pawl_bytes events[] = { pawl_history_event_pack(arena, &event),
+                                   pawl_history_event_pack(arena, &raised) };
+    struct pawl_instance_state state = { .instance = PAWL_BYTES_LITERAL("o-1"),
+                                         .name = PAWL_BYTES_LITERAL("order"),
+                                         .status = PAWL_STATUS_RUNNING,
+                                         .gen = 1 };
+    send_answer(frame->token, (struct pawl_answer){ .states_count = 1,
+                                                    .states = &state,
+                                                    .events_total = total,
+                                                    .events_count = waiting ? 2 : 1,
+                                                    .events = events });
+}
+
+static void an_export_is_of_one_moment(void **state)
+{
+    (void)state;
+    begin(export_order);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    answer_page(0, 2, NULL);
+    answer_page(1, 3, NULL); /* it has gone on: from the beginning */
+    answer_page(0, 3, NULL);
+    answer_page(1, 3, NULL);
+    answer_page(2, 3, "late");
+    assert_int_equal(end(), PAWL_OK);
+    struct pawl_bytes json = pawl_result_json(fixture->result);
+    const char *text = (const char *)json.data;
+    assert_int_equal(strlen(text), json.size);
+#define EVENT(index)                                                    \
+    "{\"index\":" index ",\"kind\":\"WorkflowStarted\",\"eventId\":-1," \
+    "\"timestamp\":\"1970-01-01T00:00:01.000000000Z\"}"
+    assert_string_equal(text,
+                        "{\"instanceID\":\"o-1\",\"workflowName\":\"order\","
+                        "\"runtimeStatus\":\"RUNNING\",\"generation\":1,\"total\":3,"
+                        "\"events\":[" EVENT("0") "," EVENT("1") "," EVENT(
+                            "2") "],"
+                                 "\"waiting\":[{\"index\":0,\"kind\":\"EventRaised\","
+                                 "\"eventId\":-1,\"timestamp\":\"1970-01-01T00:00:02.000000000Z\","
+                                 "\"name\":\"late\"}]}");
+#undef EVENT
+}
+
+static void an_export_of_what_never_rests_is_given_up(void **state)
+{
+    (void)state;
+    begin(export_order);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    for (uint32_t i = 0; i < 10; i++) {
+        answer_page(0, 2, NULL);
+        answer_page(1, 3, NULL);
+    }
+    assert_int_equal(end(), PAWL_E_BUSY);
+    assert_non_null(strstr(pawl_result_message(fixture->result), "suspend it"));
+    assert_int_equal(pawl_result_json(fixture->result).size, 0);
+}
+
 static pawl_err import_order(struct pawl_client *client, struct pawl_result **ret_result)
 {
     return pawl_client_import(client, pawl_text("{\"instanceID\":\"o\"}"), NULL, "key", ret_result);
@@ -439,6 +509,8 @@ int main(void)
         TEST(history_is_decoded_item_by_item),
         TEST(a_count_takes_a_whole_query),
         TEST(a_batch_tells_how_many_and_where_to_go_on),
+        TEST(an_export_is_of_one_moment),
+        TEST(an_export_of_what_never_rests_is_given_up),
         TEST(an_import_goes_as_it_is_and_names_what_it_made),
         TEST(a_bad_tag_and_a_batch_of_everything_are_told),
         TEST(a_bad_argument_is_told_without_asking_anybody),

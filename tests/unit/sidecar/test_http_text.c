@@ -11,7 +11,7 @@
 #include <jansson.h>
 
 #include "base/bytes.h"
-#include "sidecar/http_history.h"
+#include "sdk/export_write.h"
 #include "sidecar/http_info.h"
 
 static const struct pawl_id some_id = { { 1, 2, 3 } };
@@ -49,7 +49,7 @@ static json_t *event_json(const struct pawl_history_event *event)
     pawl_buf_init(&text, 1 << 20);
     pawl_history_event_encode(&encoded, event);
     pawl_json_init(&json, &text);
-    pawl_http_history_write(&json, 9, pawl_buf_view(&encoded));
+    pawl_export_write_event(&json, 9, pawl_buf_view(&encoded));
     json_t *parsed = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
     if (!parsed) fail_msg("%.*s", (int)text.size, (const char *)text.data);
     pawl_buf_deinit(&encoded);
@@ -157,7 +157,7 @@ static void an_unreadable_event_is_shown_as_such(void **state)
     struct pawl_json json;
     pawl_buf_init(&text, 4096);
     pawl_json_init(&json, &text);
-    pawl_http_history_write(&json, 2, PAWL_BYTES_LITERAL("\xc1\xff"));
+    pawl_export_write_event(&json, 2, PAWL_BYTES_LITERAL("\xc1\xff"));
     json_t *parsed = json_loadb((const char *)text.data, text.size, 0, NULL);
     assert_string_equal(text_of(parsed, "kind"), "Unreadable");
     assert_string_equal(text_of(parsed, "dataBase64"), "wf8=");

@@ -1,12 +1,12 @@
-#include "sidecar/http_history.h"
+#include "sdk/export_write.h"
 
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/json_member.h"
 #include "base/limits.h"
 #include "base/tags.h"
 #include "base/timetext.h"
-#include "sidecar/http_json.h"
 
 /* A timer may be due in a year that no date has: then the number follows, too. */
 static void write_due(struct pawl_json *json, const char *key, int64_t unix_ms)
@@ -14,7 +14,7 @@ static void write_due(struct pawl_json *json, const char *key, int64_t unix_ms)
     if (unix_ms == 0) return;
     char text[PAWL_TIMETEXT_SIZE], number_key[32];
     int64_t shown_ms;
-    pawl_http_write_time(json, key, unix_ms);
+    pawl_json_member_time(json, key, unix_ms);
     pawl_timetext_format(unix_ms, text);
     if (pawl_timetext_parse(pawl_bytes_str(text), &shown_ms) && shown_ms == unix_ms) return;
     (void)snprintf(number_key, sizeof number_key, "%sMs", key);
@@ -27,8 +27,8 @@ static void write_failure(struct pawl_json *json, const struct pawl_failure_view
                           uint32_t depth)
 {
     pawl_json_object_begin(json);
-    pawl_http_write_text(json, "errorType", failure->type);
-    pawl_http_write_text(json, "errorMessage", failure->message);
+    pawl_json_member_text(json, "errorType", failure->type);
+    pawl_json_member_text(json, "errorMessage", failure->message);
     pawl_json_payload(json, "stackTrace", failure->details);
     pawl_json_key(json, "isNonRetriable");
     pawl_json_bool(json, failure->non_retriable);
@@ -41,7 +41,7 @@ static void write_failure(struct pawl_json *json, const struct pawl_failure_view
     pawl_json_object_end(json);
 }
 
-void pawl_http_failure_write(struct pawl_json *json, const struct pawl_failure_view *failure)
+void pawl_export_write_failure(struct pawl_json *json, const struct pawl_failure_view *failure)
 {
     write_failure(json, failure, 0);
 }
@@ -72,14 +72,14 @@ static void write_parent(struct pawl_json *json, const struct pawl_parent *paren
     if (pawl_bytes_is_absent(parent->instance)) return;
     pawl_json_key(json, "parent");
     pawl_json_object_begin(json);
-    pawl_http_write_text(json, "appID", parent->app);
-    pawl_http_write_text(json, "instanceID", parent->instance);
-    pawl_http_write_text(json, "workflowName", parent->name);
+    pawl_json_member_text(json, "appID", parent->app);
+    pawl_json_member_text(json, "instanceID", parent->instance);
+    pawl_json_member_text(json, "workflowName", parent->name);
     pawl_json_key(json, "eventId");
     pawl_json_uint(json, parent->op_id);
     pawl_json_key(json, "generation");
     pawl_json_uint(json, parent->gen);
-    pawl_http_write_id(json, "incarnation", parent->inc);
+    pawl_json_member_id(json, "incarnation", parent->inc);
     /* As text: more digits than a JSON number keeps in every language. */
     char nonce[24];
     (void)snprintf(nonce, sizeof nonce, "%llu", (unsigned long long)parent->nonce);
@@ -128,7 +128,7 @@ static void write_patches(struct pawl_json *json, struct pawl_bytes patches)
     pawl_json_array_end(json);
 }
 
-void pawl_http_tags_write(struct pawl_json *json, struct pawl_bytes bytes)
+void pawl_export_write_tags(struct pawl_json *json, struct pawl_bytes bytes)
 {
     struct pawl_tags tags;
     if (pawl_tags_unpack(bytes, &tags) != PAWL_OK || tags.count == 0) return;
@@ -151,33 +151,33 @@ static void write_event(struct pawl_json *json, const struct pawl_history_event 
         pawl_json_key(json, "scheduledId");
         pawl_json_int(json, event->ref);
     }
-    pawl_http_write_moment(json, "timestamp", event->timestamp_ms);
-    pawl_http_write_text(json, "name", event->name);
-    pawl_http_write_text(json, "version", event->version);
+    pawl_json_member_moment(json, "timestamp", event->timestamp_ms);
+    pawl_json_member_text(json, "name", event->name);
+    pawl_json_member_text(json, "version", event->version);
     write_patches(json, event->patches);
-    pawl_http_write_text(json, "instanceID", event->instance);
-    pawl_http_write_text(json, "appID", event->target_app);
+    pawl_json_member_text(json, "instanceID", event->instance);
+    pawl_json_member_text(json, "appID", event->target_app);
     write_status(json, event);
     write_due(json, "fireAt", event->fire_at_ms);
     write_due(json, "startTime", event->start_at_ms);
     pawl_json_payload(json, payload_key(event->kind), event->payload);
     if (event->failure.present) {
         pawl_json_key(json, "failure");
-        pawl_http_failure_write(json, &event->failure);
+        pawl_export_write_failure(json, &event->failure);
     }
     write_parent(json, &event->parent);
-    pawl_http_write_id(json, "executionId", event->execution);
-    pawl_http_write_id(json, "taskExecutionId", event->task_execution);
-    pawl_http_write_text(json, "rerunParentInstanceID", event->rerun_of);
+    pawl_json_member_id(json, "executionId", event->execution);
+    pawl_json_member_id(json, "taskExecutionId", event->task_execution);
+    pawl_json_member_text(json, "rerunParentInstanceID", event->rerun_of);
     write_limit(json, "scheduleToStartMs", event->start_within_ms);
     write_limit(json, "startToCloseMs", event->start_to_close_ms);
     write_limit(json, "heartbeatMs", event->heartbeat_ms);
     pawl_json_payload(json, "progress", event->progress);
     pawl_json_payload(json, "extra", event->extra);
-    pawl_http_tags_write(json, event->tags);
+    pawl_export_write_tags(json, event->tags);
 }
 
-void pawl_http_history_write(struct pawl_json *json, uint32_t index, struct pawl_bytes encoded)
+void pawl_export_write_event(struct pawl_json *json, uint32_t index, struct pawl_bytes encoded)
 {
     struct pawl_history_event event;
     pawl_json_object_begin(json);
@@ -191,4 +191,42 @@ void pawl_http_history_write(struct pawl_json *json, uint32_t index, struct pawl
         pawl_json_payload(json, "data", encoded);
     }
     pawl_json_object_end(json);
+}
+
+void pawl_export_write_events(struct pawl_json *json, const char *key, uint32_t index,
+                              const struct pawl_bytes *events, uint32_t count)
+{
+    pawl_json_key(json, key);
+    pawl_json_array_begin(json);
+    for (uint32_t i = 0; i < count; i++) pawl_export_write_event(json, index + i, events[i]);
+    pawl_json_array_end(json);
+}
+
+void pawl_export_write_head(struct pawl_json *json, struct pawl_bytes instance,
+                            const struct pawl_instance_state *state)
+{
+    const char *status = pawl_status_name((int)state->status);
+    pawl_json_key(json, "instanceID");
+    pawl_json_text(json, instance);
+    pawl_json_key(json, "workflowName");
+    pawl_json_text(json, state->name);
+    pawl_json_member_text(json, "version", state->version);
+    pawl_json_key(json, "runtimeStatus");
+    pawl_json_str(json, status ? status : "UNKNOWN");
+    pawl_json_key(json, "generation");
+    pawl_json_uint(json, state->gen);
+    pawl_json_member_id(json, "incarnation", state->inc);
+    pawl_json_member_time(json, "createdAt", state->created_ms);
+    pawl_json_member_time(json, "startedAt", state->started_ms);
+    pawl_json_member_time(json, "lastUpdatedAt", state->updated_ms);
+    pawl_json_member_time(json, "completedAt", state->completed_ms);
+    pawl_export_write_tags(json, state->tags);
+    pawl_json_payload(json, "customStatus", state->custom_status);
+}
+
+uint32_t pawl_export_history_count(const struct pawl_request *request,
+                                   const struct pawl_answer *answer)
+{
+    uint32_t left = request->from < answer->events_total ? answer->events_total - request->from : 0;
+    return answer->events_count < left ? answer->events_count : left;
 }

@@ -227,8 +227,9 @@ static uint32_t shown_count(const struct watch *watch, const struct pawl_store_r
     if (watch->snapshot != SNAPSHOT_TAKEN || !watch->is_there) return 0;
     for (uint32_t i = 0; i < reply->changes.count; i++) {
         const struct pawl_change *change = &reply->changes.items[i];
-        /* A rewind is no turn. */
-        bool is_same = change->turn == watch->turn && change->status == watch->state.status;
+        /* A rewind is no turn. Nor is a purge, and behind it there is nothing to be shown. */
+        bool is_same = change->turn == watch->turn && change->status == watch->state.status
+                       && !(change->what & PAWL_CHANGE_PURGED);
         bool is_shown =
             pawl_id_is_equal(change->inc, watch->inc) && (change->turn < watch->turn || is_same);
         if (is_shown) count = i + 1;

@@ -6,7 +6,7 @@
 /* A start may be in the hands of somebody who stands still for long. There are few of them. */
 static uint32_t twice_ms_max(enum pawl_store_op op)
 {
-    return op == PAWL_STORE_CREATE ? 30000 : 3000;
+    return op == PAWL_STORE_CREATE ? SIM_LATE_MS : 3000;
 }
 
 static uint32_t twice_chance(const struct sim_faults *faults, enum pawl_store_op op)

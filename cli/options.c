@@ -191,6 +191,19 @@ static int words_end(const struct parse *parse, int argc, char **argv)
     return end;
 }
 
+/* getopt_long takes the beginning of a name for the name, and so `--id` for `--idempotency-key`:
+ * whoever wrote it meant something else. */
+static bool is_cut_short(const struct pawl_cli_option *option, const char *word)
+{
+    return strncmp(word, "--", 2) == 0 && strcspn(word + 2, "=") != strlen(option->name);
+}
+
+/* The option as it was written; its value may be an argument of its own behind it. */
+static const char *last_option(char **argv)
+{
+    return argv[optind - (optarg && optarg == argv[optind - 1] ? 2 : 1)];
+}
+
 static void parse_words(struct parse *parse, int argc, char **argv)
 {
     struct getopt_tables tables;
@@ -207,6 +220,10 @@ static void parse_words(struct parse *parse, int argc, char **argv)
         const struct pawl_cli_option *option = got == '?' ? NULL : tables_find(&tables, got);
         if (!option) {
             parse_fail(parse, "unknown option %s", argv[optind - 1]);
+            return;
+        }
+        if (is_cut_short(option, last_option(argv))) {
+            parse_fail(parse, "unknown option %s", last_option(argv));
             return;
         }
         parse_option(parse, option, optarg);

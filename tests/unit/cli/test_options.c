@@ -88,6 +88,9 @@ static void wrong_usage_names_the_word_and_the_help_that_explains_it(void **stat
     check_error("pawl workflow raise-event a", "<event>");
     check_error("pawl workflow get a --nope", "unknown option --nope");
     check_error("pawl workflow get a --force", "unknown option --force");
+    check_error("pawl workflow start order --id a", "unknown option --id");
+    check_error("pawl workflow start order --id=a", "unknown option --id=a");
+    check_error("pawl workflow start order --wai", "unknown option --wai");
     check_error("pawl workflow start W -d", "needs a value");
     check_error("pawl workflow start W --wait --timeout 5", "\"5\" is not a duration");
     check_error("pawl workflow start W --timeout 5s", "--timeout needs --wait");

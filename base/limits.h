@@ -139,7 +139,8 @@
 #define PAWL_CHANGES_ITEMS_MAX      256u  /* read at a time; more takes pages */
 
 /* pawl replay ------------------------------------------------------------------ */
-#define PAWL_REPLAY_FILES_MAX     100000u      /* of one call: refused */
+#define PAWL_REPLAY_FILES_MAX     100000u /* of one call: refused */
+#define PAWL_EXPORT_MOMENTS_MAX   10u /* an instance that changes more often meanwhile: says so */
 #define PAWL_EXPORT_SIZE_MAX      (512u << 20) /* JSON that libpawl writes: PAWL_E_TOO_LARGE */
 #define PAWL_REPLAY_FILE_SIZE_MAX (512u << 20) /* of a history as JSON: not checked, says so */
 

@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/io/log.h"
 #include "base/io/runtime.h"
+#include "base/io/stop_signal.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/rng.h"
@@ -23,7 +24,6 @@
 #include "state/io/redis_lease.h"
 
 #define EXIT_USAGE     2 /* a wrong option */
-#define EXIT_SECOND    3 /* a second signal while stopping */
 #define OPTIONS_MAX    32u
 #define HELP_SIZE_MAX  (64u << 10)
 #define READY_SIZE_MAX 4096u
@@ -38,9 +38,7 @@ struct service {
     struct pawl_placement_server *server;
     struct pawl_lease *lease; /* NULL: the only replica */
     char holder[PAWL_ID_TEXT_SIZE];
-    uv_signal_t signals[2];
-    bool signals_open;
-    bool stopping;
+    struct pawl_stop_signal signals;
 };
 
 /* Options --------------------------------------------------------------------------- */
@@ -233,9 +231,7 @@ static void service_close(struct service *service)
     service->server = NULL;
     if (service->lease) service->lease->ops->close(service->lease);
     service->lease = NULL;
-    if (!service->signals_open) return;
-    service->signals_open = false;
-    for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&service->signals[i], NULL);
+    pawl_stop_signal_close(&service->signals);
 }
 
 static void on_stopped(void *context)
@@ -243,27 +239,10 @@ static void on_stopped(void *context)
     service_close(context);
 }
 
-static void on_signal(uv_signal_t *signal, int number)
+static void on_stop(void *context)
 {
-    struct service *service = signal->data;
-    if (service->stopping) {
-        pawl_log(PAWL_LOG_WARN, "placement", "second signal: stopping at once");
-        _exit(EXIT_SECOND);
-    }
-    service->stopping = true;
-    pawl_log(PAWL_LOG_INFO, "placement", "%s: stopping", strsignal(number));
+    struct service *service = context;
     pawl_placement_server_stop(service->server);
-}
-
-static void signals_open(struct service *service)
-{
-    static const int numbers[2] = { SIGTERM, SIGINT };
-    for (int i = 0; i < 2; i++) {
-        uv_signal_init(&service->uv, &service->signals[i]);
-        service->signals[i].data = service;
-        uv_signal_start(&service->signals[i], on_signal, numbers[i]);
-    }
-    service->signals_open = true;
 }
 
 static void ready_line(const struct service *service, struct pawl_buf *buf)
@@ -330,7 +309,7 @@ static int service_run(struct service *service)
     pawl_err err = lease_open(service, &message);
     if (err == PAWL_OK) err = server_open(service, &message);
     if (err == PAWL_OK) {
-        signals_open(service);
+        pawl_stop_signal_open(&service->signals, &service->uv, "placement", on_stop, service);
         ready_tell(service);
     } else {
         pawl_log(PAWL_LOG_ERROR, "placement", "cannot start: %s", message);

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/io/log.h"
 #include "base/io/runtime.h"
+#include "base/io/stop_signal.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "sidecar/config.h"
@@ -26,7 +27,6 @@
 #include "state/io/backends.h"
 
 #define EXIT_USAGE     2 /* a wrong option */
-#define EXIT_SECOND    3 /* a second signal while stopping */
 #define OPTIONS_MAX    64u
 #define HELP_SIZE_MAX  (64u << 10)
 #define READY_SIZE_MAX 4096u
@@ -50,9 +50,7 @@ struct sidecar {
     struct pawl_http *http;
     struct grpc_port dapr;
     struct grpc_port durabletask;
-    uv_signal_t signals[2];
-    bool signals_open;
-    bool stopping;
+    struct pawl_stop_signal signals;
 };
 
 /* Options ------------------------------------------------------------------------------ */
@@ -290,13 +288,6 @@ static void on_ready(void *context)
     sidecar->ready_fd = -1;
 }
 
-static void signals_close(struct sidecar *sidecar)
-{
-    if (!sidecar->signals_open) return;
-    sidecar->signals_open = false;
-    for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&sidecar->signals[i], NULL);
-}
-
 /* Ends the calls that still wait, so before the loop. */
 static void grpc_close(struct sidecar *sidecar, struct grpc_port *port, const char *name)
 {
@@ -314,7 +305,7 @@ static void sidecar_close(struct sidecar *sidecar)
     sidecar->http = NULL;
     pawl_loop_close(sidecar->loop);
     sidecar->loop = NULL;
-    signals_close(sidecar);
+    pawl_stop_signal_close(&sidecar->signals);
 }
 
 static void on_stopped(void *context)
@@ -322,27 +313,10 @@ static void on_stopped(void *context)
     sidecar_close(context);
 }
 
-static void on_signal(uv_signal_t *signal, int number)
+static void on_stop(void *context)
 {
-    struct sidecar *sidecar = signal->data;
-    if (sidecar->stopping) {
-        pawl_log(PAWL_LOG_WARN, "sidecar", "second signal: stopping at once");
-        _exit(EXIT_SECOND);
-    }
-    sidecar->stopping = true;
-    pawl_log(PAWL_LOG_INFO, "sidecar", "%s: stopping", strsignal(number));
+    struct sidecar *sidecar = context;
     pawl_loop_stop(sidecar->loop);
-}
-
-static void signals_open(struct sidecar *sidecar)
-{
-    static const int numbers[2] = { SIGTERM, SIGINT };
-    for (int i = 0; i < 2; i++) {
-        uv_signal_init(&sidecar->uv, &sidecar->signals[i]);
-        sidecar->signals[i].data = sidecar;
-        uv_signal_start(&sidecar->signals[i], on_signal, numbers[i]);
-    }
-    sidecar->signals_open = true;
 }
 
 /* Start ------------------------------------------------------------------------------------ */
@@ -519,7 +493,7 @@ static int sidecar_run(struct sidecar *sidecar)
     const char *message = "out of memory";
     pawl_err err = sidecar_open(sidecar, &message);
     if (err == PAWL_OK) {
-        signals_open(sidecar);
+        pawl_stop_signal_open(&sidecar->signals, &sidecar->uv, "sidecar", on_stop, sidecar);
     } else {
         pawl_log(PAWL_LOG_ERROR, "sidecar", "cannot start: %s", message);
         sidecar_close(sidecar);

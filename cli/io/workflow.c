@@ -20,8 +20,6 @@
 #define WAIT_STEP_MS    30000 /* one request of a long wait: proxies cut longer ones */
 #define LIST_DEFAULT    50u
 
-#define EXPORT_MOMENTS_MAX 10u /* an instance that changes more often meanwhile is not exported */
-
 static uint32_t terminal_width(void)
 {
     struct winsize size;
@@ -353,7 +351,7 @@ static enum pawl_cli_exit export_collect(const struct pawl_cli_options *options,
             json_decref(json);
             json_decref(all);
             all = NULL;
-            if (++changes == EXPORT_MOMENTS_MAX) return export_restless(options);
+            if (++changes == PAWL_EXPORT_MOMENTS_MAX) return export_restless(options);
             continue;
         } else {
             size_t got = json_array_size(json_object_get(json, "events"));

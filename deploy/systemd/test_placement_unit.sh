@@ -30,4 +30,7 @@ if ! grep -q '"placement"' "$folder/ready"; then
 fi
 kill "$pid"
 wait "$pid" || true
-grep -q 'msg="stopped"' "$folder/log"
+grep -q 'msg="stopped"' "$folder/log" || {
+    cat "$folder/log"
+    exit 1
+}

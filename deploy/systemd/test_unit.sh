@@ -30,4 +30,7 @@ if ! grep -q '"http"' "$folder/ready" || ! test -s "$folder/state.db"; then
 fi
 kill "$pid"
 wait "$pid" || true
-grep -q 'msg="stopped"' "$folder/log"
+grep -q 'msg="stopped"' "$folder/log" || {
+    cat "$folder/log"
+    exit 1
+}

@@ -4,8 +4,6 @@
 #include "base/limits.h"
 #include "sdk/io/ask.h"
 
-#define MOMENTS_MAX 10u
-
 struct collection {
     struct pawl_buf events;
     uint32_t count;
@@ -76,6 +74,19 @@ static pawl_err export_write(const struct collection *all, struct pawl_result *l
     return err;
 }
 
+/* What the sidecar has not said. NULL: it has. */
+static const char *export_wrong(pawl_err err)
+{
+    switch (err) {
+    case PAWL_E_CONFLICT:
+        return "the instance changes faster than its history can be read; suspend it, then export "
+               "it";
+    case PAWL_E_TOO_LARGE: return "the history is larger than 512 MiB of JSON";
+    case PAWL_E_CORRUPT: return "the sidecar answered with fewer events than it says there are";
+    default: return NULL;
+    }
+}
+
 pawl_err pawl_client_export(struct pawl_client *client, const char *id,
                             struct pawl_result **ret_result)
 {
@@ -83,20 +94,16 @@ pawl_err pawl_client_export(struct pawl_client *client, const char *id,
     struct pawl_result *last = NULL;
     pawl_buf_init(&all.events, PAWL_EXPORT_SIZE_MAX);
     pawl_err err = PAWL_E_CONFLICT;
-    for (uint32_t i = 0; err == PAWL_E_CONFLICT && i < MOMENTS_MAX; i++)
+    for (uint32_t i = 0; err == PAWL_E_CONFLICT && i < PAWL_EXPORT_MOMENTS_MAX; i++)
         err = collection_read(&all, client, id, &last);
     if (err == PAWL_OK) err = export_write(&all, last);
     pawl_buf_deinit(&all.events);
-    if (err == PAWL_E_CONFLICT) {
+    if (export_wrong(err)) {
         pawl_result_free(last);
         last = NULL;
-        (void)pawl_client_refuse(
-            client,
-            "the instance changes faster than its history can be read; suspend "
-            "it, then export it",
-            &last);
-        err = PAWL_E_BUSY;
+        (void)pawl_client_refuse(client, export_wrong(err), &last);
     }
+    if (err == PAWL_E_CONFLICT) err = PAWL_E_BUSY;
     if (ret_result)
         *ret_result = last;
     else

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "fake_sidecar.h"
 #include "pawl/pawl.h"
 
@@ -340,17 +341,11 @@ static pawl_err export_order(struct pawl_client *client, struct pawl_result **re
 }
 
 /* One event of a history of so many, in an answer to the next question. */
-static void answer_page(uint32_t from, uint32_t total, const char *waiting)
+static void answer_events(uint32_t from, uint32_t total, struct pawl_bytes *events, uint32_t count)
 {
     const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_HISTORY);
     assert_int_equal(frame->request.from, from);
     assert_true(frame->request.with_payloads);
-    struct pawl_arena *arena = &fixture->fake.arena;
-    struct pawl_history_event event = pawl_history_event_make(PAWL_EVENT_WORKFLOW_STARTED, 1000);
-    struct pawl_history_event raised = pawl_history_event_make(PAWL_EVENT_EVENT_RAISED, 2000);
-    raised.name = pawl_bytes_str(waiting);
-    struct pawl_bytes events[] = { pawl_history_event_pack(arena, &event),
-                                   pawl_history_event_pack(arena, &raised) };
     struct pawl_instance_state state = { .instance = PAWL_BYTES_LITERAL("o-1"),
                                          .name = PAWL_BYTES_LITERAL("order"),
                                          .status = PAWL_STATUS_RUNNING,
@@ -358,8 +353,19 @@ static void answer_page(uint32_t from, uint32_t total, const char *waiting)
     send_answer(frame->token, (struct pawl_answer){ .states_count = 1,
                                                     .states = &state,
                                                     .events_total = total,
-                                                    .events_count = waiting ? 2 : 1,
+                                                    .events_count = count,
                                                     .events = events });
+}
+
+static void answer_page(uint32_t from, uint32_t total, const char *waiting)
+{
+    struct pawl_arena *arena = &fixture->fake.arena;
+    struct pawl_history_event event = pawl_history_event_make(PAWL_EVENT_WORKFLOW_STARTED, 1000);
+    struct pawl_history_event raised = pawl_history_event_make(PAWL_EVENT_EVENT_RAISED, 2000);
+    raised.name = pawl_bytes_str(waiting);
+    struct pawl_bytes events[] = { pawl_history_event_pack(arena, &event),
+                                   pawl_history_event_pack(arena, &raised) };
+    answer_events(from, total, events, waiting ? 2 : 1);
 }
 
 static void an_export_is_of_one_moment(void **state)
@@ -395,13 +401,24 @@ static void an_export_of_what_never_rests_is_given_up(void **state)
     (void)state;
     begin(export_order);
     (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
-    for (uint32_t i = 0; i < 10; i++) {
+    for (uint32_t i = 0; i < PAWL_EXPORT_MOMENTS_MAX; i++) {
         answer_page(0, 2, NULL);
         answer_page(1, 3, NULL);
     }
     assert_int_equal(end(), PAWL_E_BUSY);
     assert_non_null(strstr(pawl_result_message(fixture->result), "suspend it"));
     assert_int_equal(pawl_result_json(fixture->result).size, 0);
+}
+
+static void an_export_says_that_the_sidecar_keeps_something_back(void **state)
+{
+    (void)state;
+    begin(export_order);
+    (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
+    answer_page(0, 2, NULL);
+    answer_events(1, 2, NULL, 0);
+    assert_int_equal(end(), PAWL_E_CORRUPT);
+    assert_non_null(strstr(pawl_result_message(fixture->result), "fewer events"));
 }
 
 static pawl_err import_order(struct pawl_client *client, struct pawl_result **ret_result)
@@ -511,6 +528,7 @@ int main(void)
         TEST(a_batch_tells_how_many_and_where_to_go_on),
         TEST(an_export_is_of_one_moment),
         TEST(an_export_of_what_never_rests_is_given_up),
+        TEST(an_export_says_that_the_sidecar_keeps_something_back),
         TEST(an_import_goes_as_it_is_and_names_what_it_made),
         TEST(a_bad_tag_and_a_batch_of_everything_are_told),
         TEST(a_bad_argument_is_told_without_asking_anybody),

@@ -221,10 +221,28 @@ static void a_stop_waits_for_a_running_turn_but_not_after_a_second_signal(void *
     int worker = hold_a_turn(url + strlen("ipc://"));
     kill(p.pid, SIGTERM);
     read_until(&p, p.log, "stopping");
-    kill(p.pid, SIGINT);
+    struct pollfd says_more = { .fd = p.log, .events = POLLIN };
+    do {
+        kill(p.pid, SIGINT); /* of no effect at first */
+    } while (poll(&says_more, 1, 50) == 0);
     assert_int_equal(end(&p), 3);
     assert_says(&p, "second signal");
     close(worker);
+}
+
+/* timeout(1) signals its child, and then the whole process group. */
+static void signals_that_come_together_are_one(void **state)
+{
+    (void)state;
+    struct process p;
+    start(&p, (const char *const[]){ FREE_PORTS, NULL });
+    (void)read_all(&p, p.ready);
+    kill(p.pid, SIGSTOP);
+    kill(p.pid, SIGTERM);
+    kill(p.pid, SIGINT);
+    kill(p.pid, SIGCONT);
+    assert_int_equal(end(&p), 0);
+    assert_says(&p, "msg=\"stopped\"");
 }
 
 static void an_occupied_http_port_is_told_with_what_to_do(void **state)
@@ -377,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_when_it_is_ready_and_ends_well_on_a_signal),
         cmocka_unit_test(a_stop_waits_for_a_running_turn_but_not_after_a_second_signal),
+        cmocka_unit_test(signals_that_come_together_are_one),
         cmocka_unit_test(an_occupied_http_port_is_told_with_what_to_do),
         cmocka_unit_test(an_occupied_app_address_is_told_with_what_to_do),
         cmocka_unit_test(it_starts_again_after_a_kill),

@@ -67,13 +67,12 @@ void pawl_request_import(struct pawl_node *node, uint64_t token, const struct pa
     pawl_err err = pawl_import_unpack(arena, request->payload, &import);
     if (err != PAWL_OK) err = PAWL_E_INVALID;
     if (err == PAWL_OK) err = pawl_import_begin_make(&target, &import, &begin, &why);
-    if (err == PAWL_OK) {
-        seed = pawl_seed_pack(arena, &begin.seed);
-        why = pawl_arena_printf(arena,
-                                "the history is larger than one that can be imported (%u "
-                                "MiB)",
-                                PAWL_SEED_SIZE_MAX >> 20);
-        if (pawl_bytes_is_absent(seed)) err = PAWL_E_TOO_LARGE;
+    if (err == PAWL_OK) seed = pawl_seed_pack(arena, &begin.seed);
+    if (err == PAWL_OK && pawl_bytes_is_absent(seed)) {
+        err = PAWL_E_TOO_LARGE;
+        why =
+            pawl_arena_printf(arena, "the history is larger than one that can be imported (%u MiB)",
+                              PAWL_SEED_SIZE_MAX >> 20);
     }
     if (err == PAWL_OK)
         import_create(node, token, request, &begin, seed);
@@ -106,6 +105,6 @@ void pawl_import_take(struct pawl_node *node, struct pawl_workflow *workflow)
 {
     PAWL_COVER(IMPORT_TAKEN);
     struct pawl_turn_draft *turn = pawl_workflow_new_turn(node, workflow);
-    pawl_turn_take_import(node, workflow, turn);
+    pawl_turn_take_import(workflow, turn);
     pawl_workflow_commit(node, workflow, turn);
 }

@@ -370,11 +370,12 @@ void pawl_run_spawn(struct pawl_node *node, struct pawl_bytes instance, struct p
     if (run) run_route(node, run);
 }
 
+/* Without placement nobody else can be at it. */
 void pawl_run_resume(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
                      uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
 {
     if (!node->config.placed) {
-        pawl_activity_spawn(node, instance, inc, gen, op, nonce, event);
+        pawl_run_spawn(node, instance, inc, gen, op, nonce, event);
         return;
     }
     struct pawl_run *run = run_add(node, instance, inc, gen, op, nonce, event);

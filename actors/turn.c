@@ -249,13 +249,11 @@ static void turn_take_ended(struct pawl_workflow *workflow, struct pawl_turn_dra
         turn->payloads.failure = pawl_failure_pack(&turn->call->arena, &end.failure);
 }
 
-void pawl_turn_take_import(struct pawl_node *node, struct pawl_workflow *workflow,
-                           struct pawl_turn_draft *turn)
+void pawl_turn_take_import(struct pawl_workflow *workflow, struct pawl_turn_draft *turn)
 {
     struct pawl_arena *arena = &turn->call->arena;
     const struct pawl_input *first = pawl_workflow_first_input(workflow);
     struct pawl_seed *seed = PAWL_ARENA_NEW(arena, struct pawl_seed);
-    (void)node;
     pawl_err err = pawl_seed_unpack(arena, pawl_arena_copy(arena, first->seed), seed);
     PAWL_ASSERT(err == PAWL_OK && pawl_seed_is_settled(seed));
     turn->seed = seed;

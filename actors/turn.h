@@ -116,8 +116,7 @@ void pawl_turn_take_inputs(struct pawl_node *node, struct pawl_workflow *workflo
 
 /* What was imported and needs nobody's code (actors/import.h): one that has ended comes in
  * whole and ends; one that was suspended is so again, and takes its past when it is resumed. */
-void pawl_turn_take_import(struct pawl_node *node, struct pawl_workflow *workflow,
-                           struct pawl_turn_draft *turn);
+void pawl_turn_take_import(struct pawl_workflow *workflow, struct pawl_turn_draft *turn);
 
 /* Add what the worker's actions say. A broken or oversize answer fails the instance. */
 void pawl_turn_apply(struct pawl_node *node, struct pawl_workflow *workflow,

@@ -144,6 +144,9 @@
 #define PAWL_EXPORT_SIZE_MAX      (512u << 20) /* JSON that libpawl writes: PAWL_E_TOO_LARGE */
 #define PAWL_REPLAY_FILE_SIZE_MAX (512u << 20) /* of a history as JSON: not checked, says so */
 
+/* Processes -------------------------------------------------------------------- */
+#define PAWL_STOP_SAME_MS 500u /* a signal so soon after the one to stop is the same wish */
+
 /* Testing kit ------------------------------------------------------------------ */
 #define PAWL_TEST_TURNS_MAX     100000u     /* of one run, unless set otherwise: PAWL_E_LIMIT */
 #define PAWL_TEST_HELD_MAX      65536u      /* instances in memory; code of others is run anew */

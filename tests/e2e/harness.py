@@ -24,6 +24,7 @@ Only the standard library of Python 3.11.
 import atexit
 import contextlib
 import ctypes
+import http.client
 import json
 import os
 import pathlib
@@ -44,6 +45,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOG_TAIL_LINES = 60
+PATIENCE = 60.0  # seconds for another process: on a busy machine each may stand still for some
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -52,7 +54,7 @@ class Timeout(AssertionError):
     """Something did not happen in time."""
 
 
-def until(check, timeout=20.0, what="the condition"):
+def until(check, timeout=PATIENCE, what="the condition"):
     """Ask `check` again and again until it gives something true, and return that."""
     deadline = time.monotonic() + timeout
     pause = 0.005
@@ -66,11 +68,19 @@ def until(check, timeout=20.0, what="the condition"):
         pause = min(pause * 1.5, 0.1)
 
 
+_reserved = []
+
+
 def free_port():
-    """A TCP port that was free a moment ago; whoever takes it must be ready to ask again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port at which nobody listens but who is told of it, as long as this process lives:
+    a socket that is bound and does not listen keeps the system from giving it to others. A
+    server with SO_REUSEADDR can bind it nevertheless, again and again; without one, who dials
+    is refused."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    _reserved.append(holder)
+    return holder.getsockname()[1]
 
 
 def _die_with_parent():
@@ -132,7 +142,7 @@ class Process:
         if self.popen:
             self.popen.wait()
 
-    def stop(self, timeout=20.0):
+    def stop(self, timeout=PATIENCE):
         """SIGTERM, and wait. Returns the exit status."""
         self._signal(signal.SIGTERM)
         try:
@@ -140,7 +150,7 @@ class Process:
         except subprocess.TimeoutExpired:
             raise Timeout(f"{self.name} did not stop within {timeout:g} s of SIGTERM") from None
 
-    def wait(self, timeout=60.0):
+    def wait(self, timeout=PATIENCE):
         """Wait for it to end by itself. Returns the exit status."""
         try:
             return self.popen.wait(timeout)
@@ -151,7 +161,7 @@ class Process:
         """SIGSTOP: alive for the system, silent for everybody else. It has stopped when
         this returns, with all its threads."""
         self._signal(signal.SIGSTOP)
-        until(lambda: not self.is_alive() or self.is_paused(), 10, f"{self.name} standing still")
+        until(lambda: not self.is_alive() or self.is_paused(), what=f"{self.name} standing still")
 
     def is_paused(self):
         states = set()
@@ -176,7 +186,7 @@ class Process:
         except FileNotFoundError:
             return ""
 
-    def wait_for_log(self, text, timeout=20.0):
+    def wait_for_log(self, text, timeout=PATIENCE):
         until(lambda: text in self.log(), timeout, f"'{text}' in the log of {self.name}")
 
     def fail_if_dead(self):
@@ -197,11 +207,14 @@ class RedisError(Exception):
 
 
 class Redis(Process):
-    """A redis-server of our own that forgets nothing it has acknowledged; with `clustered`,
-    one that can become a shard of a cluster."""
+    """A redis-server of our own that forgets nothing it has acknowledged, also when it is
+    killed: what it has written to its log by then is the system's. It does not sync as well:
+    a disk that is busy with others would hold up every answer. With `clustered`, one that can
+    become a shard of a cluster."""
 
     def __init__(self, harness, name="redis", options=(), clustered=False):
-        self.port = self.bus_port = 0
+        self.port = free_port()
+        self.bus_port = free_port() if clustered else 0
         self.clustered = clustered
         self.options = [str(option) for option in options]
         self.data = harness.folder / name
@@ -210,31 +223,23 @@ class Redis(Process):
 
     def start(self):
         """The port is kept over restarts: clients come back to the same address."""
-        for _ in range(5):
-            first = self.port == 0
-            if first:
-                self.port, self.bus_port = free_port(), free_port()
-            cluster = ["--cluster-enabled", "yes", "--cluster-port", str(self.bus_port)]
-            self.argv = [
-                "redis-server",
-                "--port", str(self.port),
-                "--bind", "127.0.0.1",
-                "--dir", str(self.data),
-                "--save", "",
-                "--appendonly", "yes",
-                "--appendfsync", "always",
-                "--daemonize", "no",
-                *(cluster if self.clustered else []),
-                *self.options,
-            ]
-            self.spawn()
-            until(lambda: not self.is_alive() or self._answers(), 20, f"{self.name} answering")
-            if self.is_alive():
-                return self
-            if not first or "in use" not in self.log():
-                break
-            self.port = 0  # somebody else was faster: another port
+        cluster = ["--cluster-enabled", "yes", "--cluster-port", str(self.bus_port)]
+        self.argv = [
+            "redis-server",
+            "--port", str(self.port),
+            "--bind", "127.0.0.1",
+            "--dir", str(self.data),
+            "--save", "",
+            "--appendonly", "yes",
+            "--appendfsync", "no",
+            "--daemonize", "no",
+            *(cluster if self.clustered else []),
+            *self.options,
+        ]
+        self.spawn()
+        until(lambda: not self.is_alive() or self._answers(), what=f"{self.name} answering")
         self.fail_if_dead()
+        return self
 
     def _answers(self):
         try:
@@ -246,7 +251,7 @@ class Redis(Process):
     def url(self):
         return f"redis://127.0.0.1:{self.port}"
 
-    def command(self, *words, timeout=10.0):
+    def command(self, *words, timeout=PATIENCE):
         """One command on a connection of its own. Raises RedisError for an error."""
         parts = [w if isinstance(w, bytes) else str(w).encode() for w in words]
         request = b"*%d\r\n" % len(parts)
@@ -376,6 +381,8 @@ class Api:
         except urllib.error.HTTPError as answer:
             with answer:
                 return answer.code, answer.headers, answer.read()
+        except http.client.HTTPException as error:  # an answer that breaks off in the middle
+            raise ConnectionError(f"{method} {path}: {error!r}") from error
 
     def call(self, method, path, query=None, payload=None, headers=None, timeout=60.0,
              retry_for=0.0):
@@ -427,7 +434,7 @@ class Api:
             raise ApiError(status, value.get("errorCode"), value.get("message"))
         return status == 200, value
 
-    def wait(self, instance, timeout=60.0, for_="completed"):
+    def wait(self, instance, timeout=2 * PATIENCE, for_="completed"):
         """Poll over restarts of the sidecar until it is so; the state then."""
         deadline = time.monotonic() + timeout
         last = "no answer yet"
@@ -505,7 +512,7 @@ class Api:
 
     def is_healthy(self):
         try:
-            status, _, _ = self.raw("GET", "/v1.0/healthz", timeout=5)
+            status, _, _ = self.raw("GET", "/v1.0/healthz", timeout=PATIENCE)
         except OSError:
             return False
         return 200 <= status < 300
@@ -554,30 +561,31 @@ def read_ready(process, fd, timeout):
             raise Timeout(f"{process.name} was not ready after {timeout:g} s:\n{log_tail(process)}")
         chunk = os.read(fd, 4096)
         if not chunk:
-            status = process.popen.wait(20)
+            status = process.popen.wait(PATIENCE)
             raise AssertionError(f"{process.name} ended with {status}:\n{log_tail(process)}")
         text += chunk
     return json.loads(text)
 
 
 class Sidecar(Process):
-    """pawld. It chooses its ports and says on --ready-fd which they are; after a restart
-    it is given the same ones, so that apps and clients find it again."""
+    """pawld. Its ports are the same after a restart, so that apps and clients find it again;
+    on --ready-fd it says which they are."""
 
     def __init__(self, harness, name, app_id, store, options=(), env=None, token=None,
-                 listen="tcp://127.0.0.1:0"):
+                 listen=None):
         self.app_id, self.store_url = app_id, getattr(store, "url", store)
         self.options = [str(option) for option in options]
-        self.http_port, self.endpoint = 0, listen
+        self.http_port = free_port()
+        self.endpoint = listen or f"tcp://127.0.0.1:{free_port()}"
         self.token = token
         self.api = Api(self, token=token)
         super().__init__(harness, name, [], {**({"PAWL_TOKEN": token} if token else {}),
                                              **(env or {})})
 
-    def start(self, timeout=30.0):
+    def start(self, timeout=PATIENCE):
         return self.finish_start(self.start_without_waiting(), timeout)
 
-    def finish_start(self, ready, timeout=30.0):
+    def finish_start(self, ready, timeout=PATIENCE):
         """Wait for what start_without_waiting has begun."""
         try:
             self._read_ready(ready, timeout)
@@ -618,7 +626,7 @@ class Placement(Process):
     def __init__(self, harness, name, store=None, options=(), token=None):
         self.store_url = getattr(store, "url", store)
         self.options = [str(option) for option in options]
-        self.port = self.http_port = 0
+        self.port, self.http_port = free_port(), free_port()
         self.address = None
         if token:
             path = harness.folder / f"{name}.token"
@@ -627,7 +635,7 @@ class Placement(Process):
         self.api = Api(self)
         super().__init__(harness, name, [])
 
-    def start(self, timeout=30.0):
+    def start(self, timeout=PATIENCE):
         read_end, write_end = os.pipe()
         self.argv = [
             str(self.harness.build / "placement/pawl-placement"),
@@ -651,7 +659,7 @@ class Placement(Process):
 
     def is_healthy(self):
         try:
-            return self.api.raw("GET", "/healthz", timeout=5)[0] == 204
+            return self.api.raw("GET", "/healthz", timeout=PATIENCE)[0] == 204
         except OSError:
             return False
 

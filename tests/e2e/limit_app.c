@@ -35,12 +35,22 @@ static bool note(char what, const char *name)
     return close(fd) == 0 && written;
 }
 
-/* For so many milliseconds. */
+static void wait_for_gate(void)
+{
+    while (access("gate", F_OK) != 0) nap(10 * MS_NS);
+}
+
+/* For so many milliseconds; -1: until there is a file "gate". */
 static pawl_err work(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
 {
     const char *name = pawl_activity_name(ctx);
     if (!note('+', name)) return pawl_activity_fail(ctx, "Disk", "cannot write limited.log");
-    nap(strtol(pawl_as_text(input), NULL, 10) * MS_NS);
+    long ms = strtol(pawl_as_text(input), NULL, 10);
+    if (ms < 0) {
+        wait_for_gate();
+    } else {
+        nap(ms * MS_NS);
+    }
     if (!note('-', name)) return pawl_activity_fail(ctx, "Disk", "cannot write limited.log");
     return pawl_activity_return(ctx, input);
 }

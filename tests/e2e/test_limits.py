@@ -5,9 +5,9 @@ also when the sidecar that hands out the places is killed, and work goes on."""
 import subprocess
 import unittest
 
-from checks import scenario
+from checks import scenario, whole_lines
 from cluster import Cluster
-from harness import output_of, until
+from harness import PATIENCE, output_of, until
 
 APP = "shop"
 
@@ -46,10 +46,7 @@ class Limited(Cluster):
 
 
 def lines_of(harness):
-    path = harness.folder / "limited.log"
-    if not path.exists():
-        return []
-    return [line.split(" ") for line in path.read_text().splitlines()]
+    return [line.split(" ") for line in whole_lines(harness.folder / "limited.log")]
 
 
 def most_at_once(harness, *names):
@@ -84,7 +81,7 @@ class Together(unittest.TestCase):
         """Something waits for the limit, and doctor says so."""
         until(lambda: 'is running or waits to run since' in (text := self.doctor(cluster))
               and ': the app\'s limit of 3 for activity "scarce" is full at http://127' in text,
-              60, "doctor names the limit")
+              2 * PATIENCE, "doctor names the limit")
         limits = [pair.api.metadata()["limits"] for pair in cluster.pairs]
         for (limit,) in limits:
             self.assertEqual((limit["kind"], limit["scope"], limit["name"], limit["limit"]),
@@ -94,7 +91,7 @@ class Together(unittest.TestCase):
     def end_all(self, cluster, outputs):
         client = cluster.client()
         for instance, output in outputs.items():
-            self.assertEqual(output_of(client.wait(instance, 120)), output, instance)
+            self.assertEqual(output_of(client.wait(instance, 300)), output, instance)
 
     @scenario
     def test_activities_of_one_name_at_two_and_three_sidecars(self):
@@ -104,11 +101,13 @@ class Together(unittest.TestCase):
         client.start("fan", "40 15 scarce", "two")
         client.start("fan", "20 200 free", "other")
         self.end_all(cluster, {"other": 20})
-        until(lambda: begun(self.h) > 45, 60, "the first places in use")
+        until(lambda: begun(self.h) > 45, what="the first places in use")
         cluster.pairs.append(cluster.make())  # one joins meanwhile
-        client.start("fan", "40 15 scarce", "three")
+        client.start("fan", "6 -1 scarce", "three")  # until the gate is open
         self.check_doctor(cluster)
-        self.end_all(cluster, {"one": 40, "two": 40, "three": 40})
+        until(lambda: most_at_once(self.h, "scarce")[0] == 3, what="as many as may")
+        (self.h.folder / "gate").touch()
+        self.end_all(cluster, {"one": 40, "two": 40, "three": 6})
         most, processes = most_at_once(self.h, "scarce")
         self.assertEqual(most, 3, "as many as may, and no more")
         self.assertGreaterEqual(processes, 2, "both take part")
@@ -117,8 +116,8 @@ class Together(unittest.TestCase):
         for pair in cluster.pairs:
             self.assertEqual(pair.api.metrics()[
                 f'pawl_limit{{app="{APP}",kind="activity",scope="app",name="scarce"}}'], 3)
-        until(lambda: cluster.shown("pawl_limit_running", **labels) == 0, what="none runs")
-        self.assertEqual(cluster.shown("pawl_limit_waiting", **labels), 0)
+        for metric in ("pawl_limit_running", "pawl_limit_waiting"):
+            until(lambda m=metric: cluster.shown(m, **labels) == 0, what=f"{metric} 0")
         self.assertLessEqual(cluster.shown("pawl_limit_places", **labels), 3)
 
     @scenario
@@ -142,18 +141,22 @@ class Together(unittest.TestCase):
         cluster = Limited(self.h, 3, "global-activity-limits=scarce=4")
         client = cluster.client()
         outputs = {}
-        for number in range(6):
-            client.start("fan", "60 40 scarce", f"fan-{number}", request_id=f"start-{number}")
-            outputs[f"fan-{number}"] = 60
-        for _ in range(2):
+
+        def work_goes_on():
             before = begun(self.h)
-            until(lambda b=before: begun(self.h) > b + 12, 60, "work goes on")
+            for _ in range(2):  # there is always more of it
+                instance = f"fan-{len(outputs)}"
+                client.start("fan", "60 40 scarce", instance, request_id=f"start-{instance}")
+                outputs[instance] = 60
+            until(lambda: begun(self.h) > before + 12, what="work goes on")
+
+        for _ in range(2):
+            work_goes_on()
             keeper = cluster.keeper()
             cluster.burn(keeper)
             cluster.pairs[cluster.pairs.index(keeper)] = cluster.make()
-            cluster.settle(30)
-        before = begun(self.h)
-        until(lambda: begun(self.h) > before + 12, 60, "work goes on")
+            cluster.settle()
+        work_goes_on()
         other = next(pair for pair in cluster.pairs if pair is not cluster.keeper())
         cluster.burn(other)  # the places of any other come back as well
         cluster.pairs.remove(other)

@@ -32,7 +32,7 @@ class Members:
 
 
 class Conn:
-    def __init__(self, address, timeout=10.0):
+    def __init__(self, address, timeout=60.0):
         host, port = address.removeprefix("tcp://").rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout)
         self.buffer = b""
@@ -63,13 +63,13 @@ class Conn:
         data, self.buffer = self.buffer[:size], self.buffer[size:]
         return data
 
-    def receive(self, timeout=10.0):
+    def receive(self, timeout=60.0):
         """[type, fields…]"""
         deadline = time.monotonic() + timeout
         head = self._read(4, deadline)
         return unpack(self._read(int.from_bytes(head, "big"), deadline))
 
-    def next(self, *types, timeout=10.0):
+    def next(self, *types, timeout=60.0):
         """The next frame of one of these types; heartbeats are passed over."""
         deadline = time.monotonic() + timeout
         while True:
@@ -79,8 +79,9 @@ class Conn:
             if frame[0] != HEARTBEAT:
                 raise AssertionError(f"waited for {types}, got {frame}")
 
-    def is_closed_within(self, seconds):
-        deadline = time.monotonic() + seconds
+    def is_closed(self, timeout=60.0):
+        """By the other side, sooner or later."""
+        deadline = time.monotonic() + timeout
         try:
             while time.monotonic() < deadline:
                 self.receive(deadline - time.monotonic())
@@ -122,7 +123,7 @@ class Follower:
             self.fields["leaving"] = True
             self.update = True
 
-    def wait_for(self, check, timeout=20.0, what="such a list"):
+    def wait_for(self, check, timeout=60.0, what="such a list"):
         deadline = time.monotonic() + timeout
         with self.changed:
             while self.members is None or not check(self.members):

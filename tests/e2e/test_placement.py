@@ -4,28 +4,76 @@ Sidecars are played by tests/e2e/placement_wire.py, which was written from the p
 page alone.
 """
 
+import functools
 import json
 import os
 import signal
 import socket
 import subprocess
+import sys
+import threading
 import time
 import unittest
 
+from checks import check_quick
 from harness import Harness, until
 from placement_wire import HEARTBEAT, REDIRECT, REFUSED, UPDATE, WELCOME, Conn, Follower
 
-HARNESS = None
+HARNESS = PULSE = None
+PAUSE_MAX = 0.4  # seconds; placement forgives a lost link 0.5 s, and silence 2.5 s
 EXISTS, INVALID, PROTOCOL, VERSION, DENIED = -9, -6, -16, -17, -18
 
 
 def setUpModule():
-    global HARNESS
+    global HARNESS, PULSE
     HARNESS = Harness().__enter__()
+    PULSE = Pulse()
 
 
 def tearDownModule():
     HARNESS.close()
+
+
+class Pulse(threading.Thread):
+    """Knows how long this process, which plays sidecars, has stood still."""
+
+    EVERY = 0.05
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.longest = 0.0
+        self.start()
+
+    def run(self):
+        last = time.monotonic()
+        while True:
+            time.sleep(self.EVERY)
+            now = time.monotonic()
+            self.longest = max(self.longest, now - last - self.EVERY)
+            last = now
+
+
+def steady(test):
+    """A test in which no sidecar may seem to be lost: it is repeated when it fails after this
+    process was held up for so long that they rightly did."""
+
+    @functools.wraps(test)
+    def repeated(self):
+        for _ in range(4):
+            PULSE.longest = 0.0
+            try:
+                return test(self)
+            except Exception as error:
+                time.sleep(2 * Pulse.EVERY)  # for a pause that still goes on to be noted
+                if PULSE.longest < PAUSE_MAX:
+                    raise
+                print(f"once more, this process stood still for {PULSE.longest:.1f} s: {error}",
+                      file=sys.stderr)
+            self.tearDown()
+            self.setUp()
+        return test(self)
+
+    return repeated
 
 
 class Placement(unittest.TestCase):
@@ -67,6 +115,7 @@ class Placement(unittest.TestCase):
 
 
 class OneReplica(Placement):
+    @steady
     def test_members_come_and_go(self):
         replica = self.placement()
         first = self.follower(replica, host="h1")
@@ -76,10 +125,8 @@ class OneReplica(Placement):
         lists = first.wait_for(lambda m: m.hosts == ["h0", "h1", "h2"])
         self.assertEqual(second.wait_for(lambda m: len(m.hosts) == 3).hosts, lists.hosts)
 
-        killed = time.monotonic()
         second.close()
         first.wait_for(lambda m: m.hosts == ["h0", "h1"])
-        self.assertLess(time.monotonic() - killed, 3.0)
 
         other.leave()
         left = first.wait_for(lambda m: m.items[0]["leaving"])
@@ -89,30 +136,47 @@ class OneReplica(Placement):
         versions = [members.version for _, members in first.lists]
         self.assertEqual(versions, sorted(set(versions)))
 
-    def test_a_silent_one_is_gone_within_three_seconds(self):
+    def test_one_that_is_silent_or_killed_is_gone_within_three_seconds(self):
         replica = self.placement()
         first = self.follower(replica, host="h1")
         first.wait_for(lambda m: True)
-        conn = Conn(replica.address)
-        conn.hello(host="h2")
-        conn.next(WELCOME)
-        first.wait_for(lambda m: m.hosts == ["h1", "h2"])
-        silent = time.monotonic()
-        first.wait_for(lambda m: m.hosts == ["h1"])
-        self.assertLess(time.monotonic() - silent, 3.0)
-        self.assertTrue(conn.is_closed_within(2))
-        conn.close()
 
+        def silence():
+            conn = Conn(replica.address)
+            conn.hello(host="h2")
+            conn.next(WELCOME)
+            first.wait_for(lambda m: m.hosts == ["h1", "h2"])
+            silent = time.monotonic()
+            first.wait_for(lambda m: m.hosts == ["h1"])
+            took = time.monotonic() - silent
+            self.assertTrue(conn.is_closed())
+            conn.close()
+            return took
+
+        def death():
+            second = self.follower(replica, host="h2")
+            first.wait_for(lambda m: m.hosts == ["h1", "h2"])
+            killed = time.monotonic()
+            second.close()
+            first.wait_for(lambda m: m.hosts == ["h1"])
+            return time.monotonic() - killed
+
+        check_quick(silence, 3.0)
+        check_quick(death, 3.0)
+
+    @steady
     def test_a_link_that_comes_back_moves_nothing(self):
         replica = self.placement()
         first, second = self.follower(replica, host="h1"), self.follower(replica, host="h2")
         version = first.wait_for(lambda m: m.hosts == ["h1", "h2"]).version
+        second.wait_for(lambda m: m.hosts == ["h1", "h2"])
         count = len(second.lists)
         second.conn.socket.shutdown(socket.SHUT_RDWR)
         until(lambda: len(second.lists) > count, what="the list again")
         self.assertEqual(second.lists[-1][1].version, version)
         self.assertEqual(first.members.version, version)
 
+    @steady
     def test_bad_input_is_refused_and_disturbs_nobody(self):
         replica = self.placement()
         first = self.follower(replica, host="h1")
@@ -122,7 +186,7 @@ class OneReplica(Placement):
             conn = Conn(replica.address)
             conn.hello(**{"host": "h2", **hello})
             frame = conn.next(REFUSED)
-            self.assertTrue(conn.is_closed_within(5))
+            self.assertTrue(conn.is_closed())
             conn.close()
             return frame[1], frame[2].decode()
 
@@ -141,18 +205,19 @@ class OneReplica(Placement):
         for raw in (b"GET / HTTP/1.1\r\n\r\n", (2 << 20).to_bytes(4, "big"), os.urandom(64)):
             conn = Conn(replica.address)
             conn.socket.sendall(b"\x7f" + raw if raw[:1] < b"\x10" else raw)
-            self.assertTrue(conn.is_closed_within(10), raw)
+            self.assertTrue(conn.is_closed(), raw)
             conn.close()
         conn = Conn(replica.address)
         conn.send(HEARTBEAT)
         self.assertIn("must be HELLO", conn.next(REFUSED)[2].decode())
         conn.close()
         conn = Conn(replica.address)  # says nothing at all
-        self.assertTrue(conn.is_closed_within(8))
+        self.assertTrue(conn.is_closed())
         conn.close()
         self.assertEqual(first.members.version, version)
         self.assertEqual(replica.metrics()["pawl_placement_lost_total"], 0)
 
+    @steady
     def test_one_that_does_not_read_holds_up_nobody(self):
         replica = self.placement()
         first = self.follower(replica, host="h1")
@@ -181,6 +246,7 @@ class OneReplica(Placement):
         self.assertEqual(status, 200)
         self.assertNotIn("s3cret", replica.log())
 
+    @steady
     def test_what_http_shows(self):
         replica = self.placement()
         trio = self.trio(replica)
@@ -227,6 +293,7 @@ class OneReplica(Placement):
                               env={k: v for k, v in os.environ.items() if "PAWL" not in k})
         return done.returncode, done.stdout, done.stderr
 
+    @steady
     def test_the_command_line(self):
         replica = self.placement(token="s3cret")
         trio = [self.follower(replica, host=f"h{i}", token="s3cret", runs_activities=i == 1)
@@ -266,6 +333,7 @@ class OneReplica(Placement):
         self.assertEqual(status, 5)
         self.assertIn("cannot reach the placement service", errors)
 
+    @steady
     def test_a_restart_moves_nothing(self):
         replica = self.placement()
         trio = self.trio(replica)
@@ -279,6 +347,7 @@ class OneReplica(Placement):
             self.assertEqual({len(m.hosts) for _, m in follower.lists if m.version > version},
                              {3})
 
+    @steady
     def test_a_frozen_service_forgives_the_time_it_slept(self):
         replica = self.placement()
         trio = self.trio(replica)
@@ -287,7 +356,7 @@ class OneReplica(Placement):
         counts = [len(follower.lists) for follower in trio]
         replica.pause()
         paused = time.monotonic()
-        until(lambda: time.monotonic() - paused > 5, 10, "five seconds")
+        until(lambda: time.monotonic() - paused > 5, what="five seconds")
         replica.resume()
         until(replica.is_healthy, what="its health")
         until(lambda: all(len(f.lists) > n for f, n in zip(trio, counts)), what="lists again")
@@ -301,9 +370,9 @@ class OneReplica(Placement):
         conn.hello()
         conn.next(WELCOME)
         os.kill(replica.pid, signal.SIGTERM)
-        self.assertIsNone(conn.next(REDIRECT, timeout=5)[1])
+        self.assertIsNone(conn.next(REDIRECT)[1])
         conn.close()
-        self.assertEqual(replica.wait(10), 0)
+        self.assertEqual(replica.wait(), 0)
 
     def test_what_it_cannot_do_it_says(self):
         for options, status, text in (
@@ -320,7 +389,7 @@ class OneReplica(Placement):
             argv = [self.h.build / "placement/pawl-placement", "--listen=tcp://127.0.0.1:0",
                     "--http-port=0", *options]
             process = self.h.process(argv, f"wrong-{len(self.h.processes)}")
-            self.assertEqual(process.wait(20), status, process.log())
+            self.assertEqual(process.wait(), status, process.log())
             self.assertIn(text, process.log())
 
 
@@ -333,8 +402,9 @@ class TwoReplicas(Placement):
         def find():
             leading = [r for r in replicas if r.is_alive() and not r.is_paused() and r.leads()]
             return leading[0] if len(leading) == 1 else None
-        return until(find, 20, "one leader")
+        return until(find, what="one leader")
 
+    @steady
     def test_when_the_leader_dies_the_other_leads(self):
         _, replicas = self.pair()
         trio = self.trio(*replicas)
@@ -361,12 +431,18 @@ class TwoReplicas(Placement):
 
     def test_a_leader_that_stops_hands_over_at_once(self):
         _, replicas = self.pair()
-        leader = self.leader_of(replicas)
-        other = next(r for r in replicas if r is not leader)
-        self.assertEqual(leader.stop(), 0)
-        stopped = time.monotonic()
-        until(other.leads, 20, "the other leading")
-        self.assertLess(time.monotonic() - stopped, 4.0)  # the lease was not waited for
+
+        def handover():
+            leader = self.leader_of(replicas)
+            other = next(r for r in replicas if r is not leader)
+            self.assertEqual(leader.stop(), 0)
+            stopped = time.monotonic()
+            until(other.leads, what="the other leading")
+            took = time.monotonic() - stopped
+            leader.start()
+            return took
+
+        check_quick(handover, 4.0)  # the lease was not waited for
 
     def test_a_frozen_leader_that_wakes_up_leads_nobody(self):
         _, replicas = self.pair()
@@ -381,7 +457,7 @@ class TwoReplicas(Placement):
             follower.wait_for(lambda m: m.version > version)
         leader.resume()
         until(lambda: not leader.leads(), what="it to have stepped down")
-        self.assertTrue(other.leads())
+        until(other.leads, what="the other one leading")
         until(lambda: leader.api.call("GET", "/v1.0/placement/members")["leader"]
               == other.address, what="it to learn who leads")
         conn = Conn(leader.address)
@@ -389,6 +465,7 @@ class TwoReplicas(Placement):
         self.assertEqual(conn.next(REDIRECT)[1].decode(), other.address)
         conn.close()
 
+    @steady
     def test_without_the_store_the_list_stays(self):
         redis, replicas = self.pair()
         trio = self.trio(*replicas)
@@ -396,11 +473,12 @@ class TwoReplicas(Placement):
             follower.wait_for(lambda m: len(m.hosts) == 3)
         leader = self.leader_of(replicas)
         redis.kill()
-        until(lambda: not leader.leads(), 20, "it to step down")
-        until(lambda: not leader.is_healthy(), what="its health to tell")
-        status, _, text = leader.api.raw("GET", "/healthz")
-        self.assertEqual(status, 503)
-        self.assertIn("Redis at 127.0.0.1", text.decode())
+        until(lambda: not leader.leads(), what="it to step down")
+
+        def says_so():
+            status, _, text = leader.api.raw("GET", "/healthz")
+            return status == 503 and b"Redis at 127.0.0.1" in text
+        until(says_so, what="its health to tell")
         version = max(follower.members.version for follower in trio)
         redis.start()
         for follower in trio:

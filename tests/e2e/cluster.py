@@ -10,7 +10,7 @@ one Redis, as real processes.
 import time
 
 from checks import test_app
-from harness import Api, Sidecar, until
+from harness import PATIENCE, Api, Sidecar, until
 
 
 class Pair:
@@ -31,8 +31,8 @@ class Pair:
 
 
 class Client(Api):
-    """Like somebody behind a load balancer: a sidecar that is away, or says that it is not
-    ready, is left for another one, and the call is repeated there."""
+    """Like somebody behind a load balancer: a sidecar that is away, says that it is not ready or
+    does not know what became of a call is left for another one, and the call is repeated there."""
 
     def __init__(self, cluster):
         self.cluster, self.turn = cluster, 0
@@ -40,15 +40,15 @@ class Client(Api):
         super().__init__()
 
     def raw(self, *args, **options):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while True:
-            pairs = self.cluster.pairs
+            pairs = list(self.cluster.pairs)  # another thread takes some away
             pair = pairs[self.turn % len(pairs)]
             self.turn += 1
             try:
                 self.base = f"http://127.0.0.1:{pair.sidecar.http_port}"
                 answer = super().raw(*args, **options)
-                if answer[0] != 503 or time.monotonic() > deadline:
+                if answer[0] not in (503, 504) or time.monotonic() > deadline:
                     return answer
             except OSError:
                 if time.monotonic() > deadline:
@@ -91,7 +91,7 @@ class Cluster:
         self.made += 1
         return Pair(self, f"{self.app_id}-{self.made}", app_options)
 
-    def settle(self, timeout=20.0):
+    def settle(self, timeout=PATIENCE):
         """Until all of them know of all of them, every partition has an owner, and every one whose
         app is there owns some."""
         count = len(self.pairs)

@@ -104,7 +104,7 @@ class Nemesis:
         pair = self.pair()
 
         def begin():
-            status = pair.sidecar.stop(30)
+            status = pair.sidecar.stop()
             assert status == 0, f"{pair.name} ended with {status} after SIGTERM"
 
         return Fault("stop_sidecar", pair.name, begin, pair.sidecar.start, BEGIN, self.hold(0, 5))

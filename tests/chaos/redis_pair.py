@@ -10,7 +10,7 @@ from harness import Process, Redis, RedisError, free_port, until
 
 SERVICE = "pawl"
 SENTINELS = 3
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 120.0
 
 
 class Server(Redis):
@@ -35,7 +35,7 @@ class Server(Redis):
     def start(self):
         self.argv = ["redis-server", str(self.config)]
         self.spawn()
-        until(lambda: not self.is_alive() or self._answers(), 20, f"{self.name} answering")
+        until(lambda: not self.is_alive() or self._answers(), what=f"{self.name} answering")
         assert self.is_alive(), f"{self.name} does not run: {self.log()[-500:]}"
         return self
 
@@ -77,7 +77,7 @@ class Sentinel(Redis):
 
     def start(self):
         self.spawn()
-        until(self._answers, 20, f"{self.name} answering")
+        until(self._answers, what=f"{self.name} answering")
         return self
 
     def master_port(self):
@@ -101,7 +101,7 @@ class RedisPair:
         second.configure(first)
         for server in self.servers:
             server.start()
-        until(lambda: second.follows(first), 20, "the replica following")
+        until(lambda: second.follows(first), what="the replica following")
         self.sentinels = [Sentinel(harness, number, first).start() for number in range(SENTINELS)]
         until(lambda: all(one.knows_all() for one in self.sentinels), 60, "sentinels together")
         self.master, self.failovers = first, 0
@@ -164,10 +164,11 @@ class RedisPair:
     def fail_over(self):
         """As an operator asks for it."""
         def ask():
-            try:
-                return self.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE) == b"OK"
-            except (OSError, RedisError):  # away, or still at one
-                return False
+            for sentinel in self.sentinels:
+                with contextlib.suppress(OSError, RedisError):  # away, or still at one
+                    if sentinel.command("SENTINEL", "FAILOVER", SERVICE) == b"OK":
+                        return True
+            return False
         until(ask, SETTLE_SECONDS, "a sentinel that begins a failover")
         self.wait_failover()
 

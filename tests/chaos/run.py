@@ -31,8 +31,9 @@ from world import APPS, World
 
 TICKERS = 16  # of each app
 RECOVERED_TICKS = 2  # the first may be of a turn from before the fault
-RECOVERY_MAX = 30.0
-END_SECONDS = 60.0
+RECOVERY_MAX = 60.0
+END_SECONDS = 120.0
+CALL_SECONDS = 60.0  # for one that meets no fault
 SLOW_DISK = 0.5  # seconds: worth saying
 BAD = re.compile(r"assert|Sanitizer|runtime error|level=fatal|core dumped|internal error", re.I)
 
@@ -76,8 +77,9 @@ class Run:
     def start_tickers(self):
         self.tickers = [(app, f"ticker-{app}-{n}") for app in APPS for n in range(TICKERS)]
         for app, instance in self.tickers:
-            call(self.world.of(app)[0].api, "POST", "ticker/start", None, 10,
-                 {"instanceID": instance}, payload="0")
+            call(self.world.of(app)[0].api, "POST", "ticker/start", None, CALL_SECONDS,
+                 {"instanceID": instance}, payload="0", retry_for=CALL_SECONDS,
+                 headers={"Idempotency-Key": f"start-{instance}"})
         self.wait_ticking(time.time(), RECOVERY_MAX, "at the start")
 
     def standing(self, since):
@@ -124,7 +126,8 @@ class Run:
     def is_over(self):
         done = sum(self.faults.values())
         if self.options.faults:
-            return done >= self.options.faults
+            enough = self.nemesis.kinds != Nemesis.KINDS or not self.unproved()
+            return done >= (1 if enough else 3) * self.options.faults
         return time.monotonic() - self.started >= self.options.minutes * 60
 
     def inject(self, faults):
@@ -162,7 +165,7 @@ class Run:
         """At most one for each target, lest one undoes the other's begin."""
         chosen, targets = [], set()
         for fault in faults:
-            words = set(re.findall(r"(?:shop|bank|placement)-\d|redis|both", fault.target))
+            words = set(re.findall(r"(?:shop|bank|placement)-\d|redis|sentinel|both", fault.target))
             if "both" in words:
                 words |= {"placement-0", "placement-1"}
             if not words & targets:
@@ -228,12 +231,13 @@ class Run:
                 client.join(0.2)
         self.check_clients()
         for app, instance in self.tickers:
-            call(self.world.of(app)[0].api, "POST", f"{instance}/raiseEvent/stop", None, 10)
+            call(self.world.of(app)[0].api, "POST", f"{instance}/raiseEvent/stop", None,
+                 CALL_SECONDS, retry_for=CALL_SECONDS,
+                 headers={"Idempotency-Key": f"stop-{instance}"})
         states = self.wait_all_ended(healed)
         self.say(f"everything has ended {time.monotonic() - healed:.1f} s after the last fault")
         self.check_states(states)
         self.check_tickers()
-        self.collect()
         self.check_vacuity()
         self.check_doctor()
         self.world.stop()
@@ -246,7 +250,12 @@ class Run:
 
     def wait_all_ended(self, healed):
         def have_ended():
-            states = self.all_states()
+            try:
+                states = self.all_states()
+            except (ApiError, OSError) as error:
+                self.open, self.unanswered = [], error
+                return None
+            self.unanswered = None
             self.open = [key for key, state in states.items()
                          if state["runtimeStatus"] not in TERMINAL]
             self.open += [key for key in states if self.is_purged(key)]
@@ -258,7 +267,7 @@ class Run:
             shown = [self.world.of(app)[0].api.get(instance) for app, instance in self.open[:3]]
             raise Failure(f"{len(self.open)} not ended or not gone "
                           f"{time.monotonic() - healed:.0f} s after the last fault: "
-                          f"{self.open[:10]} {shown}") from None
+                          f"{self.open[:10]} {shown} {self.unanswered or ''}") from None
 
     def is_purged(self, key):
         """It, or the root that it is a descendant of, was purged with success. Children of
@@ -293,21 +302,26 @@ class Run:
             if not set(range(count)) <= numbers or max(numbers) > count:
                 raise Failure(f"{instance}: output {count}, ticks {sorted(numbers)[-5:]}")
 
-    def check_vacuity(self):
-        """A run that exercised nothing proves nothing."""
+    def unproved(self):
+        """What has not been exercised yet."""
         wanted = {"pawl_fenced_total": "no stale owner was turned away",
                   "pawl_activities_lost_total": "no activity was lost with its worker",
                   "pawl_peer_links_lost_total": "no link between sidecars broke"}
+        self.collect()
         missing = [text for name, text in wanted.items() if not self.totals[name]]
         if not self.app_log.repeated:
             missing.append("no activity ran again")
         if not self.record.took:
             missing.append("no program was completed")
-        if self.nemesis.kinds != Nemesis.KINDS:
-            return  # somebody looks for something
         if sum(self.faults.values()) >= 2 * len(Nemesis.KINDS):
             missing += [f"no {kind}" for kind in set(Nemesis.KINDS) - set(self.faults)]
-        if missing:
+        return missing
+
+    def check_vacuity(self):
+        """A run that exercised nothing proves nothing."""
+        if self.nemesis.kinds != Nemesis.KINDS:
+            return  # somebody looks for something
+        if missing := self.unproved():
             raise Failure(f"this run proves nothing: {'; '.join(missing)}")
 
     def check_doctor(self):

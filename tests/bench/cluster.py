@@ -13,6 +13,7 @@ fail.
 import argparse
 import contextlib
 import json
+import math
 import os
 import pathlib
 import platform
@@ -145,7 +146,7 @@ def measure_pauses(options, kind, size):
         world = World(harness, STORES[kind](harness), 2)
         first = world.pairs[0]
         first.app.ask(f"pulse 0 {size['pulses']} {PULSE_MS}")
-        until(lambda: len(beats_of(world)) == size["pulses"], 60, "all workflows step")
+        until(lambda: len(beats_of(world)) == size["pulses"], 120, "all workflows step")
         windows = {}
 
         def window(name, seconds):
@@ -235,8 +236,13 @@ def cpu_cells(run):
     return [f"{us:.0f}" for us in [*run["cpu_us"], sum(run["cpu_us"])]]
 
 
+def ratio_of(value, base):
+    """Not a number when a tiny run has measured nothing."""
+    return value / base if base else math.nan
+
+
 def cpu_ratio(run, base):
-    return sum(run["cpu_us"]) / sum(base["cpu_us"])
+    return ratio_of(sum(run["cpu_us"]), sum(base["cpu_us"]))
 
 
 def middle(runs):
@@ -250,7 +256,7 @@ def counts_report(results):
     for count, result in results.items():
         run, fan = middle(result["chain"]), result["fan_out"]
         rates = [r["steps_per_s"] for r in result["chain"]]
-        rows.append((count, f"{run['steps_per_s']:.0f}", f"{run['steps_per_s'] / one:.2f}",
+        rows.append((count, f"{run['steps_per_s']:.0f}", f"{ratio_of(run['steps_per_s'], one):.2f}",
                      f"{min(rates):.0f}–{max(rates):.0f}", *cpu_cells(run), ms(fan["seconds"], 1),
                      ms(fan["first_to_last_s"], 1), ms(fan["skew_s"], 1),
                      f"{fan['busiest']:.2f}"))
@@ -305,7 +311,7 @@ def targets_report(results):
         counts, pauses = results.get(("counts", kind)), results.get(("pauses", kind))
         if counts:
             rates = {count: middle(counts[count]["chain"])["steps_per_s"] for count in counts}
-            row(f"{store.name}: steps/s of one sidecar / of two", rates[1] / rates[2], 1)
+            row(f"{store.name}: steps/s of one sidecar / of two", ratio_of(rates[1], rates[2]), 1)
         if pauses:
             for name in JOINS, LEAVES:
                 row(f"{store.name}: longest pause, {name}", of_all(pauses["pauses"][name], 100),

@@ -70,7 +70,7 @@ class RedisCluster:
         for server in self.servers[1:]:
             server.command("CLUSTER", "MEET", "127.0.0.1", self.servers[0].port,
                            self.servers[0].bus_port)
-        until(self._is_whole, 30, "the shards know of each other")
+        until(self._is_whole, 120, "the shards know of each other")
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{s.port}" for s in self.servers)
 
     def _is_whole(self):
@@ -141,7 +141,7 @@ class Pair:
         self.sidecar.start()
         self.api = self.sidecar.api
         self.app = Replica(world.harness, f"app-{name}", self.sidecar).start()
-        until(self.is_connected, 30, f"the worker of {name} connected")
+        until(self.is_connected, 60, f"the worker of {name} connected")
 
     def is_connected(self):
         self.app.fail_if_dead()
@@ -173,7 +173,7 @@ class World:
         self.all_apps.append(pair.app)
         return pair
 
-    def settle(self, timeout=30):
+    def settle(self, timeout=120):
         """Until all of an app know of each other, and every partition has an owner."""
         apps = {pair.app_id for pair in self.pairs}
 

@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import ctypes
 import json
+import math
 import os
 import pathlib
 import platform
@@ -35,8 +36,8 @@ GRPC_ROUNDS = 3
 IDLE_STREAMS = 200
 DIALECTS = {"dapr": "Dapr", "microsoft": "Durable Task"}
 RUN_TIMEOUT_S = 900
-START_TIMEOUT_S = 20
-READY_TIMEOUT_S = 20
+START_TIMEOUT_S = 60
+READY_TIMEOUT_S = 60
 WARM_UP_TURNS = 6
 MB = 1024.0
 PR_SET_PDEATHSIG = 1
@@ -55,7 +56,7 @@ def spawn(argv, log, **more):
 def end(process):
     process.terminate()
     try:
-        process.wait(15)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -149,7 +150,7 @@ class Sidecar:
         self.pid = self.process.pid
 
     def metrics(self):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=30) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=60) as reply:
             text = reply.read().decode()
         values = {}
         for line in text.splitlines():
@@ -270,7 +271,7 @@ def measure_timers(world, size, start_rate):
     pid, count, idle_ms = world.sidecar.pid, size["timers"], size["idle_ms"]
     world.app("sequence", count=20)  # everything has been used once
     rss_before = proc_rss_kb(pid)
-    due_ms = int(count / start_rate * 1000 * 4 + idle_ms * 2 + 2000)
+    due_ms = int(count / max(1, start_rate) * 1000 * 4 + idle_ms * 2 + 2000)
     argv = [str(a) for a in world.app_argv("timers", count=count, concurrency=128, due_ms=due_ms)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=world.log) as app:
         created = json.loads(app.stdout.readline())
@@ -305,6 +306,11 @@ def measure_grpc(world, seconds):
     for dialect in DIALECTS:
         found["idle"][dialect] = world.taskhub(dialect, "idle", count=IDLE_STREAMS)
     return found
+
+
+def ratio_of(value, base):
+    """Not a number when a tiny run has measured nothing."""
+    return value / base if base else math.nan
 
 
 def sidecar_us(runs):
@@ -369,20 +375,20 @@ def targets(results, hop):
     sequence, idle, timers = results["sequence"], results["idle"], results["timers"]
     floor_us = 5 * results["yardstick"][1]["p50_us"] + 4 * hop["hop_us"]
     turns = results["fan_out"][1000]["turns_each"]
-    spread = (max(rates) - min(rates)) / statistics.median(rates) * 100
+    spread = ratio_of(max(rates) - min(rates), statistics.median(rates)) * 100
 
     def at_most(what, value, target, unit=""):
         return what, f"{value:.4g}{unit}", f"<= {target:g}{unit}", value <= target
 
-    ratio = statistics.median(rates) / store_rate
+    ratio = ratio_of(statistics.median(rates), store_rate)
     return [
         (f"steps/s at {top} / commits/s of the store alone at {top}", f"{ratio:.2f}", ">= 0.5",
          ratio >= 0.5),
         at_most("latency of a step, alone / (5 store round trips + 4 hops)",
-                sequence["step_p50_us"] / floor_us, 1),
+                ratio_of(sequence["step_p50_us"], floor_us), 1),
         at_most("turns of a fan-out of 1,000", turns, 20),
         at_most("cost of a step, last tenth / first tenth of a long workflow",
-                sequence["last_tenth_us"] / sequence["first_tenth_us"], 1.5),
+                ratio_of(sequence["last_tenth_us"], sequence["first_tenth_us"]), 1.5),
         at_most("idle sidecar, resident", idle["rss_kb"] / MB, 12, " MB"),
         at_most("idle sidecar, CPU", idle["cpu_percent"], 0.5, " %"),
         at_most("ready after", idle["ready_ms"], 100, " ms"),

@@ -21,6 +21,7 @@ TIMERS = int(os.environ.get("PAWL_MANY_TIMERS", 1000000))
 RECOVERY_SECONDS = 60
 LATER = 10       # each tenth waits for an event, the others for their timer
 BASELINE_S = 6   # of unrelated work, before
+STOP_S = 15      # for sidecars to stop in
 CLIENTS, PAUSE_MS = 4, 20
 STARVED_S = 10    # a chain of five steps that takes longer was starved
 SAMPLE = min(5000, max(500, MANY // 10))  # to learn how fast instances are started here
@@ -67,8 +68,8 @@ class Many(unittest.TestCase):
         due = time.monotonic() + ahead
         due_ms = int((time.time() + ahead) * 1000)
         took = world.pairs[0].app.ask(f"park 0 {count} {due_ms} {later}")["seconds"]
-        until(lambda: world.count("parked") >= count + SAMPLE, 120, "all of them wait")
-        until(lambda: world.count("woken") >= SAMPLE, 60, "the sample is over")
+        until(lambda: world.count("parked") >= count + SAMPLE, 300, "all of them wait")
+        until(lambda: world.count("woken") >= SAMPLE, 120, "the sample is over")
         say(f"{count} instances started in {took:.1f} s, their timers are due in "
             f"{due - time.monotonic():.1f} s")
         self.assertGreater(due, time.monotonic() + outage_s, "the sample was not typical")
@@ -130,10 +131,10 @@ class Many(unittest.TestCase):
     @scenario
     def test_timers_that_come_due_while_nobody_is_there(self):
         world = World(self.h, OneRedis(self.h), 2)
-        due = self.park(world, TIMERS, 0, BASELINE_S + 8)
+        due = self.park(world, TIMERS, 0, BASELINE_S + STOP_S + 2)
         first = world.pairs[0]
         first.app.ask(f"load {CLIENTS} {PAUSE_MS}")
-        wait_until(due - 6)
+        wait_until(due - STOP_S)
         first.app.ask("unload")
         before = world.records(DONE)
         for pair in world.pairs:
@@ -145,7 +146,7 @@ class Many(unittest.TestCase):
         begin = time.monotonic()
         for pair, fd in zip(world.pairs, ready):
             pair.sidecar.finish_start(fd)
-        until(first.is_connected, 30, "the worker is back")
+        until(first.is_connected, 60, "the worker is back")
         cpu = world.cpu()
         first.app.ask(f"load {CLIENTS} {PAUSE_MS}")
         until(lambda: world.count("woken") >= TIMERS + SAMPLE, 60 + TIMERS / 500,

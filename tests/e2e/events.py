@@ -32,7 +32,7 @@ class Subscriber(threading.Thread):
 
     def read_one(self, port):
         with contextlib.closing(
-                http.client.HTTPConnection("127.0.0.1", port, timeout=40)) as connection:
+                http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
             self.read_stream(connection)
 
     def read_stream(self, connection):

@@ -18,7 +18,7 @@ from harness import ApiError, output_of
 STORE = store_kind() if __name__ == "__main__" else "sqlite"
 LONG = "long" in sys.argv[1:]
 COUNT, KILLS = (3000, 250) if LONG else (400, 32)
-DEADLINE = 1200 if LONG else 200
+DEADLINE = 1200 if LONG else 900
 CLIENTS = 4
 SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 12, 40]
 
@@ -44,10 +44,10 @@ class Plan:
     def calls(self):
         """What a client does, in order. Each call may be repeated until it is answered."""
         yield lambda api: api.start(self.name, self.input, self.instance,
-                                    request_id=f"start-{self.instance}", timeout=10)
+                                    request_id=f"start-{self.instance}", timeout=20)
         for number, event in enumerate(self.events):
             yield lambda api, event=event: api.raise_event(
-                self.instance, "item", event, request_id=f"{event}-{self.instance}", timeout=10)
+                self.instance, "item", event, request_id=f"{event}-{self.instance}", timeout=20)
             if number % 5 == 2:
                 yield lambda api: self.control(api.suspend)
                 yield lambda api: self.control(api.resume)
@@ -55,7 +55,7 @@ class Plan:
     def control(self, call):
         """A repeated one may find that it has been done: 409."""
         try:
-            call(self.instance, timeout=10)
+            call(self.instance, timeout=20)
         except ApiError as error:
             if error.status != 409:
                 raise

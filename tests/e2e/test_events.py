@@ -16,7 +16,7 @@ import urllib.parse
 from checks import scenario, store_kind, test_app
 from cluster import Cluster
 from events import Subscriber, check_without_gaps
-from harness import ApiError, until
+from harness import PATIENCE, ApiError, until
 
 STORE = store_kind() if __name__ == "__main__" else "sqlite"
 
@@ -51,7 +51,7 @@ class Events(unittest.TestCase):
 
     def subscribe(self, path="/v1.0/events", position=None):
         subscriber = Subscriber(lambda: [self.sidecar.http_port], path, position)
-        self.assertTrue(subscriber.opened.wait(20), subscriber.errors)
+        self.assertTrue(subscriber.opened.wait(PATIENCE), subscriber.errors)
         return subscriber
 
     def watch(self, *arguments, port=None):
@@ -110,8 +110,10 @@ class Events(unittest.TestCase):
         for n, instance in enumerate(expected):
             self.api.start("chain", "5", instance=instance, request_id=instance)
             if n in (7, 15, 23):
+                before = everything.connections
                 self.sidecar.kill()
                 self.sidecar.start()
+                until(lambda b=before: everything.connections > b, what="it is connected again")
         for instance in expected:
             self.api.wait(instance)
         for instance in expected:
@@ -143,19 +145,19 @@ class Events(unittest.TestCase):
         self.sidecar.kill()
         self.sidecar.start()
         self.api.raise_event("i", "go", "x")
-        out, err = one.communicate(timeout=60)
+        out, err = one.communicate(timeout=2 * PATIENCE)
         self.assertEqual(one.returncode, 0, err)
         last = json.loads(out.splitlines()[-1])
         self.assertEqual((last["event"], last["data"]["runtimeStatus"]), ("change", "COMPLETED"))
         self.assertIn("going on behind", err)
         again = self.watch("--position", last["position"], "--instance", "i")
         self.api.purge("i")
-        out, err = again.communicate(timeout=60)
+        out, err = again.communicate(timeout=2 * PATIENCE)
         self.assertIn("purged", out)
         for line in out.splitlines():
             self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z  i +held +COMPLETED +\w+")
         wrong = self.watch("--position", "nonsense")
-        self.assertEqual((wrong.communicate(timeout=60)[0], wrong.returncode), ("", 1))
+        self.assertEqual((wrong.communicate(timeout=2 * PATIENCE)[0], wrong.returncode), ("", 1))
 
 
 class Callback(unittest.TestCase):
@@ -212,7 +214,7 @@ class Callback(unittest.TestCase):
         second = self.begin_watch("--instance", "i", "--position", position, name="second")
         until(lambda: self.statuses(second, "i") == ["COMPLETED"], what="its end")
         wrong = self.begin_watch("--position", "nonsense", name="wrong")
-        self.assertEqual(wrong.wait(20), 1)
+        self.assertEqual(wrong.wait(), 1)
         self.assertIn("the position is none of this stream", wrong.log())
 
 
@@ -225,7 +227,7 @@ class OddServer(unittest.TestCase):
             good = b'event: change\ndata: {"what":["status"]}\nid: i3k-1-2\n\n'
             with odd_server(good + b"event: change\ndata: " + data + b"\n\n") as port:
                 one = self.watch("--instance", "i", port=port)
-                out, err = one.communicate(timeout=60)
+                out, err = one.communicate(timeout=2 * PATIENCE)
             self.assertEqual((one.returncode, out.count("status")), (1, 1), err)
             self.assertIn(f"127.0.0.1:{port} cannot be read", err)
             self.assertIn("--position i3k-1-2", err)
@@ -237,7 +239,7 @@ class Several(unittest.TestCase):
     def test_any_sidecar_serves_it_and_any_may_die(self):
         cluster = Cluster(self.h, 3)
         everything = Subscriber(lambda: [pair.sidecar.http_port for pair in cluster.pairs])
-        self.assertTrue(everything.opened.wait(20))
+        self.assertTrue(everything.opened.wait(PATIENCE))
         client = cluster.client()
         expected = [f"i{n}" for n in range(40)]
         for n, instance in enumerate(expected):

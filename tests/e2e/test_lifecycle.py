@@ -13,6 +13,7 @@ from checks import check_history, read_runs, scenario, store_kind, test_app
 from harness import ApiError, output_of, until
 
 STORE = store_kind() if __name__ == "__main__" else "sqlite"
+PHASE_SECONDS = 300
 
 
 def with_app(body):
@@ -143,10 +144,10 @@ class Bursts(Lifecycle):
         """Each of its events until it is answered, some of them twice."""
         for number in range(1, self.ROUNDS + 1):
             if number == self.ROUNDS // 2:
-                half.wait(60)
+                half.wait(PHASE_SECONDS)
             for _ in range(2 if number % 10 == 0 else 1):
                 self.api.raise_event("burst", "item", f"{sender}:{number}",
-                                     request_id=f"{sender}-{number}", retry_for=60)
+                                     request_id=f"{sender}-{number}", retry_for=PHASE_SECONDS)
 
     @with_app
     def test_bursts_of_events_cross_generations_once_each(self):
@@ -154,7 +155,7 @@ class Bursts(Lifecycle):
         half = threading.Barrier(self.SENDERS + 1)
         with concurrent.futures.ThreadPoolExecutor(self.SENDERS) as pool:
             senders = [pool.submit(self.send, n, half) for n in range(self.SENDERS)]
-            half.wait(60)
+            half.wait(PHASE_SECONDS)
             self.sidecar.restart(kill=True)
             for sender in senders:
                 sender.result()

@@ -7,7 +7,7 @@ import socket
 import unittest
 
 from checks import scenario
-from harness import until
+from harness import PATIENCE, until
 from http2 import (CONTINUATION, DATA, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, PING, PREFACE,
                    RST_STREAM, SETTINGS, frame, frames_of, request)
 
@@ -22,7 +22,7 @@ class Streams(unittest.TestCase):
                                       options=["--grpc-port=0", "--durabletask-port=0"])
 
     def dial(self, port):
-        conn = socket.create_connection(("127.0.0.1", self.sidecar.ready[port]), 20)
+        conn = socket.create_connection(("127.0.0.1", self.sidecar.ready[port]), PATIENCE)
         self.addCleanup(conn.close)
         conn.sendall(PREFACE + frame(SETTINGS, 0, 0))
         return conn

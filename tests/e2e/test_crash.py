@@ -134,7 +134,9 @@ class Crash(unittest.TestCase):
         rng = self.h.rng
         sidecar = rng.choice([[], ["--instance-idle=100ms"], ["--turns-max=5"],
                               ["--activities-max=7", "--instance-idle=1s"]])
-        self.sidecar = self.h.sidecar("crash", self.store, options=sidecar)
+        # One that many kills meet is no poison.
+        patient = ["--turn-attempts=1000", "--activity-attempts=1000"]
+        self.sidecar = self.h.sidecar("crash", self.store, options=[*patient, *sidecar])
         self.app = test_app(self.h, self.sidecar, *rng.choice([[], [], ["--no-cache"]]))
 
     def kill_some(self):

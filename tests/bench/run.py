@@ -436,23 +436,28 @@ def rss_cells(run):
             for name in ("store", "sidecar", "app")]
 
 
+def ms_of(run, key):
+    """Not a number when nothing was completed in a tiny run, of which there is no time then."""
+    return run.get(key, math.nan) / 1000
+
+
 def run_rows(results):
     for concurrency, runs in results["chain"].items():
         for run in runs:
             yield (f"chain of 5, {concurrency} at once", f"{run['steps_per_s']:.0f}",
-                   f"{run['workflow_p50_us'] / 1000:.2f}", f"{run['workflow_p99_us'] / 1000:.2f}",
+                   f"{ms_of(run, 'workflow_p50_us'):.2f}", f"{ms_of(run, 'workflow_p99_us'):.2f}",
                    ops_cell(run), *cpu_cells(run), *rss_cells(run))
     for width, run in results["fan_out"].items():
         yield (f"fan-out of {width}", f"{run['steps_per_s']:.0f}",
-               f"{run['workflow_p50_us'] / 1000:.2f}", f"{run['workflow_p99_us'] / 1000:.2f}",
+               f"{ms_of(run, 'workflow_p50_us'):.2f}", f"{ms_of(run, 'workflow_p99_us'):.2f}",
                ops_cell(run), *cpu_cells(run), *rss_cells(run))
     run = results["sequence"]
-    yield (f"{run['steps']} steps in a row", f"{run['steps'] / run['seconds']:.0f}",
-           f"{run['step_p50_us'] / 1000:.2f}", f"{run['step_p99_us'] / 1000:.2f}",
+    yield (f"{run['steps']} steps in a row", f"{ratio_of(run['steps'], run['seconds']):.0f}",
+           f"{ms_of(run, 'step_p50_us'):.2f}", f"{ms_of(run, 'step_p99_us'):.2f}",
            ops_cell(run), *cpu_cells(run), *rss_cells(run))
     run = results["start"]
     yield ("start only, 128 at once (starts/s)", f"{run['workflows_per_s']:.0f}",
-           f"{run['workflow_p50_us'] / 1000:.2f}", f"{run['workflow_p99_us'] / 1000:.2f}",
+           f"{ms_of(run, 'workflow_p50_us'):.2f}", f"{ms_of(run, 'workflow_p99_us'):.2f}",
            ops_cell(run), *cpu_cells(run), *rss_cells(run))
 
 
@@ -463,8 +468,8 @@ def grpc_rows(grpc):
             rates = [run["steps_per_s"] for run in runs]
             yield (f"chain of 5, {concurrency} at once, {names[front]}",
                    f"{statistics.median(rates):.0f}",
-                   f"{statistics.median(run['workflow_p50_us'] for run in runs) / 1000:.2f}",
-                   f"{statistics.median(run['workflow_p99_us'] for run in runs) / 1000:.2f}",
+                   f"{statistics.median(ms_of(run, 'workflow_p50_us') for run in runs):.2f}",
+                   f"{statistics.median(ms_of(run, 'workflow_p99_us') for run in runs):.2f}",
                    f"{sidecar_us(runs):.0f}")
 
 

@@ -376,11 +376,12 @@ class Api:
         request = urllib.request.Request(self.url(path, query), data=body, method=method,
                                          headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                return answer.status, answer.headers, answer.read()
-        except urllib.error.HTTPError as answer:
+            try:
+                answer = urllib.request.urlopen(request, timeout=timeout)
+            except urllib.error.HTTPError as error:
+                answer = error
             with answer:
-                return answer.code, answer.headers, answer.read()
+                return answer.status, answer.headers, answer.read()
         except http.client.HTTPException as error:  # an answer that breaks off in the middle
             raise ConnectionError(f"{method} {path}: {error!r}") from error
 

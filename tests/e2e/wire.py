@@ -213,7 +213,7 @@ class Worker:
     """One connection. Pings are answered while a test waits for something else."""
 
     def __init__(self, sidecar, workflows=(), activities=(), app_id=None, token=None,
-                 name="wire-test", version=1, timeout=60.0):
+                 name="wire-test", version=1, timeout=20.0):
         address = sidecar.endpoint.removeprefix("tcp://").rsplit(":", 1)
         self.timeout = timeout
         self.socket = socket.create_connection((address[0], int(address[1])), timeout)

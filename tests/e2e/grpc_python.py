@@ -6,10 +6,11 @@
 
 import os
 import pathlib
-import subprocess
+import shutil
 import sys
 
-SKIPPED = 77
+import installed
+
 PACKAGE = "grpcio"
 
 
@@ -18,32 +19,25 @@ def _folder():
     return build / "python" / f"{PACKAGE}-{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _install(folder):
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-         "--no-input", "--target", str(folder), PACKAGE],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240)
-
-
-def skip(why):
-    print(f"SKIPPED: {why}", flush=True)
-    sys.exit(SKIPPED)
+def _install(folder, install):
+    """Whole or not at all: nobody finds half a package, whatever ends this test."""
+    new = folder.with_name(f"{folder.name}.new")
+    for old in (new, folder):
+        shutil.rmtree(old, ignore_errors=True)
+    install.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                 "--no-input", "--target", new, PACKAGE],
+                f"{PACKAGE} could not be installed from PyPI")
+    new.rename(folder)
 
 
 def load():
     folder = _folder()
-    if not (folder / "grpc").is_dir():
-        try:
-            done = _install(folder)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            skip(f"{PACKAGE} could not be installed from PyPI: {error}")
-        if done.returncode != 0:
-            last = (done.stdout.strip().splitlines() or ["pip failed"])[-1]
-            skip(f"{PACKAGE} could not be installed from PyPI: {last}")
+    with installed.one_at_a_time(folder.with_name(f"{folder.name}.lock")) as install:
+        if not (folder / "grpc" / "__init__.py").exists():
+            _install(folder, install)
     sys.path.insert(0, str(folder))
     try:
         import grpc
     except ImportError as error:
-        skip(f"{PACKAGE} is installed and cannot be used: {error}")
+        installed.skip(f"{PACKAGE} is installed and cannot be used: {error}")
     return grpc

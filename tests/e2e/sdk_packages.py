@@ -1,18 +1,22 @@
 """The workflow SDKs of others for the tests: installed from their registries into a folder of
-the build tree, once. Where that cannot be done the test ends as skipped, with a line.
+the build tree, once. Where that cannot be done the test ends as skipped, with a line
+(installed.py).
 
     command, env = sdk_packages.program("durabletask-python")
 """
 
-import fcntl
+import contextlib
 import hashlib
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
-SKIPPED = 77
+import installed
+from installed import skip
+
 HERE = pathlib.Path(__file__).resolve().parent / "sdks"
 
 # What is tested: docs/COMPATIBILITY.md has the same versions.
@@ -31,50 +35,52 @@ SDKS = {
 }
 
 
-def skip(why):
-    print(f"SKIPPED: {why}", flush=True)
-    sys.exit(SKIPPED)
+def need(tool, package=None):
+    if not shutil.which(tool):
+        skip(f"{tool} is not installed" + (f" (Debian: {package})" if package else ""))
 
 
-def run(argv, what, **settings):
-    """Run an installer; its last line tells why there is nothing to test with."""
-    try:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=600, **settings)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        skip(f"{what}: {error}")
-    if done.returncode != 0:
-        skip(f"{what}: {(done.stdout.strip().splitlines() or ['it failed'])[-1]}")
+def install_python(install, folder, packages):
+    install.run([sys.executable, "-m", "venv", folder], "a Python environment cannot be made")
+    install.run([folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-input",
+                 "--disable-pip-version-check", *packages],
+                f"PyPI did not give {' '.join(packages)}")
 
 
-def install_python(folder, packages):
-    run([sys.executable, "-m", "venv", str(folder)], "a Python environment cannot be made")
-    run([str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--no-input",
-         "--disable-pip-version-check", *packages], f"PyPI did not give {' '.join(packages)}")
+def install_node(install, folder, packages):
+    need("npm")
+    install.run(["npm", "install", "--prefix", folder, "--ignore-scripts", "--no-audit",
+                 "--no-fund", "--loglevel=error", *packages],
+                f"npm did not give {' '.join(packages)}")
 
 
-def install_node(folder, packages):
-    run(["npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund",
-         "--loglevel=error", *packages], f"npm did not give {' '.join(packages)}")
-
-
-def install_go(folder, source):
+def install_go(install, folder, source):
+    need("go")
     shutil.copytree(source, folder, dirs_exist_ok=True)
-    run(["go", "build", "-o", "app", "."], "the Go module proxy did not give what go.mod names",
-        cwd=folder)
+    install.run(["go", "build", "-o", "app", "."],
+                "the Go module proxy did not give what go.mod names", cwd=folder)
 
 
-def install_java(folder, source):
-    for tool in ("javac", "mvn"):
-        if not shutil.which(tool):
-            skip(f"{tool} is not installed (Debian: openjdk-17-jdk-headless and maven)")
-    run(["mvn", "-q", "-B", "-f", str(source / "pom.xml"), "dependency:copy-dependencies",
-         f"-DoutputDirectory={folder.resolve() / 'lib'}", "-DincludeScope=runtime"],
-        "Maven Central did not give what pom.xml names")
+def install_java(install, folder, source):
+    need("javac", "openjdk-17-jdk-headless")
+    need("mvn", "maven")
+    install.run(["mvn", "-q", "-B", "-f", source / "pom.xml", "dependency:copy-dependencies",
+                 f"-DoutputDirectory={folder.resolve() / 'lib'}", "-DincludeScope=runtime"],
+                "Maven Central did not give what pom.xml names")
     done = subprocess.run(["javac", "-cp", f"{folder}/lib/*", "-d", str(folder),
                            str(source / "App.java")])
     if done.returncode != 0:  # the app is ours
         sys.exit("the Java app cannot be compiled")
+
+
+INSTALL = {"python": install_python, "node": install_node, "go": install_go, "java": install_java}
+
+
+def locks(kind, folder):
+    """Maven's folder of the user, unlike the others' caches, is not made for two at once."""
+    yield folder.with_suffix(".lock")
+    if kind == "java":
+        yield pathlib.Path(tempfile.gettempdir()) / f"pawl-maven-{os.getuid()}.lock"
 
 
 def java(folder):
@@ -93,22 +99,12 @@ def program(name):
             stamp.update(path.read_bytes())
     build = pathlib.Path(os.environ.get("PAWL_BUILD_DIR", "build/dev"))
     folder = build / "sdks" / f"{name}-{stamp.hexdigest()[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with installed.one_at_a_time(*locks(kind, folder)) as install:
         if not (folder / "done").exists():
-            if kind == "python":
-                install_python(folder, packages)
-            elif kind == "node":
-                if not shutil.which("npm"):
-                    skip("npm is not installed")
-                install_node(folder, packages)
-            elif kind == "java":
-                install_java(folder, source)
-            else:
-                if not shutil.which("go"):
-                    skip("go is not installed")
-                install_go(folder, source)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(folder)  # of a test that was ended half way
+            folder.mkdir(parents=True)
+            INSTALL[kind](install, folder, packages or source)
             (folder / "done").touch()
     if kind == "python":
         return [folder / "bin/python", "-W", "ignore", source], {}

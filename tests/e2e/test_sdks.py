@@ -21,11 +21,12 @@ import unittest
 import sdk_packages
 from checks import check_history, scenario
 from cluster import Cluster
-from harness import output_of, until
+from harness import ApiError, output_of, until
 
 NAME = sys.argv.pop(1) if __name__ == "__main__" else "durabletask-python"
 COMMAND, VARIABLES = sdk_packages.program(NAME)
 IS_DAPR = NAME.startswith("dapr")
+LONG = 120  # what waits for a program of an SDK: it may take long to start, and dials again late
 REUSES_IDS = NAME in ("durabletask-python", "scheduler-python")
 CHAINS = 20
 
@@ -88,13 +89,13 @@ class Sdk(unittest.TestCase):
             worker.fail_if_dead()
             return len(self.sidecar.api.metadata()["workflows"]["workers"]) > 0
 
-        until(is_connected, what=f"{name} connected")
+        until(is_connected, LONG, f"{name} connected")
         return worker
 
     def client(self, *args):
         """Run it to its end; what it printed, by name or in order."""
         client = self.h.process([*COMMAND, *args], f"client-{args[0]}", self.env)
-        self.assertEqual(client.wait(200), 0, client.log())
+        self.assertEqual(client.wait(400), 0, client.log())
         lines = [json.loads(line) for line in client.log().splitlines() if line.startswith("{")
                  and '"status"' in line]
         for line in lines:
@@ -148,8 +149,16 @@ class Sdk(unittest.TestCase):
     def some_run(self, events):
         """Wait until the last chain has so many events."""
         last = f"chain-{CHAINS - 1}"
-        until(lambda: len(self.sidecar.api.history(last)) >= events, timeout=60,
-              what=f"{events} events of {last}")
+
+        def has_so_many():
+            try:
+                return len(self.sidecar.api.history(last)) >= events
+            except ApiError as error:
+                if error.status != 503:  # its owner may be away
+                    raise
+                return False
+
+        until(has_so_many, LONG, f"{events} events of {last}")
 
     def chains_end(self):
         lines = self.client("wait", "chain", CHAINS)
@@ -178,7 +187,7 @@ class Sdk(unittest.TestCase):
         self.assertEqual(self.sidecar.stop(), 0)
         self.sidecar.start()
         self.sidecar.api.start("chain", 3, instance="after")
-        state = self.sidecar.api.wait("after", timeout=90)
+        state = self.sidecar.api.wait("after", LONG)
         self.assertEqual(state["properties"]["dapr.workflow.output"], "3")
 
     @scenario
@@ -195,11 +204,11 @@ class Sdk(unittest.TestCase):
         self.open()
         instance = self.sidecar.api.start("chain", 3)
         worker = self.worker()
-        state = self.sidecar.api.wait(instance)
+        state = self.sidecar.api.wait(instance, LONG)
         self.assertEqual(state["runtimeStatus"], "COMPLETED")
         self.assertEqual(state["properties"]["dapr.workflow.output"], "3")
         worker.kill()
-        until(lambda: not self.sidecar.api.metadata()["workflows"]["workers"], what="it is gone")
+        until(lambda: not self.sidecar.api.metadata()["workflows"]["workers"], LONG, "it is gone")
 
     @unittest.skipUnless(NAME == "durabletask-python", "one SDK whose limit can be set is enough")
     @scenario
@@ -213,7 +222,7 @@ class Sdk(unittest.TestCase):
             text = str(state)
             return text if state["runtimeStatus"] == "STALLED" and cause in text else None
 
-        text = until(lambda: stalls("PayloadTooLarge"), what="the instance is stalled")
+        text = until(lambda: stalls("PayloadTooLarge"), LONG, "the instance is stalled")
         self.assertIn("--work-item-size", text)
         self.client("wait", "nothing", 0)  # others are not disturbed
         worker.kill()
@@ -223,13 +232,13 @@ class Sdk(unittest.TestCase):
         self.sidecar.options = [*self.sidecar.options, "--work-item-size=16", "--turn-attempts=2"]
         self.sidecar.start()
         worker = self.worker("too-small")
-        self.sidecar.wait_for_log("the receive limit of its gRPC client is lower")
-        until(lambda: stalls("WorkerLost"), what="it is stalled because of its worker")
+        self.sidecar.wait_for_log("the receive limit of its gRPC client is lower", LONG)
+        until(lambda: stalls("WorkerLost"), LONG, "it is stalled because of its worker")
         worker.kill()
 
         self.worker("large-enough", RECEIVE_MAX=str(16 << 20))
         self.sidecar.api.resume("large")
-        self.assertEqual(output_of(self.sidecar.api.wait("large")), 8)
+        self.assertEqual(output_of(self.sidecar.api.wait("large", LONG)), 8)
 
     @unittest.skipUnless(NAME == "dapr-python", "one SDK that names other apps is enough")
     @scenario
@@ -239,11 +248,11 @@ class Sdk(unittest.TestCase):
         self.worker()
         here, there = self.sidecar.api, bank.pairs[0].api
         here.start("abroad", '"bank"', "out")
-        self.assertEqual(output_of(here.wait("out")), [49, 3])
+        self.assertEqual(output_of(here.wait("out", LONG)), [49, 3])
         there.start("remote_fan", "sdk 4", "in")
-        self.assertEqual(output_of(there.wait("in")), 1 + 4 + 9 + 16)
+        self.assertEqual(output_of(there.wait("in", LONG)), 1 + 4 + 9 + 16)
         there.start("remote_child", "sdk chain 5", "child")
-        self.assertEqual(output_of(there.wait("child")), 5)
+        self.assertEqual(output_of(there.wait("child", LONG)), 5)
         for api, instance in ((here, "out"), (there, "in"), (there, "child"), (here, "child-1")):
             check_history(instance, api.history(instance))
 
@@ -279,12 +288,12 @@ class Sdk(unittest.TestCase):
         there, here = shop.pairs[0].api, pricing.api
         there.start("checkout", '"apple"', "early")  # before the other app has come
         self.h.process([COMMAND[0], EXAMPLE], "pricing-app", {"DAPR_GRPC_PORT": port, **VARIABLES})
-        self.assertEqual(output_of(there.wait("early")), {"item": "apple", "price": 50})
+        self.assertEqual(output_of(there.wait("early", LONG)), {"item": "apple", "price": 50})
         here.start("restock", '"pear"', "restock")
-        self.assertEqual(output_of(here.wait("restock")), "pear")
+        self.assertEqual(output_of(here.wait("restock", LONG)), "pear")
         demo = self.h.app([self.h.build / "sdk/examples/example_cross_app", "--demo"],
                           shop.pairs[0].sidecar, "demo")
-        self.assertEqual(demo.wait(60), 0, demo.log())
+        self.assertEqual(demo.wait(LONG), 0, demo.log())
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ const require = createRequire(process.env.SDK_FOLDER + "/");
 const dapr = require("@dapr/dapr");
 
 const options = { daprHost: "127.0.0.1", daprPort: process.env.DAPR_GRPC_PORT };
-const LONG = 60;
+const LONG = 180;
 let attempts = 0;
 
 const activities = {

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import dapr.ext.workflow as wf
 
-LONG = 60
+LONG = 180
 attempts = 0
 runtime = wf.WorkflowRuntime()
 

@@ -7,7 +7,7 @@ const require = createRequire(process.env.SDK_FOLDER + "/");
 const dt = require("@microsoft/durabletask-js");
 
 const address = `127.0.0.1:${process.env.SDK_PORT}`;
-const LONG = 60;
+const LONG = 180;
 let attempts = 0;
 
 const plus = async (_, number) => number + 1;

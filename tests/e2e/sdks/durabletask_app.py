@@ -17,7 +17,7 @@ from durabletask import client, grpc_options, task, worker
 ADDRESS = f"127.0.0.1:{os.environ['SDK_PORT']}"
 SCHEDULER = dict(part.split("=", 1) for part in os.environ.get(
     "DURABLE_TASK_SCHEDULER_CONNECTION_STRING", "").split(";") if part)
-LONG = 60
+LONG = 180
 attempts = child_attempts = 0
 
 

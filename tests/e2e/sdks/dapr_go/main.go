@@ -252,7 +252,7 @@ func runDaprClient(ctx context.Context) {
 
 func main() {
 	log.SetOutput(os.Stderr)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if os.Args[1] == "worker" {
 		runWorker()

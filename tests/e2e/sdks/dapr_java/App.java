@@ -24,7 +24,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 
 public class App {
-    static final Duration LONG = Duration.ofSeconds(60);
+    static final Duration LONG = Duration.ofSeconds(180);
     static final AtomicInteger attempts = new AtomicInteger();
 
     public static class Plus implements WorkflowActivity {

@@ -258,7 +258,7 @@ func main() {
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	check(err)
 	hub := client.NewTaskHubGrpcClient(connection, backend.DefaultLogger())
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	switch os.Args[1] {
 	case "worker":

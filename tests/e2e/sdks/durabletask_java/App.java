@@ -28,7 +28,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 public class App {
     static final int PORT = Integer.parseInt(System.getenv("SDK_PORT"));
-    static final Duration LONG = Duration.ofSeconds(60);
+    static final Duration LONG = Duration.ofSeconds(180);
     static final AtomicInteger attempts = new AtomicInteger();
 
     static Integer plus(TaskOrchestrationContext ctx, int number) {

@@ -5,10 +5,13 @@ that cannot be right, apps that crash. Whoever errs is told so; nobody else noti
     test_hostile.py [long]
 """
 
+import concurrent.futures
+import contextlib
 import functools
 import http.client
 import json
 import random
+import resource
 import socket
 import subprocess
 import sys
@@ -16,12 +19,15 @@ import time
 import unittest
 
 import wire
-from checks import read_runs, scenario, test_app, wait_connected
-from harness import ApiError, output_of, until
+from checks import check_quick, read_runs, scenario, test_app, wait_connected
+from harness import PATIENCE, ApiError, output_of, until
 from wire import ACTIVITY, ANSWER, TURN, Refused, Worker
 
 LONG = "long" in sys.argv[1:]
 HANDSHAKE_S, SILENCE_S = 5, 15  # PAWL_HANDSHAKE_MS, PAWL_SILENCE_MS
+AT_ONCE_S = 4  # sooner than for want of a HELLO
+HTTP_ENDS_S = 30  # sooner than for want of a request: PAWL_HTTP_IDLE_MS
+CROWD = 1100
 PROTOCOL, INVALID, VERSION, DENIED = -16, -6, -17, -18
 PAYLOAD_MAX = 4 << 20
 HELLO = [wire.HELLO, 1, "shop", None, "a worker", [["Order", None]], [["Charge", None]]]
@@ -47,12 +53,12 @@ def beside_an_app(body):
 
 class Hostile(unittest.TestCase):
     def assert_works(self):
-        state = self.api.wait(self.api.start("chain", "2"), 20)
+        state = self.api.wait(self.api.start("chain", "2"))
         self.assertEqual(output_of(state, json_=False), "2")
 
     def connect(self):
         host, port = self.sidecar.endpoint.removeprefix("tcp://").rsplit(":", 1)
-        conn = socket.create_connection((host, int(port)), 20)
+        conn = socket.create_connection((host, int(port)), PATIENCE)
         self.addCleanup(conn.close)
         return conn
 
@@ -62,9 +68,8 @@ class Hostile(unittest.TestCase):
         self.addCleanup(worker.close)
         return worker
 
-    def read_to_end(self, conn, timeout=30):
+    def read_to_end(self, conn):
         """Everything the sidecar says until it closes the connection."""
-        conn.settimeout(timeout)
         said = b""
         try:
             while chunk := conn.recv(65536):
@@ -73,11 +78,34 @@ class Hostile(unittest.TestCase):
             pass
         return said
 
+    def ended_at_once(self, data):
+        """What the sidecar says to a stranger who sends this, and then waits."""
+        said = b""
+
+        def seconds():
+            nonlocal said
+            began = time.monotonic()
+            with self.connect() as conn:
+                with contextlib.suppress(ConnectionError):  # it has heard enough
+                    conn.sendall(data)
+                said = self.read_to_end(conn)
+            return time.monotonic() - began
+
+        check_quick(seconds, AT_ONCE_S)
+        return said
+
     def refusal(self, said):
         frame = wire.Frame(wire.unpack(said[4:]))
         self.assertEqual(frame.type, wire.REFUSED)
         self.assertTrue(frame.message)
         return frame.err
+
+
+def allow_files(count):
+    """Some systems let a process have a thousand and no more, unless it asks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
 
 
 def framed(data):
@@ -99,9 +127,7 @@ class Strangers(Hostile):
                      wire.pack([1, 1, "shop", None, "w", [[f"n{i}", None] for i in range(4097)],
                                 []])):
             with self.subTest(data[:40]):
-                conn = self.connect()
-                conn.sendall(framed(data))
-                said = self.read_to_end(conn, 4)  # at once, not when its time is up
+                said = self.ended_at_once(framed(data))
                 if said:
                     self.assertIn(self.refusal(said), (PROTOCOL, INVALID))
 
@@ -115,37 +141,58 @@ class Strangers(Hostile):
 
     @beside_an_app
     def test_who_says_nothing_is_cut_off(self):
-        silent, half = self.connect(), self.connect()
-        half.sendall(framed(wire.pack(HELLO))[:9])
-        greeted = self.worker()
-        started = time.monotonic()
-        self.read_to_end(silent)
-        self.assertLess(abs(time.monotonic() - started - HANDSHAKE_S), 3)
-        self.read_to_end(half)
-        self.assertLess(time.monotonic() - started, HANDSHAKE_S + 3)
-        self.read_to_end(greeted.socket)  # it answers no PING
-        self.assertLess(abs(time.monotonic() - started - SILENCE_S), 4)
+        def half():
+            conn = self.connect()
+            conn.sendall(framed(wire.pack(HELLO))[:9])
+            return conn
+
+        def greeted():
+            return self.worker().socket  # it answers no PING
+
+        def check_time(begin, least):
+            """Who goes silent after `begin` has so many seconds, and little more."""
+
+            def seconds_more():
+                began = time.monotonic()
+                self.read_to_end(begin())
+                took = time.monotonic() - began
+                self.assertGreater(took, least - 0.1)
+                return took - least
+
+            check_quick(seconds_more, 3)
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(check_time, (self.connect, half, greeted),
+                          (HANDSHAKE_S, HANDSHAKE_S, SILENCE_S)))
 
     @beside_an_app
     def test_frames_of_any_length_but_too_long_ones_are_taken(self):
         for size in (0xFFFFFFFF, 0x80000000, (18 << 20) + 1):
+            self.ended_at_once(size.to_bytes(4, "big"))
+
+        def seconds_to_say_hello():
+            began = time.monotonic()
             conn = self.connect()
-            conn.sendall(size.to_bytes(4, "big"))
-            self.read_to_end(conn, 4)
-        conn = self.connect()
-        text = framed(wire.pack(HELLO))
-        for at in range(len(text)):
-            conn.sendall(text[at:at + 1])
-        self.assertEqual(conn.recv(5)[4] & 0xF0, 0x90)  # WELCOME is an array
+            text = framed(wire.pack(HELLO))
+            with contextlib.suppress(ConnectionError):  # its time was up meanwhile
+                for at in range(len(text)):
+                    conn.sendall(text[at:at + 1])
+                answer = wire.unpack(wire.Frames(conn).next(began + PATIENCE))
+                self.assertEqual(answer[0], wire.WELCOME)
+                return time.monotonic() - began
+            return HANDSHAKE_S
+
+        check_quick(seconds_to_say_hello, HANDSHAKE_S)
 
     @beside_an_app
     def test_a_crowd_of_connections_shuts_nobody_out_for_good(self):
+        allow_files(2 * CROWD)
         crowd = []
-        for _ in range(1100):
+        for _ in range(CROWD):
             crowd.append(self.connect())
         for conn in crowd:
             conn.close()
-        until(lambda: self.try_worker(), 20, "a place for a new worker")
+        until(self.try_worker, 2 * PATIENCE, "a place for a new worker")
 
     def try_worker(self):
         try:
@@ -185,11 +232,11 @@ class Tokens(Hostile):
         self.sidecar = self.h.sidecar("shop", self.h.sqlite(), token="right")
         app = self.h.app([self.h.build / "tests/e2e/e2e_app"], self.sidecar,
                          env={"PAWL_TOKEN": "wrong"})
-        self.assertNotEqual(app.wait(20), 0)
+        self.assertNotEqual(app.wait(), 0)
         self.assertIn("token", app.log())
         other = self.h.app([self.h.build / "tests/e2e/e2e_app"], self.sidecar, name="other",
                            env={"PAWL_APP_ID": "bank"})
-        self.assertNotEqual(other.wait(20), 0)
+        self.assertNotEqual(other.wait(), 0)
         self.assertIn("shop", other.log())
 
 
@@ -214,7 +261,7 @@ class Broken(Hostile):
                 worker = self.worker()
                 worker.send_bytes(data)
                 with self.assertRaises((Refused, ConnectionError)) as caught:
-                    worker.next(ANSWER, timeout=4)
+                    worker.next(ANSWER)  # it would wait on: pings are answered
                 if isinstance(caught.exception, Refused):
                     self.assertIn(caught.exception.err, (PROTOCOL, INVALID))
 
@@ -243,7 +290,7 @@ class Broken(Hostile):
                 [wire.activity(2**31 - 1, "Charge", b"1"), wire.activity(5, "Charge", b"2")],
                 [wire.complete(b"1"), wire.complete(b"2")],
                 [wire.complete(b"1"), wire.activity(0, "Charge")],
-                [wire.child(0, "Order", instance=f"nonsense-{0}")],
+                [wire.child(0, "Nobody", instance="nonsense-0")],
                 [wire.timer(0, 2**63 - 1)],
                 [wire.send_event(0, "nobody", "go", b"x")])):
             with self.subTest(actions):
@@ -358,11 +405,12 @@ class Requests(Hostile):
                      b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
                      b"Transfer-Encoding: chunked\r\n\r\nzzz\r\n"):
             with self.subTest(text[:40]):
-                conn = socket.create_connection(("127.0.0.1", self.sidecar.http_port), 10)
+                conn = socket.create_connection(("127.0.0.1", self.sidecar.http_port),
+                                                HTTP_ENDS_S)
                 try:
                     conn.sendall(text)
                     conn.shutdown(socket.SHUT_WR)
-                    self.read_to_end(conn, 10)
+                    self.read_to_end(conn)
                 except TimeoutError:
                     raise
                 except OSError:  # it has closed already
@@ -373,7 +421,8 @@ class Requests(Hostile):
     def test_a_client_that_leaves_takes_its_wait_back(self):
         self.api.start("held", instance="h")
         for _ in range(50):
-            conn = http.client.HTTPConnection("127.0.0.1", self.sidecar.http_port, timeout=10)
+            conn = http.client.HTTPConnection("127.0.0.1", self.sidecar.http_port,
+                                              timeout=PATIENCE)
             conn.request("GET", "/v1.0/workflows/dapr/h/wait?timeout=1h")
             conn.close()
         self.api.raise_event("h", "go", "1")
@@ -389,21 +438,21 @@ class Crashers(Hostile):
             if number == 20:
                 self.api.start("crasher", "bad", "bad")
         for number in range(40):
-            state = self.api.wait(f"good-{number}", 100)
+            state = self.api.wait(f"good-{number}")
             self.assertEqual(output_of(state, json_=False), "3")
         if LONG:
-            until(lambda: self.api.get("bad")["runtimeStatus"] == "STALLED", 400, "STALLED")
+            until(lambda: self.api.get("bad")["runtimeStatus"] == "STALLED", 600, "STALLED")
             event = self.api.history("bad")[-1]
             self.assertEqual(event["kind"], "ExecutionStalled")
             self.assertIn("resume", event["reason"])
         else:
-            until(lambda: self.supervisor.log().count("again") >= 3, 60, "three deaths")
+            until(lambda: self.supervisor.log().count("again") >= 3, what="three deaths")
             self.assertIn(self.api.get("bad")["runtimeStatus"], ("PENDING", "RUNNING"))
         self.supervisor.kill()
         test_app(self.h, self.sidecar, "--mended", name="mended")
         if LONG:
             self.api.resume("bad")
-        self.assertEqual(output_of(self.api.wait("bad", 100), json_=False), "bad")
+        self.assertEqual(output_of(self.api.wait("bad"), json_=False), "bad")
 
     def start_supervised(self):
         """The app, started again whenever it dies, as a service manager would."""
@@ -420,7 +469,7 @@ class Crashers(Hostile):
         self.app.pause()
         (self.h.folder / "gate-frozen").touch()
         other = test_app(self.h, self.sidecar, name="other")
-        state = self.api.wait(instance, SILENCE_S + 20)
+        state = self.api.wait(instance)
         self.assertEqual(output_of(state, json_=False), "2")  # the second attempt
         history = self.api.history(instance)
         self.app.resume()

@@ -189,7 +189,7 @@ class Stream(unittest.TestCase):
         self.assertEqual(self.api.get(instance)["runtimeStatus"], "SUSPENDED")
         self.api.resume(instance)
         self.api.terminate(instance, "bye")
-        self.assertEqual(self.api.wait(instance, 10)["runtimeStatus"], "TERMINATED")
+        self.assertEqual(self.api.wait(instance)["runtimeStatus"], "TERMINATED")
         self.api.purge(instance)
         with self.assertRaises(ApiError) as caught:
             self.api.get(instance)

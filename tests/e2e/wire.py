@@ -9,8 +9,10 @@ implementation beside the C one, and a worker whose every frame a test decides.
 Byte strings stay bytes; names may be given as str.
 """
 
+import contextlib
 import socket
 import struct
+import threading
 import time
 
 HELLO, WELCOME, REFUSED, PING, PONG, CREDIT, HISTORY, TURN, TURN_DONE = range(1, 10)
@@ -209,6 +211,29 @@ class Refused(Exception):
         self.err = frame.err
 
 
+class Frames:
+    """The frames that come over a connection, each whole: what has come of one when the time
+    is up stays for the next call."""
+
+    def __init__(self, socket_):
+        self.socket, self.buffer = socket_, b""
+
+    def next(self, deadline):
+        while len(self.buffer) < self._size():
+            self.socket.settimeout(max(0.001, deadline - time.monotonic()))
+            chunk = self.socket.recv(65536)
+            if not chunk:
+                raise ConnectionError("the other side closed the connection")
+            self.buffer += chunk
+        size = self._size()
+        data, self.buffer = self.buffer[4:size], self.buffer[size:]
+        return data
+
+    def _size(self):
+        """Bytes of the next frame with its length, as far as that is known."""
+        return 4 + (int.from_bytes(self.buffer[:4], "big") if len(self.buffer) >= 4 else 0)
+
+
 class Worker:
     """One connection. Pings are answered while a test waits for something else."""
 
@@ -217,7 +242,7 @@ class Worker:
         address = sidecar.endpoint.removeprefix("tcp://").rsplit(":", 1)
         self.timeout = timeout
         self.socket = socket.create_connection((address[0], int(address[1])), timeout)
-        self.buffer = b""
+        self.frames = Frames(self.socket)
         self.past = {}  # turn id: events of the HISTORY frames before it
         self.tokens = 0
         self.send(HELLO, version, app_id or sidecar.app_id, token, name,
@@ -238,27 +263,27 @@ class Worker:
     def close(self):
         self.socket.close()
 
+    def stay(self):
+        """Nothing but answer pings from now on, on a thread, until it is closed."""
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    with contextlib.suppress(TimeoutError):
+                        self.next(timeout=1)
+
+        threading.Thread(target=serve, daemon=True).start()
+
     def send_bytes(self, data):
         self.socket.sendall(len(data).to_bytes(4, "big") + data)
 
     def send(self, type_, *fields):
         self.send_bytes(pack([type_, *fields]))
 
-    def _read(self, size, deadline):
-        while len(self.buffer) < size:
-            self.socket.settimeout(max(0.001, deadline - time.monotonic()))
-            chunk = self.socket.recv(65536)
-            if not chunk:
-                raise ConnectionError("the sidecar closed the connection")
-            self.buffer += chunk
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
-        return data
-
     def receive(self, timeout=None):
         """The next frame of any type. Raises TimeoutError, ConnectionError."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
-        size = int.from_bytes(self._read(4, deadline), "big")
-        return Frame(unpack(self._read(size, deadline)))
+        return Frame(unpack(self.frames.next(deadline)))
 
     def next(self, *types, timeout=None):
         """The next frame of one of these types; another one is an error of the sidecar. A

@@ -451,7 +451,7 @@ static pawl_err register_all(struct pawl_worker *worker)
 
 int main(void)
 {
-    struct pawl_worker_options options = { .activity_threads = 40, .stop_timeout_ms = 2000 };
+    struct pawl_worker_options options = { .activity_threads = 40, .stop_timeout_ms = 20000 };
     pawl_err err = pawl_worker_new(&options, &running_worker);
     if (!err) err = register_all(running_worker);
     if (!err) {

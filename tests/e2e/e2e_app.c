@@ -513,7 +513,7 @@ static bool options_read(int argc, char **argv, struct pawl_worker_options *opti
 
 int main(int argc, char **argv)
 {
-    struct pawl_worker_options options = { .stop_timeout_ms = 2000 };
+    struct pawl_worker_options options = { .stop_timeout_ms = 20000 };
     if (!options_read(argc, argv, &options)) return 2;
 
     pawl_err err = pawl_worker_new(&options, &running_worker);

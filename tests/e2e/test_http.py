@@ -232,16 +232,23 @@ class Starting(Http):
 
     @with_app
     def test_a_start_in_the_future_waits_over_a_restart(self):
-        at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
-        self.api.start("echo", "later", "f", start_time=at.isoformat().replace("+00:00", "Z"))
-        self.assertEqual(self.status("f"), "PENDING")
-        reached, state = self.api.wait_once("f", 0.2, for_="started")
+        def start_in(seconds, instance):
+            at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+            self.api.start("echo", "later", instance,
+                           start_time=at.isoformat().replace("+00:00", "Z"))
+            return at
+
+        start_in(3600, "far")
+        at = start_in(3, "near")
+        self.assertEqual(self.status("far"), "PENDING")
+        reached, state = self.api.wait_once("far", 0.2, for_="started")
         self.assertEqual((reached, state["runtimeStatus"]), (False, "PENDING"))
         self.sidecar.restart()
-        self.assertEqual(self.status("f"), "PENDING")
-        state = self.api.wait("f")
+        self.assertEqual(self.status("far"), "PENDING")
+        state = self.api.wait("near")
         self.assertEqual(text_of(state), "later")
         self.assertGreaterEqual(state["startedAt"], at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3])
+        self.assertEqual(self.status("far"), "PENDING")
 
     @with_app
     def test_an_unknown_workflow_fails_and_says_so(self):

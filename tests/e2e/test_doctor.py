@@ -163,6 +163,7 @@ class Doctor(unittest.TestCase):
         api.start("parent", "2", "parent")
         for instance in ("held", "paused", "gated-0", "gated-1", "gated-2", "gated-3", "parent",
                          "parent-1", "parent-2"):
+            until(lambda i=instance: api.list(prefix=i), what=f"{instance} is there")
             api.wait(instance, for_="started")
         api.suspend("paused", "stock count")
         api.raise_event("paused", "go", "1")
@@ -290,7 +291,7 @@ class Doctor(unittest.TestCase):
         self.begin()
         self.end_sidecar()
         stuck = until(lambda: [s for s in self.report("--stuck=1ms")["stuck"]
-                               if s["instance"] == "gated-0"], 60, "its lease is over")
+                               if s["instance"] == "gated-0"], 120, "its lease is over")
         self.assertIn("no sidecar of app \"clinic\" has taken it up since",
                       stuck[0]["reasons"][0])
         self.sidecar.start()

@@ -28,7 +28,7 @@ class Examples(unittest.TestCase):
         runs = [self.run_demo(name, redis.url if redis else f"sqlite://{self.h.folder}/{name}.db")
                 for name in names]
         for run in runs:
-            self.assertEqual(run.wait(100), 0, run.log())
+            self.assertEqual(run.wait(240), 0, run.log())
             self.assertIn("The demo ended as expected.", run.log())
 
     def run_demo(self, name, store):

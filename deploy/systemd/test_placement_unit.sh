@@ -19,10 +19,11 @@ systemd-analyze security --offline=true --threshold=20 "$unit" >"$folder/securit
 
 command=$(sed -n 's/^ExecStart=//p' "$unit")
 mkfifo "$folder/ready"
-# Ports that others may use are the only thing that is changed.
+# Ports that others may use are the only thing that is changed. In the foreground timeout
+# passes a signal on to the program alone, and once.
 # shellcheck disable=SC2086
 env -i PAWL_PLACEMENT_HTTP_PORT=0 PAWL_PLACEMENT_LISTEN=tcp://127.0.0.1:0 \
-    timeout 60 $command --ready-fd 3 3>"$folder/ready" 2>"$folder/log" &
+    timeout --foreground 200 $command --ready-fd 3 3>"$folder/ready" 2>"$folder/log" &
 pid=$!
 if ! grep -q '"placement"' "$folder/ready"; then
     cat "$folder/log"

@@ -19,10 +19,11 @@ systemd-analyze security --offline=true --threshold=20 "$folder/pawld@.service" 
 sed -n 's/^Environment=//p' "$folder/pawld@.service" | sed 's/%i/shop/g' >"$folder/environment"
 command=$(sed -n 's/^ExecStart=//p' "$folder/pawld@.service" | sed 's/%i/shop/g')
 mkfifo "$folder/ready"
-# Ports that others may use are the only thing that is changed.
+# Ports that others may use are the only thing that is changed. In the foreground timeout
+# passes a signal on to the program alone, and once.
 # shellcheck disable=SC2046,SC2086
 env -i $(cat "$folder/environment") PAWL_HTTP_PORT=0 PAWL_APP_LISTEN="ipc://$folder/app.sock" \
-    timeout 60 $command --ready-fd 3 3>"$folder/ready" 2>"$folder/log" &
+    timeout --foreground 200 $command --ready-fd 3 3>"$folder/ready" 2>"$folder/log" &
 pid=$!
 if ! grep -q '"http"' "$folder/ready" || ! test -s "$folder/state.db"; then
     cat "$folder/log"

@@ -37,6 +37,19 @@ allow_services() {
     policy_is_ours=no
 }
 
+# patiently APT-COMMAND…: again when it fails, because a server does not answer, or because
+# another apt is at work (it waits by itself for the lock of dpkg only).
+apt_pause_s=10
+patiently() {
+    local attempt command=$1
+    shift
+    for attempt in 1 2 3 4 5; do
+        "$command" -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" && return
+        [ $attempt = 5 ] || sleep $apt_pause_s
+    done
+    return 1
+}
+
 # install_missing PACKAGE…: as root, install what is not there; for others, say what is
 # missing and fail.
 install_missing() {
@@ -53,7 +66,8 @@ install_missing() {
     echo "== installing ${missing[*]}"
     forbid_services
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q
-    apt-get install -q -y --no-install-recommends "${missing[@]}"
+    # One list that cannot be had now may be one that is not needed.
+    patiently apt-get update -q -o APT::Update::Error-Mode=any || true
+    patiently apt-get install -q -y --no-install-recommends "${missing[@]}"
     allow_services
 }

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 
-from wire import pack, unpack
+from wire import Frames, pack, unpack
 
 HELLO, UPDATE, HEARTBEAT, WELCOME, REFUSED, REDIRECT, MEMBERS = range(1, 8)
 VERSION = 1
@@ -34,8 +34,11 @@ class Members:
 class Conn:
     def __init__(self, address, timeout=60.0):
         host, port = address.removeprefix("tcp://").rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout)
-        self.buffer = b""
+        self.take(socket.create_connection((host, int(port)), timeout))
+
+    def take(self, socket_):
+        """Speak over this socket."""
+        self.socket, self.frames = socket_, Frames(socket_)
 
     def close(self):
         self.socket.close()
@@ -53,21 +56,9 @@ class Conn:
         self.send(HELLO, protocol, namespace, token, host, app, address, partitions, leaving,
                   runs_activities, process or secrets.token_bytes(16), version, runs_workflows)
 
-    def _read(self, size, deadline):
-        while len(self.buffer) < size:
-            self.socket.settimeout(max(0.001, deadline - time.monotonic()))
-            chunk = self.socket.recv(65536)
-            if not chunk:
-                raise ConnectionError("the service closed the connection")
-            self.buffer += chunk
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
-        return data
-
     def receive(self, timeout=60.0):
         """[type, fields…]"""
-        deadline = time.monotonic() + timeout
-        head = self._read(4, deadline)
-        return unpack(self._read(int.from_bytes(head, "big"), deadline))
+        return unpack(self.frames.next(time.monotonic() + timeout))
 
     def next(self, *types, timeout=60.0):
         """The next frame of one of these types; heartbeats are passed over."""

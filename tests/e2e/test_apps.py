@@ -314,7 +314,7 @@ class FakePlacement:
 
     def serve(self, socket_):
         conn = Conn.__new__(Conn)
-        conn.socket, conn.buffer = socket_, b""
+        conn.take(socket_)
         try:
             hello = conn.receive(10)
             if self.members is None:

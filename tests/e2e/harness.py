@@ -387,8 +387,8 @@ class Api:
 
     def call(self, method, path, query=None, payload=None, headers=None, timeout=60.0,
              retry_for=0.0):
-        """JSON of a 2xx answer, else ApiError. With retry_for, a sidecar that is away or
-        not ready is asked again for so many seconds: give a request id where it matters."""
+        """JSON of a 2xx answer, else ApiError. With retry_for, a sidecar that is away, not
+        ready or in doubt is asked again for so many seconds: give a request id where it matters."""
         headers, body = dict(headers or {}), None
         if method == "POST":
             body = encode_payload(payload)
@@ -397,7 +397,7 @@ class Api:
         while True:
             try:
                 status, _, text = self.raw(method, path, query, body, headers, timeout)
-                if status not in (429, 503) or time.monotonic() >= deadline:
+                if status not in (429, 503, 504) or time.monotonic() >= deadline:
                     break
             except OSError:
                 if time.monotonic() >= deadline:

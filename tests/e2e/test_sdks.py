@@ -21,7 +21,7 @@ import unittest
 import sdk_packages
 from checks import check_history, scenario
 from cluster import Cluster
-from harness import ApiError, output_of, until
+from harness import ApiError, free_port, output_of, until
 
 NAME = sys.argv.pop(1) if __name__ == "__main__" else "durabletask-python"
 COMMAND, VARIABLES = sdk_packages.program(NAME)
@@ -70,12 +70,9 @@ def documented():
 
 class Sdk(unittest.TestCase):
     def open(self, store=None, options=(), name="pawld"):
-        self.sidecar = self.h.sidecar("sdk", store or self.h.sqlite(), name,
-                                      options=["--grpc-port=0", "--durabletask-port=0", *options])
-        # After a restart the same ports, as the app knows them.
+        self.sidecar = self.h.sidecar("sdk", store or self.h.sqlite(), name, options=[
+            f"--grpc-port={free_port()}", f"--durabletask-port={free_port()}", *options])
         ports = self.sidecar.ready
-        self.sidecar.options = [*options, f"--grpc-port={ports['grpc']}",
-                                f"--durabletask-port={ports['durabletask']}"]
         self.env = {"DAPR_GRPC_PORT": str(ports["grpc"]), "DAPR_HTTP_PORT": str(ports["http"]),
                     "SDK_PORT": str(ports["grpc" if IS_DAPR else "durabletask"]), **VARIABLES}
         if NAME.startswith("scheduler"):

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Short, so that the demo can show it; an hour or a week works as well. */
-#define LIMIT_MS 3000
+#define LIMIT_MS 8000
 
 static pawl_err ask_manager(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
 {

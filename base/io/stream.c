@@ -728,6 +728,7 @@ pawl_err pawl_hub_open(const struct pawl_hub_config *config, struct pawl_hub **r
 
     struct pawl_hub *hub = PAWL_NEW(struct pawl_hub);
     hub->config = *config;
+    if (hub->config.linger_ms == 0) hub->config.linger_ms = LINGER_MS;
     if (pthread_mutex_init(&hub->lock, NULL) != 0) {
         pawl_mem_free(hub);
         return PAWL_E_NOMEM;
@@ -818,7 +819,7 @@ static bool linger_start(struct conn *conn)
     if (!op_init(&conn->other, &conn->source, OP_LINGER)) return false;
     conn->state = CONN_LINGERING;
     op_start(&conn->other);
-    nng_sleep_aio(LINGER_MS, conn->other.aio);
+    nng_sleep_aio((nng_duration)conn->source.hub->config.linger_ms, conn->other.aio);
     conn_write(conn);
     return true;
 }

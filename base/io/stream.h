@@ -28,6 +28,7 @@ struct pawl_hub_config {
     uint32_t frame_size_max;  /* PAWL_FRAME_SIZE_MAX */
     uint32_t out_size_max;    /* queued bytes per connection; beyond: it is closed, BUSY */
     uint32_t connections_max; /* accepted ones; further ones are closed at once */
+    uint32_t linger_ms;       /* how long pawl_hub_end may linger; 0: a second */
     void *context;            /* for all four below */
     /* Any NNG thread: work is waiting, call pawl_hub_drain soon. May be called while
      * the hub's lock is held: it must only signal (uv_async_send, eventfd, condition). */
@@ -71,7 +72,7 @@ PAWL_MUST_USE pawl_err pawl_hub_send(struct pawl_hub *hub, pawl_conn_id conn,
 void pawl_hub_flush(struct pawl_hub *hub);
 
 /* Close; what was flushed before may or may not arrive unless `linger`, which first
- * writes what is queued (bounded by 1 s). on_close follows in a later drain. */
+ * writes what is queued (bounded by linger_ms). on_close follows in a later drain. */
 void pawl_hub_end(struct pawl_hub *hub, pawl_conn_id conn, bool linger);
 
 /* Queued and not yet written bytes. */

@@ -23,7 +23,7 @@
 #include "base/rng.h"
 
 #define CONNS_MAX   128u
-#define WAIT_S      60
+#define WAIT_S      120
 #define SERVER_SIDE 7u
 
 #ifdef __SANITIZE_THREAD__
@@ -471,7 +471,7 @@ static void a_handler_may_end_its_connection_and_sees_no_further_frame(void **st
 static void lingering_delivers_what_was_queued(void **state)
 {
     (void)state;
-    struct world *world = world_new((struct pawl_hub_config){ 0 });
+    struct world *world = world_new((struct pawl_hub_config){ .linger_ms = WAIT_S * 1000 });
     listen_ok(world);
     (void)connect_one(world);
     pawl_conn_id conn = world->server.opened[0];

@@ -141,7 +141,7 @@ static int64_t now_ms(void)
 
 void fake_until(struct fake_sidecar *fake, const uint32_t *value, uint32_t wanted)
 {
-    int64_t end_ms = now_ms() + 20000;
+    int64_t end_ms = now_ms() + 120000;
     while (*value < wanted) {
         assert_true(now_ms() < end_ms);
         fake_serve(fake, 100);

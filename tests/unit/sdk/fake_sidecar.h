@@ -30,7 +30,7 @@ void fake_open(struct fake_sidecar *fake);
 void fake_close(struct fake_sidecar *fake);
 
 /* The next frame that is not PING, PONG or CREDIT (which are handled); it must be of this
- * type and come within 20 s. Lives until fake_close. */
+ * type and come within two minutes. Lives until fake_close. */
 const struct pawl_frame *fake_expect(struct fake_sidecar *fake, enum pawl_frame_type type);
 
 /* Handle what has come, or comes within this time. */

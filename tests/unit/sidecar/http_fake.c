@@ -1,6 +1,7 @@
 #include "tests/unit/sidecar/http_fake.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -167,7 +168,7 @@ static void fake_wait(struct http_fake *fake)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 20;
+    until.tv_sec += 120;
     assert_int_equal(pthread_cond_timedwait(&fake->changed, &fake->lock, &until), 0);
 }
 
@@ -318,7 +319,7 @@ void http_fake_set_hold(struct http_fake *fake, bool hold)
 int http_client_connect(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval timeout = { .tv_sec = 20 };
+    struct timeval timeout = { .tv_sec = 120 };
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -332,10 +333,24 @@ void http_client_send(int fd, const void *data, size_t size)
     const char *next = data;
     while (size > 0) {
         ssize_t sent = send(fd, next, size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
         if (sent <= 0) return;
         next += sent;
         size -= (size_t)sent;
     }
+}
+
+ssize_t http_client_receive(int fd, void *data, size_t size, int flags)
+{
+    char *next = data;
+    size_t done = 0;
+    do {
+        ssize_t got = recv(fd, next + done, size - done, flags);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return done ? (ssize_t)done : got;
+        done += (size_t)got;
+    } while (done == 0 || ((flags & MSG_WAITALL) && done < size));
+    return (ssize_t)done;
 }
 
 char *http_client_drain(int fd)
@@ -345,7 +360,7 @@ char *http_client_drain(int fd)
     char *text = malloc(capacity);
     for (;;) {
         if (capacity - size < 32768) text = realloc(text, capacity *= 2);
-        ssize_t got = recv(fd, text + size, capacity - size - 1, 0);
+        ssize_t got = http_client_receive(fd, text + size, capacity - size - 1, 0);
         if (got <= 0) break;
         size += (size_t)got;
     }

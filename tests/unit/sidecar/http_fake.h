@@ -52,9 +52,13 @@ void http_fake_last(struct http_fake *fake, char *ret_text, size_t size);
 void http_fake_set_error(struct http_fake *fake, pawl_err err, const char *message);
 void http_fake_set_hold(struct http_fake *fake, bool hold);
 
-/* A client: a connected socket with a receive timeout of 20 s. */
+/* A client: a connected socket with a receive timeout of two minutes. */
 int http_client_connect(uint16_t port);
 void http_client_send(int fd, const void *data, size_t size);
+
+/* As recv; only with such a timeout does it end early when the process was stopped for a
+ * while, which is passed over. */
+ssize_t http_client_receive(int fd, void *data, size_t size, int flags);
 
 /* Everything until the server closes, 0-terminated; free() it. */
 char *http_client_drain(int fd);

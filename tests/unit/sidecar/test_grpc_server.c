@@ -23,7 +23,7 @@
 #include "sidecar/io/grpc.h"
 #include "tls_files.h"
 
-#define DEADLINE_NS UINT64_C(20000000000)
+#define DEADLINE_NS UINT64_C(120000000000)
 #define WIRE_MAX    ((size_t)64 << 20)
 
 /* A certificate for the tests that want TLS. */

@@ -472,6 +472,7 @@ pawl_err pawl_redis_store_open(const struct pawl_store_config *config,
     store->timeout_ms = options->timeout_ms;
     store->waiting_max = options->waiting_max;
     store->held_ms = options->held_ms;
+    if (options->wait_ms) store->url.wait_ms = options->wait_ms;
     (void)snprintf(store->namespace_, sizeof store->namespace_, "%s", config->namespace_);
     (void)snprintf(store->app, sizeof store->app, "%s", config->app);
     store->key_head_size = (size_t)snprintf(store->key_head, sizeof store->key_head, "{%s||%s||",

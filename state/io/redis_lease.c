@@ -28,6 +28,7 @@ struct lease_request {
 struct redis_lease {
     struct pawl_lease lease;
     uv_loop_t *loop;
+    uint32_t timeout_ms;
     pawl_lease_on_reply *on_reply;
     void *context;
     struct pawl_redis_url url;
@@ -309,10 +310,10 @@ static void on_tick(uv_timer_t *timer)
         lease->is_asked = true;
         pawl_redis_find_ask(lease->find, NULL);
     }
-    if (uv_now(lease->loop) < request->submitted_ms + PAWL_LEADER_TIMEOUT_MS) return;
+    if (uv_now(lease->loop) < request->submitted_ms + lease->timeout_ms) return;
     char why[sizeof lease->why];
     (void)snprintf(why, sizeof why, "Redis at %s has not answered for %u ms", lease->address.text,
-                   PAWL_LEADER_TIMEOUT_MS);
+                   (unsigned)lease->timeout_ms);
     lease_lose(lease, why);
 }
 
@@ -379,6 +380,7 @@ pawl_err pawl_redis_lease_open(const struct pawl_redis_lease_config *config,
     struct redis_lease *lease = PAWL_NEW(struct redis_lease);
     lease->lease.ops = &ops;
     lease->loop = config->loop;
+    lease->timeout_ms = config->timeout_ms ? config->timeout_ms : PAWL_LEADER_TIMEOUT_MS;
     lease->on_reply = config->on_reply;
     lease->context = config->context;
     lease->url = url;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "redis_client.h"
 #include "redis_server.h"
 #include "suite.h"
 
@@ -197,7 +198,7 @@ static int run_in_cluster_mode(const struct suite_options *options)
 int main(int argc, char **argv)
 {
     struct suite_options options = { .name = "redis",
-                                     .open = pawl_store_redis_open,
+                                     .open = redis_client_store_open,
                                      .ops = 100000 };
     suite_parse(&options, argc, argv);
     if (!redis_server_is_installed()) return 77;

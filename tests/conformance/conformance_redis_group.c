@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "redis_client.h"
 #include "redis_group.h"
 #include "state/io/redis_slots.h"
 #include "suite.h"
@@ -103,13 +104,14 @@ static int run_sentinel(const struct suite_options *options)
     return run(options, "");
 }
 
-static const char *const durable[] = { "--appendonly", "yes", "--min-replicas-to-write", "1",
-                                       NULL };
+static const char *const durable[] = {
+    "--appendonly", "yes", "--min-replicas-to-write", "1", "--min-replicas-max-lag", "120", NULL
+};
 
 static int run_d2(const struct suite_options *options)
 {
     redis_group_start_cluster(&group, REDIS_SERVER_PLAIN, true, durable);
-    return run(options, "?durability=d2&wait_ms=4000");
+    return run(options, "?durability=d2");
 }
 
 static int run_tls(const struct suite_options *options)
@@ -146,7 +148,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    struct suite_options options = { .open = pawl_store_redis_open, .ops = 10000 };
+    struct suite_options options = { .open = redis_client_store_open, .ops = 10000 };
     suite_parse(&options, argc - 1, argv + 1);
     if (!redis_server_is_installed()) return 77;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

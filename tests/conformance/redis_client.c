@@ -38,12 +38,20 @@ static void on_state(void *context, bool ready, const char *why)
     (void)snprintf(client->why, sizeof client->why, "%s", why ? why : "");
 }
 
+const struct pawl_redis_options redis_client_patient = { .timeout_ms = REDIS_CLIENT_PATIENCE_MS,
+                                                         .waiting_max = PAWL_STORE_WAITING_MAX,
+                                                         .held_ms = REDIS_CLIENT_PATIENCE_MS,
+                                                         .wait_ms = REDIS_CLIENT_PATIENCE_MS / 2 };
+
+pawl_err redis_client_store_open(const struct pawl_store_config *config,
+                                 struct pawl_store **ret_store, const char **ret_message)
+{
+    return pawl_redis_store_open(config, &redis_client_patient, ret_store, ret_message);
+}
+
 void redis_client_open(struct redis_client *client, const char *url, uint32_t partitions,
                        const struct pawl_redis_options *options)
 {
-    static const struct pawl_redis_options usual = { .timeout_ms = PAWL_STORE_TIMEOUT_MS,
-                                                     .waiting_max = PAWL_STORE_WAITING_MAX,
-                                                     .held_ms = PAWL_STORE_HELD_MS_MAX };
     memset(client, 0, sizeof *client);
     (void)signal(SIGPIPE, SIG_IGN); /* as in every program of ours: a write to a lost server */
     PAWL_ASSERT(uv_loop_init(&client->loop) == 0);
@@ -59,8 +67,8 @@ void redis_client_open(struct redis_client *client, const char *url, uint32_t pa
         .context = client,
     };
     const char *message = NULL;
-    pawl_err err =
-        pawl_redis_store_open(&config, options ? options : &usual, &client->store, &message);
+    pawl_err err = pawl_redis_store_open(&config, options ? options : &redis_client_patient,
+                                         &client->store, &message);
     if (err) (void)fprintf(stderr, "open: %s\n", message);
     PAWL_ASSERT(err == PAWL_OK);
     PAWL_ASSERT(client->state_changes == 0);
@@ -78,7 +86,7 @@ static void run_until(struct redis_client *client, bool (*done)(const struct red
     uv_timer_t timer;
     (void)uv_timer_init(&client->loop, &timer);
     timer.data = &late;
-    (void)uv_timer_start(&timer, on_late, 20000, 0);
+    (void)uv_timer_start(&timer, on_late, 2 * REDIS_CLIENT_PATIENCE_MS, 0);
     while (!done(client, wanted) && !late) (void)uv_run(&client->loop, UV_RUN_ONCE);
     if (late)
         (void)fprintf(stderr, "late: wanted %d, replies %u, ready %d, %s\n", wanted,

@@ -25,12 +25,24 @@ struct redis_client {
     struct redis_client_reply replies[REDIS_CLIENT_REPLIES_MAX];
 };
 
-/* Namespace "test", app "app". `options` NULL: as the product. `partitions` 0:
+/* Longer than any busy machine lets anybody wait: what takes so long will never come. */
+#define REDIS_CLIENT_PATIENCE_MS 120000u
+
+/* As the product's, but a server or this process may stand still for many seconds, and no
+ * request fails for that. */
+extern const struct pawl_redis_options redis_client_patient;
+
+/* As pawl_store_redis_open, with that patience. */
+pawl_err redis_client_store_open(const struct pawl_store_config *config,
+                                 struct pawl_store **ret_store, const char **ret_message);
+
+/* Namespace "test", app "app". `options` NULL: redis_client_patient. `partitions` 0:
  * read only. Does not wait. */
 void redis_client_open(struct redis_client *client, const char *url, uint32_t partitions,
                        const struct pawl_redis_options *options);
 
-/* Run the loop until on_state said so; fails the test after 20 s. */
+/* Run the loop until on_state said so; fails the test after
+ * twice REDIS_CLIENT_PATIENCE_MS. */
 void redis_client_wait_ready(struct redis_client *client, bool ready);
 
 /* Run the loop until `count` replies are there in all. */

@@ -6,7 +6,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KEYS_MAX 100u
+#define KEYS_MAX     100u
+#define WAIT_MS_MAX  120000 /* for servers that agree among themselves */
+#define WAIT_MS_TEXT "120000"
+
+/* When a server counts as gone. Sentinels do not look for half a minute after they stood still
+ * themselves, and never promote a replica that lost its master ten times this long before they
+ * noticed. */
+#define PATIENT_MS       "60000"
+#define SOON_MS          "2000"
+#define SOON_SENTINEL_MS "6000"
 
 static void check(bool cond, const char *what)
 {
@@ -25,7 +34,7 @@ static int64_t now_ms(void)
 /* Asks again and again: the servers agree among themselves. */
 static void wait_for(const struct redis_server *server, const char *command, const char *text)
 {
-    for (int64_t end_ms = now_ms() + 30000;;) {
+    for (int64_t end_ms = now_ms() + WAIT_MS_MAX;;) {
         redisReply *reply = redis_server_command(server, NULL, command, NULL);
         bool is_there = reply->type == REDIS_REPLY_STRING && strstr(reply->str, text) != NULL;
         freeReplyObject(reply);
@@ -52,19 +61,14 @@ static void cluster_start_one(struct redis_group *group, uint32_t index,
     const char *all[REDIS_SERVER_ARGS_MAX] = { "--cluster-enabled",
                                                "yes",
                                                "--cluster-node-timeout",
-                                               "2000",
+                                               PATIENT_MS,
                                                "--cluster-replica-validity-factor",
                                                "0",
                                                "--repl-diskless-sync-delay",
-                                               "0",
-                                               "--cluster-port",
-                                               group->arguments[index] };
-    size_t count = 10;
+                                               "0" };
+    size_t count = 8;
     for (size_t i = 0; args && args[i]; i++) all[count++] = args[i];
     all[count] = NULL;
-    /* The default is the port + 10000, which is none for high ports. */
-    (void)snprintf(group->arguments[index], sizeof group->arguments[index], "%u",
-                   (unsigned)redis_server_port_free());
     redis_server_start_as(&group->servers[index], kind, all);
 }
 
@@ -81,8 +85,8 @@ static void cluster_add_slots(const struct redis_group *group)
 static void cluster_meet(const struct redis_group *group)
 {
     for (uint32_t i = 1; i < group->count; i++)
-        redis_server_do(&group->servers[0], "CLUSTER MEET 127.0.0.1 %u %s",
-                        (unsigned)group->servers[i].port, group->arguments[i]);
+        redis_server_do(&group->servers[0], "CLUSTER MEET 127.0.0.1 %u %u",
+                        (unsigned)group->servers[i].port, (unsigned)group->servers[i].bus_port);
     char text[40];
     (void)snprintf(text, sizeof text, "cluster_known_nodes:%u", (unsigned)group->count);
     for (uint32_t i = 0; i < group->count; i++) wait_for(&group->servers[i], "CLUSTER INFO", text);
@@ -100,7 +104,8 @@ static uint32_t nodes_count(const struct redis_server *server, const char *flag)
 
 static void wait_for_replicas(const struct redis_server *server)
 {
-    for (int64_t end_ms = now_ms() + 30000; nodes_count(server, "slave") < REDIS_GROUP_SHARDS;) {
+    for (int64_t end_ms = now_ms() + WAIT_MS_MAX;
+         nodes_count(server, "slave") < REDIS_GROUP_SHARDS;) {
         check(now_ms() < end_ms, "knowing the replicas");
         (void)usleep(20000);
     }
@@ -161,7 +166,7 @@ static uint32_t slot_owner(const struct redis_group *group, uint32_t asked, uint
 
 uint32_t redis_group_slot_owner(const struct redis_group *group, uint16_t slot)
 {
-    for (int64_t end_ms = now_ms() + 30000;;) {
+    for (int64_t end_ms = now_ms() + WAIT_MS_MAX;;) {
         uint32_t owner = group->count;
         bool is_agreed = true;
         for (uint32_t i = 0; i < group->count; i++) {
@@ -193,7 +198,9 @@ static void migrate(const struct redis_server *from, const struct redis_server *
 {
     char port[8];
     (void)snprintf(port, sizeof port, "%u", (unsigned)to->port);
-    const char *words[8 + KEYS_MAX] = { "MIGRATE", "127.0.0.1", port, "", "0", "5000", "KEYS" };
+    const char *words[8 + KEYS_MAX] = {
+        "MIGRATE", "127.0.0.1", port, "", "0", WAIT_MS_TEXT, "KEYS"
+    };
     size_t sizes[8 + KEYS_MAX];
     size_t count = 7;
     for (size_t i = 0; i < count; i++) sizes[i] = strlen(words[i]);
@@ -264,7 +271,7 @@ static bool epochs_are_agreed(const struct redis_group *group)
  * the news spreads. */
 void redis_group_slot_settle(const struct redis_group *group, uint16_t slot, uint32_t owner)
 {
-    for (int64_t end_ms = now_ms() + 30000;;) {
+    for (int64_t end_ms = now_ms() + WAIT_MS_MAX;;) {
         bool is_agreed = epochs_are_agreed(group);
         for (uint32_t i = 0; i < REDIS_GROUP_SHARDS; i++)
             is_agreed = is_agreed && slot_owner(group, i, slot) == owner;
@@ -308,7 +315,7 @@ void redis_group_start_sentinel(struct redis_group *group, const char *const *ar
     sentinel_start_servers(group, args);
     (void)snprintf(group->lines[0], sizeof group->lines[0], "sentinel monitor pawl 127.0.0.1 %u 2",
                    (unsigned)group->servers[0].port);
-    const char *lines[] = { group->lines[0], "sentinel down-after-milliseconds pawl 1000",
+    const char *lines[] = { group->lines[0], "sentinel down-after-milliseconds pawl " PATIENT_MS,
                             "sentinel failover-timeout pawl 3000", NULL };
     group->sentinels_count = REDIS_GROUP_SENTINELS;
     (void)snprintf(group->url, sizeof group->url, "redis+sentinel://");
@@ -322,6 +329,15 @@ void redis_group_start_sentinel(struct redis_group *group, const char *const *ar
                    "/pawl");
     for (uint32_t i = 0; i < group->sentinels_count; i++)
         wait_for(&group->sentinels[i], "INFO sentinel", "slaves=2,sentinels=3");
+}
+
+void redis_group_replace_soon(const struct redis_group *group)
+{
+    for (uint32_t i = 0; i < group->sentinels_count; i++)
+        redis_server_do(&group->sentinels[i],
+                        "SENTINEL SET pawl down-after-milliseconds " SOON_SENTINEL_MS);
+    for (uint32_t i = 0; i < group->count && group->sentinels_count == 0; i++)
+        redis_server_do(&group->servers[i], "CONFIG SET cluster-node-timeout " SOON_MS);
 }
 
 bool redis_group_is_master(const struct redis_group *group, uint32_t index)

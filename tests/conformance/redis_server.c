@@ -30,17 +30,21 @@ bool redis_server_is_installed(void)
     return false;
 }
 
-uint16_t redis_server_port_free(void)
+/* A port that stays ours while the socket is open: as nobody listens on it, Redis, which sets
+ * SO_REUSEADDR too, can bind it, again and again; the kernel gives it to no one else. */
+static int port_hold(uint16_t *ret_port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     check(fd >= 0, "socket");
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof address;
+    int yes = 1;
     check(bind(fd, (struct sockaddr *)&address, size) == 0, "bind");
+    check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0, "SO_REUSEADDR");
     check(getsockname(fd, (struct sockaddr *)&address, &size) == 0, "getsockname");
-    (void)close(fd);
-    return ntohs(address.sin_port);
+    *ret_port = ntohs(address.sin_port);
+    return fd;
 }
 
 /* A sentinel rewrites its file, so it is written once only. */
@@ -58,15 +62,19 @@ static void sentinel_write_config(const struct redis_server *server, char *path,
 
 static void server_exec(const struct redis_server *server, int log)
 {
-    char port[8], path[128];
+    char port[8], bus_port[8], path[128];
     (void)snprintf(port, sizeof port, "%u", (unsigned)server->port);
+    (void)snprintf(bus_port, sizeof bus_port, "%u", (unsigned)server->bus_port);
     bool is_tls = server->kind == REDIS_SERVER_TLS;
     const char *argv[20 + REDIS_SERVER_ARGS_MAX] = {
-        BINARY,         "--port",     is_tls ? "0" : port, "--bind", "127.0.0.1", "--unixsocket",
-        server->socket, "--dir",      server->folder,      "--save", "",          "--loglevel",
-        "notice",       "--tls-port", is_tls ? port : "0",
+        BINARY,           "--port",     is_tls ? "0" : port,
+        "--bind",         "127.0.0.1",  "--unixsocket",
+        server->socket,   "--dir",      server->folder,
+        "--save",         "",           "--loglevel",
+        "notice",         "--tls-port", is_tls ? port : "0",
+        "--cluster-port", bus_port,
     };
-    size_t count = 15;
+    size_t count = 17;
     for (size_t i = 0; server->args[i]; i++) argv[count++] = server->args[i];
     argv[count] = NULL;
     if (server->kind == REDIS_SERVER_SENTINEL) {
@@ -107,7 +115,11 @@ static bool server_spawn(struct redis_server *server)
     check(pipe2(ends, O_CLOEXEC) == 0, "pipe");
     server->pid = fork();
     check(server->pid >= 0, "fork");
-    if (server->pid == 0) server_exec(server, ends[1]);
+    if (server->pid == 0) {
+        /* Nobody reads what comes after the "Ready" line: a full pipe must not stop Redis. */
+        (void)fcntl(ends[1], F_SETFL, O_NONBLOCK);
+        server_exec(server, ends[1]);
+    }
     (void)close(ends[1]);
     server->log = ends[0];
     if (ready_wait(server->log)) return true;
@@ -131,12 +143,9 @@ void redis_server_start_as(struct redis_server *server, enum redis_server_kind k
     (void)snprintf(server->folder, sizeof server->folder, "/tmp/pawl-redis-XXXXXX");
     check(mkdtemp(server->folder) != NULL, "mkdtemp");
     (void)snprintf(server->socket, sizeof server->socket, "%s/redis.sock", server->folder);
-    /* Another process may take the port between our look and Redis' bind. */
-    for (int attempt = 0; attempt < 10; attempt++) {
-        server->port = redis_server_port_free();
-        if (server_spawn(server)) return;
-    }
-    check(false, "starting redis-server");
+    server->held[0] = port_hold(&server->port);
+    server->held[1] = port_hold(&server->bus_port);
+    check(server_spawn(server), "starting redis-server");
 }
 
 void redis_server_kill(struct redis_server *server)
@@ -179,6 +188,7 @@ void redis_server_continue(const struct redis_server *server)
 void redis_server_stop(struct redis_server *server)
 {
     redis_server_kill(server);
+    for (int i = 0; i < 2; i++) (void)close(server->held[i]);
     char command[128];
     (void)snprintf(command, sizeof command, "rm -rf '%s'", server->folder);
     check(system(command) == 0, "removing the folder");

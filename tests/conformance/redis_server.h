@@ -1,5 +1,5 @@
-/* A redis-server of one's own for a test: a folder from mkdtemp, a unix socket in it, a
- * free port, killed with the test whatever happens. */
+/* A redis-server of one's own for a test: a folder from mkdtemp, a unix socket in it, ports
+ * that nobody else gets until it is stopped, killed with the test whatever happens. */
 #ifndef PAWL_TESTS_CONFORMANCE_REDIS_SERVER_H
 #define PAWL_TESTS_CONFORMANCE_REDIS_SERVER_H
 
@@ -22,7 +22,9 @@ struct redis_server {
     char folder[64];
     char socket[96];
     uint16_t port;
-    int log; /* what it writes; its "Ready" line is what start waits for */
+    uint16_t bus_port; /* for the other servers of a cluster, if it belongs to one */
+    int held[2];       /* sockets that keep the two ports from everybody else */
+    int log;           /* what it writes; its "Ready" line is what start waits for */
     const char *args[REDIS_SERVER_ARGS_MAX]; /* further options, NULL-ended */
 };
 
@@ -35,9 +37,6 @@ void redis_server_start(struct redis_server *server, const char *const *args);
 
 void redis_server_start_as(struct redis_server *server, enum redis_server_kind kind,
                            const char *const *args);
-
-/* A port that nobody listens on, now. */
-uint16_t redis_server_port_free(void);
 
 /* kill -9; the folder and the port stay. */
 void redis_server_kill(struct redis_server *server);

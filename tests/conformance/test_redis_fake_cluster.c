@@ -14,10 +14,11 @@
 #include "redis_client.h"
 #include "state/io/redis_value.h"
 
-#define SHA        "0123456789012345678901234567890123456789"
-#define NODES      2u
-#define PARTITIONS 4u
-#define OK         "*1\r\n$2\r\nOK\r\n"
+#define SHA          "0123456789012345678901234567890123456789"
+#define NODES        2u
+#define PARTITIONS   4u
+#define OK           "*1\r\n$2\r\nOK\r\n"
+#define HELD_SOON_MS 700u /* for what never passes */
 
 /* The servers ---------------------------------------------------------------------- */
 
@@ -197,11 +198,11 @@ static void fake_listen(uint32_t index)
     assert_int_equal(uv_listen((uv_stream_t *)&fake->listener, 8, on_connection), 0);
 }
 
-static void begin(const char *scheme, const char *parameters)
+static void begin_held(const char *scheme, const char *parameters, uint32_t held_ms)
 {
-    static const struct pawl_redis_options options = { .timeout_ms = 3000,
-                                                       .waiting_max = 1000,
-                                                       .held_ms = 700 };
+    struct pawl_redis_options options = redis_client_patient;
+    options.held_ms = held_ms;
+    options.wait_ms = 0;
     map_owner = 0;
     wait_answer = ":1\r\n";
     waits = 0;
@@ -213,6 +214,11 @@ static void begin(const char *scheme, const char *parameters)
     redis_client_open(&client, url, PARTITIONS, &options);
     for (uint32_t i = 0; i < NODES; i++) fake_listen(i);
     redis_client_wait_ready(&client, true);
+}
+
+static void begin(const char *scheme, const char *parameters)
+{
+    begin_held(scheme, parameters, redis_client_patient.held_ms);
 }
 
 static void finish(void)
@@ -325,7 +331,7 @@ static void a_move_to_nowhere_asks_for_the_map(void **state)
 static void two_servers_that_point_at_each_other_are_given_up(void **state)
 {
     (void)state;
-    begin("redis+cluster", "");
+    begin_held("redis+cluster", "", HELD_SOON_MS);
     char to_first[64];
     (void)snprintf(to_first, sizeof to_first, "%s", moved_to(0));
     fakes[1].answers[0] = to_first;
@@ -369,7 +375,7 @@ static void errors_that_pass_are_waited_out(void **state)
 static void errors_that_do_not_pass_are_given_back_in_order(void **state)
 {
     (void)state;
-    begin("redis+cluster", "");
+    begin_held("redis+cluster", "", HELD_SOON_MS);
     fakes[0].answers[0] = "-TRYAGAIN Multiple keys request during rehashing of slot\r\n";
     submit_many(1, 10);
     check_replies(10, PAWL_E_UNAVAILABLE);

@@ -15,7 +15,9 @@
 #include "redis_server.h"
 #include "state/io/redis_lease.h"
 
-#define TTL_MS 60000u
+#define TTL_MS     600000u
+#define PATIENT_MS 120000u /* a busy machine may stand still for a while */
+#define HASTY_MS   1000u   /* for a server that is silent */
 
 struct client {
     uv_loop_t loop;
@@ -46,7 +48,7 @@ static void on_reply(void *context, const struct pawl_lease_reply *reply)
     text_take(client->message, sizeof client->message, reply->message);
 }
 
-static void client_open(struct client *client, const char *url)
+static void client_open(struct client *client, const char *url, uint32_t timeout_ms)
 {
     *client = (struct client){ .tokens = 0 };
     assert_int_equal(uv_loop_init(&client->loop), 0);
@@ -54,6 +56,7 @@ static void client_open(struct client *client, const char *url)
         .loop = &client->loop,
         .url = url,
         .name = "test",
+        .timeout_ms = timeout_ms,
         .on_reply = on_reply,
         .context = client,
     };
@@ -89,6 +92,16 @@ static pawl_err take(struct client *client, const char *holder)
     return ask(client, PAWL_LEASE_TAKE, holder, TTL_MS);
 }
 
+/* Of a server that wakes up or begins, and may be slow at it. */
+static void take_at_last(struct client *client, const char *holder)
+{
+    pawl_err err;
+    do {
+        err = take(client, holder);
+    } while (err == PAWL_E_UNKNOWN || err == PAWL_E_UNAVAILABLE);
+    assert_int_equal(err, PAWL_OK);
+}
+
 static void url_make(char *ret_url, size_t size)
 {
     (void)snprintf(ret_url, size, "redis+unix://%s?db=3", server.socket);
@@ -114,7 +127,7 @@ static void test_one_holds_it_and_the_others_learn_who(void **state)
     char url[200];
     url_make(url, sizeof url);
     struct client client;
-    client_open(&client, url);
+    client_open(&client, url, PATIENT_MS);
     assert_int_equal(take(&client, "a"), PAWL_OK);
     uint32_t epoch = client.reply.epoch;
     assert_true(epoch > 100000000); /* seconds since 2020 */
@@ -140,7 +153,7 @@ static void test_it_ends_by_the_clock_of_the_server(void **state)
     char url[200];
     url_make(url, sizeof url);
     struct client client;
-    client_open(&client, url);
+    client_open(&client, url, PATIENT_MS);
     assert_int_equal(ask(&client, PAWL_LEASE_TAKE, "a", 30), PAWL_OK);
     uint32_t epoch = client.reply.epoch;
     pawl_err err = PAWL_E_CONFLICT;
@@ -159,7 +172,7 @@ static void test_an_end_far_away_is_brought_near(void **state)
     char url[200];
     url_make(url, sizeof url);
     struct client client;
-    client_open(&client, url);
+    client_open(&client, url, PATIENT_MS);
     assert_int_equal(take(&client, "a"), PAWL_OK);
     uint32_t epoch = client.reply.epoch;
     /* As if the clock had been set back by a hundred years. */
@@ -179,25 +192,26 @@ static void test_a_server_that_goes_and_comes_back(void **state)
     char url[200];
     url_make(url, sizeof url);
     struct client client;
-    client_open(&client, url);
-    assert_int_equal(take(&client, "a"), PAWL_OK);
+    client_open(&client, url, HASTY_MS);
+    take_at_last(&client, "a");
     uint32_t epoch = client.reply.epoch;
 
     redis_server_pause(&server);
     assert_int_equal(take(&client, "a"), PAWL_E_UNKNOWN);
     assert_non_null(strstr(client.message, "has not answered"));
     redis_server_continue(&server);
-    assert_int_equal(take(&client, "a"), PAWL_OK);
+    take_at_last(&client, "a");
 
     redis_server_kill(&server);
     pawl_err err = take(&client, "a");
     assert_true(err == PAWL_E_UNKNOWN || err == PAWL_E_UNAVAILABLE);
-    assert_int_equal(take(&client, "a"), PAWL_E_UNAVAILABLE);
+    while (take(&client, "a") == PAWL_E_UNKNOWN) continue;
+    assert_int_equal(client.reply.err, PAWL_E_UNAVAILABLE);
     assert_true(client.message[0] != 0);
 
     redis_server_restart(&server); /* without its data */
     redis_server_do(&server, "FLUSHALL");
-    assert_int_equal(take(&client, "a"), PAWL_OK);
+    take_at_last(&client, "a");
     assert_true(client.reply.epoch >= epoch);
     client_close(&client);
 }
@@ -208,13 +222,13 @@ static void test_a_refusal_is_told(void **state)
     char url[200];
     (void)snprintf(url, sizeof url, "redis+unix://%s?password=wrong", server.socket);
     struct client client;
-    client_open(&client, url);
+    client_open(&client, url, PATIENT_MS);
     assert_int_equal(take(&client, "a"), PAWL_E_UNAVAILABLE);
     assert_non_null(strstr(client.message, "AUTH"));
     client_close(&client);
 
     url_make(url, sizeof url);
-    client_open(&client, url);
+    client_open(&client, url, PATIENT_MS);
     redis_server_do(&server, "CONFIG SET min-replicas-to-write 1");
     assert_int_equal(take(&client, "a"), PAWL_E_UNAVAILABLE);
     redis_server_do(&server, "CONFIG SET min-replicas-to-write 0");

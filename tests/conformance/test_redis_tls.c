@@ -18,6 +18,7 @@ static struct redis_certificates certificates;
 static struct redis_server server;
 static struct redis_client client;
 
+/* For a server that never answers the greeting. */
 static const struct pawl_redis_options hasty = { .timeout_ms = 1500,
                                                  .waiting_max = 1000,
                                                  .held_ms = 4000 };
@@ -36,12 +37,18 @@ static void start(const char *cert, const char *clients)
     redis_server_start_as(&server, REDIS_SERVER_TLS, args);
 }
 
-static void open_url(const char *scheme, const char *host, const char *parameters)
+static void open_with(const struct pawl_redis_options *options, const char *scheme,
+                      const char *host, const char *parameters)
 {
     char url[700];
     (void)snprintf(url, sizeof url, "%s://%s:%u?%s", scheme, host, (unsigned)server.port,
                    parameters);
-    redis_client_open(&client, url, PARTITIONS, &hasty);
+    redis_client_open(&client, url, PARTITIONS, options);
+}
+
+static void open_url(const char *scheme, const char *host, const char *parameters)
+{
+    open_with(NULL, scheme, host, parameters);
 }
 
 static void finish(void)
@@ -186,7 +193,7 @@ static void tls_to_a_plain_server_is_named_as_such(void **state)
 {
     (void)state;
     redis_server_start(&server, NULL);
-    open_url("rediss", "127.0.0.1", "verify=none");
+    open_with(&hasty, "rediss", "127.0.0.1", "verify=none");
     redis_client_wait_ready(&client, false);
     /* Redis takes the greeting for a command that has no end, or for one it does not know. */
     bool is_named = strstr(client.why, "does not speak TLS") || strstr(client.why, "does it speak")
@@ -223,7 +230,7 @@ static void a_cluster_speaks_tls_too(void **state)
     redis_group_start_cluster(&group, REDIS_SERVER_TLS, false, args);
     char url[700];
     (void)snprintf(url, sizeof url, "%s?cafile=%s", group.url, certificates.ca);
-    redis_client_open(&client, url, PARTITIONS, &hasty);
+    redis_client_open(&client, url, PARTITIONS, NULL);
     redis_client_wait_ready(&client, true);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         struct pawl_store_request request = { .op = PAWL_STORE_ACQUIRE,

@@ -712,12 +712,12 @@ class Ending(Cases):
         self.start("t:3600000", "in-timer")
         self.start("e:never", "in-event")
         self.start("e:never:3600000", "in-limit")
-        self.start("a:echo:1 n " * 2000, "in-loop")
+        self.start("a:echo:1 n " * 8000, "in-loop")
         self.wait_for_event("in-timer", "TimerCreated")
         self.wait_for_event("in-limit", "TimerCreated")
         self.api.wait("in-event", for_="started")
         until(lambda: self.api.get("in-loop")["generation"] > 3, 60, "some generations")
-        for instance in ("in-timer", "in-event", "in-limit", "in-loop"):
+        for instance in ("in-loop", "in-timer", "in-event", "in-limit"):
             self.api.terminate(instance, "enough")
             state = self.api.wait(instance)
             self.assertEqual((state["runtimeStatus"], output_of(state, json_=False)),

@@ -21,7 +21,7 @@ void program_start(struct program *program, const char *line)
     program->pid = fork();
     assert_true(program->pid >= 0);
     if (program->pid == 0) {
-        alarm(100); /* an exec keeps it: nothing of ours hangs for ever */
+        alarm(600); /* an exec keeps it: nothing of ours hangs for ever */
         setenv("PAWL", PAWL_PROGRAM, 1);
         dup2(fds[1], STDOUT_FILENO);
         dup2(fds[1], STDERR_FILENO);

@@ -173,7 +173,7 @@ static void wait_returns_the_state_with_all_its_parts(void **state)
     (void)fake_expect(&fixture->fake, PAWL_FRAME_HELLO);
     const struct pawl_request_frame *frame = expect_request(PAWL_REQUEST_WAIT);
     assert_int_equal(frame->request.wait_for, PAWL_WAIT_COMPLETED);
-    assert_true(frame->request.timeout_ms > 40000);
+    assert_true(frame->request.timeout_ms > 5000); /* what is left of it */
     assert_true(frame->request.timeout_ms <= 50000);
     assert_true(frame->request.with_payloads);
     struct pawl_instance_state one = make_state();

@@ -700,7 +700,7 @@ static void a_stop_does_not_wait_for_ever(void **state)
     WAIT_FOR(world, world->stopped_count == 1);
     uint64_t took_ms = (uv_hrtime() - start) / 1000000;
     assert_true(took_ms + 2 >= PAWL_STOP_MS_MAX);
-    assert_true(took_ms < PAWL_STOP_MS_MAX + 20000);
+    assert_true(took_ms < PAWL_STOP_MS_MAX + 120000);
     world_free(world);
 }
 

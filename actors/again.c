@@ -155,14 +155,14 @@ static void seed_reopen(const struct run *run, struct pawl_seed *seed)
     pawl_map_init(&calls, 0);
     for (uint32_t i = 0; i < seed->events_count; i++) {
         struct pawl_history_event event;
-        pawl_err err = pawl_history_event_decode(seed->events[i], &event);
-        char kind = err == PAWL_OK ? pawl_again_made_kind(event.kind) : 0;
+        if (pawl_history_event_decode(seed->events[i], &event) != PAWL_OK) continue;
+        char kind = pawl_again_made_kind(event.kind);
         if (kind && i < seed->past_count) {
             is_open[i] = true;
             call_of(&calls, kind, event.id, &made[i])->index = i;
             continue;
         }
-        kind = err == PAWL_OK ? pawl_again_ended_kind(event.kind) : 0;
+        kind = pawl_again_ended_kind(event.kind);
         const struct pawl_again_call *call = kind ? call_of(&calls, kind, event.ref, NULL) : NULL;
         if (call) is_open[call->index] = false;
     }

@@ -1,8 +1,8 @@
 #include "actors/turn.h"
 
+#include "actors/again.h"
 #include "actors/attempts.h"
 #include "actors/directory.h"
-
 #include "actors/envelope.h"
 #include "actors/seed.h"
 #include "actors/turn_children.h"
@@ -128,7 +128,7 @@ static void turn_reopen(struct pawl_node *node, struct pawl_workflow *workflow,
     PAWL_ASSERT(err == PAWL_OK); /* looked at when the input was added */
     bool is_child = event.kind == PAWL_EVENT_CHILD_CREATED;
     bool is_timer = event.kind == PAWL_EVENT_TIMER_CREATED;
-    struct pawl_turn_op *op = turn_add_op(turn, is_child ? 'c' : is_timer ? 't' : 'a', event.id);
+    struct pawl_turn_op *op = turn_add_op(turn, pawl_again_made_kind(event.kind), event.id);
     op->event_index = index;
     op->fire_at_ms = is_timer ? event.fire_at_ms : 0;
     if (!is_timer) op->refused = turn_is_refused(node, event.target_app);

@@ -208,7 +208,7 @@ static enum pawl_cli_exit print_state(const struct pawl_cli_options *options, js
 
 static enum pawl_cli_exit run_get(const struct pawl_cli_options *options)
 {
-    json_t *state;
+    json_t *state = NULL;
     long status;
     enum pawl_cli_exit code = call_json(options, &(struct pawl_call_page){ .from = 0 },
                                         PAWL_BYTES_ABSENT, &state, &status);

@@ -110,14 +110,21 @@ static bool host_runs_activities(const struct pawl_node *node, const struct pawl
     return host->is_self ? node->task_workers > 0 : host->runs_activities;
 }
 
+static bool app_is_owning(const struct pawl_app *app, const struct pawl_host *host)
+{
+    return app->owning_count > 0 && app->owning[0]->owner_rank == host->owner_rank;
+}
+
 /* Silent ones are left out as long as others are there. */
 static void app_pick_runners(const struct pawl_node *node, struct pawl_app *app)
 {
     app->runners_count = 0;
+    app->runners_own = true;
     for (int with_silent = 0; with_silent < 2 && app->runners_count == 0; with_silent++)
         for (uint32_t i = 0; i < app->hosts_count; i++) {
             struct pawl_host *host = app->hosts[i];
             if (!host_runs_activities(node, host) || (host->silent && !with_silent)) continue;
+            if (!app_is_owning(app, host)) app->runners_own = false;
             app->runners[app->runners_count] = host;
             app->runner_hashes[app->runners_count++] = host->hash;
         }
@@ -164,6 +171,12 @@ static void app_assign(struct pawl_node *node, struct pawl_app *app)
 static struct pawl_app *app_find(const struct pawl_node *node, struct pawl_bytes app)
 {
     return pawl_map_find(&node->directory.apps, app.size ? app : pawl_bytes_str(node->app));
+}
+
+bool pawl_directory_may_keep(const struct pawl_node *node)
+{
+    const struct pawl_host *self = node->directory.self;
+    return self && self->app && host_runs_activities(node, self) && self->app->runners_own;
 }
 
 bool pawl_directory_is_own_app(const struct pawl_node *node, struct pawl_bytes app)

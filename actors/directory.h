@@ -42,6 +42,7 @@ struct pawl_app {
     uint32_t *owners;       /* by partition: of owning; NULL: not computed yet */
     uint32_t runners_count; /* those with a worker for activities, not leaving */
     struct pawl_host **runners;
+    bool runners_own; /* … each of them some partitions, too */
     uint64_t *runner_hashes;
 };
 
@@ -67,6 +68,10 @@ bool pawl_directory_others_run_workflows(const struct pawl_node *node);
 
 /* A worker for activities has come to this sidecar, or the last has gone. */
 void pawl_directory_on_own_workers(struct pawl_node *node);
+
+/* True when activities may stay at this sidecar: it runs those of its app, and whoever else does
+ * has instances that bring it some. */
+bool pawl_directory_may_keep(const struct pawl_node *node);
 
 bool pawl_directory_is_own_app(const struct pawl_node *node, struct pawl_bytes app);
 

@@ -2,6 +2,7 @@
 
 #include "actors/activity.h"
 #include "actors/attempts.h"
+#include "actors/worker.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
 #include "base/fsm.h"
@@ -174,9 +175,27 @@ static void run_start_here(struct pawl_node *node, struct pawl_run *run)
     pawl_activity_spawn(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
 }
 
+/* What an instance does one at a time is done where it is, while a worker here is free: that
+ * costs no frames. What fans out is spread, and so is what takes long: of that there soon are
+ * many. */
+static bool run_stays(struct pawl_node *node, const struct pawl_run *run)
+{
+    if (run->tried.count || !pawl_directory_is_own_app(node, run->scheduled.target_app)
+        || node->metrics.activities_running >= PAWL_ACTIVITIES_KEPT_MAX)
+        return false;
+    const struct pawl_workflow *workflow = pawl_workflow_find(node, run->instance);
+    return workflow && workflow->activities_open == 1 && pawl_directory_may_keep(node)
+           && pawl_worker_is_free_for(node, run->scheduled.name, run->scheduled.version);
+}
+
 static void run_route(struct pawl_node *node, struct pawl_run *run)
 {
     PAWL_ASSERT(run->state == RUN_WAITING);
+    if (run_stays(node, run)) {
+        PAWL_COVER(RUN_STAYED);
+        run_start_here(node, run);
+        return;
+    }
     struct pawl_route route =
         pawl_directory_runner(node, run->scheduled.target_app, run->key, &run->tried);
     switch (route.kind) {

@@ -1,4 +1,4 @@
-/* Run: an activity that another sidecar executes, seen from the owner of its instance.
+/* Run: an activity that another sidecar may execute, seen from the owner of its instance.
  *
  *   WAITING --somebody can run it--> SENT --RESULT--> (gone; the result goes in)
  *    |  ^  ^                          |  ^
@@ -17,7 +17,8 @@
  * newer one is rolled out) gives it back, and it is tried elsewhere. It fails when nobody is
  * left who could know it.
  *
- * Which sidecar runs an activity follows from its key. The owner asks from time to
+ * What an instance does one at a time stays where it is, as long as few run there.
+ * Else which sidecar runs an activity follows from its key. The owner asks from time to
  * time for what it has sent: "still known" keeps it there, so a long activity runs once;
  * a lost one is noticed. The store holds nothing of this: the operation is pending, and
  * the instance's WAKE row brings it back if this sidecar dies.

@@ -107,6 +107,38 @@ bool pawl_worker_can_run(const struct pawl_node *node, struct pawl_bytes name,
     return node->any_workers > 0 || pawl_lanes_serve(&node->turn_lanes, name, version);
 }
 
+/* What no rule names passes the limits for all, and so does all else. */
+static bool worker_may_take(const struct pawl_node *node, const struct pawl_worker *worker,
+                            bool is_task)
+{
+    uint32_t credit = is_task ? worker->task_credit : worker->turn_credit;
+    return credit > 0 && !worker->leaving
+           && pawl_gate_is_open(node, node->limits.gate_for_all[is_task]);
+}
+
+static bool worker_knows(const struct pawl_worker *worker, struct pawl_bytes name,
+                         struct pawl_bytes version)
+{
+    if (worker->any_name) return true;
+    for (uint32_t i = 0; i < worker->task_servings_count; i++)
+        if (pawl_bytes_is_equal(worker->task_servings[i].lane->name, name))
+            return pawl_serving_fits(&worker->task_servings[i], version);
+    return false;
+}
+
+bool pawl_worker_is_free_for(struct pawl_node *node, struct pawl_bytes name,
+                             struct pawl_bytes version)
+{
+    const struct pawl_gate *gate = pawl_limits_gate(node, true, name);
+    if (!pawl_gate_is_open(node, gate)) return false;
+    uint64_t credit = 0;
+    uint32_t cursor = 0;
+    for (struct pawl_worker *worker; (worker = pawl_map_next(&node->workers, &cursor)) != NULL;)
+        if (worker_may_take(node, worker, true) && worker_knows(worker, name, version))
+            credit += worker->task_credit;
+    return credit > gate->waiting;
+}
+
 /* Connections ------------------------------------------------------------------------------ */
 
 static bool worker_runs_workflows(const struct pawl_worker *worker)
@@ -240,15 +272,6 @@ static struct pawl_list *worker_next_task(struct pawl_node *node, struct pawl_wo
                                              worker->task_servings_count, &worker->task_cursor);
     if (next || !worker->any_name) return next;
     return pawl_lanes_next_open(node, true, &worker->task_cursor);
-}
-
-/* What no rule names passes the limits for all, and so does all else. */
-static bool worker_may_take(const struct pawl_node *node, const struct pawl_worker *worker,
-                            bool is_task)
-{
-    uint32_t credit = is_task ? worker->task_credit : worker->turn_credit;
-    return credit > 0 && !worker->leaving
-           && pawl_gate_is_open(node, node->limits.gate_for_all[is_task]);
 }
 
 static bool worker_give_turn(struct pawl_node *node, struct pawl_worker *worker)

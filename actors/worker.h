@@ -46,6 +46,10 @@ void pawl_worker_put_activity(struct pawl_node *node, struct pawl_activity *acti
 bool pawl_worker_can_run(const struct pawl_node *node, struct pawl_bytes name,
                          struct pawl_bytes version);
 
+/* True when a connected worker can take such an activity at once, and whatever waits already. */
+bool pawl_worker_is_free_for(struct pawl_node *node, struct pawl_bytes name,
+                             struct pawl_bytes version);
+
 /* True when there is a worker that may have its code and has not refused it. */
 bool pawl_worker_may_have_code(struct pawl_node *node, const struct pawl_workflow *workflow);
 

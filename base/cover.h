@@ -17,6 +17,7 @@
     X(RUN_REFUSED, "an activity was refused for want of a worker")                    \
     X(RUN_UNREGISTERED, "an activity was unknown where it was sent")                  \
     X(RUN_UNKNOWN, "a peer did not know an activity it was asked about")              \
+    X(RUN_STAYED, "an only activity was run where its instance is")                   \
     X(RUN_FOUND, "a new owner found out who was at an activity")                      \
     X(RUN_FIND_UNANSWERED, "a question who was at an activity was not answered")      \
     X(RUN_HOST_GONE, "a sidecar left with activities of ours")                        \

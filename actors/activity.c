@@ -21,15 +21,14 @@ static const struct pawl_fsm_state activity_states[PAWL_ACTIVITY_STATES_COUNT] =
 
 #define KEY_HEAD_SIZE (16u + 4u + 8u)
 
-struct pawl_bytes pawl_activity_key(struct pawl_arena *arena, struct pawl_bytes instance,
-                                    struct pawl_id inc, uint32_t gen, uint64_t nonce)
+struct pawl_bytes pawl_activity_key(struct pawl_arena *arena, const struct pawl_op_ref *ref)
 {
-    uint8_t *key = pawl_arena_alloc(arena, KEY_HEAD_SIZE + instance.size);
-    memcpy(key, inc.bytes, 16);
-    memcpy(key + 16, &gen, 4);
-    memcpy(key + 20, &nonce, 8);
-    memcpy(key + KEY_HEAD_SIZE, instance.data, instance.size);
-    return pawl_bytes_make(key, KEY_HEAD_SIZE + instance.size);
+    uint8_t *key = pawl_arena_alloc(arena, KEY_HEAD_SIZE + ref->instance.size);
+    memcpy(key, ref->inc.bytes, 16);
+    memcpy(key + 16, &ref->gen, 4);
+    memcpy(key + 20, &ref->nonce, 8);
+    memcpy(key + KEY_HEAD_SIZE, ref->instance.data, ref->instance.size);
+    return pawl_bytes_make(key, KEY_HEAD_SIZE + ref->instance.size);
 }
 
 struct pawl_bytes pawl_activity_key_instance(struct pawl_bytes key)
@@ -101,14 +100,16 @@ static void activity_unlink(struct pawl_node *node, struct pawl_activity *activi
 }
 
 /* The struct, its key and its event are one allocation. NULL: not a schedule. */
-static struct pawl_activity *activity_new(struct pawl_bytes key, struct pawl_bytes event)
+static struct pawl_activity *activity_new(struct pawl_bytes key, const struct pawl_op_ref *ref,
+                                          struct pawl_bytes event)
 {
     struct pawl_activity *activity = pawl_mem_alloc(sizeof *activity + key.size + event.size);
     uint8_t *bytes = (uint8_t *)(activity + 1);
     memcpy(bytes, key.data, key.size);
     memcpy(bytes + key.size, event.data, event.size);
     activity->key = pawl_bytes_make(bytes, key.size);
-    activity->instance = pawl_activity_key_instance(activity->key);
+    activity->ref = *ref;
+    activity->ref.instance = pawl_activity_key_instance(activity->key);
     activity->event = pawl_bytes_make(bytes + key.size, event.size);
     activity->alarm.fire = activity_on_alarm;
     if (pawl_history_event_decode(activity->event, &activity->scheduled) != PAWL_OK
@@ -123,27 +124,22 @@ static struct pawl_activity *activity_new(struct pawl_bytes key, struct pawl_byt
 }
 
 static struct pawl_activity *activity_add(struct pawl_node *node, struct pawl_bytes key,
-                                          struct pawl_id inc, uint32_t gen, struct pawl_op op,
-                                          uint64_t nonce, struct pawl_bytes event)
+                                          const struct pawl_op_ref *ref, struct pawl_bytes event)
 {
-    struct pawl_activity *activity = activity_new(key, event);
+    struct pawl_activity *activity = activity_new(key, ref, event);
     if (!activity) return NULL;
-    activity->inc = inc;
-    activity->gen = gen;
-    activity->op = op;
-    activity->nonce = nonce;
     activity->gate = pawl_limits_gate(node, true, activity->scheduled.name);
     pawl_map_insert(&node->activities, activity->key, activity);
     activity_queue(node, activity);
     return activity;
 }
 
-void pawl_activity_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                         uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
+void pawl_activity_spawn(struct pawl_node *node, const struct pawl_op_ref *ref,
+                         struct pawl_bytes event)
 {
-    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, nonce);
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, ref);
     if (activity_find(node, key)) return;
-    struct pawl_activity *activity = activity_add(node, key, inc, gen, op, nonce, event);
+    struct pawl_activity *activity = activity_add(node, key, ref, event);
     PAWL_ASSERT(activity != NULL); /* committed by this engine, or checked at load */
     activity_judge(node, activity);
 }
@@ -256,14 +252,9 @@ void pawl_activity_on_heartbeat(struct pawl_node *node, uint64_t worker,
 /* Whoever owns the instance keeps count for the time when this sidecar is gone. */
 static void activity_tell_attempts(struct pawl_node *node, const struct pawl_activity *activity)
 {
-    struct pawl_activity_ref ref = { .instance = activity->instance,
-                                     .inc = activity->inc,
-                                     .gen = activity->gen,
-                                     .op = activity->op,
-                                     .nonce = activity->nonce };
-    pawl_attempts_on_dispatch(node, &ref, activity->attempts);
+    pawl_attempts_on_dispatch(node, &activity->ref, activity->attempts);
     if (pawl_id_is_zero(activity->run)) return;
-    struct pawl_route route = pawl_directory_owner(node, activity->app, activity->instance);
+    struct pawl_route route = pawl_directory_owner(node, activity->app, activity->ref.instance);
     if (route.kind != PAWL_ROUTE_PEER) return;
     struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_ATTEMPT);
     frame->run_attempt =
@@ -293,7 +284,7 @@ void pawl_activity_dispatch(struct pawl_node *node, struct pawl_activity *activi
     frame->type = PAWL_FRAME_ACTIVITY;
     frame->activity =
         (struct pawl_activity_item){ .token = activity->token,
-                                     .instance = activity->instance,
+                                     .instance = activity->ref.instance,
                                      .task_execution = activity->scheduled.task_execution,
                                      .id = activity->scheduled.id,
                                      .attempt = activity->attempts,
@@ -316,12 +307,10 @@ static void activity_hand_in(struct pawl_node *node, struct pawl_activity *activ
                              struct pawl_bytes event)
 {
     struct pawl_arena *arena = &node->effects->arena;
-    struct pawl_bytes instance = pawl_arena_copy(arena, activity->instance);
+    struct pawl_op_ref ref = pawl_op_ref_copy(arena, &activity->ref);
     struct pawl_bytes kept = pawl_arena_copy(arena, event);
-    struct pawl_activity gone = *activity;
     activity_free(node, activity);
-    pawl_workflow_on_result(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, kept,
-                            PAWL_ORIGIN_NONE);
+    pawl_workflow_on_result(node, &ref, kept, PAWL_ORIGIN_NONE);
 }
 
 static void activity_tell_peer(struct pawl_node *node, const struct pawl_activity *activity,
@@ -330,11 +319,11 @@ static void activity_tell_peer(struct pawl_node *node, const struct pawl_activit
     struct pawl_arena *arena = &node->effects->arena;
     struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_RESULT);
     frame->run = (struct pawl_peer_run){ .run = activity->run,
-                                         .instance = pawl_arena_copy(arena, activity->instance),
-                                         .inc = activity->inc,
-                                         .gen = activity->gen,
-                                         .op_id = activity->op.id,
-                                         .nonce = activity->nonce,
+                                         .instance = pawl_arena_copy(arena, activity->ref.instance),
+                                         .inc = activity->ref.inc,
+                                         .gen = activity->ref.gen,
+                                         .op_id = activity->ref.op.id,
+                                         .nonce = activity->ref.nonce,
                                          .event = pawl_arena_copy(arena, activity->result) };
     pawl_node_peer_send(node, host, frame);
 }
@@ -342,7 +331,7 @@ static void activity_tell_peer(struct pawl_node *node, const struct pawl_activit
 /* The owner of the own app's instances may be away; its store is not. */
 static void activity_tell(struct pawl_node *node, struct pawl_activity *activity)
 {
-    struct pawl_route route = pawl_directory_owner(node, activity->app, activity->instance);
+    struct pawl_route route = pawl_directory_owner(node, activity->app, activity->ref.instance);
     bool is_own = pawl_directory_is_own_app(node, activity->app);
     bool is_unheard =
         route.kind == PAWL_ROUTE_PEER && is_own && (route.host->silent || activity->told > 1);
@@ -506,7 +495,7 @@ static bool activity_is_owned_here(struct pawl_node *node, const struct pawl_act
 {
     if (pawl_id_is_zero(activity->run)) return true;
     return pawl_directory_is_own_app(node, activity->app)
-           && pawl_node_partition(node, activity->instance)->state == PAWL_PARTITION_OWNED;
+           && pawl_node_partition(node, activity->ref.instance)->state == PAWL_PARTITION_OWNED;
 }
 
 /* The owner looks for somebody else. */
@@ -515,22 +504,21 @@ static void activity_give_back(struct pawl_node *node, struct pawl_activity *act
 {
     struct pawl_arena *arena = &node->effects->arena;
     if (!activity_is_owned_here(node, activity)) {
-        struct pawl_route route = pawl_directory_owner(node, activity->app, activity->instance);
+        struct pawl_route route = pawl_directory_owner(node, activity->app, activity->ref.instance);
         if (route.kind == PAWL_ROUTE_PEER)
             activity_refuse(node, route.host, activity->run, unregistered);
         activity_free(node, activity);
         return;
     }
-    struct pawl_bytes instance = pawl_arena_copy(arena, activity->instance);
+    struct pawl_op_ref ref = pawl_op_ref_copy(arena, &activity->ref);
     activity->scheduled.progress = activity->progress; /* the next one may go on from there */
     activity->scheduled.attempts = activity->attempts;
     struct pawl_bytes event = pawl_history_event_pack(arena, &activity->scheduled);
-    struct pawl_activity gone = *activity;
     activity_free(node, activity);
     if (unregistered)
-        pawl_run_spawn_elsewhere(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
+        pawl_run_spawn_elsewhere(node, &ref, event);
     else
-        pawl_run_spawn(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
+        pawl_run_spawn(node, &ref, event);
 }
 
 struct pawl_bytes pawl_activity_why_not_registered(struct pawl_node *node, struct pawl_bytes app,
@@ -639,9 +627,8 @@ void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,
                           const struct pawl_peer_run *run)
 {
     const struct pawl_activity *other = activity_find_run(node, run->run);
-    struct pawl_op op = { 'a', run->op_id };
-    struct pawl_bytes key =
-        pawl_activity_key(&node->effects->arena, run->instance, run->inc, run->gen, run->nonce);
+    struct pawl_op_ref ref = pawl_op_ref_of_run(run);
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, &ref);
     struct pawl_activity *activity = activity_find(node, key);
     if (other && other != activity) return; /* a run id names one execution for ever */
     bool is_leaving = node->directory.self && node->directory.self->leaving;
@@ -650,7 +637,7 @@ void pawl_activity_on_run(struct pawl_node *node, struct pawl_host *host,
         return;
     }
     bool is_new = !activity;
-    if (is_new) activity = activity_add(node, key, run->inc, run->gen, op, run->nonce, run->event);
+    if (is_new) activity = activity_add(node, key, &ref, run->event);
     if (!activity) {
         pawl_node_log(node, PAWL_LOG_ERROR,
                       "sidecar %.*s asked for an activity that cannot be read; ignored",
@@ -708,8 +695,8 @@ void pawl_activity_on_ask(struct pawl_node *node, struct pawl_host *host,
 static struct pawl_activity *activity_find_for(struct pawl_node *node, struct pawl_host *host,
                                                const struct pawl_peer_find *find)
 {
-    struct pawl_bytes key =
-        pawl_activity_key(&node->effects->arena, find->instance, find->inc, find->gen, find->nonce);
+    struct pawl_op_ref ref = pawl_op_ref_of_find(find);
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, &ref);
     struct pawl_activity *activity = activity_find(node, key);
     const struct pawl_activity *other = activity_find_run(node, find->run);
     if (other && other != activity) return NULL; /* a run id names one execution for ever */
@@ -736,7 +723,7 @@ void pawl_activities_tell_again(struct pawl_node *node)
     for (struct pawl_activity *activity;
          (activity = pawl_map_next(&node->activities, &cursor)) != NULL;) {
         if (activity->state != PAWL_ACTIVITY_DONE) continue;
-        struct pawl_route route = pawl_directory_owner(node, activity->app, activity->instance);
+        struct pawl_route route = pawl_directory_owner(node, activity->app, activity->ref.instance);
         bool is_foreign = !pawl_directory_is_own_app(node, activity->app);
         if (is_foreign && route.kind == PAWL_ROUTE_PEER && route.host->silent) continue;
         activity->told = 0; /* to somebody else, perhaps */

@@ -25,12 +25,8 @@ enum pawl_activity_state {
 };
 
 struct pawl_activity {
-    struct pawl_bytes key; /* behind the struct: see pawl_activity_key */
-    struct pawl_bytes instance;
-    struct pawl_id inc;
-    uint32_t gen;
-    struct pawl_op op;
-    uint64_t nonce;
+    struct pawl_bytes key;  /* behind the struct: see pawl_activity_key */
+    struct pawl_op_ref ref; /* its instance is part of the key */
     uint8_t state;
     uint32_t attempts;
     struct pawl_bytes event;             /* behind the struct: its TASK_SCHEDULED */
@@ -54,15 +50,14 @@ struct pawl_activity {
 
 /* inc, gen, nonce, then the instance. An id may be called again, by a rewind or by an SDK that
  * retries so: then it is another activity, and an earlier one may still be about. */
-struct pawl_bytes pawl_activity_key(struct pawl_arena *arena, struct pawl_bytes instance,
-                                    struct pawl_id inc, uint32_t gen, uint64_t nonce);
+struct pawl_bytes pawl_activity_key(struct pawl_arena *arena, const struct pawl_op_ref *ref);
 struct pawl_bytes pawl_activity_key_instance(struct pawl_bytes key);
 
 bool pawl_activity_is_known(const struct pawl_node *node, struct pawl_bytes key);
 
 /* Start an execution of a committed schedule here. No-op when it is known already. */
-void pawl_activity_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                         uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event);
+void pawl_activity_spawn(struct pawl_node *node, const struct pawl_op_ref *ref,
+                         struct pawl_bytes event);
 
 /* Forget an execution whose result nobody wants any more. The worker of a running one is
  * told; its result will be ignored. */

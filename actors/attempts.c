@@ -177,7 +177,7 @@ bool pawl_attempts_store(struct pawl_node *node, struct pawl_workflow *workflow)
 
 /* The operation that is meant, as far as this cache knows. */
 static struct pawl_pending_op *ref_find(const struct pawl_workflow *workflow,
-                                        const struct pawl_activity_ref *ref)
+                                        const struct pawl_op_ref *ref)
 {
     struct pawl_pending_op *op = pawl_workflow_op_find(workflow, ref->op);
     bool is_it = op && op->nonce == ref->nonce && !op->delivered
@@ -186,7 +186,7 @@ static struct pawl_pending_op *ref_find(const struct pawl_workflow *workflow,
     return is_it ? op : NULL;
 }
 
-void pawl_attempts_on_dispatch(struct pawl_node *node, const struct pawl_activity_ref *ref,
+void pawl_attempts_on_dispatch(struct pawl_node *node, const struct pawl_op_ref *ref,
                                uint32_t count)
 {
     struct pawl_workflow *workflow = pawl_workflow_find(node, ref->instance);
@@ -234,7 +234,7 @@ bool pawl_poison_is(struct pawl_bytes result)
 }
 
 /* One at a time: others are told of again, and once it is stalled they need not be. */
-void pawl_poison_take(struct pawl_node *node, const struct pawl_activity_ref *ref,
+void pawl_poison_take(struct pawl_node *node, const struct pawl_op_ref *ref,
                       struct pawl_bytes result, struct pawl_origin origin)
 {
     struct pawl_workflow *workflow = pawl_workflow_activate(node, ref->instance);

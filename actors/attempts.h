@@ -56,7 +56,7 @@ bool pawl_attempts_hold_turn(struct pawl_node *node, struct pawl_workflow *workf
 bool pawl_attempts_store(struct pawl_node *node, struct pawl_workflow *workflow);
 
 /* An activity has been dispatched so often, wherever it runs. */
-void pawl_attempts_on_dispatch(struct pawl_node *node, const struct pawl_activity_ref *ref,
+void pawl_attempts_on_dispatch(struct pawl_node *node, const struct pawl_op_ref *ref,
                                uint32_t count);
 
 /* The result by which whoever runs an activity tells its owner that it has lost too many
@@ -68,7 +68,7 @@ bool pawl_poison_is(struct pawl_bytes result);
 
 /* Such a result has arrived: the instance stalls when it waits for this activity. `origin`
  * is told when that is stored. */
-void pawl_poison_take(struct pawl_node *node, const struct pawl_activity_ref *ref,
+void pawl_poison_take(struct pawl_node *node, const struct pawl_op_ref *ref,
                       struct pawl_bytes result, struct pawl_origin origin);
 
 /* One waits, and the instance is in a status in which it can be taken up. */

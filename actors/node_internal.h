@@ -24,6 +24,7 @@
 #define PAWL_ACTORS_NODE_INTERNAL_H
 
 #include "actors/node.h"
+#include "actors/op_ref.h"
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/heap.h"

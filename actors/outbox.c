@@ -190,9 +190,12 @@ static void parent_hears(struct pawl_node *node, const struct pawl_message *mess
 {
     const struct pawl_parent *parent = &message->body.parent;
     struct pawl_arena *arena = &node->effects->arena;
-    pawl_workflow_on_result(node, pawl_arena_copy(arena, parent->instance), parent->inc,
-                            parent->gen, (struct pawl_op){ 'c', parent->op_id }, parent->nonce,
-                            pawl_arena_copy(arena, event), message->origin);
+    struct pawl_op_ref ref = { .instance = pawl_arena_copy(arena, parent->instance),
+                               .inc = parent->inc,
+                               .gen = parent->gen,
+                               .op = { 'c', parent->op_id },
+                               .nonce = parent->nonce };
+    pawl_workflow_on_result(node, &ref, pawl_arena_copy(arena, event), message->origin);
 }
 
 /* The parent is the sender: here, or behind the peer. */

@@ -22,12 +22,8 @@ static const struct pawl_fsm_state run_states[RUN_STATES_COUNT] = {
 #define ASK_SOON_MS 250
 
 struct pawl_run {
-    struct pawl_bytes key; /* behind the struct: see pawl_activity_key */
-    struct pawl_bytes instance;
-    struct pawl_id inc;
-    uint32_t gen;
-    struct pawl_op op;
-    uint64_t nonce;
+    struct pawl_bytes key;               /* behind the struct: see pawl_activity_key */
+    struct pawl_op_ref ref;              /* its instance is part of the key */
     uint32_t partition;                  /* of the instance */
     struct pawl_bytes event;             /* behind the struct: its TASK_SCHEDULED */
     struct pawl_history_event scheduled; /* decoded from event */
@@ -62,15 +58,16 @@ static void run_on_overdue(struct pawl_node *node, struct pawl_alarm *alarm);
 
 /* The struct, its key and its event are one allocation. */
 static struct pawl_run *run_new(struct pawl_node *node, struct pawl_bytes key,
-                                struct pawl_bytes event)
+                                const struct pawl_op_ref *ref, struct pawl_bytes event)
 {
     struct pawl_run *run = pawl_mem_alloc(sizeof *run + key.size + event.size);
     uint8_t *bytes = (uint8_t *)(run + 1);
     memcpy(bytes, key.data, key.size);
     memcpy(bytes + key.size, event.data, event.size);
     run->key = pawl_bytes_make(bytes, key.size);
-    run->instance = pawl_activity_key_instance(run->key);
-    run->partition = pawl_node_partition(node, run->instance)->index;
+    run->ref = *ref;
+    run->ref.instance = pawl_activity_key_instance(run->key);
+    run->partition = pawl_node_partition(node, run->ref.instance)->index;
     run->event = pawl_bytes_make(bytes + key.size, event.size);
     run->overdue.fire = run_on_overdue;
     pawl_err err = pawl_history_event_decode(run->event, &run->scheduled);
@@ -137,11 +134,11 @@ static void run_send_frame(struct pawl_node *node, const struct pawl_run *run)
     struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_RUN);
     struct pawl_arena *arena = &node->effects->arena;
     frame->run = (struct pawl_peer_run){ .run = run->id,
-                                         .instance = pawl_arena_copy(arena, run->instance),
-                                         .inc = run->inc,
-                                         .gen = run->gen,
-                                         .op_id = run->op.id,
-                                         .nonce = run->nonce,
+                                         .instance = pawl_arena_copy(arena, run->ref.instance),
+                                         .inc = run->ref.inc,
+                                         .gen = run->ref.gen,
+                                         .op_id = run->ref.op.id,
+                                         .nonce = run->ref.nonce,
                                          .event = run_event(node, run) };
     pawl_node_peer_send(node, run->host, frame);
 }
@@ -168,11 +165,10 @@ static void run_send(struct pawl_node *node, struct pawl_run *run, struct pawl_h
 static void run_start_here(struct pawl_node *node, struct pawl_run *run)
 {
     struct pawl_arena *arena = &node->effects->arena;
-    struct pawl_bytes instance = pawl_arena_copy(arena, run->instance);
+    struct pawl_op_ref ref = pawl_op_ref_copy(arena, &run->ref);
     struct pawl_bytes event = run_event(node, run);
-    struct pawl_run gone = *run;
     run_free(node, run);
-    pawl_activity_spawn(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event);
+    pawl_activity_spawn(node, &ref, event);
 }
 
 /* What an instance does one at a time is done where it is, while a worker here is free: that
@@ -183,7 +179,7 @@ static bool run_stays(struct pawl_node *node, const struct pawl_run *run)
     if (run->tried.count || !pawl_directory_is_own_app(node, run->scheduled.target_app)
         || node->metrics.activities_running >= PAWL_ACTIVITIES_KEPT_MAX)
         return false;
-    const struct pawl_workflow *workflow = pawl_workflow_find(node, run->instance);
+    const struct pawl_workflow *workflow = pawl_workflow_find(node, run->ref.instance);
     return workflow && workflow->activities_open == 1 && pawl_directory_may_keep(node)
            && pawl_worker_is_free_for(node, run->scheduled.name, run->scheduled.version);
 }
@@ -298,10 +294,10 @@ static void host_find(struct pawl_node *node, const struct pawl_host *host,
         if (!pawl_directory_is_peer_of(node, host, run->scheduled.target_app)) continue;
         finds->items[finds->count++] =
             (struct pawl_peer_find){ .run = run->id,
-                                     .instance = pawl_arena_copy(arena, run->instance),
-                                     .inc = run->inc,
-                                     .gen = run->gen,
-                                     .nonce = run->nonce };
+                                     .instance = pawl_arena_copy(arena, run->ref.instance),
+                                     .inc = run->ref.inc,
+                                     .gen = run->ref.gen,
+                                     .nonce = run->ref.nonce };
         hosts_add(&run->asked, host);
     }
     if (finds->count) pawl_node_peer_send(node, host, frame);
@@ -364,49 +360,40 @@ void pawl_runs_on_found(struct pawl_node *node, struct pawl_host *host,
 /* Life -------------------------------------------------------------------------------------- */
 
 /* NULL: it is under way. */
-static struct pawl_run *run_add(struct pawl_node *node, struct pawl_bytes instance,
-                                struct pawl_id inc, uint32_t gen, struct pawl_op op, uint64_t nonce,
+static struct pawl_run *run_add(struct pawl_node *node, const struct pawl_op_ref *ref,
                                 struct pawl_bytes event)
 {
-    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, nonce);
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, ref);
     if (run_find(node, key) || pawl_activity_is_known(node, key)) return NULL;
-    struct pawl_run *run = run_new(node, key, event);
-    run->inc = inc;
-    run->gen = gen;
-    run->op = op;
-    run->nonce = nonce;
-    return run;
+    return run_new(node, key, ref, event);
 }
 
-void pawl_run_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                    uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
+void pawl_run_spawn(struct pawl_node *node, const struct pawl_op_ref *ref, struct pawl_bytes event)
 {
     if (!node->config.placed) {
-        pawl_activity_spawn(node, instance, inc, gen, op, nonce, event);
+        pawl_activity_spawn(node, ref, event);
         return;
     }
-    struct pawl_run *run = run_add(node, instance, inc, gen, op, nonce, event);
+    struct pawl_run *run = run_add(node, ref, event);
     if (run) run_route(node, run);
 }
 
 /* Without placement nobody else can be at it. */
-void pawl_run_resume(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                     uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event)
+void pawl_run_resume(struct pawl_node *node, const struct pawl_op_ref *ref, struct pawl_bytes event)
 {
     if (!node->config.placed) {
-        pawl_run_spawn(node, instance, inc, gen, op, nonce, event);
+        pawl_run_spawn(node, ref, event);
         return;
     }
-    struct pawl_run *run = run_add(node, instance, inc, gen, op, nonce, event);
+    struct pawl_run *run = run_add(node, ref, event);
     if (run) run_ask(node, run);
 }
 
-void pawl_run_spawn_elsewhere(struct pawl_node *node, struct pawl_bytes instance,
-                              struct pawl_id inc, uint32_t gen, struct pawl_op op, uint64_t nonce,
+void pawl_run_spawn_elsewhere(struct pawl_node *node, const struct pawl_op_ref *ref,
                               struct pawl_bytes event)
 {
     PAWL_ASSERT(node->config.placed);
-    struct pawl_run *run = run_add(node, instance, inc, gen, op, nonce, event);
+    struct pawl_run *run = run_add(node, ref, event);
     if (!run) return;
     if (node->directory.self) hosts_add(&run->tried, node->directory.self);
     run_route(node, run);
@@ -421,10 +408,9 @@ static void run_send_cancel(struct pawl_node *node, const struct pawl_run *run,
     pawl_node_peer_send(node, host, frame);
 }
 
-void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                     uint32_t gen, uint64_t nonce)
+void pawl_run_forget(struct pawl_node *node, const struct pawl_op_ref *ref)
 {
-    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, instance, inc, gen, nonce);
+    struct pawl_bytes key = pawl_activity_key(&node->effects->arena, ref);
     struct pawl_run *run = run_find(node, key);
     if (!run) {
         pawl_activity_forget(node, key);
@@ -454,11 +440,9 @@ static struct pawl_bytes run_failure(struct pawl_node *node, const struct pawl_r
 
 static void run_finish(struct pawl_node *node, struct pawl_run *run, struct pawl_bytes event)
 {
-    struct pawl_bytes instance = pawl_arena_copy(&node->effects->arena, run->instance);
-    struct pawl_run gone = *run;
+    struct pawl_op_ref ref = pawl_op_ref_copy(&node->effects->arena, &run->ref);
     run_free(node, run);
-    pawl_workflow_on_result(node, instance, gone.inc, gone.gen, gone.op, gone.nonce, event,
-                            PAWL_ORIGIN_NONE);
+    pawl_workflow_on_result(node, &ref, event, PAWL_ORIGIN_NONE);
 }
 
 static void run_on_overdue(struct pawl_node *node, struct pawl_alarm *alarm)
@@ -502,9 +486,8 @@ void pawl_run_on_result(struct pawl_node *node, struct pawl_host *host,
     struct pawl_run *run = run_find_id(node, result->run);
     if (run) run_free(node, run);
     struct pawl_origin origin = { .id = result->run, .host = host->number, .is_run = true };
-    pawl_workflow_on_result(node, result->instance, result->inc, result->gen,
-                            (struct pawl_op){ 'a', result->op_id }, result->nonce, result->event,
-                            origin);
+    struct pawl_op_ref ref = pawl_op_ref_of_run(result);
+    pawl_workflow_on_result(node, &ref, result->event, origin);
 }
 
 void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host,
@@ -529,14 +512,9 @@ void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host,
 
 static void run_count(struct pawl_node *node, struct pawl_run *run, uint32_t count)
 {
-    struct pawl_activity_ref ref = { .instance = run->instance,
-                                     .inc = run->inc,
-                                     .gen = run->gen,
-                                     .op = run->op,
-                                     .nonce = run->nonce };
     if (run->scheduled.attempts >= count) return;
     run->scheduled.attempts = count;
-    pawl_attempts_on_dispatch(node, &ref, count);
+    pawl_attempts_on_dispatch(node, &run->ref, count);
 }
 
 void pawl_run_on_attempt(struct pawl_node *node, const struct pawl_host *host,

@@ -29,21 +29,18 @@
 #include "actors/directory.h"
 
 /* Execute a committed schedule, here or elsewhere. No-op when that is under way. */
-void pawl_run_spawn(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                    uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event);
+void pawl_run_spawn(struct pawl_node *node, const struct pawl_op_ref *ref, struct pawl_bytes event);
 
 /* The same, for a schedule that was read from the store. */
-void pawl_run_resume(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                     uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event);
+void pawl_run_resume(struct pawl_node *node, const struct pawl_op_ref *ref,
+                     struct pawl_bytes event);
 
 /* The same, for one that no worker here knows the name of: others may have one. */
-void pawl_run_spawn_elsewhere(struct pawl_node *node, struct pawl_bytes instance,
-                              struct pawl_id inc, uint32_t gen, struct pawl_op op, uint64_t nonce,
+void pawl_run_spawn_elsewhere(struct pawl_node *node, const struct pawl_op_ref *ref,
                               struct pawl_bytes event);
 
 /* Nobody wants its result any more. */
-void pawl_run_forget(struct pawl_node *node, struct pawl_bytes instance, struct pawl_id inc,
-                     uint32_t gen, uint64_t nonce);
+void pawl_run_forget(struct pawl_node *node, const struct pawl_op_ref *ref);
 
 /* From peers. */
 void pawl_run_on_result(struct pawl_node *node, struct pawl_host *host,

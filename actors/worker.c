@@ -98,7 +98,7 @@ void pawl_worker_put_turn(struct pawl_node *node, struct pawl_workflow *workflow
 void pawl_worker_put_activity(struct pawl_node *node, struct pawl_activity *activity)
 {
     pawl_lanes_put(node, true, activity->scheduled.name, activity->scheduled.version,
-                   activity->instance, &activity->link);
+                   activity->ref.instance, &activity->link);
 }
 
 bool pawl_worker_can_run(const struct pawl_node *node, struct pawl_bytes name,

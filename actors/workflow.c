@@ -257,8 +257,9 @@ static void workflow_load_activity(struct pawl_node *node, struct pawl_workflow 
         scheduled->attempts = attempts;
         event = pawl_history_event_pack(&node->effects->arena, scheduled);
     }
-    pawl_run_resume(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen, pending->op,
-                    pending->nonce, event);
+    struct pawl_op_ref ref =
+        pawl_workflow_op_ref(workflow, workflow->metadata.gen, pending->op, pending->nonce);
+    pawl_run_resume(node, &ref, event);
 }
 
 static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workflow,
@@ -858,11 +859,12 @@ void pawl_workflow_on_turn_done(struct pawl_node *node, uint64_t worker,
         pawl_turn_apply(node, workflow, turn, done);
     }
 #ifdef PAWL_MUTANTS
-    for (uint32_t i = 0; PAWL_MUTANT(SEND_BEFORE_COMMIT) && i < turn->ops_count; i++)
-        if (turn->ops[i].op.kind == 'a')
-            pawl_run_spawn(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
-                           turn->ops[i].op, turn->ops[i].nonce,
-                           turn->events[turn->ops[i].event_index]);
+    for (uint32_t i = 0; PAWL_MUTANT(SEND_BEFORE_COMMIT) && i < turn->ops_count; i++) {
+        const struct pawl_turn_op *op = &turn->ops[i];
+        struct pawl_op_ref ref =
+            pawl_workflow_op_ref(workflow, workflow->metadata.gen, op->op, op->nonce);
+        if (op->op.kind == 'a') pawl_run_spawn(node, &ref, turn->events[op->event_index]);
+    }
 #endif
     pawl_workflow_commit(node, workflow, turn);
 }

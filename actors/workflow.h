@@ -80,19 +80,10 @@ struct pawl_control {
     struct pawl_id inc;     /* only this one; zero: whichever has the id */
 };
 
-/* Which activity of which run of an instance; see attempts.h. */
-struct pawl_activity_ref {
-    struct pawl_bytes instance;
-    struct pawl_id inc;
-    uint32_t gen;
-    struct pawl_op op;
-    uint64_t nonce;
-};
-
 /* An activity that has lost too many workers, until its instance is stalled for it. */
 struct pawl_poison {
-    struct pawl_activity_ref ref; /* op.kind 0: there is none */
-    struct pawl_bytes result;     /* owned */
+    struct pawl_op_ref ref;   /* op.kind 0: there is none */
+    struct pawl_bytes result; /* owned */
     struct pawl_origin origin;
     bool is_reread; /* the instance, since it came */
 };
@@ -152,6 +143,10 @@ struct pawl_workflow {
 struct pawl_pending_op *pawl_workflow_op_find(const struct pawl_workflow *workflow,
                                               struct pawl_op op);
 
+/* How activities and results name an operation of it. */
+struct pawl_op_ref pawl_workflow_op_ref(const struct pawl_workflow *workflow, uint32_t gen,
+                                        struct pawl_op op, uint64_t nonce);
+
 /* True when any pending operation has this id, but for one that the turn at hand has
  * resolved: the kinds share one sequence, and some SDKs repeat a failed call under its id. */
 bool pawl_workflow_op_is_known(const struct pawl_workflow *workflow, uint32_t id);
@@ -180,8 +175,7 @@ void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, ui
 /* The result of an operation has arrived. It is folded into the next turn's commit when
  * the instance can run, else delivered to the inbox. `origin` is told when the result is
  * durable or final. */
-void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
-                             uint32_t gen, struct pawl_op op, uint64_t nonce,
+void pawl_workflow_on_result(struct pawl_node *node, const struct pawl_op_ref *ref,
                              struct pawl_bytes event, struct pawl_origin origin);
 
 /* Suspend, resume or terminate; the call is answered when it has happened. */

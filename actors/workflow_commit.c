@@ -31,23 +31,23 @@ static void result_on_delivered(struct pawl_node *node, struct pawl_call *call,
                                    call->request.deliver.delivery, call->request.deliver.body);
 }
 
-static void result_deliver(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
-                           uint32_t gen, struct pawl_op op, uint64_t nonce, struct pawl_bytes event,
-                           struct pawl_origin origin)
+static void result_deliver(struct pawl_node *node, const struct pawl_op_ref *ref,
+                           struct pawl_bytes event, struct pawl_origin origin)
 {
-    struct pawl_call *call = pawl_call_new(
-        node, PAWL_STORE_DELIVER, pawl_node_partition(node, id)->index, result_on_delivered);
+    struct pawl_call *call =
+        pawl_call_new(node, PAWL_STORE_DELIVER, pawl_node_partition(node, ref->instance)->index,
+                      result_on_delivered);
     struct pawl_origin *kept = PAWL_ARENA_NEW(&call->arena, struct pawl_origin);
     *kept = origin;
     call->context = kept;
-    call->instance = pawl_arena_copy(&call->arena, id);
-    struct pawl_inbox_body body = { .gen = gen, .nonce = nonce, .event = event };
+    call->instance = pawl_arena_copy(&call->arena, ref->instance);
+    struct pawl_inbox_body body = { .gen = ref->gen, .nonce = ref->nonce, .event = event };
     call->request.deliver = pawl_deliver_make(&call->arena, call->instance, &body,
                                               pawl_rng_id(&node->rng), node->now_ms);
-    call->request.deliver.inc = inc;
-    call->request.deliver.gen = gen;
-    call->request.deliver.op = op;
-    call->request.deliver.nonce = nonce;
+    call->request.deliver.inc = ref->inc;
+    call->request.deliver.gen = ref->gen;
+    call->request.deliver.op = ref->op;
+    call->request.deliver.nonce = ref->nonce;
     pawl_call_send(node, call);
     if (PAWL_MUTANT(ACK_BEFORE_DURABLE)) pawl_origin_done(node, origin);
 }
@@ -74,8 +74,8 @@ static void workflow_store_results(struct pawl_node *node, struct pawl_workflow 
         link = link->next;
         if (input->durable) continue;
         struct pawl_op op = { event_op_kind(input->event), (uint32_t)input->ref };
-        result_deliver(node, workflow->id, workflow->metadata.inc, input->gen, op, input->nonce,
-                       input->event, input->origin);
+        struct pawl_op_ref ref = pawl_workflow_op_ref(workflow, input->gen, op, input->nonce);
+        result_deliver(node, &ref, input->event, input->origin);
         pawl_workflow_remove_input(workflow, input);
     }
 }
@@ -89,27 +89,23 @@ static bool workflow_can_fold(struct pawl_node *node, const struct pawl_workflow
     return node->turn_workers > 0;
 }
 
-void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struct pawl_id inc,
-                             uint32_t gen, struct pawl_op op, uint64_t nonce,
+void pawl_workflow_on_result(struct pawl_node *node, const struct pawl_op_ref *ref,
                              struct pawl_bytes event, struct pawl_origin origin)
 {
     if (pawl_poison_is(event)) {
-        struct pawl_activity_ref ref = {
-            .instance = id, .inc = inc, .gen = gen, .op = op, .nonce = nonce
-        };
-        pawl_poison_take(node, &ref, event, origin);
+        pawl_poison_take(node, ref, event, origin);
         return;
     }
-    struct pawl_workflow *workflow = pawl_workflow_find(node, id);
+    struct pawl_workflow *workflow = pawl_workflow_find(node, ref->instance);
     if (!workflow || !workflow_can_fold(node, workflow)) {
-        result_deliver(node, id, inc, gen, op, nonce, event, origin);
+        result_deliver(node, ref, event, origin);
         return;
     }
     if (workflow->state != PAWL_WORKFLOW_LOADING && !PAWL_MUTANT(NO_DEDUPLICATION)) {
-        const struct pawl_pending_op *pending = pawl_workflow_op_find(workflow, op);
-        bool is_waited_for = pending && pending->nonce == nonce && gen == workflow->metadata.gen
-                             && pawl_id_is_equal(inc, workflow->metadata.inc)
-                             && !pending->delivered;
+        const struct pawl_pending_op *pending = pawl_workflow_op_find(workflow, ref->op);
+        bool is_waited_for =
+            pending && pending->nonce == ref->nonce && ref->gen == workflow->metadata.gen
+            && pawl_id_is_equal(ref->inc, workflow->metadata.inc) && !pending->delivered;
         if (!is_waited_for && PAWL_MUTANT(CACHE_ACKNOWLEDGES)) {
             pawl_origin_done(node, origin);
             return;
@@ -117,11 +113,11 @@ void pawl_workflow_on_result(struct pawl_node *node, struct pawl_bytes id, struc
         /* That nobody waits for it is for the store to say: this cache may be a former
          * owner's, who has not noticed yet. */
         if (!is_waited_for && !PAWL_MUTANT(OLD_GENERATION_MATCHES)) {
-            result_deliver(node, id, inc, gen, op, nonce, event, origin);
+            result_deliver(node, ref, event, origin);
             return;
         }
     }
-    pawl_err err = pawl_workflow_add_result(workflow, gen, nonce, event, origin);
+    pawl_err err = pawl_workflow_add_result(workflow, ref->gen, ref->nonce, event, origin);
     PAWL_ASSERT(err == PAWL_OK); /* encoded by this engine */
     pawl_workflow_advance(node, workflow);
 }
@@ -327,23 +323,28 @@ static void committed_carry(struct pawl_workflow *workflow, const struct pawl_tu
     workflow->inputs_count += rest_count;
 }
 
+static void committed_forget(struct pawl_node *node, const struct pawl_workflow *workflow,
+                             const struct pawl_turn_draft *turn, const struct pawl_pending_op *op)
+{
+    struct pawl_op_ref ref =
+        pawl_workflow_op_ref(workflow, turn->call->request.commit.gen, op->op, op->nonce);
+    pawl_run_forget(node, &ref);
+}
+
 static void committed_ops(struct pawl_node *node, struct pawl_workflow *workflow,
                           const struct pawl_turn_draft *turn, bool ends)
 {
     node->metrics.steps_total += turn->resolved_count;
     for (uint32_t i = 0; i < turn->cancelled_count; i++) {
         const struct pawl_pending_op *op = pawl_workflow_op_find(workflow, turn->cancelled[i]);
-        if (op)
-            pawl_run_forget(node, workflow->id, workflow->metadata.inc,
-                            turn->call->request.commit.gen, op->nonce);
+        if (op) committed_forget(node, workflow, turn, op);
     }
     for (uint32_t i = 0; i < turn->resolved_count; i++)
         pawl_workflow_resolve_op(workflow, turn->resolved[i]);
     if (ends) {
         for (uint32_t i = 0; i < workflow->ops_count; i++)
             if (workflow->ops[i].op.kind == 'a')
-                pawl_run_forget(node, workflow->id, workflow->metadata.inc,
-                                turn->call->request.commit.gen, workflow->ops[i].nonce);
+                committed_forget(node, workflow, turn, &workflow->ops[i]);
         pawl_workflow_clear_ops(workflow);
         return;
     }
@@ -374,9 +375,9 @@ static void committed_refuse(struct pawl_node *node, struct pawl_workflow *workf
         .message = pawl_arena_printf(
             arena, "app '%s' runs without placement and cannot reach other apps", node->app),
     };
-    pawl_workflow_on_result(node, workflow->id, workflow->metadata.inc, workflow->metadata.gen,
-                            op->op, op->nonce, pawl_history_event_pack(arena, &event),
-                            PAWL_ORIGIN_NONE);
+    struct pawl_op_ref ref =
+        pawl_workflow_op_ref(workflow, workflow->metadata.gen, op->op, op->nonce);
+    pawl_workflow_on_result(node, &ref, pawl_history_event_pack(arena, &event), PAWL_ORIGIN_NONE);
 }
 
 /* Only now does anything leave: the outbox of the turn. */
@@ -386,9 +387,9 @@ static void committed_release(struct pawl_node *node, struct pawl_workflow *work
     uint32_t gen = turn->call->request.commit.gen;
     for (uint32_t i = 0; i < turn->ops_count; i++) {
         const struct pawl_turn_op *op = &turn->ops[i];
+        struct pawl_op_ref ref = pawl_workflow_op_ref(workflow, gen, op->op, op->nonce);
         if (op->op.kind == 'a' && !op->refused && !op->given_up)
-            pawl_run_spawn(node, turn->call->instance, workflow->metadata.inc, gen, op->op,
-                           op->nonce, turn->events[op->event_index]);
+            pawl_run_spawn(node, &ref, turn->events[op->event_index]);
     }
     for (uint32_t i = 0; i < turn->messages_count; i++)
         pawl_outbox_pump(node, turn->call->request.partition, turn->messages[i].id,

@@ -112,6 +112,16 @@ struct pawl_pending_op *pawl_workflow_op_find(const struct pawl_workflow *workfl
     return found;
 }
 
+struct pawl_op_ref pawl_workflow_op_ref(const struct pawl_workflow *workflow, uint32_t gen,
+                                        struct pawl_op op, uint64_t nonce)
+{
+    return (struct pawl_op_ref){ .instance = workflow->id,
+                                 .inc = workflow->metadata.inc,
+                                 .gen = gen,
+                                 .op = op,
+                                 .nonce = nonce };
+}
+
 bool pawl_workflow_op_is_known(const struct pawl_workflow *workflow, uint32_t id)
 {
     uint32_t at = ops_search(workflow, id);

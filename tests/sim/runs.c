@@ -104,8 +104,8 @@ void sim_runs_on_run(struct sim *sim, uint32_t from, uint32_t to, const struct p
 {
     struct pawl_arena arena;
     pawl_arena_init(&arena);
-    uint64_t key =
-        run_key(pawl_activity_key(&arena, run->instance, run->inc, run->gen, run->nonce));
+    struct pawl_op_ref ref = pawl_op_ref_of_run(run);
+    uint64_t key = run_key(pawl_activity_key(&arena, &ref));
     pawl_arena_deinit(&arena);
     if (is_disturbed(sim, from) || is_disturbed(sim, to)) doubt(sim, key);
     if (is_doubtful(sim, key)) return;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/flags.h"
 #include "base/timetext.h"
 #include "cli/commands.h"
 
@@ -191,19 +192,6 @@ static int words_end(const struct parse *parse, int argc, char **argv)
     return end;
 }
 
-/* getopt_long takes the beginning of a name for the name, and so `--id` for `--idempotency-key`:
- * whoever wrote it meant something else. */
-static bool is_cut_short(const struct pawl_cli_option *option, const char *word)
-{
-    return strncmp(word, "--", 2) == 0 && strcspn(word + 2, "=") != strlen(option->name);
-}
-
-/* The option as it was written; its value may be an argument of its own behind it. */
-static const char *last_option(char **argv)
-{
-    return argv[optind - (optarg && optarg == argv[optind - 1] ? 2 : 1)];
-}
-
 static void parse_words(struct parse *parse, int argc, char **argv)
 {
     struct getopt_tables tables;
@@ -222,8 +210,9 @@ static void parse_words(struct parse *parse, int argc, char **argv)
             parse_fail(parse, "unknown option %s", argv[optind - 1]);
             return;
         }
-        if (is_cut_short(option, last_option(argv))) {
-            parse_fail(parse, "unknown option %s", last_option(argv));
+        const char *cut = pawl_flag_cut_short(argv, optind, optarg, option->name);
+        if (cut) {
+            parse_fail(parse, "unknown option %s", cut);
             return;
         }
         parse_option(parse, option, optarg);

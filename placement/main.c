@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/flags.h"
 #include "base/io/log.h"
 #include "base/io/runtime.h"
 #include "base/io/stop_signal.h"
@@ -118,7 +119,14 @@ static int flags_read(struct service *service, int argc, char **argv)
     struct option flags[OPTIONS_MAX];
     flags_make(flags);
     const char *message = NULL;
-    for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {
+    int index = 0;
+    for (int flag; (flag = getopt_long(argc, argv, "", flags, &index)) != -1;) {
+        const char *cut =
+            flag == '?' ? NULL : pawl_flag_cut_short(argv, optind, optarg, flags[index].name);
+        if (cut) {
+            fprintf(stderr, "pawl-placement: unknown option %s\nTry: pawl-placement --help\n", cut);
+            return EXIT_USAGE;
+        }
         switch (flag) {
         case '?': fputs("Try: pawl-placement --help\n", stderr); return EXIT_USAGE;
         case FLAG_HELP: return show_help();

@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/flags.h"
 #include "base/io/log.h"
 #include "base/io/runtime.h"
 #include "base/io/stop_signal.h"
@@ -124,7 +125,14 @@ static int flags_read(struct sidecar *sidecar, int argc, char **argv, bool apply
     optind = 0; /* glibc: start again from the beginning */
     opterr = !apply;
     const char *message = NULL;
-    for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {
+    int index = 0;
+    for (int flag; (flag = getopt_long(argc, argv, "", flags, &index)) != -1;) {
+        const char *cut =
+            flag == '?' ? NULL : pawl_flag_cut_short(argv, optind, optarg, flags[index].name);
+        if (cut) {
+            fprintf(stderr, "pawld: unknown option %s\nTry: pawld --help\n", cut);
+            return EXIT_USAGE;
+        }
         switch (flag) {
         case '?': fputs("Try: pawld --help\n", stderr); return EXIT_USAGE;
         case FLAG_HELP: return show_help();

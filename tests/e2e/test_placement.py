@@ -385,6 +385,7 @@ class OneReplica(Placement):
             (["--http-host=example"], 1, "numeric IP address"),
             (["--token-file=/nonexistent"], 1, "cannot read the token file"),
             (["extra"], 2, "unexpected argument"),
+            (["--http-p", "0"], 2, "unknown option --http-p"),
         ):
             argv = [self.h.build / "placement/pawl-placement", "--listen=tcp://127.0.0.1:0",
                     "--http-port=0", *options]

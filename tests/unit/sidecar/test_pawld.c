@@ -318,6 +318,8 @@ static void wrong_options_end_with_status_2_and_a_sentence(void **state)
         { { "--app-id", "a b", NULL }, "letters" },
         { { "--app-id", "a", "--http-port", "x", NULL }, "--http-port: \"x\"" },
         { { "--app-id", "a", "stray", NULL }, "unexpected argument \"stray\"" },
+        { { "--app-id", "a", "--http-p", "0", NULL }, "unknown option --http-p\n" },
+        { { "--app-id", "a", "--http-p=0", NULL }, "unknown option --http-p=0\n" },
         { { "--bogus", NULL }, "--bogus" },
         { { "--config", "/nowhere.yaml", NULL }, "/nowhere.yaml" },
         { { "--ready-fd", "x", NULL }, "--ready-fd" },

@@ -29,7 +29,7 @@ SDKS = {
     "dapr-js": ("node", "dapr_app.mjs", ["@dapr/dapr@3.18.0"]),
     "durabletask-go": ("go", "durabletask_go", []),
     "dapr-go": ("go", "dapr_go", []),
-    "dapr-durabletask-go": ("go", "dapr_durabletask_go", []),
+    "dapr-go-1.11": ("go", "dapr_go_1_11", []),
     "durabletask-java": ("java", "durabletask_java", []),
     "dapr-java": ("java", "dapr_java", []),
 }

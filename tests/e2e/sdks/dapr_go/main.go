@@ -1,9 +1,7 @@
-// The test app on Dapr's go-sdk. See test_sdks.py for what it must do.
+// The test app on Dapr's Go SDK of version 1.12 and newer: its client, and the workflow package of
+// Dapr's durabletask-go, which the SDK is built on. See test_sdks.py for what it must do.
 //
 //	app worker | client | start PREFIX COUNT | wait PREFIX COUNT
-//
-// This version of the SDK sends no completion tokens back, and has no retries and no
-// custom status. A workflow's name is the name of its function.
 package main
 
 import (
@@ -13,44 +11,59 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/dapr/durabletask-go/task"
+	"github.com/dapr/durabletask-go/workflow"
 	dapr "github.com/dapr/go-sdk/client"
-	"github.com/dapr/go-sdk/workflow"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
+var attempts int
+
+func number(ctx interface{ GetInput(any) error }) (value int, err error) {
+	err = ctx.GetInput(&value)
+	return value, err
+}
+
 func plus(ctx workflow.ActivityContext) (any, error) {
-	value := 0
-	err := ctx.GetInput(&value)
+	value, err := number(ctx)
 	return value + 1, err
 }
 
 func boom(workflow.ActivityContext) (any, error) { return nil, errors.New("boom") }
 
-func nothing(workflow.ActivityContext) (any, error) { return nil, nil }
-
-func callPlus(ctx *workflow.WorkflowContext, value *int) error {
-	return ctx.CallActivity(plus, workflow.ActivityInput(*value)).Await(value)
+func flaky(workflow.ActivityContext) (any, error) {
+	attempts++
+	if attempts < 3 {
+		return nil, errors.New("not yet")
+	}
+	made := attempts
+	attempts = 0
+	return made, nil
 }
 
+func nothing(workflow.ActivityContext) (any, error) { return nil, nil }
+
 func chain(ctx *workflow.WorkflowContext) (any, error) {
-	steps, value := 0, 0
-	err := ctx.GetInput(&steps)
+	steps, err := number(ctx)
+	value := 0
 	for i := 0; i < steps && err == nil; i++ {
-		err = callPlus(ctx, &value)
+		err = ctx.CallActivity("plus", workflow.WithActivityInput(value)).Await(&value)
 	}
 	return value, err
 }
 
 func fanOut(ctx *workflow.WorkflowContext) (any, error) {
-	count := 0
-	if err := ctx.GetInput(&count); err != nil {
+	count, err := number(ctx)
+	if err != nil {
 		return nil, err
 	}
-	tasks := workflow.NewTaskSlice(count)
+	tasks := make([]workflow.Task, count)
 	for i := range tasks {
-		tasks[i] = ctx.CallActivity(plus, workflow.ActivityInput(i))
+		tasks[i] = ctx.CallActivity("plus", workflow.WithActivityInput(i))
 	}
 	sum := 0
 	for _, one := range tasks {
@@ -64,9 +77,12 @@ func fanOut(ctx *workflow.WorkflowContext) (any, error) {
 }
 
 func timer(ctx *workflow.WorkflowContext) (any, error) {
-	before := ctx.CurrentUTCDateTime()
-	err := ctx.CreateTimer(200 * time.Millisecond).Await(nil)
-	return ctx.CurrentUTCDateTime().Sub(before) >= 200*time.Millisecond, err
+	before := ctx.CurrentTimeUTC()
+	if err := ctx.CreateTimer(200 * time.Millisecond).Await(nil); err != nil {
+		return nil, err
+	}
+	ctx.SetCustomStatus("slept")
+	return ctx.CurrentTimeUTC().Sub(before) >= 200*time.Millisecond, nil
 }
 
 func events(ctx *workflow.WorkflowContext) (any, error) {
@@ -74,51 +90,71 @@ func events(ctx *workflow.WorkflowContext) (any, error) {
 	if err := ctx.WaitForExternalEvent("a", time.Minute).Await(&first); err != nil {
 		return nil, err
 	}
-	err := ctx.WaitForExternalEvent("b", time.Minute).Await(&second)
-	return []any{first, second}, err
+	if err := ctx.WaitForExternalEvent("b", time.Minute).Await(&second); err != nil {
+		return nil, err
+	}
+	return []any{first, second}, nil
 }
 
 func eventTimeout(ctx *workflow.WorkflowContext) (any, error) {
-	if ctx.WaitForExternalEvent("never", 100*time.Millisecond).Await(nil) != nil {
+	err := ctx.WaitForExternalEvent("never", 100*time.Millisecond).Await(nil)
+	if errors.Is(err, task.ErrTaskCanceled) {
 		return "timed out", nil
 	}
-	return "event", nil
+	return "event", err
 }
 
 func child(ctx *workflow.WorkflowContext) (any, error) {
-	value := 0
-	err := ctx.GetInput(&value)
+	value, err := number(ctx)
 	if err == nil {
-		err = callPlus(ctx, &value)
+		err = ctx.CallActivity("plus", workflow.WithActivityInput(value)).Await(&value)
 	}
 	return value * 10, err
 }
 
 func parent(ctx *workflow.WorkflowContext) (any, error) {
-	value := 0
-	err := ctx.GetInput(&value)
+	value, err := number(ctx)
 	if err == nil {
-		err = ctx.CallChildWorkflow(child, workflow.ChildWorkflowInput(value)).Await(&value)
+		err = ctx.CallChildWorkflow("child", workflow.WithChildWorkflowInput(value)).Await(&value)
 	}
 	return value, err
 }
 
 func fail(ctx *workflow.WorkflowContext) (any, error) {
-	return nil, ctx.CallActivity(boom, workflow.ActivityInput(1)).Await(nil)
+	return nil, ctx.CallActivity("boom", workflow.WithActivityInput(1)).Await(nil)
 }
 
 func failChild(ctx *workflow.WorkflowContext) (any, error) {
-	return nil, ctx.CallChildWorkflow(fail, workflow.ChildWorkflowInput(1)).Await(nil)
+	return nil, ctx.CallChildWorkflow("fail", workflow.WithChildWorkflowInput(1)).Await(nil)
+}
+
+func retry(ctx *workflow.WorkflowContext) (any, error) {
+	var result int
+	err := ctx.CallActivity("flaky", workflow.WithActivityRetryPolicy(&workflow.RetryPolicy{
+		MaxAttempts: 5, InitialRetryInterval: 50 * time.Millisecond})).Await(&result)
+	return result, err
+}
+
+func retryChild(ctx *workflow.WorkflowContext) (any, error) {
+	var result int
+	err := ctx.CallChildWorkflow("flaky_child", workflow.WithChildWorkflowRetryPolicy(&workflow.RetryPolicy{
+		MaxAttempts: 5, InitialRetryInterval: 50 * time.Millisecond})).Await(&result)
+	return result, err
+}
+
+func flakyChild(ctx *workflow.WorkflowContext) (any, error) {
+	var result int
+	err := ctx.CallActivity("flaky").Await(&result)
+	return result, err
 }
 
 func again(ctx *workflow.WorkflowContext) (any, error) {
-	value := 0
-	err := ctx.GetInput(&value)
+	value, err := number(ctx)
 	if err == nil {
 		err = ctx.CreateTimer(5 * time.Millisecond).Await(nil)
 	}
 	if err == nil && value < 5 {
-		ctx.ContinueAsNew(value+1, false)
+		ctx.ContinueAsNew(value + 1)
 		return nil, nil
 	}
 	return value, err
@@ -126,22 +162,73 @@ func again(ctx *workflow.WorkflowContext) (any, error) {
 
 func empty(ctx *workflow.WorkflowContext) (any, error) {
 	var given, result any
-	err := ctx.CallActivity(nothing).Await(&result)
-	return []any{given, result}, err
+	if err := ctx.CallActivity("nothing").Await(&result); err != nil {
+		return nil, err
+	}
+	return []any{given, result}, nil
 }
 
-func runWorker() {
-	worker, err := workflow.NewWorker()
-	check(err)
-	for _, one := range []workflow.Workflow{chain, fanOut, timer, events, eventTimeout, child,
-		parent, fail, failChild, again, empty} {
-		check(worker.RegisterWorkflow(one))
+func versionedFirst(*workflow.WorkflowContext) (any, error) { return "1.0.0", nil }
+
+func versioned(ctx *workflow.WorkflowContext) (any, error) {
+	err := ctx.CallActivity("plus", workflow.WithActivityInput(1)).Await(nil)
+	if err == nil && ctx.IsPatched("a patch") {
+		return "1.2.3", nil
 	}
-	for _, one := range []workflow.Activity{plus, boom, nothing} {
-		check(worker.RegisterActivity(one))
+	return "not patched", err
+}
+
+func runWorker(client *workflow.Client) error {
+	registry := workflow.NewRegistry()
+	for name, function := range map[string]workflow.Workflow{
+		"chain": chain, "fan_out": fanOut, "timer": timer, "events": events,
+		"event_timeout": eventTimeout, "child": child, "parent": parent, "fail": fail,
+		"fail_child": failChild, "retry": retry,
+		"retry_child": retryChild, "flaky_child": flakyChild, "again": again, "empty": empty,
+	} {
+		if err := registry.AddWorkflowN(name, function); err != nil {
+			return err
+		}
 	}
-	check(worker.Start())
+	for name, activity := range map[string]workflow.Activity{
+		"plus": plus, "boom": boom, "flaky": flaky, "nothing": nothing,
+	} {
+		if err := registry.AddActivityN(name, activity); err != nil {
+			return err
+		}
+	}
+	if err := registry.AddVersionedWorkflowN("versioned", "1.0.0", false, versionedFirst); err != nil {
+		return err
+	}
+	if err := registry.AddVersionedWorkflowN("versioned", "1.2.3", true, versioned); err != nil {
+		return err
+	}
+	if err := client.StartWorker(context.Background(), registry); err != nil {
+		return err
+	}
 	select {}
+}
+
+func text(value *wrapperspb.StringValue) *string {
+	if value == nil {
+		return nil
+	}
+	return &value.Value
+}
+
+func show(name string, state *workflow.WorkflowMetadata) {
+	line := map[string]any{
+		"name":    name,
+		"status":  state.String(),
+		"output":  text(state.Output),
+		"custom":  text(state.CustomStatus),
+		"failure": nil,
+	}
+	if state.FailureDetails != nil {
+		line["failure"] = state.FailureDetails.ErrorMessage
+	}
+	encoded, _ := json.Marshal(line)
+	fmt.Println(string(encoded))
 }
 
 func check(err error) {
@@ -150,132 +237,96 @@ func check(err error) {
 	}
 }
 
-func text(value string) *string {
-	if value == "" {
-		return nil
-	}
-	return &value
-}
-
-func show(name string, state *workflow.Metadata) {
-	line := map[string]any{
-		"name":    name,
-		"status":  state.RuntimeStatus.String(),
-		"output":  text(state.SerializedOutput),
-		"custom":  text(state.SerializedCustomStatus),
-		"failure": nil,
-	}
-	if state.FailureDetails != nil {
-		line["failure"] = state.FailureDetails.Message
-	}
-	encoded, err := json.Marshal(line)
-	check(err)
-	fmt.Println(string(encoded))
-}
-
-func runClient(ctx context.Context, hub *workflow.Client) {
-	finish := func(name, id string) {
-		state, err := hub.WaitForWorkflowCompletion(ctx, id, workflow.WithFetchPayloads(true))
+func runClient(ctx context.Context, client *workflow.Client) {
+	finish := func(name string, id string) {
+		state, err := client.WaitForWorkflowCompletion(ctx, id, workflow.WithFetchPayloads(true))
 		check(err)
 		show(name, state)
 	}
-	for _, one := range []struct {
-		name, function string
-		input          any
-	}{
-		{"chain", "chain", 5}, {"fan_out", "fanOut", 10}, {"timer", "timer", nil},
-		{"event_timeout", "eventTimeout", nil}, {"parent", "parent", 3}, {"fail", "fail", nil},
-		{"fail_child", "failChild", nil}, {"again", "again", 0}, {"empty", "empty", nil},
-	} {
-		id, err := hub.ScheduleNewWorkflow(ctx, one.function, workflow.WithInput(one.input))
+	start := func(name string, options ...workflow.NewWorkflowOptions) string {
+		id, err := client.ScheduleWorkflow(ctx, name, options...)
 		check(err)
-		finish(one.name, id)
+		return id
 	}
-
-	id, err := hub.ScheduleNewWorkflow(ctx, "events")
-	check(err)
-	_, err = hub.WaitForWorkflowStart(ctx, id)
-	check(err)
-	check(hub.RaiseEvent(ctx, id, "a", workflow.WithEventPayload(1)))
-	check(hub.SuspendWorkflow(ctx, id, "a reason"))
-	state, err := hub.FetchWorkflowMetadata(ctx, id, workflow.WithFetchPayloads(true))
-	check(err)
-	show("suspended", state)
-	check(hub.RaiseEvent(ctx, id, "b", workflow.WithEventPayload(map[string]int{"x": 2})))
-	check(hub.ResumeWorkflow(ctx, id, "a reason"))
-	finish("events", id)
-
-	id, err = hub.ScheduleNewWorkflow(ctx, "events")
-	check(err)
-	check(hub.TerminateWorkflow(ctx, id, workflow.WithOutput("bye")))
-	finish("terminated", id)
-	check(hub.PurgeWorkflow(ctx, id))
-	if _, err := hub.FetchWorkflowMetadata(ctx, id); err == nil {
-		log.Fatal("an instance was read after it had been purged")
-	}
-}
-
-// The same, with the calls of Dapr's own API that this SDK's client has.
-func runDaprClient(ctx context.Context) {
-	client, err := dapr.NewClient()
-	check(err)
-	started, err := client.StartWorkflowBeta1(ctx, &dapr.StartWorkflowRequest{
-		WorkflowComponent: "dapr", WorkflowName: "events"})
-	check(err)
-	id := started.InstanceID
-	check(client.RaiseEventWorkflowBeta1(ctx, &dapr.RaiseEventWorkflowRequest{
-		InstanceID: id, WorkflowComponent: "dapr", EventName: "a", EventData: 1}))
-	check(client.PauseWorkflowBeta1(ctx, &dapr.PauseWorkflowRequest{
-		InstanceID: id, WorkflowComponent: "dapr"}))
-	expect := func(status string) *dapr.GetWorkflowResponse {
-		for {
-			state, err := client.GetWorkflowBeta1(ctx, &dapr.GetWorkflowRequest{
-				InstanceID: id, WorkflowComponent: "dapr"})
-			check(err)
-			if state.RuntimeStatus == status {
-				return state
-			}
-			time.Sleep(20 * time.Millisecond) // there is no call that waits
+	for _, one := range []struct {
+		name  string
+		input any
+	}{
+		{"chain", 5}, {"fan_out", 10}, {"timer", nil}, {"event_timeout", nil}, {"parent", 3},
+		{"fail", nil}, {"fail_child", nil}, {"retry", nil}, {"retry_child", nil},
+		{"again", 0}, {"empty", nil}, {"versioned", nil},
+	} {
+		if one.input == nil {
+			finish(one.name, start(one.name))
+		} else {
+			finish(one.name, start(one.name, workflow.WithInput(one.input)))
 		}
 	}
-	expect("SUSPENDED")
-	check(client.ResumeWorkflowBeta1(ctx, &dapr.ResumeWorkflowRequest{
-		InstanceID: id, WorkflowComponent: "dapr"}))
-	check(client.RaiseEventWorkflowBeta1(ctx, &dapr.RaiseEventWorkflowRequest{
-		InstanceID: id, WorkflowComponent: "dapr", EventName: "b", EventData: 2}))
-	if output := expect("COMPLETED").Properties["dapr.workflow.output"]; output != "[1,2]" {
-		log.Fatalf("the output is %s", output)
+
+	id := start("events")
+	_, err := client.WaitForWorkflowStart(ctx, id)
+	check(err)
+	check(client.RaiseEvent(ctx, id, "a", workflow.WithEventPayload(1)))
+	check(client.SuspendWorkflow(ctx, id, "a reason"))
+	state, err := client.FetchWorkflowMetadata(ctx, id)
+	check(err)
+	show("suspended", state)
+	check(client.RaiseEvent(ctx, id, "b", workflow.WithEventPayload(map[string]int{"x": 2})))
+	check(client.ResumeWorkflow(ctx, id, "a reason"))
+	finish("events", id)
+
+	// What only Dapr's clients can ask.
+	ids, err := client.ListInstanceIDs(ctx)
+	check(err)
+	history, err := client.GetInstanceHistory(ctx, id)
+	check(err)
+	if !slices.Contains(ids.InstanceIds, id) || len(history.Events) < 6 {
+		log.Fatalf("%s is not listed, or has a short history: %v", id, history.Events)
 	}
-	check(client.PurgeWorkflowBeta1(ctx, &dapr.PurgeWorkflowRequest{
-		InstanceID: id, WorkflowComponent: "dapr"}))
+	source := start("parent", workflow.WithInput(3))
+	_, err = client.WaitForWorkflowCompletion(ctx, source)
+	check(err)
+	rerun, err := client.RerunWorkflowFromEvent(ctx, source, 0)
+	check(err)
+	state, err = client.WaitForWorkflowCompletion(ctx, rerun, workflow.WithFetchPayloads(true))
+	check(err)
+	if state.Output.GetValue() != "40" {
+		log.Fatalf("run again, parent gives %v", state)
+	}
+
+	id = start("events")
+	_, err = client.WaitForWorkflowStart(ctx, id)
+	check(err)
+	check(client.TerminateWorkflow(ctx, id, workflow.WithOutput("bye")))
+	finish("terminated", id)
+	check(client.PurgeWorkflowState(ctx, id))
 }
 
 func main() {
 	log.SetOutput(os.Stderr)
+	connected, err := dapr.NewClientWithPort(os.Getenv("SDK_PORT"))
+	check(err)
+	client := workflow.NewClient(connected.GrpcClientConn())
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	if os.Args[1] == "worker" {
-		runWorker()
-	}
-	hub, err := workflow.NewClient()
-	check(err)
-	if os.Args[1] == "client" {
-		runClient(ctx, hub)
-		runDaprClient(ctx)
-		return
-	}
-	count, err := strconv.Atoi(os.Args[3])
-	check(err)
-	for i := 0; i < count; i++ {
-		id := fmt.Sprintf("%s-%d", os.Args[2], i)
-		if os.Args[1] == "start" {
-			_, err = hub.ScheduleNewWorkflow(ctx, "chain", workflow.WithInput(30),
-				workflow.WithInstanceID(id))
-			check(err)
-			continue
-		}
-		state, err := hub.WaitForWorkflowCompletion(ctx, id, workflow.WithFetchPayloads(true))
+	switch os.Args[1] {
+	case "worker":
+		check(runWorker(client))
+	case "client":
+		runClient(ctx, client)
+	default:
+		count, err := strconv.Atoi(os.Args[3])
 		check(err)
-		show("chain", state)
+		for i := 0; i < count; i++ {
+			id := fmt.Sprintf("%s-%d", os.Args[2], i)
+			if os.Args[1] == "start" {
+				_, err = client.ScheduleWorkflow(ctx, "chain", workflow.WithInput(30), workflow.WithInstanceID(id))
+				check(err)
+				continue
+			}
+			state, err := client.WaitForWorkflowCompletion(ctx, id, workflow.WithFetchPayloads(true))
+			check(err)
+			show("chain", state)
+		}
 	}
 }

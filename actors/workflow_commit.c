@@ -122,6 +122,12 @@ void pawl_workflow_on_result(struct pawl_node *node, const struct pawl_op_ref *r
     pawl_workflow_advance(node, workflow);
 }
 
+static bool row_is_rewind(struct pawl_bytes body)
+{
+    struct pawl_inbox_body unpacked;
+    return pawl_inbox_body_unpack(body, &unpacked) == PAWL_OK && unpacked.seed.size > 0;
+}
+
 void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, uint32_t index,
                                 struct pawl_id delivery, struct pawl_bytes body)
 {
@@ -130,8 +136,12 @@ void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, ui
         (void)pawl_workflow_activate(node, id); /* not owned: its owner's poll finds the row */
         return;
     }
-    if (workflow->state != PAWL_WORKFLOW_LOADING && index != workflow->metadata.inbox_tail) {
-        workflow->reload = true; /* rows came that did not pass through here */
+    /* Rows came that did not pass through here; or it has failed without this sidecar's knowing,
+     * and what a worker holds of it is of before. */
+    bool is_behind =
+        workflow->state != PAWL_WORKFLOW_LOADING && index != workflow->metadata.inbox_tail;
+    if (is_behind || row_is_rewind(body)) {
+        workflow->reload = true;
         pawl_workflow_advance(node, workflow);
         return;
     }

@@ -278,6 +278,38 @@ static void without_placement_there_are_no_other_apps(void **state)
     fixture_free(fixture);
 }
 
+/* It has failed at another sidecar, which its former owner has not noticed: what that has of it,
+ * and its worker, is of before. */
+static void a_rewind_at_a_former_owner_is_not_run_from_what_it_remembers(void **state)
+{
+    struct cluster *cluster = *state;
+    const char *instance = cluster_instance(cluster, X1, 0);
+    cluster_connect(cluster, X1, TURNS);
+    cluster_connect(cluster, X2, TURNS);
+    cluster_connect(cluster, Y1, TASKS);
+    cluster_tell_members(cluster);
+    assert_int_equal(cluster_start(cluster, X1, instance), PAWL_OK);
+    struct pawl_action activity = cluster_activity(0, "y", 0);
+    cluster_turn(cluster, X1, 1, &activity);
+    cluster_kill(cluster, X1);
+    cluster_tell_members(cluster);
+    cluster_pass(cluster, 100);
+    cluster_activity_done(cluster, Y1, &cluster_next(cluster, Y1, PAWL_FRAME_ACTIVITY)->activity);
+    struct pawl_action end = { .kind = PAWL_ACTION_COMPLETE,
+                               .id = -1,
+                               .ref = -1,
+                               .status = PAWL_STATUS_FAILED,
+                               .failure = { .present = true,
+                                            .type = PAWL_BYTES_LITERAL("T"),
+                                            .message = PAWL_BYTES_LITERAL("m") } };
+    cluster_turn(cluster, X2, 1, &end);
+    assert_int_equal(cluster_get(cluster, X2, NULL, instance).status, PAWL_STATUS_FAILED);
+
+    cluster_revive(cluster, X1);
+    assert_int_equal(cluster_call(cluster, X1, PAWL_REQUEST_REWIND, NULL, instance), PAWL_OK);
+    assert_null(cluster_next(cluster, X1, PAWL_FRAME_TURN));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -297,6 +329,7 @@ int main(void)
         T(who_leaves_owns_nothing),
         T(a_member_list_from_the_past_is_ignored),
         T(a_call_that_cannot_be_read_is_refused),
+        T(a_rewind_at_a_former_owner_is_not_run_from_what_it_remembers),
         cmocka_unit_test(without_placement_there_are_no_other_apps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

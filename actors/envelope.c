@@ -109,9 +109,18 @@ struct pawl_bytes pawl_parent_key(struct pawl_arena *arena, const struct pawl_pa
     return pawl_parent_pack(arena, &key);
 }
 
-uint64_t pawl_op_nonce(struct pawl_id id, struct pawl_op op)
+uint64_t pawl_op_nonce(struct pawl_id id, uint32_t nth, struct pawl_op op)
 {
     uint8_t name[5] = { (uint8_t)op.kind, (uint8_t)(op.id >> 24), (uint8_t)(op.id >> 16),
                         (uint8_t)(op.id >> 8), (uint8_t)op.id };
-    return pawl_hash_keyed(id.bytes, pawl_bytes_make(name, sizeof name));
+    uint64_t hash = pawl_hash_keyed(id.bytes, pawl_bytes_make(name, sizeof name));
+    return (uint64_t)nth << 32 | (hash & UINT32_MAX);
+}
+
+bool pawl_parent_may_end(const struct pawl_parent *caller, const struct pawl_parent *bound)
+{
+    if (!pawl_bytes_is_equal(bound->instance, caller->instance)) return false;
+    if (bound->nonce == caller->nonce) return true;
+    return pawl_id_is_equal(bound->inc, caller->inc) && bound->gen == caller->gen
+           && bound->op_id == caller->op_id && bound->nonce < caller->nonce;
 }

@@ -59,7 +59,13 @@ PAWL_MUST_USE pawl_err pawl_message_body_unpack(struct pawl_bytes bytes,
  * state/store.h). */
 struct pawl_bytes pawl_parent_key(struct pawl_arena *arena, const struct pawl_parent *parent);
 
-/* The nonce of an operation scheduled by the commit `id`. */
-uint64_t pawl_op_nonce(struct pawl_id id, struct pawl_op op);
+/* The nonce of an operation scheduled by the commit `id`, the `nth` of its instance. A later call
+ * under the same id has a greater one. */
+uint64_t pawl_op_nonce(struct pawl_id id, uint32_t nth, struct pawl_op op);
+
+/* True when a child that is bound to the call `bound` is for `caller` to terminate: it is that
+ * call, or an earlier one of the same operation, whose start came late (see Rewind in
+ * docs/ENGINE.md). Never a later one: that is of a parent that was rewound since. */
+bool pawl_parent_may_end(const struct pawl_parent *caller, const struct pawl_parent *bound);
 
 #endif /* PAWL_ACTORS_ENVELOPE_H */

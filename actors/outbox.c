@@ -482,8 +482,7 @@ static void terminate_on_loaded(struct pawl_node *node, struct pawl_call *call,
     struct pawl_parent parent = { .op_id = 0 };
     bool is_child = reply->err == PAWL_OK
                     && pawl_parent_decode(reply->load.snapshot.metadata.parent, &parent) == PAWL_OK
-                    && parent.nonce == message->body.parent.nonce
-                    && pawl_bytes_is_equal(parent.instance, message->body.parent.instance);
+                    && pawl_parent_may_end(&message->body.parent, &parent);
     if (is_child)
         message_deliver_input(node, message);
     else

@@ -50,6 +50,7 @@ struct pawl_turn_draft *pawl_turn_new(struct pawl_node *node, struct pawl_workfl
     call->instance = pawl_arena_copy(&call->arena, workflow->id);
     turn->call = call;
     turn->id = pawl_rng_id(&node->rng);
+    turn->nth = workflow->metadata.turn + 1;
     turn->now_ms = node->now_ms;
     turn->status = workflow->metadata.status;
     turn->inbox_consumed = workflow->metadata.inbox_head;
@@ -294,7 +295,7 @@ static struct pawl_turn_op *turn_add_op(struct pawl_turn_draft *turn, char kind,
 {
     struct pawl_turn_op *op = TURN_PUSH(turn, ops);
     *op = (struct pawl_turn_op){ .op = { kind, (uint32_t)id } };
-    op->nonce = pawl_op_nonce(turn->id, op->op);
+    op->nonce = pawl_op_nonce(turn->id, turn->nth, op->op);
     op->event_index = turn->events_count; /* of the event added next */
     return op;
 }

@@ -41,6 +41,7 @@ struct pawl_turn_op {
 struct pawl_turn_draft {
     struct pawl_call *call; /* the commit; owns this struct */
     struct pawl_id id;
+    uint32_t nth; /* commit of the incarnation, if it is committed */
     int64_t now_ms;
     uint64_t worker; /* 0: the engine's own turn */
     int64_t dispatched_ms;

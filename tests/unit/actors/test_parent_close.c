@@ -6,6 +6,7 @@
 
 #include <cmocka.h> /* needs the four above */
 
+#include "actors/envelope.h"
 #include "base/bytes.h"
 #include "tests/unit/actors/fixture.h"
 
@@ -72,6 +73,49 @@ static void a_parent_that_completes_takes_those_along_that_are_to_end(void **sta
     end(fixture, PAWL_ACTION_COMPLETE, PAWL_STATUS_COMPLETED);
     assert_int_equal(fixture_status(fixture, "i"), PAWL_STATUS_COMPLETED);
     assert_children(fixture, PAWL_STATUS_RUNNING);
+}
+
+/* The start of another call of the same operation is late, and binds the child to that. */
+static void bind(struct fixture *fixture, const char *child, int64_t calls_later)
+{
+    struct pawl_parent parent;
+    struct pawl_store_reply reply;
+    struct pawl_arena *arena = &fixture->arena;
+    struct pawl_store_request load = { .op = PAWL_STORE_LOAD };
+    load.load.instance = pawl_bytes_str(child);
+    pawl_mem_store_apply(fixture->mem, &load, arena, &reply);
+    assert_int_equal(pawl_parent_decode(reply.load.snapshot.metadata.parent, &parent), PAWL_OK);
+    parent.nonce += (uint64_t)calls_later << 32;
+    struct pawl_store_request create = { .op = PAWL_STORE_CREATE };
+    create.create = (struct pawl_create){ .instance = pawl_bytes_str(child),
+                                          .request_id = PAWL_BYTES_LITERAL("late"),
+                                          .name = PAWL_BYTES_LITERAL("W"),
+                                          .parent = pawl_parent_pack(arena, &parent),
+                                          .parent_key = pawl_parent_key(arena, &parent),
+                                          .created_ms = fixture->now_ms };
+    pawl_mem_store_apply(fixture->mem, &create, arena, &reply);
+    assert_int_equal(reply.err, PAWL_E_DUPLICATE);
+}
+
+static void one_that_an_earlier_call_has_bound_is_taken_along(void **state)
+{
+    struct fixture *fixture = fixture_with_worker(WORKER);
+    (void)state;
+    start_children(fixture);
+    bind(fixture, "ended", -1);
+    end(fixture, PAWL_ACTION_COMPLETE, PAWL_STATUS_COMPLETED);
+    assert_children(fixture, PAWL_STATUS_RUNNING);
+}
+
+static void one_that_a_later_call_has_bound_is_not(void **state)
+{
+    struct fixture *fixture = fixture_with_worker(WORKER);
+    (void)state;
+    start_children(fixture);
+    bind(fixture, "ended", 1);
+    end(fixture, PAWL_ACTION_COMPLETE, PAWL_STATUS_COMPLETED);
+    assert_int_equal(fixture_status(fixture, "ended"), PAWL_STATUS_RUNNING);
+    fixture_free(fixture);
 }
 
 static void so_does_one_that_fails(void **state)
@@ -182,6 +226,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_parent_that_completes_takes_those_along_that_are_to_end),
+        cmocka_unit_test(one_that_an_earlier_call_has_bound_is_taken_along),
+        cmocka_unit_test(one_that_a_later_call_has_bound_is_not),
         cmocka_unit_test(so_does_one_that_fails),
         cmocka_unit_test(so_does_one_whose_answer_makes_no_sense),
         cmocka_unit_test(so_does_one_that_continues_as_new),

@@ -84,20 +84,24 @@ static void what_fans_out_is_spread(void **state)
     assert_in_range(running_at(cluster, X2), MANY / 4, MANY * 3 / 4);
 }
 
-/* A window that moves over many is a fan-out, too: in the end it is at the other altogether. */
+/* A window that moves over many is a fan-out, too: in the end some of it is at the other. */
 static void one_more_beside_another_goes_by_its_key(void **state)
 {
     struct cluster *cluster = *state;
     have_worker(cluster, TASKS);
     begin(cluster, 0, 2);
-    for (int32_t id = 2; id < (int32_t)MANY; id++) {
+    const uint32_t sent = cluster->sent[PAWL_PEER_RUN];
+    for (int32_t id = 2; cluster->sent[PAWL_PEER_RUN] == sent; id++) {
+        assert_in_range(id, 2, 64);
         const struct pawl_frame *frame = cluster_next(cluster, X1, PAWL_FRAME_ACTIVITY);
-        if (!frame) break; /* both are at the other */
+        assert_non_null(frame);
         cluster_activity_done(cluster, X1, &frame->activity);
+        cluster_step(cluster, X1,
+                     (struct pawl_node_event){
+                         .type = PAWL_NODE_WORKER_CREDIT, .worker = TASKS, .credit = { 0, 1 } });
         struct pawl_action next = cluster_activity(id, NULL, 0);
         cluster_turn(cluster, X1, 1, &next);
     }
-    assert_int_equal(running_at(cluster, X2), 2);
 }
 
 static void where_no_worker_is_free_it_goes_by_its_key(void **state)

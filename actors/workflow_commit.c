@@ -341,6 +341,17 @@ static void committed_forget(struct pawl_node *node, const struct pawl_workflow 
     pawl_run_forget(node, &ref);
 }
 
+/* A result that came through the store is news to who looks for somebody to run it. */
+static void committed_done(struct pawl_node *node, const struct pawl_workflow *workflow,
+                           const struct pawl_turn_draft *turn, struct pawl_op op)
+{
+    const struct pawl_pending_op *found = pawl_workflow_op_find(workflow, op);
+    if (!found || op.kind != 'a') return;
+    struct pawl_op_ref ref =
+        pawl_workflow_op_ref(workflow, turn->call->request.commit.gen, op, found->nonce);
+    pawl_run_done(node, &ref);
+}
+
 static void committed_ops(struct pawl_node *node, struct pawl_workflow *workflow,
                           const struct pawl_turn_draft *turn, bool ends)
 {
@@ -349,8 +360,10 @@ static void committed_ops(struct pawl_node *node, struct pawl_workflow *workflow
         const struct pawl_pending_op *op = pawl_workflow_op_find(workflow, turn->cancelled[i]);
         if (op) committed_forget(node, workflow, turn, op);
     }
-    for (uint32_t i = 0; i < turn->resolved_count; i++)
+    for (uint32_t i = 0; i < turn->resolved_count; i++) {
+        committed_done(node, workflow, turn, turn->resolved[i]);
         pawl_workflow_resolve_op(workflow, turn->resolved[i]);
+    }
     if (ends) {
         for (uint32_t i = 0; i < workflow->ops_count; i++)
             if (workflow->ops[i].op.kind == 'a')

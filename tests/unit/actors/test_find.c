@@ -151,6 +151,25 @@ static void what_has_ended_comes_at_once(void **state)
     assert_int_equal(given(find, Y1), 0);
 }
 
+/* Its result comes while others are still asked. Whoever had it does not know it any more then. */
+static void what_has_come_meanwhile_is_not_run_again(void **state)
+{
+    struct find *find = *state;
+    struct cluster *cluster = find->cluster;
+    begin(find, "y");
+    cluster->lose[PAWL_PEER_RESULT] = true;
+    end_all(find, Y1);
+    cluster->lose[PAWL_PEER_FIND] = true;
+    leave(find, X1);
+    cluster_pass(cluster, PAWL_FIND_GATHER_MS);
+    cluster->lose[PAWL_PEER_RESULT] = false;
+    cluster_tell_members(cluster); /* results are told again */
+    assert_goes_on(find, X2);
+    cluster_pass(cluster, (int64_t)PAWL_FIND_MS * PAWL_FIND_QUESTIONS_MAX * 2);
+    assert_int_equal(given(find, Y1), 0);
+    assert_int_equal(cluster->sent[PAWL_PEER_RUN], MANY); /* … of before */
+}
+
 static void what_nobody_is_at_runs_anew(void **state)
 {
     struct find *find = *state;
@@ -248,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_runs_goes_on_for_the_new_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(another_app_is_asked_for_its_activities, setup, teardown),
         cmocka_unit_test_setup_teardown(what_has_ended_comes_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_has_come_meanwhile_is_not_run_again, setup, teardown),
         cmocka_unit_test_setup_teardown(what_nobody_is_at_runs_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(an_answer_is_not_waited_for_long, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_question_is_asked_again, setup, teardown),

@@ -345,6 +345,7 @@ static void start_fill(struct pawl_node *node, struct pawl_call *call, struct pa
         .start_at_ms = started->start_at_ms,
         .created_ms = node->now_ms,
         .replace_terminal = true,
+        .keep_refusal = true, /* or a late copy of it would start what nobody waits for */
         .tombs = { PAWL_TOMB_MS, PAWL_TOMBS_MAX },
         .changes_max = PAWL_CHANGES_MAX,
     };

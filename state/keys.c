@@ -122,12 +122,13 @@ struct pawl_bytes pawl_reminder_format(struct pawl_arena *arena,
     return pawl_bytes_make(start, (size_t)(writer.next - start));
 }
 
-struct pawl_bytes pawl_tomb_format(struct pawl_arena *arena, struct pawl_bytes instance,
-                                   struct pawl_bytes request_id)
+struct pawl_bytes pawl_tomb_format(struct pawl_arena *arena, enum pawl_tomb_kind kind,
+                                   struct pawl_bytes instance, struct pawl_bytes request_id)
 {
     PAWL_ASSERT(instance.size <= UINT32_MAX);
-    uint8_t *start = pawl_arena_alloc(arena, 11 + instance.size + request_id.size);
+    uint8_t *start = pawl_arena_alloc(arena, 12 + instance.size + request_id.size);
     struct writer writer = { start };
+    if (kind == PAWL_TOMB_REFUSED) put_char(&writer, '!');
     put_decimal(&writer, (uint32_t)instance.size);
     put_char(&writer, '|');
     put_bytes(&writer, instance.data, instance.size);

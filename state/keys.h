@@ -27,7 +27,8 @@
  * w|instance|inc|0|-|- and a timer t|instance|inc|2|t:7|00000000000000ff; an outbox
  * member is o|message id in hex. A reminder without op has "-" for op and nonce. Read
  * from both ends, so that an instance id may hold '|'. A tomb's member is size|instance
- * request: the instance id's size in bytes, then both ids without anything between.
+ * request: the instance id's size in bytes, then both ids without anything between; that
+ * of a start that was refused has a '!' before it.
  * A facet is "all", "name:" and the workflow's name, or "tag:" with key=value, where '%'
  * and '|' are written %25 and %7C: so no such key can be one of an instance.
  * Namespace and app ids are
@@ -48,9 +49,12 @@ struct pawl_bytes pawl_reminder_format(struct pawl_arena *arena,
 PAWL_MUST_USE pawl_err pawl_reminder_parse(struct pawl_bytes member,
                                            struct pawl_reminder *ret_reminder);
 
-/* The member bytes of what is remembered of a removed instance. */
-struct pawl_bytes pawl_tomb_format(struct pawl_arena *arena, struct pawl_bytes instance,
-                                   struct pawl_bytes request_id);
+/* What a request id is remembered for: its instance was removed, or it made none. */
+enum pawl_tomb_kind { PAWL_TOMB_REMOVED, PAWL_TOMB_REFUSED };
+
+/* The member bytes of what is remembered of a request. */
+struct pawl_bytes pawl_tomb_format(struct pawl_arena *arena, enum pawl_tomb_kind kind,
+                                   struct pawl_bytes instance, struct pawl_bytes request_id);
 
 /* "a:3" */
 struct pawl_bytes pawl_op_format(struct pawl_arena *arena, struct pawl_op op);

@@ -70,14 +70,22 @@ static void instance_add(struct pawl_mem *mem, struct pawl_mem_partition *partit
     pawl_mem_reminder_put(mem, partition, instance, &wake);
 }
 
+static void remember_request(struct pawl_mem *mem, struct pawl_mem_partition *partition,
+                             enum pawl_tomb_kind kind, struct pawl_bytes instance,
+                             struct pawl_bytes request_id, int64_t now_ms,
+                             const struct pawl_tomb_limits *limits)
+{
+    if (limits->tomb_ms > 0 && !pawl_bytes_is_absent(request_id) && !PAWL_MUTANT(NO_TOMB))
+        pawl_mem_tomb_add(partition, pawl_tomb_format(&mem->scratch, kind, instance, request_id),
+                          now_ms, limits);
+}
+
 static void remember(struct pawl_mem *mem, struct pawl_mem_partition *partition,
                      const struct pawl_mem_instance *instance, int64_t now_ms,
                      const struct pawl_tomb_limits *limits)
 {
-    struct pawl_bytes request_id = instance->metadata.request_id;
-    if (limits->tomb_ms > 0 && !pawl_bytes_is_absent(request_id) && !PAWL_MUTANT(NO_TOMB))
-        pawl_mem_tomb_add(partition, pawl_tomb_format(&mem->scratch, instance->id, request_id),
-                          now_ms, limits);
+    remember_request(mem, partition, PAWL_TOMB_REMOVED, instance->id, instance->metadata.request_id,
+                     now_ms, limits);
 }
 
 static void bury(struct pawl_mem *mem, struct pawl_mem_partition *partition,
@@ -89,11 +97,11 @@ static void bury(struct pawl_mem *mem, struct pawl_mem_partition *partition,
 }
 
 static bool is_remembered(struct pawl_mem *mem, const struct pawl_mem_partition *partition,
-                          const struct pawl_create *create)
+                          enum pawl_tomb_kind kind, const struct pawl_create *create)
 {
     if (pawl_bytes_is_absent(create->request_id)) return false;
     struct pawl_bytes member =
-        pawl_tomb_format(&mem->scratch, create->instance, create->request_id);
+        pawl_tomb_format(&mem->scratch, kind, create->instance, create->request_id);
     return pawl_mem_tomb_holds(partition, member, create->created_ms);
 }
 
@@ -127,7 +135,9 @@ static pawl_err create_decide(struct pawl_mem *mem, struct pawl_mem_partition *p
     bool is_child = may_rebind(instance, create);
     bool is_own = instance && pawl_bytes_is_equal(create->request_id, instance->metadata.request_id)
                   && !PAWL_MUTANT(CREATE_FORGETS);
-    bool is_late = !is_own && is_remembered(mem, partition, create);
+    if (!is_own && create->keep_refusal && is_remembered(mem, partition, PAWL_TOMB_REFUSED, create))
+        return PAWL_E_EXISTS;
+    bool is_late = !is_own && is_remembered(mem, partition, PAWL_TOMB_REMOVED, create);
     if (is_child && (create->rebind_late || PAWL_MUTANT(LATE_START_REBINDS))) is_late = false;
     if (is_late) return is_child_of(instance, create) ? PAWL_E_DUPLICATE : PAWL_E_TERMINAL;
     if (is_child) rebind(mem, partition, instance, create);
@@ -145,6 +155,9 @@ static void create(struct pawl_mem *mem, struct pawl_mem_partition *partition,
     reply->err = create_decide(mem, partition, instance, create);
     if (reply->err == PAWL_E_TERMINAL) return;
 
+    if (reply->err == PAWL_E_EXISTS && create->keep_refusal)
+        remember_request(mem, partition, PAWL_TOMB_REFUSED, create->instance, create->request_id,
+                         create->created_ms, &create->tombs);
     if (reply->err == PAWL_OK) {
         uint32_t gen = instance ? instance->metadata.gen + 1 : 1;
         if (instance) bury(mem, partition, instance, create->created_ms, &create->tombs);
@@ -153,7 +166,7 @@ static void create(struct pawl_mem *mem, struct pawl_mem_partition *partition,
         pawl_mem_change_add(partition, create->changes_max, PAWL_CHANGE_CREATED, instance,
                             create->created_ms);
     }
-    pawl_mem_metadata_copy(arena, &instance->metadata, &reply->create.metadata);
+    if (instance) pawl_mem_metadata_copy(arena, &instance->metadata, &reply->create.metadata);
 }
 
 /* Deliver ---------------------------------------------------------------------- */

@@ -182,7 +182,9 @@ struct pawl_tomb_limits {
  *               request's of the same parent operation now; reply.metadata as stored
  *   TERMINAL    the instance of this request was purged or replaced less than tomb_ms ago (by
  *               created_ms), and no other of its parent operation is there; final; no metadata
- *   EXISTS      another one is there and may not be replaced; reply.metadata as stored
+ *   EXISTS      another one is there and may not be replaced; reply.metadata as stored. With
+ *               keep_refusal the same is answered to each repetition of the request for tomb_ms,
+ *               whoever has the id by then (nobody: no metadata)
  * An ended instance is replaced when reuse is PAWL_REUSE_TERMINAL: all its rows go,
  * its request id is remembered as by PURGE, the new incarnation has gen = old gen + 1
  * (a first one has gen 1).
@@ -192,7 +194,8 @@ struct pawl_tomb_limits {
  * DUPLICATE. (`parent_key` identifies the operation,
  * `parent` carries the nonce as well.) An ended one only if the nonce is the same, or with
  * rebind_ended: else the parent, which had its result, tries it again under the same id.
- * The request id is looked at first, then those that are remembered, then the parent, then the
+ * The request id is looked at first, then those that are remembered (refused ones, then those of
+ * what was removed), then the parent, then the
  * reuse policy: so a late copy of a start whose child is another call's now changes nothing. With
  * rebind_late, the parent has just been read and waits for this very call, it does not matter
  * that it is remembered: the other start was the late one, and came here for the first time.
@@ -214,7 +217,8 @@ struct pawl_create {
     bool replace_terminal;
     bool rebind_ended;             /* a child */
     bool rebind_late;              /* a child */
-    struct pawl_tomb_limits tombs; /* for the instance that is replaced */
+    bool keep_refusal;             /* EXISTS is remembered: who was told so relies on it */
+    struct pawl_tomb_limits tombs; /* for what is replaced, and for a refusal */
     uint32_t changes_max;
 };
 

@@ -528,6 +528,7 @@ static void parts_decode(struct source *source, const struct pawl_redis_value *v
         return;
     case PAWL_STORE_CREATE:
         if (reply->err == PAWL_E_TERMINAL) return;
+        if (reply->err == PAWL_E_EXISTS && value->count == 1) return; /* refused before */
         reply->create.metadata = metadata_decode(source, list_at(source, value, 1));
         return;
     case PAWL_STORE_LOAD:

@@ -151,7 +151,7 @@ static void create_encode(struct pawl_buf *buf, struct pawl_arena *arena,
 {
     int64_t due_ms =
         create->created_ms > create->start_at_ms ? create->created_ms : create->start_at_ms;
-    pawl_write_array(buf, 17);
+    pawl_write_array(buf, 18);
     pawl_write_bytes(buf, create->instance);
     hex_write(buf, create->inc);
     pawl_write_bytes(buf, create->request_id);
@@ -169,6 +169,7 @@ static void create_encode(struct pawl_buf *buf, struct pawl_arena *arena,
     pawl_write_uint(buf, create->changes_max);
     pawl_write_bool(buf, create->rebind_ended);
     pawl_write_bool(buf, create->rebind_late);
+    pawl_write_bool(buf, create->keep_refusal);
 }
 
 static void load_encode(struct pawl_buf *buf, const struct pawl_load *load)

@@ -112,12 +112,11 @@ static void instance_remove(struct pawl_sqlite_db *db, struct pawl_arena *arena,
     pawl_sqlite_counts_add(db, partition, row->metadata.status, -1);
 }
 
-static void remember(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_t partition,
-                     const struct pawl_sqlite_instance *row, int64_t now_ms,
-                     const struct pawl_tomb_limits *limits)
+static void remember_request(struct pawl_sqlite_db *db, uint32_t partition,
+                             struct pawl_bytes member, int64_t now_ms,
+                             const struct pawl_tomb_limits *limits)
 {
-    struct pawl_bytes request_id = row->metadata.request_id;
-    if (limits->tomb_ms <= 0 || pawl_bytes_is_absent(request_id)) return;
+    if (limits->tomb_ms <= 0) return;
     sqlite3_stmt *drop = pawl_sqlite_use(db, PAWL_SQL_TOMB_DROP);
     pawl_sqlite_bind_int(db, drop, 1, partition);
     pawl_sqlite_bind_int(db, drop, 2, now_ms);
@@ -125,7 +124,7 @@ static void remember(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32
 
     sqlite3_stmt *put = pawl_sqlite_use(db, PAWL_SQL_TOMB_PUT);
     pawl_sqlite_bind_int(db, put, 1, partition);
-    pawl_sqlite_bind_bytes(db, put, 2, pawl_tomb_format(arena, row->id, request_id));
+    pawl_sqlite_bind_bytes(db, put, 2, member);
     pawl_sqlite_bind_int(db, put, 3, now_ms + limits->tomb_ms);
     pawl_sqlite_run(db, put);
 
@@ -135,14 +134,34 @@ static void remember(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32
     pawl_sqlite_run(db, trim);
 }
 
+static void remember(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_t partition,
+                     const struct pawl_sqlite_instance *row, int64_t now_ms,
+                     const struct pawl_tomb_limits *limits)
+{
+    struct pawl_bytes request_id = row->metadata.request_id;
+    if (pawl_bytes_is_absent(request_id)) return;
+    remember_request(db, partition, pawl_tomb_format(arena, PAWL_TOMB_REMOVED, row->id, request_id),
+                     now_ms, limits);
+}
+
+static void remember_refused(struct pawl_sqlite_db *db, struct pawl_arena *arena,
+                             uint32_t partition, const struct pawl_create *create)
+{
+    if (!create->keep_refusal || pawl_bytes_is_absent(create->request_id)) return;
+    remember_request(
+        db, partition,
+        pawl_tomb_format(arena, PAWL_TOMB_REFUSED, create->instance, create->request_id),
+        create->created_ms, &create->tombs);
+}
+
 static bool is_remembered(struct pawl_sqlite_db *db, struct pawl_arena *arena, uint32_t partition,
-                          const struct pawl_create *create)
+                          enum pawl_tomb_kind kind, const struct pawl_create *create)
 {
     if (pawl_bytes_is_absent(create->request_id)) return false;
     sqlite3_stmt *stmt = pawl_sqlite_use(db, PAWL_SQL_TOMB_GET);
     pawl_sqlite_bind_int(db, stmt, 1, partition);
     pawl_sqlite_bind_bytes(db, stmt, 2,
-                           pawl_tomb_format(arena, create->instance, create->request_id));
+                           pawl_tomb_format(arena, kind, create->instance, create->request_id));
     if (!pawl_sqlite_row(db, stmt)) return false;
     int64_t until_ms = sqlite3_column_int64(stmt, 0);
     pawl_sqlite_end(stmt);
@@ -266,7 +285,10 @@ static pawl_err create_decide(struct pawl_sqlite_db *db, struct pawl_arena *aren
 {
     bool is_child = may_rebind(row, create);
     bool is_own = row->n != 0 && pawl_bytes_is_equal(create->request_id, row->metadata.request_id);
-    bool is_late = !is_own && is_remembered(db, arena, partition, create);
+    if (!is_own && create->keep_refusal
+        && is_remembered(db, arena, partition, PAWL_TOMB_REFUSED, create))
+        return PAWL_E_EXISTS;
+    bool is_late = !is_own && is_remembered(db, arena, partition, PAWL_TOMB_REMOVED, create);
     if (is_late && !(is_child && create->rebind_late))
         return is_child_of(row, create) ? PAWL_E_DUPLICATE : PAWL_E_TERMINAL;
     if (is_child) rebind(db, arena, partition, row, create);
@@ -284,6 +306,7 @@ void pawl_sqlite_create(struct pawl_sqlite_db *db, const struct pawl_store_reque
         pawl_sqlite_instance_get(db, request->partition, create->instance, arena);
     reply->err = create_decide(db, arena, request->partition, &row, create);
     if (reply->err == PAWL_E_TERMINAL) return;
+    if (reply->err == PAWL_E_EXISTS) remember_refused(db, arena, request->partition, create);
     if (reply->err == PAWL_OK) {
         uint32_t gen = row.n != 0 ? row.metadata.gen + 1 : 1;
         if (row.n != 0) {

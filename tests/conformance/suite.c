@@ -307,6 +307,7 @@ static int check_marks(const struct run *run)
     static const char *const names[SUITE_MARKS_COUNT] = {
         [SUITE_CREATE_REBIND] = "create rebinds a child",
         [SUITE_CREATE_LATE] = "create comes late for a child that is another request's",
+        [SUITE_CREATE_REFUSED_STILL] = "create stays refused when its id is free",
         [SUITE_CREATE_REPLACE] = "create replaces an ended instance",
         [SUITE_COMMIT_RESENT] = "commit is sent twice",
         [SUITE_COMMIT_CARRY_BEFORE_ROWS] = "continue as new with rows that came meanwhile",

@@ -165,6 +165,7 @@ static void make_create(struct suite_generator *generator, struct pawl_create *c
     create->tombs = some_tomb_limits(generator);
     create->changes_max = some_changes_max(generator);
     create->tags = some_tags(generator, 40);
+    create->keep_refusal = pawl_bytes_is_str(create->request_id, "request-0");
     if (!percent(generator, 40)) return;
     create->rebind_ended = create->inc.bytes[0] & 1;
     create->rebind_late = percent(generator, 30);
@@ -632,6 +633,9 @@ static void learn_create(struct suite_generator *generator, const struct pawl_cr
     mark(generator, SUITE_CREATE_REPLACE, reply->err == PAWL_OK && metadata->gen > 1);
     mark(generator, SUITE_CREATE_REBIND, is_rebound(create, reply));
     mark(generator, SUITE_CREATE_LATE, is_late(create, reply));
+    bool is_free = metadata->gen == 0 || pawl_store_status_is_terminal(metadata->status);
+    mark(generator, SUITE_CREATE_REFUSED_STILL,
+         reply->err == PAWL_E_EXISTS && create->replace_terminal && is_free);
 }
 
 static void learn_commit(struct suite_generator *generator, const struct pawl_commit *commit,

@@ -354,9 +354,10 @@ static void put_create(struct pawl_buf *buf, const struct pawl_create *create)
     put_bytes(buf, "parent", create->parent);
     put_bytes(buf, "parent_key", create->parent_key);
     put_bytes(buf, "tags", create->tags);
-    pawl_buf_printf(buf, " created=%" PRId64 " start_at=%" PRId64 " replace=%d rebind=%d,%d",
+    pawl_buf_printf(buf,
+                    " created=%" PRId64 " start_at=%" PRId64 " replace=%d rebind=%d,%d keep=%d",
                     create->created_ms, create->start_at_ms, create->replace_terminal,
-                    create->rebind_ended, create->rebind_late);
+                    create->rebind_ended, create->rebind_late, create->keep_refusal);
     put_tomb_limits(buf, &create->tombs);
 }
 

@@ -15,6 +15,8 @@ struct start {
     uint64_t present;           /* hash of the request whose the instance is; 0: not known */
     uint32_t replaced_count;
     uint64_t replaced[REPLACED_MAX]; /* the last ones before, in a ring */
+    uint32_t refused_count;
+    uint64_t refused[REPLACED_MAX]; /* told that the id is in use: a ring, too */
 };
 
 struct sim_starts {
@@ -44,6 +46,7 @@ void sim_starts_forget(struct sim_starts *starts, uint32_t app)
         if (sim_app_of(start->instance) != app) continue;
         start->present = 0;
         start->replaced_count = 0;
+        start->refused_count = 0;
     }
 }
 
@@ -58,11 +61,21 @@ static struct start *start_of(struct sim_starts *starts, struct pawl_bytes insta
     return start;
 }
 
+static bool ring_has(const uint64_t *ring, uint32_t count, uint64_t request)
+{
+    for (uint32_t i = 0; i < count && i < REPLACED_MAX; i++)
+        if (ring[i] == request) return true;
+    return false;
+}
+
 static bool is_replaced(const struct start *start, uint64_t request)
 {
-    for (uint32_t i = 0; i < start->replaced_count && i < REPLACED_MAX; i++)
-        if (start->replaced[i] == request) return true;
-    return false;
+    return ring_has(start->replaced, start->replaced_count, request);
+}
+
+static bool is_refused(const struct start *start, uint64_t request)
+{
+    return ring_has(start->refused, start->refused_count, request);
 }
 
 static void replace(struct start *start, uint64_t request)
@@ -80,7 +93,10 @@ static void on_create(struct sim_starts *starts, const struct pawl_create *creat
     uint64_t request = pawl_hash_stable(create->request_id);
     bool is_bound = reply->err == PAWL_E_DUPLICATE && !pawl_bytes_is_absent(create->parent)
                     && pawl_bytes_is_equal(create->parent, reply->create.metadata.parent);
+    if (reply->err == PAWL_E_EXISTS && create->keep_refusal && !is_refused(start, request))
+        start->refused[start->refused_count++ % REPLACED_MAX] = request;
     if (reply->err != PAWL_OK && !is_bound) return;
+    PAWL_ASSERT(!is_refused(start, request)); /* whoever was told so relies on it */
     bool is_late = is_replaced(start, request) && start->present != request;
     PAWL_ASSERT(!is_late || create->rebind_late);
     replace(start, request);

@@ -35,10 +35,10 @@ end
 
 -- A late repetition of the request that made the instance must not make it again.
 -- `untilms` nil: nothing is left behind.
-local function remember(t,id,request,untilms,now,most)
+local function remember(t,id,request,untilms,now,most,kind)
   if not (request and untilms) then return end
   local tombs=t..'tombs'
   redis.call('ZREMRANGEBYSCORE',tombs,'-inf',now)
-  redis.call('ZADD',tombs,untilms,#id..'|'..id..request)
+  redis.call('ZADD',tombs,untilms,(kind or '')..#id..'|'..id..request)
   redis.call('ZREMRANGEBYRANK',tombs,0,-most-1)
 end

@@ -198,11 +198,15 @@ static void no_lease_is_longer_than_the_longest(void **state)
 static void tombs_of_different_instances_never_meet(void **state)
 {
     (void)state;
-    struct pawl_bytes tomb =
-        pawl_tomb_format(&arena, PAWL_BYTES_LITERAL("a|b"), PAWL_BYTES_LITERAL("c"));
+    struct pawl_bytes tomb = pawl_tomb_format(&arena, PAWL_TOMB_REMOVED, PAWL_BYTES_LITERAL("a|b"),
+                                              PAWL_BYTES_LITERAL("c"));
     assert_true(pawl_bytes_is_equal(tomb, PAWL_BYTES_LITERAL("3|a|bc")));
-    tomb = pawl_tomb_format(&arena, PAWL_BYTES_LITERAL("a"), PAWL_BYTES_LITERAL("|bc"));
+    tomb = pawl_tomb_format(&arena, PAWL_TOMB_REMOVED, PAWL_BYTES_LITERAL("a"),
+                            PAWL_BYTES_LITERAL("|bc"));
     assert_true(pawl_bytes_is_equal(tomb, PAWL_BYTES_LITERAL("1|a|bc")));
+    tomb = pawl_tomb_format(&arena, PAWL_TOMB_REFUSED, PAWL_BYTES_LITERAL("a"),
+                            PAWL_BYTES_LITERAL("bc"));
+    assert_true(pawl_bytes_is_str(tomb, "!1|abc"));
 }
 
 static void every_operation_has_a_name(void **state)

@@ -172,6 +172,39 @@ static void a_late_start_does_not_get_its_child_back(void **state)
     assert_int_equal(world_apply(world, &second).err, PAWL_E_TERMINAL);
 }
 
+/* A late copy of it would start what nobody waits for, when the id is free again. */
+static void a_refusal_that_is_kept_stands_whoever_has_the_id(void **state)
+{
+    struct world *world = *state;
+    struct pawl_store_request other = child_create(world, "m-1", "q nonce 1", "q c:1");
+    struct pawl_store_request child = child_create(world, "m-2", "p nonce 1", "p c:1");
+    child.create.tombs = (struct pawl_tomb_limits){ 1000, 10 };
+    child.create.replace_terminal = true;
+    struct pawl_store_request plain = child;
+    plain.create.request_id = PAWL_BYTES_LITERAL("m-3");
+    child.create.keep_refusal = true;
+    assert_int_equal(world_apply(world, &other).err, PAWL_OK);
+    assert_int_equal(world_apply(world, &child).err, PAWL_E_EXISTS);
+    assert_int_equal(world_apply(world, &plain).err, PAWL_E_EXISTS);
+    world_end(world, "child", PAWL_STATUS_COMPLETED);
+    struct pawl_store_reply reply = world_apply(world, &child);
+    assert_int_equal(reply.err, PAWL_E_EXISTS);
+    assert_true(pawl_bytes_is_str(reply.create.metadata.request_id, "m-1"));
+
+    struct pawl_store_request purge = { .op = PAWL_STORE_PURGE, .partition = WORLD_PARTITION };
+    purge.purge =
+        (struct pawl_purge){ .instance = PAWL_BYTES_LITERAL("child"), .now_ms = WORLD_NOW_MS };
+    assert_int_equal(world_apply(world, &purge).err, PAWL_OK);
+    reply = world_apply(world, &child);
+    assert_int_equal(reply.err, PAWL_E_EXISTS);
+    assert_true(pawl_bytes_is_absent(reply.create.metadata.request_id));
+    assert_int_equal(world_apply(world, &plain).err, PAWL_OK);       /* it was not asked to */
+    assert_int_equal(world_apply(world, &child).err, PAWL_E_EXISTS); /* not even bound to it */
+
+    child.create.created_ms += 1000;
+    assert_int_equal(world_apply(world, &child).err, PAWL_E_DUPLICATE); /* it has been long */
+}
+
 /* The first one comes for the first time when the second is there: so it looks like the later. */
 static void who_is_waited_for_gets_the_child_back(void **state)
 {
@@ -503,6 +536,7 @@ int main(void)
         T(a_repeated_start_never_replaces_what_it_made),
         T(a_child_follows_its_parent_operation_to_a_new_nonce),
         T(a_late_start_does_not_get_its_child_back),
+        T(a_refusal_that_is_kept_stands_whoever_has_the_id),
         T(who_is_waited_for_gets_the_child_back),
         T(an_ended_child_is_not_run_again_for_the_same_attempt),
         T(an_ended_child_is_rebound_for_who_rewinds_it),

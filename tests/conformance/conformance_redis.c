@@ -190,7 +190,7 @@ static int run_in_cluster_mode(const struct suite_options *options)
     redis_server_do(&server, "CLUSTER ADDSLOTSRANGE 0 16383");
     cluster_wait(&server);
     uint64_t ops = options->ops / CLUSTER_SHARE;
-    int result = run_on(&server, options, ops < 10000 ? 10000 : ops);
+    int result = run_on(&server, options, ops < 20000 ? 20000 : ops);
     redis_server_stop(&server);
     return result;
 }
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 {
     struct suite_options options = { .name = "redis",
                                      .open = redis_client_store_open,
-                                     .ops = 100000 };
+                                     .ops = 200000 };
     suite_parse(&options, argc, argv);
     if (!redis_server_is_installed()) return 77;
 

@@ -148,7 +148,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    struct suite_options options = { .open = redis_client_store_open, .ops = 10000 };
+    struct suite_options options = { .open = redis_client_store_open, .ops = 20000 };
     suite_parse(&options, argc - 1, argv + 1);
     if (!redis_server_is_installed()) return 77;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 {
     struct suite_options options = { .name = "sqlite",
                                      .open = pawl_store_sqlite_open,
-                                     .ops = 100000 };
+                                     .ops = 200000 };
     suite_parse(&options, argc, argv);
 
     char folder[] = "/tmp/pawl-conformance-XXXXXX";
@@ -38,7 +38,7 @@ int main(int argc, char **argv)
     int result = run_in(folder, &options, "off", options.ops);
     if (result == 0) {
         uint64_t synced = options.ops / SYNCED_SHARE;
-        result = run_in(folder, &options, "full", synced < 10000 ? 10000 : synced);
+        result = run_in(folder, &options, "full", synced < 20000 ? 20000 : synced);
     }
     rmdir(folder);
     return result;

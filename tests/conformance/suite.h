@@ -87,6 +87,9 @@ struct suite_generator {
     struct pawl_arena previous_arena;
     struct pawl_store_request previous; /* to be sent again */
     bool is_resent;                     /* the request just made is that one */
+    struct pawl_arena late_arenas[2];
+    struct pawl_store_request late[2]; /* a CREATE that is to stay refused, and one of a child, of
+                                          which late copies come; op 0: none */
     uint64_t marks[SUITE_MARKS_COUNT];
 };
 

@@ -550,6 +550,7 @@ void suite_generator_init(struct suite_generator *generator, uint64_t seed, stru
     pawl_arena_init(&generator->arena);
     pawl_arena_init(&generator->peek);
     pawl_arena_init(&generator->previous_arena);
+    for (int i = 0; i < 2; i++) pawl_arena_init(&generator->late_arenas[i]);
 }
 
 void suite_generator_deinit(struct suite_generator *generator)
@@ -557,6 +558,7 @@ void suite_generator_deinit(struct suite_generator *generator)
     pawl_arena_deinit(&generator->arena);
     pawl_arena_deinit(&generator->peek);
     pawl_arena_deinit(&generator->previous_arena);
+    for (int i = 0; i < 2; i++) pawl_arena_deinit(&generator->late_arenas[i]);
 }
 
 void suite_generator_use(struct suite_generator *generator, uint32_t first, uint32_t second)
@@ -564,6 +566,7 @@ void suite_generator_use(struct suite_generator *generator, uint32_t first, uint
     generator->partitions[0] = (struct suite_partition){ .index = first };
     generator->partitions[1] = (struct suite_partition){ .index = second };
     generator->previous.op = 0;
+    for (int i = 0; i < 2; i++) generator->late[i].op = 0;
 }
 
 static void remember(struct suite_generator *generator, const struct pawl_store_request *request)
@@ -572,11 +575,29 @@ static void remember(struct suite_generator *generator, const struct pawl_store_
     pawl_store_request_copy(&generator->previous_arena, request, &generator->previous);
 }
 
+/* Another call of the child that is kept: what is kept comes late from now on. */
+static struct pawl_store_request call_again(struct suite_generator *generator)
+{
+    struct pawl_store_request request = generator->late[1];
+    struct pawl_create *create = &request.create;
+    create->request_id = numbered(generator, "again-", 1000);
+    create->parent = pawl_arena_printf(&generator->arena, "%.*s#%u",
+                                       PAWL_BYTES_FMT(create->parent_key), below(generator, 1000));
+    create->inc = pawl_rng_id(&generator->rng);
+    create->delivery = pawl_rng_id(&generator->rng);
+    create->tombs =
+        (struct pawl_tomb_limits){ .tomb_ms = PAWL_TOMB_MS, .tombs_max = PAWL_TOMBS_MAX };
+    return request;
+}
+
 struct pawl_store_request suite_generate(struct suite_generator *generator)
 {
     pawl_arena_reset(&generator->arena);
     generator->is_resent = generator->previous.op != 0 && percent(generator, 8);
     if (generator->is_resent) return generator->previous;
+    const struct pawl_store_request *late = &generator->late[below(generator, 2)];
+    if (late->op != 0 && percent(generator, 10)) return *late;
+    if (generator->late[1].op != 0 && percent(generator, 2)) return call_again(generator);
 
     generator->now_ms += below(generator, 2000);
     if (percent(generator, 1)) generator->now_ms -= 3000; /* another machine's clock */
@@ -624,6 +645,27 @@ static bool is_late(const struct pawl_create *create, const struct pawl_store_re
            && pawl_bytes_starts_with(metadata->parent, create->parent_key)
            && !pawl_bytes_is_equal(metadata->parent, create->parent)
            && !pawl_store_status_is_terminal(metadata->status);
+}
+
+/* Of the request that is kept already, or of another one. */
+static void keep_late(struct suite_generator *generator, uint32_t which,
+                      const struct pawl_store_request *request)
+{
+    if (request->create.instance.data == generator->late[which].create.instance.data) return;
+    pawl_arena_reset(&generator->late_arenas[which]);
+    pawl_store_request_copy(&generator->late_arenas[which], request, &generator->late[which]);
+}
+
+static void learn_late(struct suite_generator *generator, const struct pawl_store_request *request,
+                       const struct pawl_store_reply *reply)
+{
+    const struct pawl_create *create = &request->create;
+    bool is_refused = reply->err == PAWL_E_EXISTS && create->keep_refusal;
+    if (is_refused && create->replace_terminal && create->tombs.tomb_ms > 0)
+        keep_late(generator, 0, request);
+    bool is_child = reply->err == PAWL_OK && !pawl_bytes_is_absent(create->parent_key);
+    if (is_child && !create->rebind_late && percent(generator, 25))
+        keep_late(generator, 1, request);
 }
 
 static void learn_create(struct suite_generator *generator, const struct pawl_create *create,
@@ -714,6 +756,7 @@ void suite_learn(struct suite_generator *generator, const struct pawl_store_requ
 {
     if (request->op == PAWL_STORE_ACQUIRE) learn_acquire(generator, request, reply);
     if (request->op == PAWL_STORE_CREATE) learn_create(generator, &request->create, reply);
+    if (request->op == PAWL_STORE_CREATE) learn_late(generator, request, reply);
     if (request->op == PAWL_STORE_DELIVER && !request->deliver.op.kind)
         learn_raise(generator, request->partition, &request->deliver, reply->err);
     if (reply->err) return;

@@ -185,16 +185,21 @@ static void message_done(struct pawl_node *node, const struct pawl_message *mess
 
 /* Child: start ------------------------------------------------------------------------------- */
 
+static struct pawl_op_ref parents_call(const struct pawl_parent *parent)
+{
+    return (struct pawl_op_ref){ .instance = parent->instance,
+                                 .inc = parent->inc,
+                                 .gen = parent->gen,
+                                 .op = { 'c', parent->op_id },
+                                 .nonce = parent->nonce };
+}
+
 static void parent_hears(struct pawl_node *node, const struct pawl_message *message,
                          struct pawl_bytes event)
 {
-    const struct pawl_parent *parent = &message->body.parent;
     struct pawl_arena *arena = &node->effects->arena;
-    struct pawl_op_ref ref = { .instance = pawl_arena_copy(arena, parent->instance),
-                               .inc = parent->inc,
-                               .gen = parent->gen,
-                               .op = { 'c', parent->op_id },
-                               .nonce = parent->nonce };
+    struct pawl_op_ref call = parents_call(&message->body.parent);
+    struct pawl_op_ref ref = pawl_op_ref_copy(arena, &call);
     pawl_workflow_on_result(node, &ref, pawl_arena_copy(arena, event), message->origin);
 }
 
@@ -603,8 +608,8 @@ static void message_too_late(struct pawl_node *node, struct pawl_message *messag
 static bool message_must_queue(struct pawl_node *node, const struct pawl_message *message)
 {
     if (message->body.kind != PAWL_MESSAGE_TERMINATE) return false;
-    const struct pawl_parent *parent = &message->body.parent;
-    return message_find(node, pawl_turn_child_message_id(parent->nonce, parent->instance)) != NULL;
+    struct pawl_op_ref call = parents_call(&message->body.parent);
+    return message_find(node, pawl_turn_child_message_id(&call)) != NULL;
 }
 
 static void message_route(struct pawl_node *node, struct pawl_message *message)

@@ -410,7 +410,7 @@ static void run_send_cancel(struct pawl_node *node, const struct pawl_run *run,
 
 void pawl_run_done(struct pawl_node *node, const struct pawl_op_ref *ref)
 {
-    if (!node->config.placed) return;
+    if (node->runs.count == 0) return;
     struct pawl_run *run = run_find(node, pawl_activity_key(&node->effects->arena, ref));
     if (run) run_free(node, run);
 }

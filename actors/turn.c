@@ -389,12 +389,27 @@ static void turn_begin_child(struct pawl_node *node, struct pawl_workflow *workf
     struct pawl_message_body body;
     pawl_turn_child_message(node, workflow, &turn->call->arena, op->op.id, op->nonce, created,
                             &body);
-    turn_add_message(turn, pawl_turn_child_message_id(op->nonce, workflow->id), &body);
+    struct pawl_op_ref call =
+        pawl_workflow_op_ref(workflow, workflow->metadata.gen, op->op, op->nonce);
+    turn_add_message(turn, pawl_turn_child_message_id(&call), &body);
 }
 
-struct pawl_id pawl_turn_child_message_id(uint64_t nonce, struct pawl_bytes parent)
+/* All of the call, since a nonce alone is the number of its commit and 32 bits: of ten thousand
+ * calls in one turn two may have the same. */
+static struct pawl_id call_hash(const struct pawl_op_ref *call, struct pawl_bytes name)
 {
-    return pawl_hash_id(pawl_bytes_make(&nonce, sizeof nonce), parent);
+    struct {
+        struct pawl_id inc;
+        uint64_t nonce;
+        uint32_t gen;
+        uint32_t op_id;
+    } key = { call->inc, call->nonce, call->gen, call->op.id };
+    return pawl_hash_id(pawl_bytes_make(&key, sizeof key), name);
+}
+
+struct pawl_id pawl_turn_child_message_id(const struct pawl_op_ref *call)
+{
+    return call_hash(call, call->instance);
 }
 
 void pawl_turn_child_message(const struct pawl_node *node, const struct pawl_workflow *workflow,
@@ -417,7 +432,9 @@ void pawl_turn_child_message(const struct pawl_node *node, const struct pawl_wor
     started.payload = created->payload;
     started.tags = created->tags;
     started.extra = created->extra;
-    started.execution = pawl_hash_id(pawl_bytes_make(&nonce, sizeof nonce), created->instance);
+    struct pawl_op_ref call =
+        pawl_workflow_op_ref(workflow, parent.gen, (struct pawl_op){ 'c', op_id }, nonce);
+    started.execution = call_hash(&call, created->instance);
     started.parent = parent;
     int64_t within_ms = created->start_within_ms;
     *ret_body = (struct pawl_message_body){

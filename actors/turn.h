@@ -137,7 +137,8 @@ void pawl_turn_child_message(const struct pawl_node *node, const struct pawl_wor
                              struct pawl_arena *arena, uint32_t op_id, uint64_t nonce,
                              const struct pawl_history_event *created,
                              struct pawl_message_body *ret_body);
-struct pawl_id pawl_turn_child_message_id(uint64_t nonce, struct pawl_bytes parent);
+/* `call` is the parent's. */
+struct pawl_id pawl_turn_child_message_id(const struct pawl_op_ref *call);
 
 /* Fill the commit request from everything above. */
 void pawl_turn_seal(struct pawl_node *node, struct pawl_workflow *workflow,

@@ -35,6 +35,14 @@ static void turn_withdraw_message(struct pawl_turn_draft *turn, struct pawl_id i
     }
 }
 
+static void turn_withdraw_start(const struct pawl_workflow *workflow, struct pawl_turn_draft *turn,
+                                const struct pawl_turn_op *op)
+{
+    struct pawl_op_ref call =
+        pawl_workflow_op_ref(workflow, workflow->metadata.gen, op->op, op->nonce);
+    turn_withdraw_message(turn, pawl_turn_child_message_id(&call));
+}
+
 /* What this very turn would start is not started. One that a rewind starts again may run since
  * before. */
 void pawl_turn_close_children(struct pawl_node *node, const struct pawl_workflow *workflow,
@@ -56,7 +64,7 @@ void pawl_turn_close_children(struct pawl_node *node, const struct pawl_workflow
         if (i < turn->reopened_count && !op->refused)
             turn_terminate_child(node, workflow, turn, &added, terminated);
         else
-            turn_withdraw_message(turn, pawl_turn_child_message_id(op->nonce, workflow->id));
+            turn_withdraw_start(workflow, turn, op);
     }
 }
 

@@ -116,27 +116,30 @@ static bool worker_may_take(const struct pawl_node *node, const struct pawl_work
            && pawl_gate_is_open(node, node->limits.gate_for_all[is_task]);
 }
 
-static bool worker_knows(const struct pawl_worker *worker, struct pawl_bytes name,
-                         struct pawl_bytes version)
+/* Together, of those that have registered the name; and of those that take any. */
+static uint64_t task_credit_for(const struct pawl_node *node, struct pawl_bytes name,
+                                struct pawl_bytes version)
 {
-    if (worker->any_name) return true;
-    for (uint32_t i = 0; i < worker->task_servings_count; i++)
-        if (pawl_bytes_is_equal(worker->task_servings[i].lane->name, name))
-            return pawl_serving_fits(&worker->task_servings[i], version);
-    return false;
+    uint64_t credit = 0;
+    const struct pawl_lane *lane = pawl_map_find(&node->task_lanes, name);
+    for (const struct pawl_list *link = lane ? lane->servings.next : NULL;
+         lane && link != &lane->servings; link = link->next) {
+        const struct pawl_serving *serving = PAWL_CONTAINER_OF(link, struct pawl_serving, of_lane);
+        bool takes = worker_may_take(node, serving->worker, true);
+        if (takes && pawl_serving_fits(serving, version)) credit += serving->worker->task_credit;
+    }
+    uint32_t cursor = 0;
+    const struct pawl_worker *worker;
+    while (node->any_workers && (worker = pawl_map_next(&node->workers, &cursor)) != NULL)
+        if (worker->any_name && worker_may_take(node, worker, true)) credit += worker->task_credit;
+    return credit;
 }
 
 bool pawl_worker_is_free_for(struct pawl_node *node, struct pawl_bytes name,
                              struct pawl_bytes version)
 {
     const struct pawl_gate *gate = pawl_limits_gate(node, true, name);
-    if (!pawl_gate_is_open(node, gate)) return false;
-    uint64_t credit = 0;
-    uint32_t cursor = 0;
-    for (struct pawl_worker *worker; (worker = pawl_map_next(&node->workers, &cursor)) != NULL;)
-        if (worker_may_take(node, worker, true) && worker_knows(worker, name, version))
-            credit += worker->task_credit;
-    return credit > gate->waiting;
+    return pawl_gate_is_open(node, gate) && task_credit_for(node, name, version) > gate->waiting;
 }
 
 /* Connections ------------------------------------------------------------------------------ */

@@ -270,8 +270,9 @@ static void child_on_loaded(struct pawl_node *node, struct pawl_call *call,
         pawl_turn_child_message(node, &parent, &call->arena, pending->op.id, pending->nonce,
                                 &created, &body);
         body.asks = true;
-        pawl_outbox_pump(node, call->request.partition,
-                         pawl_turn_child_message_id(pending->nonce, call->instance),
+        struct pawl_op_ref ref =
+            pawl_workflow_op_ref(&parent, parent.metadata.gen, pending->op, pending->nonce);
+        pawl_outbox_pump(node, call->request.partition, pawl_turn_child_message_id(&ref),
                          pawl_message_body_pack(&call->arena, &body));
         return;
     }

@@ -7,6 +7,7 @@
 #include <cmocka.h> /* needs the four above */
 
 #include "actors/envelope.h"
+#include "actors/turn.h"
 #include "base/bytes.h"
 #include "tests/unit/actors/fixture.h"
 
@@ -116,6 +117,21 @@ static void one_that_a_later_call_has_bound_is_not(void **state)
     end(fixture, PAWL_ACTION_COMPLETE, PAWL_STATUS_COMPLETED);
     assert_int_equal(fixture_status(fixture, "ended"), PAWL_STATUS_RUNNING);
     fixture_free(fixture);
+}
+
+/* Of ten thousand calls in one turn two may have the same nonce: both are started. */
+static void starts_of_calls_with_one_nonce_are_two_messages(void **state)
+{
+    struct pawl_op_ref one = { .instance = PAWL_BYTES_LITERAL("i"), .gen = 1, .nonce = 7 };
+    struct pawl_op_ref other = one;
+    (void)state;
+    other.op.id = 1;
+    assert_false(
+        pawl_id_is_equal(pawl_turn_child_message_id(&one), pawl_turn_child_message_id(&other)));
+    other = one;
+    other.inc.bytes[0] = 1;
+    assert_false(
+        pawl_id_is_equal(pawl_turn_child_message_id(&one), pawl_turn_child_message_id(&other)));
 }
 
 static void so_does_one_that_fails(void **state)
@@ -228,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_parent_that_completes_takes_those_along_that_are_to_end),
         cmocka_unit_test(one_that_an_earlier_call_has_bound_is_taken_along),
         cmocka_unit_test(one_that_a_later_call_has_bound_is_not),
+        cmocka_unit_test(starts_of_calls_with_one_nonce_are_two_messages),
         cmocka_unit_test(so_does_one_that_fails),
         cmocka_unit_test(so_does_one_whose_answer_makes_no_sense),
         cmocka_unit_test(so_does_one_that_continues_as_new),

@@ -1,4 +1,4 @@
-// The test app on Dapr's Go SDK of version 1.12 and newer: its client, and the workflow package of
+// The test app on Dapr's Go SDK 1.14: its client, and the workflow package of
 // Dapr's durabletask-go, which the SDK is built on. See test_sdks.py for what it must do.
 //
 //	app worker | client | start PREFIX COUNT | wait PREFIX COUNT

@@ -1,4 +1,4 @@
-// The test app on Dapr's go-sdk of before version 1.12. See test_sdks.py for what it must do.
+// The test app on Dapr's go-sdk 1.11. See test_sdks.py for what it must do.
 //
 //	app worker | client | start PREFIX COUNT | wait PREFIX COUNT
 //

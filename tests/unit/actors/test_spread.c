@@ -51,6 +51,19 @@ static void begin_each(struct cluster *cluster, uint32_t count)
     for (uint32_t nth = 0; nth < count; nth++) begin(cluster, nth, 1);
 }
 
+/* The next one that X1's worker has been given; the workflow then calls another. */
+static void end_one_and_call(struct cluster *cluster, int32_t id)
+{
+    const struct pawl_frame *frame = cluster_next(cluster, X1, PAWL_FRAME_ACTIVITY);
+    assert_non_null(frame);
+    cluster_activity_done(cluster, X1, &frame->activity);
+    cluster_step(cluster, X1,
+                 (struct pawl_node_event){
+                     .type = PAWL_NODE_WORKER_CREDIT, .worker = TASKS, .credit = { 0, 1 } });
+    struct pawl_action next = cluster_activity(id, NULL, 0);
+    cluster_turn(cluster, X1, 1, &next);
+}
+
 static uint64_t running_at(const struct cluster *cluster, enum cluster_host host)
 {
     return pawl_node_metrics(cluster->nodes[host].node)->activities_running;
@@ -61,16 +74,7 @@ static void what_is_done_one_by_one_is_done_where_the_instance_is(void **state)
     struct cluster *cluster = *state;
     have_worker(cluster, TASKS);
     begin(cluster, 0, 1);
-    for (int32_t id = 1; id < (int32_t)MANY; id++) {
-        const struct pawl_frame *frame = cluster_next(cluster, X1, PAWL_FRAME_ACTIVITY);
-        assert_non_null(frame);
-        cluster_activity_done(cluster, X1, &frame->activity);
-        cluster_step(cluster, X1,
-                     (struct pawl_node_event){
-                         .type = PAWL_NODE_WORKER_CREDIT, .worker = TASKS, .credit = { 0, 1 } });
-        struct pawl_action next = cluster_activity(id, NULL, 0);
-        cluster_turn(cluster, X1, 1, &next);
-    }
+    for (int32_t id = 1; id < (int32_t)MANY; id++) end_one_and_call(cluster, id);
     assert_int_equal(running_at(cluster, X1), 1);
     assert_int_equal(cluster->sent[PAWL_PEER_RUN], 0);
 }
@@ -93,14 +97,7 @@ static void one_more_beside_another_goes_by_its_key(void **state)
     const uint32_t sent = cluster->sent[PAWL_PEER_RUN];
     for (int32_t id = 2; cluster->sent[PAWL_PEER_RUN] == sent; id++) {
         assert_in_range(id, 2, 64);
-        const struct pawl_frame *frame = cluster_next(cluster, X1, PAWL_FRAME_ACTIVITY);
-        assert_non_null(frame);
-        cluster_activity_done(cluster, X1, &frame->activity);
-        cluster_step(cluster, X1,
-                     (struct pawl_node_event){
-                         .type = PAWL_NODE_WORKER_CREDIT, .worker = TASKS, .credit = { 0, 1 } });
-        struct pawl_action next = cluster_activity(id, NULL, 0);
-        cluster_turn(cluster, X1, 1, &next);
+        end_one_and_call(cluster, id);
     }
 }
 

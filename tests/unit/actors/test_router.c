@@ -237,6 +237,33 @@ static void who_leaves_owns_nothing(void **state)
     assert_int_equal(cluster->sent[PAWL_PEER_CALL], 1);
 }
 
+/* It hears of no list, and nobody calls it: its own poll tells it. It has just polled when the
+ * other one acquires, which is the longest it can take. */
+static void a_former_owner_learns_it_within_a_second(void **state)
+{
+    struct cluster *cluster = *state;
+    cluster_connect(cluster, X1, TURNS);
+    cluster_connect(cluster, X2, TURNS);
+    cluster_tell_members(cluster);
+    const char *instance = cluster_instance(cluster, X1, 0);
+    assert_int_equal(cluster_start(cluster, X1, instance), PAWL_OK);
+    assert_non_null(cluster_next(cluster, X1, PAWL_FRAME_TURN));
+    cluster_pass(cluster, 2 * PAWL_POLL_EVERY_MS);
+    uint64_t before = owned(cluster, X1);
+    cluster->nodes[X1].is_leaving = true;
+    cluster->nodes[X1].is_deaf = true;
+    cluster_tell_members(cluster);
+    assert_int_equal(owned(cluster, X2), CLUSTER_PARTITIONS);
+    assert_int_equal(owned(cluster, X1), before); /* it knows nothing of it */
+    const struct pawl_node_metrics *metrics = pawl_node_metrics(cluster->nodes[X1].node);
+    assert_int_equal(metrics->active_instances, 1);
+    cluster_pass(cluster, PAWL_POLL_EVERY_MS);
+    assert_int_equal(owned(cluster, X1), 0);
+    metrics = pawl_node_metrics(cluster->nodes[X1].node);
+    assert_int_equal(metrics->fenced_total, before);
+    assert_int_equal(metrics->active_instances, 0);
+}
+
 static void a_member_list_from_the_past_is_ignored(void **state)
 {
     struct cluster *cluster = *state;
@@ -327,6 +354,7 @@ int main(void)
         T(who_waits_hears_from_the_new_owner),
         T(who_waits_and_leaves_is_not_waited_for),
         T(who_leaves_owns_nothing),
+        T(a_former_owner_learns_it_within_a_second),
         T(a_member_list_from_the_past_is_ignored),
         T(a_call_that_cannot_be_read_is_refused),
         T(a_rewind_at_a_former_owner_is_not_run_from_what_it_remembers),

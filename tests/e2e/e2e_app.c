@@ -411,15 +411,36 @@ static pawl_err remote_tell(struct pawl_workflow_ctx *ctx, struct pawl_bytes inp
     return err ? err : pawl_return(ctx, input);
 }
 
-/* "APP ms": an activity that must begin so soon -> the type of its failure */
-static pawl_err remote_hurry(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+/* From "APP ms": there, and it must begin so soon. */
+static struct pawl_call_options in_a_hurry(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
 {
     const char *rest;
     struct pawl_call_options options = { .app_id = first_word(ctx, input, &rest) };
     options.schedule_to_start_ms = strtol(rest, NULL, 10);
-    pawl_err err = pawl_call_activity(ctx, "square", pawl_text("3"), &options, NULL);
+    return options;
+}
+
+static pawl_err return_failure_type(struct pawl_workflow_ctx *ctx, pawl_err err)
+{
     if (err != PAWL_E_FAILED) return err ? err : pawl_return(ctx, pawl_text("begun"));
     return pawl_return(ctx, pawl_text(pawl_last_failure(ctx)->type));
+}
+
+/* "APP ms": an activity that must begin so soon -> the type of its failure */
+static pawl_err remote_hurry(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    struct pawl_call_options options = in_a_hurry(ctx, input);
+    return return_failure_type(ctx,
+                               pawl_call_activity(ctx, "square", pawl_text("3"), &options, NULL));
+}
+
+/* "APP ms": the same of a child workflow "held", called <own id>-1 */
+static pawl_err remote_hurry_child(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    struct pawl_call_options options = in_a_hurry(ctx, input);
+    options.instance_id = pawl_format(ctx, "%s-1", pawl_instance_id(ctx));
+    return return_failure_type(ctx,
+                               pawl_call_child_workflow(ctx, "held", pawl_none(), &options, NULL));
 }
 
 /* Main ------------------------------------------------------------------------------------ */
@@ -443,6 +464,7 @@ static const struct pawl_workflow_def workflows[] = {
     { .name = "remote_child", .run = remote_child },
     { .name = "remote_fan", .run = remote_fan },
     { .name = "remote_hurry", .run = remote_hurry },
+    { .name = "remote_hurry_child", .run = remote_hurry_child },
     { .name = "remote_tell", .run = remote_tell },
     { .name = "stubborn", .run = stubborn },
     { .name = "ticks", .run = ticks },

@@ -147,7 +147,9 @@ class OtherApps(Apps):
         shop.start("remote_fan", "bank 3", "fan")
         shop.start("remote_child", "bank chain 2", "child")
         hurry = shop.start("remote_hurry", "bank 400", "hurry")
-        self.assertEqual(output_of(shop.wait(hurry), json_=False), "ScheduleToStartTimeout")
+        young = shop.start("remote_hurry_child", "bank 400", "young")
+        for instance in (hurry, young):
+            self.assertEqual(output_of(shop.wait(instance), json_=False), "ScheduleToStartTimeout")
         for instance, what in (("fan", "activity 'square'"), ("child", "child workflow 'chain'")):
             unknown = "no sidecar of app 'bank' is known in namespace 'default'"
             until(lambda: all(text in shop.get(instance).get("waitingFor", "")
@@ -160,6 +162,7 @@ class OtherApps(Apps):
         self.assertEqual(output_of(shop.wait("fan")), 14)
         self.assertEqual(output_of(shop.wait("child")), 2)
         self.assertNotIn("waitingFor", shop.get("fan"))
+        self.assertIsNone(self.status(bank.api, "young-1"), "it was too late for this one")
 
     @scenario
     def test_terminate_and_purge_reach_children_in_the_other_app(self):

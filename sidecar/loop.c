@@ -141,6 +141,21 @@ static bool leave_is_over(const struct pawl_loop *loop)
     return pawl_loop_peers_have_heard(loop) || pawl_loop_now_ms(loop) >= loop->leave_by_ms;
 }
 
+static void leave_report(const struct pawl_loop *loop)
+{
+    uint64_t kept = pawl_node_metrics(loop->node)->partitions_owned;
+    uint64_t given = loop->leave_owned > kept ? loop->leave_owned - kept : 0;
+    if (pawl_loop_peers_have_heard(loop))
+        pawl_log(PAWL_LOG_INFO, "sidecar",
+                 "left: gave up %u of %u partitions, and placement has told the other sidecars",
+                 (unsigned)given, (unsigned)loop->leave_owned);
+    else
+        pawl_log(PAWL_LOG_WARN, "sidecar",
+                 "placement has not confirmed within %u ms that this sidecar leaves; the others "
+                 "take over its %u partitions when placement misses it",
+                 PAWL_PLACEMENT_LEAVE_MS, (unsigned)kept);
+}
+
 static uint32_t links_count(const struct pawl_loop *loop)
 {
     return pawl_app_stream_count(loop->app)
@@ -160,7 +175,10 @@ static bool is_quiet(const struct pawl_loop *loop)
 /* True: the loop has stopped, and the owner may have closed it. */
 static bool stop_proceed(struct pawl_loop *loop)
 {
-    if (loop->state == LOOP_LEAVING && leave_is_over(loop)) stopping_begin(loop);
+    if (loop->state == LOOP_LEAVING && leave_is_over(loop)) {
+        leave_report(loop);
+        stopping_begin(loop);
+    }
     if (loop->state == LOOP_STOPPING && (is_quiet(loop) || stop_is_over(loop))) {
         if (!is_quiet(loop)) {
             pawl_log(PAWL_LOG_WARN, "sidecar",
@@ -389,6 +407,7 @@ void pawl_loop_stop(struct pawl_loop *loop)
     if (loop->peers) {
         loop->state = LOOP_LEAVING;
         loop->leave_by_ms = now_ms + PAWL_PLACEMENT_LEAVE_MS;
+        loop->leave_owned = pawl_node_metrics(loop->node)->partitions_owned;
     } else {
         stopping_begin(loop);
     }

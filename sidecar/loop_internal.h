@@ -82,6 +82,7 @@ struct pawl_loop {
     bool leaving;                    /* the same */
     uint64_t version_told;           /* the newest table that the store knows: the same */
     int64_t leave_by_ms;
+    uint64_t leave_owned; /* partitions, when it began to leave */
     char peer_endpoint[PAWL_ADDRESS_SIZE_MAX + 1];
 
     struct pawl_map calls; /* by token */

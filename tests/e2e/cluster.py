@@ -8,6 +8,7 @@ one Redis, as real processes.
 """
 
 import time
+from collections import Counter
 
 from checks import test_app
 from harness import PATIENCE, Api, Sidecar, until
@@ -36,7 +37,7 @@ class Client(Api):
 
     def __init__(self, cluster):
         self.cluster, self.turn = cluster, 0
-        self.moved = 0  # calls that were repeated elsewhere
+        self.repeated = Counter()  # calls by name of the sidecar that did not answer them
         super().__init__()
 
     def raw(self, *args, **options):
@@ -53,7 +54,7 @@ class Client(Api):
             except OSError:
                 if time.monotonic() > deadline:
                     raise
-            self.moved += 1
+            self.repeated[pair.sidecar.name] += 1
             time.sleep(0.005)
 
     def start_and_wait(self, name, payload, instance):
@@ -108,6 +109,11 @@ class Cluster:
 
     def owned(self, pair):
         return pair.api.metrics()[f'pawl_partitions_owned{{app="{self.app_id}"}}']
+
+    def left(self):
+        """Sidecars that have left as announced, as the placement replicas count them."""
+        return sum(placement.metrics()["pawl_placement_left_total"]
+                   for placement in self.placements)
 
     def kill(self, index):
         self.pairs[index].kill()

@@ -263,10 +263,9 @@ static void on_value(void *context, const struct pawl_redis_value *value, struct
     bool is_login = find->is_login_open;
     find->is_login_open = false;
     if (value->kind == PAWL_REDIS_ERROR) {
-        /* As in the hello: no text that might repeat what was sent with AUTH. */
-        bool is_shown = !is_login || pawl_redis_error_is(value->text, "WRONGPASS");
-        find_reject(find, pawl_redis_error_advice(value->text),
-                    is_shown ? value->text : PAWL_BYTES_ABSENT);
+        char why[PAWL_REDIS_ERROR_TEXT_SIZE];
+        pawl_redis_error_explain(value->text, is_login, why);
+        find_reject(find, why, PAWL_BYTES_ABSENT);
         return;
     }
     if (is_login) return;

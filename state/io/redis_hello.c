@@ -320,24 +320,6 @@ static pawl_err hello_check_schema(struct pawl_redis_hello *hello,
     return PAWL_OK;
 }
 
-/* What a refusal means for the person who set this up. */
-const char *pawl_redis_error_advice(struct pawl_bytes text)
-{
-    if (pawl_redis_error_is(text, "NOAUTH")) return "a password is needed";
-    if (pawl_redis_error_is(text, "WRONGPASS")) return "user name or password is wrong";
-    if (pawl_redis_error_is(text, "LOADING")) return "still loading its data";
-    if (pawl_redis_error_is(text, "READONLY")) return "a read-only replica";
-    if (pawl_redis_error_is(text, "MASTERDOWN")) return "a replica without its master";
-    /* `#!lua` came with 7.0; before, a script that fails in the middle stays half done. */
-    if (pawl_bytes_starts_with(text, PAWL_BYTES_LITERAL("ERR Error compiling script")))
-        return "too old: Redis 7.0 or newer is needed";
-    /* Redis 7.0 has no code for a refusal inside a script. */
-    if (pawl_redis_error_is(text, "NOPERM")
-        || pawl_bytes_starts_with(text, PAWL_BYTES_LITERAL("ERR The user executing the script")))
-        return "this user may not do what Pawl needs";
-    return "refused";
-}
-
 /* The slot is not, or not quite, here. Requests find out where it is; the schema must be
  * read at least once, so only its real place may be silent about it. */
 static bool error_is_elsewhere(const struct pawl_redis_hello *hello,
@@ -363,12 +345,9 @@ static pawl_err hello_on_error(struct pawl_redis_hello *hello, enum pawl_redis_h
     }
     bool is_script = step == PAWL_REDIS_HELLO_PROBE || step == PAWL_REDIS_HELLO_SCHEMA;
     if (is_script && error_is_elsewhere(hello, step, text)) return PAWL_OK;
-    /* A mistyped AUTH is the one error that could show a secret; Redis does not, but a
-     * proxy might. */
-    if (step == PAWL_REDIS_HELLO_AUTH && !pawl_redis_error_is(text, "WRONGPASS"))
-        return hello_refuse(hello, PAWL_E_UNAVAILABLE, "the login was refused");
-    return hello_refuse(hello, PAWL_E_UNAVAILABLE, "%s (%.*s)", pawl_redis_error_advice(text),
-                        (int)(text.size < 200 ? text.size : 200), (const char *)text.data);
+    char why[PAWL_REDIS_ERROR_TEXT_SIZE];
+    pawl_redis_error_explain(text, step == PAWL_REDIS_HELLO_AUTH, why);
+    return hello_refuse(hello, PAWL_E_UNAVAILABLE, "%s", why);
 }
 
 static pawl_err hello_on_step(struct pawl_redis_hello *hello, enum pawl_redis_hello_step step,

@@ -68,7 +68,4 @@ bool pawl_redis_login(struct pawl_buf *out, const char *user, const char *passwo
 /* WAIT for as many replicas and as long as the URL says. */
 void pawl_redis_wait(struct pawl_buf *out, const struct pawl_redis_url *url);
 
-/* What an error reply to a greeting means for the person who set this up. */
-const char *pawl_redis_error_advice(struct pawl_bytes text);
-
 #endif /* PAWL_STATE_IO_REDIS_HELLO_H */

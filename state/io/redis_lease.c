@@ -39,10 +39,11 @@ struct redis_lease {
     struct pawl_redis_conn *conn; /* NULL: none */
     bool is_open;
     uint32_t greetings; /* replies to AUTH and SELECT that are still to come */
+    bool is_login_open; /* the one to AUTH is the next */
     struct pawl_list requests;
     uv_timer_t tick; /* while there are requests */
     bool is_closing;
-    char why[512];
+    char why[768];
 };
 
 static void lease_pump(struct redis_lease *lease);
@@ -139,7 +140,8 @@ static void greet(struct redis_lease *lease)
 {
     struct pawl_buf *out = pawl_redis_conn_out(lease->conn);
     const struct pawl_redis_url *url = &lease->url;
-    lease->greetings = pawl_redis_login(out, url->user, url->password) ? 1 : 0;
+    lease->is_login_open = pawl_redis_login(out, url->user, url->password);
+    lease->greetings = lease->is_login_open ? 1 : 0;
     if (url->db == 0) return;
     char db[16];
     (void)snprintf(db, sizeof db, "%u", url->db);
@@ -183,22 +185,30 @@ static bool error_is_elsewhere(struct pawl_bytes text)
            || pawl_redis_error_is(text, "MASTERDOWN");
 }
 
+static void on_greeting(struct redis_lease *lease, const struct pawl_redis_value *value)
+{
+    bool is_login = lease->is_login_open;
+    lease->is_login_open = false;
+    lease->greetings--;
+    if (value->kind != PAWL_REDIS_ERROR) {
+        lease_pump(lease);
+        return;
+    }
+    char what[PAWL_REDIS_ERROR_TEXT_SIZE], why[sizeof lease->why];
+    pawl_redis_error_explain(value->text, is_login, what);
+    (void)snprintf(why, sizeof why, "Redis at %s: %s", lease->address.text, what);
+    lease_lose(lease, why);
+}
+
 static void on_value(void *context, const struct pawl_redis_value *value, struct pawl_arena *arena)
 {
     (void)arena;
     struct redis_lease *lease = context;
-    char why[sizeof lease->why];
     if (lease->greetings > 0) {
-        lease->greetings--;
-        if (value->kind != PAWL_REDIS_ERROR) {
-            lease_pump(lease);
-            return;
-        }
-        (void)snprintf(why, sizeof why, "Redis at %s: %.*s", lease->address.text,
-                       PAWL_BYTES_FMT(value->text));
-        lease_lose(lease, why);
+        on_greeting(lease, value);
         return;
     }
+    char why[sizeof lease->why];
     struct lease_request *request = request_first(lease);
     struct pawl_lease_reply reply = { .err = PAWL_OK };
     if (request && request->is_sent && reply_decode(request, value, &reply)) {

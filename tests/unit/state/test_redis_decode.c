@@ -291,6 +291,23 @@ static void errors_fall_into_the_class_that_says_whether_it_happened(void **stat
                      PAWL_E_CORRUPT);
 }
 
+static void check_explain(const char *text, bool is_login, const char *expected)
+{
+    char why[PAWL_REDIS_ERROR_TEXT_SIZE];
+    pawl_redis_error_explain(pawl_bytes_str(text), is_login, why);
+    assert_string_equal(why, expected);
+}
+
+static void the_words_of_a_refused_login_stay_untold(void **state)
+{
+    (void)state;
+    check_explain("ERR AUTH secret: no such user", true, "the login was refused");
+    check_explain("WRONGPASS invalid", true, "user name or password is wrong (WRONGPASS invalid)");
+    check_explain("NOAUTH Authentication required.", false,
+                  "a password is needed (NOAUTH Authentication required.)");
+    check_explain("ERR DB index is out of range", false, "refused (ERR DB index is out of range)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +326,7 @@ int main(void)
         cmocka_unit_test(random_bytes_are_survived_by_the_reader),
         cmocka_unit_test_setup_teardown(
             an_array_that_promises_too_much_is_refused_before_memory_is_taken, setup, teardown),
+        cmocka_unit_test(the_words_of_a_refused_login_stay_untold),
         cmocka_unit_test(errors_fall_into_the_class_that_says_whether_it_happened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

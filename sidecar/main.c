@@ -337,9 +337,13 @@ static const char *advertise_host(struct sidecar *sidecar)
     if (config->peer_advertise_host) return config->peer_advertise_host;
     const char *listened = pawl_config_url_host(&sidecar->arena, config->peer_listen);
     if (listened) return listened;
-    const char *own = NULL;
-    if (!pawl_config_placement_is_loopback(config)) own = pawl_runtime_address(&sidecar->arena);
-    return own ? own : "127.0.0.1";
+    if (pawl_config_placement_is_loopback(config)) return "127.0.0.1";
+    const char *own = pawl_runtime_address(&sidecar->arena);
+    if (own) return own;
+    pawl_log(PAWL_LOG_WARN, "sidecar",
+             "no address of this machine was found; other sidecars are told 127.0.0.1, which "
+             "reaches nothing from elsewhere: give --peer-advertise");
+    return "127.0.0.1";
 }
 
 static struct pawl_loop_placement placement_config(struct sidecar *sidecar)

@@ -92,6 +92,12 @@ enum pawl_request_op {
 #undef X
 };
 
+/* Asks for what has not happened yet, so its answer may be far away. */
+static inline bool pawl_request_op_is_wait(enum pawl_request_op op)
+{
+    return op == PAWL_REQUEST_WAIT || op == PAWL_REQUEST_WATCH;
+}
+
 /* What START does when the id is in use. With an event (event_name), a new instance has the
  * event from its beginning; one that runs gets it, but for REFUSE and TERMINATE; and RETURN
  * answers EXISTS when it has ended. */

@@ -115,7 +115,7 @@ bool pawl_loop_calls_are_over(const struct pawl_loop *loop)
 {
     uint32_t cursor = 0;
     for (const struct call *call; (call = pawl_map_next(&loop->calls, &cursor)) != NULL;)
-        if (call->state == CALL_ASKED && call->request.op != PAWL_REQUEST_WAIT) return false;
+        if (call->state == CALL_ASKED && !pawl_request_op_is_wait(call->request.op)) return false;
     return true;
 }
 

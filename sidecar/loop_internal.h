@@ -118,7 +118,7 @@ void pawl_loop_calls_deinit(struct pawl_loop *loop);
 void pawl_loop_calls_answer(struct pawl_loop *loop, uint64_t token,
                             const struct pawl_answer *answer);
 
-/* Nothing is left to answer, but for waits, which may be repeated elsewhere. */
+/* Nothing is left to answer, but for waits and watches, which go on elsewhere. */
 bool pawl_loop_calls_are_over(const struct pawl_loop *loop);
 
 /* Give the node what was asked since the last time. */

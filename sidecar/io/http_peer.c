@@ -10,8 +10,7 @@
  * connection open for minutes, and a closed one looks the same from here. */
 bool pawl_peer_has_left(const struct pawl_peer *peer, const struct pawl_request *request)
 {
-    bool is_long = request->op == PAWL_REQUEST_WAIT || request->op == PAWL_REQUEST_WATCH;
-    return peer->gone || (peer->stopped_sending && is_long);
+    return peer->gone || (peer->stopped_sending && pawl_request_op_is_wait(request->op));
 }
 
 static void peer_on_event(uv_poll_t *handle, int status, int events)

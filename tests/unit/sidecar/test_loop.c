@@ -14,6 +14,7 @@
 #include "base/io/stream.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "sidecar/loop_internal.h"
 
 #define EVENTS_MAX     200u
 #define PARTITIONS     8u
@@ -677,15 +678,20 @@ static void a_stop_waits_for_answers_but_not_for_waits(void **state)
     uint64_t token = call_get(world, "a");
     const struct pawl_request wait = { .op = PAWL_REQUEST_WAIT,
                                        .instance = PAWL_BYTES_LITERAL("b") };
+    const struct pawl_request watch = { .op = PAWL_REQUEST_WATCH,
+                                        .instance = PAWL_BYTES_LITERAL("b") };
     (void)world->api->ops->call(world->api, &wait, on_answer, world);
+    (void)world->api->ops->call(world->api, &watch, on_answer, world);
     turn(world);
     pawl_loop_stop(world->loop);
     for (int i = 0; i < 5; i++) turn(world);
     assert_int_equal(world->stopped_count, 0);
+    assert_false(pawl_loop_calls_are_over(world->loop));
     node_answers(token);
     const struct pawl_store_reply reply = { .token = 1 };
     store.events.on_reply(store.events.context, &reply);
     assert_int_equal(world->answers_count, 1);
+    assert_true(pawl_loop_calls_are_over(world->loop));
     WAIT_FOR(world, world->stopped_count == 1);
     world_free(world);
 }

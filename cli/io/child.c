@@ -13,7 +13,8 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 
-#define LINE_SIZE_MAX 65536u /* longer lines are passed on in pieces */
+#define LINE_SIZE_MAX 65536u       /* longer lines are passed on in pieces */
+#define PUMP_SIZE_MAX (256u << 10) /* in one go, of an app that never pauses */
 
 /* Output --------------------------------------------------------------------------------- */
 
@@ -79,10 +80,11 @@ int pawl_child_signals_open(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-void pawl_relay_pump(struct pawl_relay *relay)
+/* `size_max` bytes or a little more. */
+static void relay_read(struct pawl_relay *relay, size_t size_max)
 {
     uint8_t chunk[16384];
-    while (relay->fd >= 0) {
+    for (size_t done = 0; relay->fd >= 0 && done < size_max;) {
         ssize_t got = read(relay->fd, chunk, sizeof chunk);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0 && errno == EAGAIN) return;
@@ -93,12 +95,20 @@ void pawl_relay_pump(struct pawl_relay *relay)
         }
         pawl_buf_append(&relay->line, chunk, (size_t)got);
         relay_lines(relay);
+        done += (size_t)got;
     }
+}
+
+void pawl_relay_pump(struct pawl_relay *relay)
+{
+    relay_read(relay, PUMP_SIZE_MAX);
 }
 
 void pawl_relay_finish(struct pawl_relay *relay)
 {
-    pawl_relay_pump(relay);
+    /* A child of the dead one may hold the pipe and go on writing. */
+    int left = relay->fd >= 0 ? fcntl(relay->fd, F_GETPIPE_SZ) : 0;
+    relay_read(relay, left > 0 ? (size_t)left : 0);
     if (relay->line.size > 0) relay_line(relay, relay->line.data, relay->line.size);
     pawl_buf_clear(&relay->line);
 }

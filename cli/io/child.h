@@ -47,10 +47,12 @@ bool pawl_child_reap(struct pawl_child *child);
  * are blocked from here on. -1: not possible, see errno. Owned by the caller. */
 int pawl_child_signals_open(void);
 
-/* Pass on whole lines of what can be read without waiting. */
+/* Pass on whole lines of what can be read without waiting. Some of it, when there is much:
+ * the caller has others to serve. */
 void pawl_relay_pump(struct pawl_relay *relay);
 
-/* As pump, and the last line without its end as well. */
+/* The child has ended: pass on all that it left in its pipe, and the last line without its end
+ * as well. */
 void pawl_relay_finish(struct pawl_relay *relay);
 
 /* Exit code of an ended child as a shell gives it. */

@@ -315,7 +315,8 @@ static void run_kill_late(struct run *run)
 {
     if (run->kill_at_ms == 0 || pawl_clock_ms(CLOCK_MONOTONIC) < run->kill_at_ms) return;
     run->kill_at_ms = 0;
-    pawl_cli_say("still running after %d s: killed", STOP_MS / 1000);
+    pawl_cli_say("%s still runs after %d s: killed", run->sidecar.ended ? "the app" : "the sidecar",
+                 STOP_MS / 1000);
     if (run->sidecar.ended) pawl_child_signal(&run->app, SIGKILL);
     pawl_child_signal(&run->sidecar, SIGKILL);
 }

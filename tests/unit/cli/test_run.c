@@ -154,6 +154,27 @@ static void a_second_request_does_not_wait_any_longer(void **state)
     assert_int_equal(program.code, 128 + 9);
 }
 
+static void an_app_that_never_pauses_does_not_make_it_deaf(void **state)
+{
+    (void)state;
+    struct program program;
+    program_start(&program, RUN "-- sh -c 'echo up >&2; exec yes' >/dev/null");
+    program_await(&program, "orders | up");
+    kill(program.pid, SIGTERM);
+    program_finish(&program);
+    assert_int_equal(program.code, 128 + SIGTERM);
+}
+
+static void what_an_app_said_last_is_shown_although_its_child_goes_on(void **state)
+{
+    (void)state;
+    struct program program;
+    /* That one dies when nobody reads its pipe any more. */
+    program_run(&program, RUN "-- sh -c 'yes >&2 & echo last; exit 3' 2>/dev/null");
+    assert_int_equal(program.code, 3);
+    assert_non_null(strstr(program.text, "orders | last\n"));
+}
+
 static void if_pawl_is_killed_app_and_sidecar_die_with_it(void **state)
 {
     (void)state;
@@ -178,6 +199,8 @@ int main(void)
         cmocka_unit_test(a_sidecar_that_dies_takes_the_app_with_it),
         cmocka_unit_test(a_request_to_stop_goes_to_the_app_first_and_then_to_the_sidecar),
         cmocka_unit_test(a_second_request_does_not_wait_any_longer),
+        cmocka_unit_test(an_app_that_never_pauses_does_not_make_it_deaf),
+        cmocka_unit_test(what_an_app_said_last_is_shown_although_its_child_goes_on),
         cmocka_unit_test(if_pawl_is_killed_app_and_sidecar_die_with_it),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -169,98 +169,127 @@ static void call_schedule_list(struct pawl_buf *url, const struct pawl_cli_optio
     add_param(url, "cursor", page->cursor);
 }
 
-void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_call_page *page,
-                    struct pawl_call *ret_call)
+static void call_rerun(struct pawl_buf *url, const struct pawl_cli_options *options)
 {
-    struct pawl_buf *url = &ret_call->url;
-    pawl_buf_init(url, URL_SIZE_MAX);
-    ret_call->method = "POST";
-    add_origin(url, options->address);
-    bool is_placement = options->command == PAWL_CLI_PLACEMENT_MEMBERS
-                        || options->command == PAWL_CLI_PLACEMENT_TABLE;
-    if (pawl_cli_is_schedule(options->command))
-        pawl_buf_append_str(url, "/v1.0/schedules");
-    else if (options->command == PAWL_CLI_WATCH && !options->id)
-        pawl_buf_append_str(url, "/v1.0");
-    else if (!is_placement)
-        pawl_buf_append_str(url, "/v1.0/workflows/dapr");
-    if (options->id) add_segment(url, options->id);
+    pawl_buf_append_str(url, "/rerun");
+    add_param(url, "newInstanceID", options->new_instance_id);
+    if (options->from_event != UINT32_MAX) add_number(url, "eventID", options->from_event, "");
+    if (options->no_input) add_param(url, "overwriteInput", "true");
+    add_param(url, "newChildInstanceID", options->new_child_id);
+}
 
+static void call_watch(struct pawl_buf *url, const struct pawl_cli_options *options)
+{
+    pawl_buf_append_str(url, "/events");
+    add_param(url, "name", options->name);
+    add_param(url, "status", options->status);
+}
+
+/* "/pause" and the like, with the reason where one may be given. */
+static void call_change(struct pawl_buf *url, const char *what, const char *reason)
+{
+    pawl_buf_append_str(url, what);
+    add_param(url, "reason", reason);
+}
+
+static void call_workflow(struct pawl_buf *url, const struct pawl_cli_options *options,
+                          const struct pawl_call_page *page)
+{
     switch (options->command) {
     case PAWL_CLI_START: call_start(url, options); break;
-    case PAWL_CLI_LIST:
-        ret_call->method = "GET";
-        call_list(url, options, page);
-        break;
-    case PAWL_CLI_GET: ret_call->method = "GET"; break;
-    case PAWL_CLI_HISTORY:
-        ret_call->method = "GET";
-        call_history(url, page);
-        break;
-    case PAWL_CLI_WAIT:
-        ret_call->method = "GET";
-        call_wait(url, options, page);
-        break;
-    case PAWL_CLI_WATCH:
-        ret_call->method = "GET";
-        pawl_buf_append_str(url, "/events");
-        add_param(url, "name", options->name);
-        add_param(url, "status", options->status);
-        break;
+    case PAWL_CLI_LIST: call_list(url, options, page); break;
+    case PAWL_CLI_GET: break;
+    case PAWL_CLI_HISTORY: call_history(url, page); break;
+    case PAWL_CLI_WAIT: call_wait(url, options, page); break;
+    case PAWL_CLI_WATCH: call_watch(url, options); break;
     case PAWL_CLI_RAISE:
         pawl_buf_append_str(url, "/raiseEvent");
         add_segment(url, options->name);
         break;
-    case PAWL_CLI_SUSPEND:
-        pawl_buf_append_str(url, "/pause");
-        add_param(url, "reason", options->reason);
-        break;
-    case PAWL_CLI_RESUME:
-        pawl_buf_append_str(url, "/resume");
-        add_param(url, "reason", options->reason);
-        break;
+    case PAWL_CLI_SUSPEND: call_change(url, "/pause", options->reason); break;
+    case PAWL_CLI_RESUME: call_change(url, "/resume", options->reason); break;
     case PAWL_CLI_TERMINATE:
         pawl_buf_append_str(url, "/terminate");
         if (options->no_recursive) add_param(url, "recursive", "false");
         break;
     case PAWL_CLI_PURGE: call_purge(url, options); break;
     case PAWL_CLI_BATCH: call_batch(url, options, page); break;
-    case PAWL_CLI_RERUN:
-        pawl_buf_append_str(url, "/rerun");
-        add_param(url, "newInstanceID", options->new_instance_id);
-        if (options->from_event != UINT32_MAX) add_number(url, "eventID", options->from_event, "");
-        if (options->no_input) add_param(url, "overwriteInput", "true");
-        add_param(url, "newChildInstanceID", options->new_child_id);
-        break;
+    case PAWL_CLI_RERUN: call_rerun(url, options); break;
     case PAWL_CLI_RESTART:
         pawl_buf_append_str(url, "/restart");
         add_param(url, "newInstanceID", options->new_instance_id);
         break;
     case PAWL_CLI_IMPORT: pawl_buf_append_str(url, "/import"); break;
-    case PAWL_CLI_REWIND:
-        pawl_buf_append_str(url, "/rewind");
-        add_param(url, "reason", options->reason);
-        break;
-    case PAWL_CLI_SCHEDULE_CREATE: call_schedule_create(url, options); break;
-    case PAWL_CLI_SCHEDULE_LIST:
-        ret_call->method = "GET";
-        call_schedule_list(url, options, page);
-        break;
-    case PAWL_CLI_SCHEDULE_GET: ret_call->method = "GET"; break;
-    case PAWL_CLI_SCHEDULE_PAUSE:
-        pawl_buf_append_str(url, "/pause");
-        add_param(url, "reason", options->reason);
-        break;
-    case PAWL_CLI_SCHEDULE_RESUME: pawl_buf_append_str(url, "/resume"); break;
-    case PAWL_CLI_SCHEDULE_TRIGGER: pawl_buf_append_str(url, "/trigger"); break;
-    case PAWL_CLI_SCHEDULE_DELETE: pawl_buf_append_str(url, "/delete"); break;
-    case PAWL_CLI_PLACEMENT_MEMBERS:
-    case PAWL_CLI_PLACEMENT_TABLE:
-        ret_call->method = "GET";
-        call_placement(url, options);
-        break;
+    case PAWL_CLI_REWIND: call_change(url, "/rewind", options->reason); break;
     default: PAWL_UNREACHABLE("a command that makes no call");
     }
-    if (!is_placement) add_param(url, "appID", options->only_app);
-    pawl_buf_append(url, "", 1); /* for libcurl */
+}
+
+static void call_schedule(struct pawl_buf *url, const struct pawl_cli_options *options,
+                          const struct pawl_call_page *page)
+{
+    switch (options->command) {
+    case PAWL_CLI_SCHEDULE_CREATE: call_schedule_create(url, options); break;
+    case PAWL_CLI_SCHEDULE_LIST: call_schedule_list(url, options, page); break;
+    case PAWL_CLI_SCHEDULE_GET: break;
+    case PAWL_CLI_SCHEDULE_PAUSE: call_change(url, "/pause", options->reason); break;
+    case PAWL_CLI_SCHEDULE_RESUME: call_change(url, "/resume", NULL); break;
+    case PAWL_CLI_SCHEDULE_TRIGGER: pawl_buf_append_str(url, "/trigger"); break;
+    case PAWL_CLI_SCHEDULE_DELETE: pawl_buf_append_str(url, "/delete"); break;
+    default: PAWL_UNREACHABLE("a command that makes no call");
+    }
+}
+
+static bool is_placement(enum pawl_cli_command command)
+{
+    return command == PAWL_CLI_PLACEMENT_MEMBERS || command == PAWL_CLI_PLACEMENT_TABLE;
+}
+
+static bool only_reads(enum pawl_cli_command command)
+{
+    switch (command) {
+    case PAWL_CLI_LIST:
+    case PAWL_CLI_GET:
+    case PAWL_CLI_HISTORY:
+    case PAWL_CLI_WAIT:
+    case PAWL_CLI_WATCH:
+    case PAWL_CLI_SCHEDULE_LIST:
+    case PAWL_CLI_SCHEDULE_GET: return true;
+    default: return is_placement(command);
+    }
+}
+
+/* Where the things of this kind are. */
+static void add_folder(struct pawl_buf *url, const struct pawl_cli_options *options)
+{
+    if (pawl_cli_is_schedule(options->command))
+        pawl_buf_append_str(url, "/v1.0/schedules");
+    else if (options->command == PAWL_CLI_WATCH && !options->id)
+        pawl_buf_append_str(url, "/v1.0");
+    else
+        pawl_buf_append_str(url, "/v1.0/workflows/dapr");
+    if (options->id) add_segment(url, options->id);
+}
+
+bool pawl_call_make(const struct pawl_cli_options *options, const struct pawl_call_page *page,
+                    struct pawl_call *ret_call)
+{
+    struct pawl_buf *url = &ret_call->url;
+    pawl_buf_init(url, URL_SIZE_MAX);
+    ret_call->method = only_reads(options->command) ? "GET" : "POST";
+    add_origin(url, options->address);
+    if (is_placement(options->command)) {
+        call_placement(url, options);
+    } else {
+        add_folder(url, options);
+        if (pawl_cli_is_schedule(options->command))
+            call_schedule(url, options, page);
+        else
+            call_workflow(url, options, page);
+        add_param(url, "appID", options->only_app);
+    }
+    pawl_buf_append(url, "", 1);
+    if (url->bad == PAWL_OK) return true;
+    pawl_buf_deinit(url);
+    return false;
 }

@@ -16,11 +16,11 @@ struct pawl_call_page {
 
 struct pawl_call {
     const char *method;
-    struct pawl_buf url;
+    struct pawl_buf url; /* ended by a zero */
 };
 
-/* Free the url with pawl_buf_deinit. */
-void pawl_call_make(const struct pawl_cli_options *options, const struct pawl_call_page *page,
-                    struct pawl_call *ret_call);
+/* Free the url with pawl_buf_deinit. False: an argument is too long, and there is no url. */
+PAWL_MUST_USE bool pawl_call_make(const struct pawl_cli_options *options,
+                                  const struct pawl_call_page *page, struct pawl_call *ret_call);
 
 #endif /* PAWL_CLI_CALL_H */

@@ -12,7 +12,7 @@ void pawl_event_lines_init(struct pawl_event_lines *lines)
     pawl_buf_init(&lines->line, LINE_SIZE_MAX);
     pawl_buf_init(&lines->event, LINE_SIZE_MAX);
     pawl_buf_init(&lines->data, LINE_SIZE_MAX);
-    pawl_buf_init(&lines->id, LINE_SIZE_MAX);
+    pawl_buf_init(&lines->id, PAWL_POSITION_SIZE_MAX + 1);
 }
 
 void pawl_event_lines_deinit(struct pawl_event_lines *lines)
@@ -63,6 +63,7 @@ static bool line_take(struct pawl_event_lines *lines, struct pawl_bytes line,
         pawl_buf_append(&lines->data, value.data, value.size);
     }
     if (field_is(line, "id:", &value)) {
+        if (value.size > PAWL_POSITION_SIZE_MAX) return false;
         keep(&lines->id, value);
         pawl_buf_append(&lines->id, "", 1);
     }

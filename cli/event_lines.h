@@ -8,7 +8,7 @@ struct pawl_event_lines {
     struct pawl_buf line; /* not whole yet */
     struct pawl_buf event;
     struct pawl_buf data;
-    struct pawl_buf id; /* the last one, ended by a zero */
+    struct pawl_buf id; /* the last one, ended by a zero; at most PAWL_POSITION_SIZE_MAX */
 };
 
 void pawl_event_lines_init(struct pawl_event_lines *lines);
@@ -21,7 +21,8 @@ void pawl_event_lines_reset(struct pawl_event_lines *lines);
  * False: no more of them. */
 typedef bool pawl_on_event(void *context, struct pawl_bytes event, struct pawl_bytes data);
 
-/* Take some bytes of the stream. False: on_event wants no more, or a line is too long. */
+/* Take some bytes of the stream. False: on_event wants no more, or a line or an id is too
+ * long; the last id stays. */
 bool pawl_event_lines_take(struct pawl_event_lines *lines, struct pawl_bytes bytes,
                            pawl_on_event *on_event, void *context);
 

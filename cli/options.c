@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/flags.h"
+#include "base/limits.h"
 #include "base/timetext.h"
 #include "cli/commands.h"
 
@@ -25,6 +26,12 @@ static void parse_fail(struct parse *parse, const char *format, const char *what
                        parse->arena, "%.*s\nSee: pawl %s%s --help", PAWL_BYTES_FMT(text),
                        pawl_cli_spec_group(parse->spec), parse->spec->word)
                        .data;
+}
+
+/* Something is over its bound. */
+static void parse_fail_at(struct parse *parse, const char *format, uint32_t bound)
+{
+    parse_fail(parse, "%s", (const char *)pawl_arena_printf(parse->arena, format, bound).data);
 }
 
 static void *field(struct parse *parse, size_t offset)
@@ -87,7 +94,7 @@ static void parse_option(struct parse *parse, const struct pawl_cli_option *opti
         return;
     case PAWL_CLI_TAG:
         if (parse->options->tags_count == PAWL_CLI_TAGS_MAX)
-            parse_fail(parse, "too many tags at \"%s\": at most 32 are allowed", value);
+            parse_fail_at(parse, "too many tags: at most %u are allowed", PAWL_CLI_TAGS_MAX);
         else
             parse->options->tags[parse->options->tags_count++] = value;
         return;
@@ -246,6 +253,9 @@ static void parse_check(struct parse *parse)
         if (!options->cron == !options->every)
             parse_fail(parse, "%s", "say when: with --cron or with --every, not both");
     }
+    if (options->position && strlen(options->position) > PAWL_POSITION_SIZE_MAX)
+        parse_fail_at(parse, "--position is longer than %u bytes, as no sidecar gives one out",
+                      PAWL_POSITION_SIZE_MAX);
     if (options->wait_for && strcmp(options->wait_for, "started") != 0
         && strcmp(options->wait_for, "completed") != 0) {
         parse_fail(parse, "--for must be started or completed, not \"%s\"", options->wait_for);

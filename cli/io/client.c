@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 
+#include "base/assert.h"
 #include "base/limits.h"
 
 struct taking {
@@ -26,6 +27,23 @@ static size_t client_on_data(char *data, size_t size, size_t count, void *contex
     return taking->body->bad == PAWL_OK ? size * count : 0;
 }
 
+/* NULL: out of memory. */
+static struct curl_slist *header_position(struct curl_slist *list, const char *position)
+{
+    static const char name[] = "Last-Event-ID: ";
+    PAWL_ASSERT(strlen(position) <= PAWL_POSITION_SIZE_MAX);
+    struct pawl_buf line;
+    pawl_buf_init(&line, sizeof name + PAWL_POSITION_SIZE_MAX);
+    pawl_buf_append_str(&line, name);
+    pawl_buf_append_str(&line, position);
+    pawl_buf_append(&line, "", 1);
+    struct curl_slist *longer =
+        line.bad == PAWL_OK ? curl_slist_append(list, (const char *)line.data) : NULL;
+    if (!longer) curl_slist_free_all(list);
+    pawl_buf_deinit(&line);
+    return longer;
+}
+
 static struct curl_slist *client_headers(const struct pawl_client_request *request)
 {
     /* No "Expect": the sidecar answers at once, and waiting for it costs a second where
@@ -42,14 +60,8 @@ static struct curl_slist *client_headers(const struct pawl_client_request *reque
         list = curl_slist_append(list, line);
     }
     if (request->event_stream) list = curl_slist_append(list, "Accept: text/event-stream");
-    if (request->event_stream && request->event_stream[0]) {
-        struct pawl_buf position;
-        pawl_buf_init(&position, PAWL_POSITION_SIZE_MAX + sizeof line);
-        pawl_buf_printf(&position, "Last-Event-ID: %s", request->event_stream);
-        pawl_buf_append(&position, "", 1);
-        list = curl_slist_append(list, (const char *)position.data);
-        pawl_buf_deinit(&position);
-    }
+    if (request->event_stream && request->event_stream[0])
+        list = header_position(list, request->event_stream);
     return list;
 }
 

@@ -14,7 +14,8 @@ struct pawl_client_request {
     const char *key;   /* Idempotency-Key; NULL: none */
     struct pawl_bytes body;
     int64_t timeout_ms;           /* 0: none */
-    const char *event_stream;     /* NULL: none is asked for; else the position, or "" */
+    const char *event_stream;     /* NULL: none is asked for; else the position, or "". At most
+                                     PAWL_POSITION_SIZE_MAX bytes */
     int64_t silence_ms;           /* of the stream: then it is given up */
     pawl_client_on_data *on_data; /* an answer of status 200 goes here; NULL: into the body */
     void *context;

@@ -3,24 +3,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "cli/call.h"
 #include "cli/io/client.h"
+#include "cli/io/output.h"
+#include "cli/io/say.h"
 #include "cli/io/view.h"
 
 #define CALL_TIMEOUT_MS 10000
-
-static uint32_t terminal_width(void)
-{
-    struct winsize size;
-    if (!isatty(STDOUT_FILENO)) return 0;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
-    return size.ws_col;
-}
 
 static enum pawl_cli_exit say_unreachable(const struct pawl_cli_options *options, const char *why)
 {
@@ -49,17 +42,15 @@ static json_t *ask(const struct pawl_cli_options *options, enum pawl_cli_exit *r
 {
     struct pawl_call call;
     struct pawl_client_answer answer;
-    pawl_call_make(options, &(struct pawl_call_page){ .from = 0 }, &call);
+    if (!pawl_call_make(options, &(struct pawl_call_page){ .from = 0 }, &call)) {
+        pawl_cli_say("an argument is too long");
+        *ret_code = PAWL_CLI_USAGE;
+        return NULL;
+    }
     const struct pawl_client_request request = { .method = call.method,
                                                  .url = (const char *)call.url.data,
                                                  .token = options->token,
                                                  .timeout_ms = CALL_TIMEOUT_MS };
-    if (call.url.bad != PAWL_OK) {
-        fputs("pawl: an argument is too long\n", stderr);
-        pawl_buf_deinit(&call.url);
-        *ret_code = PAWL_CLI_USAGE;
-        return NULL;
-    }
     pawl_client_perform(&request, &answer);
     pawl_buf_deinit(&call.url);
     json_t *json = NULL;
@@ -103,14 +94,10 @@ static enum pawl_cli_exit show(const struct pawl_cli_options *options, json_t *j
     if (options->json)
         pawl_view_json(json, &buf);
     else if (options->command == PAWL_CLI_PLACEMENT_TABLE)
-        pawl_view_owners(json, terminal_width(), &buf);
+        pawl_view_owners(json, pawl_cli_terminal_width(), &buf);
     else
-        pawl_view_members(json, terminal_width(), &buf);
-    bool good = buf.bad == PAWL_OK && fwrite(buf.data, 1, buf.size, stdout) == buf.size;
-    pawl_buf_deinit(&buf);
-    if (fflush(stdout) == 0 && good) return PAWL_CLI_OK;
-    fprintf(stderr, "pawl: cannot write the output: %s\n", strerror(errno));
-    return PAWL_CLI_FAILED;
+        pawl_view_members(json, pawl_cli_terminal_width(), &buf);
+    return pawl_cli_print(&buf, PAWL_CLI_OK);
 }
 
 enum pawl_cli_exit pawl_cli_placement(const struct pawl_cli_options *options)

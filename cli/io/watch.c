@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "cli/call.h"
 #include "cli/event_lines.h"
+#include "cli/io/say.h"
 #include "cli/io/workflow.h"
 #include "sdk/history.h"
 
@@ -18,6 +19,7 @@
 
 struct watch {
     const struct pawl_cli_options *options;
+    struct pawl_call call; /* that each connection makes */
     struct pawl_event_lines lines;
     bool is_over; /* the instance that was asked for has ended */
     bool cannot_write;
@@ -131,13 +133,10 @@ static bool watch_on_data(void *context, struct pawl_bytes data)
 /* One connection, as long as it lasts. */
 static void watch_connect(struct watch *watch, struct pawl_client_answer *ret_answer)
 {
-    struct pawl_call call;
-    const struct pawl_call_page page = { .cursor = NULL };
-    pawl_call_make(watch->options, &page, &call);
     const struct pawl_buf *id = &watch->lines.id;
     const struct pawl_client_request request = {
-        .method = call.method,
-        .url = (const char *)call.url.data,
+        .method = watch->call.method,
+        .url = (const char *)watch->call.url.data,
         .token = watch->options->token,
         .event_stream = id->size ? (const char *)id->data : "",
         .silence_ms = SILENCE_MS,
@@ -146,7 +145,6 @@ static void watch_connect(struct watch *watch, struct pawl_client_answer *ret_an
     };
     pawl_event_lines_reset(&watch->lines);
     pawl_client_perform(&request, ret_answer);
-    pawl_buf_deinit(&call.url);
 }
 
 /* What can be mended by nobody but the person who typed it. */
@@ -197,6 +195,10 @@ static enum pawl_cli_exit watch_follow(struct watch *watch)
 enum pawl_cli_exit pawl_cli_watch(const struct pawl_cli_options *options)
 {
     struct watch watch = { .options = options };
+    if (!pawl_call_make(options, &(struct pawl_call_page){ .from = 0 }, &watch.call)) {
+        pawl_cli_say("an argument is too long");
+        return PAWL_CLI_USAGE;
+    }
     pawl_event_lines_init(&watch.lines);
     if (options->position) {
         pawl_buf_append_str(&watch.lines.id, options->position);
@@ -204,5 +206,6 @@ enum pawl_cli_exit pawl_cli_watch(const struct pawl_cli_options *options)
     }
     enum pawl_cli_exit code = watch_follow(&watch);
     pawl_event_lines_deinit(&watch.lines);
+    pawl_buf_deinit(&watch.call.url);
     return code;
 }

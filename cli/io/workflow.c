@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -12,6 +11,8 @@
 #include "base/limits.h"
 #include "cli/call.h"
 #include "cli/io/client.h"
+#include "cli/io/output.h"
+#include "cli/io/say.h"
 #include "cli/io/view.h"
 #include "cli/io/watch.h"
 #include "sdk/export_json.h"
@@ -19,23 +20,6 @@
 #define CALL_TIMEOUT_MS 60000
 #define WAIT_STEP_MS    30000 /* one request of a long wait: proxies cut longer ones */
 #define LIST_DEFAULT    50u
-
-static uint32_t terminal_width(void)
-{
-    struct winsize size;
-    if (!isatty(STDOUT_FILENO)) return 0;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
-    return size.ws_col;
-}
-
-static enum pawl_cli_exit print(struct pawl_buf *buf, enum pawl_cli_exit code)
-{
-    bool good = buf->bad == PAWL_OK && fwrite(buf->data, 1, buf->size, stdout) == buf->size;
-    pawl_buf_deinit(buf);
-    if (fflush(stdout) == 0 && good) return code;
-    fprintf(stderr, "pawl: cannot write the output: %s\n", strerror(errno));
-    return PAWL_CLI_FAILED;
-}
 
 /* Input ---------------------------------------------------------------------------------- */
 
@@ -143,18 +127,16 @@ static enum pawl_cli_exit call_json(const struct pawl_cli_options *options,
 {
     struct pawl_call call;
     struct pawl_client_answer answer;
-    pawl_call_make(options, page, &call);
+    if (!pawl_call_make(options, page, &call)) {
+        pawl_cli_say("an argument is too long");
+        return PAWL_CLI_USAGE;
+    }
     struct pawl_client_request request = { .method = call.method,
                                            .url = (const char *)call.url.data,
                                            .token = options->token,
                                            .key = options->key,
                                            .body = body,
                                            .timeout_ms = CALL_TIMEOUT_MS + page->wait_ms };
-    if (call.url.bad != PAWL_OK) {
-        fprintf(stderr, "pawl: an argument is too long\n");
-        pawl_buf_deinit(&call.url);
-        return PAWL_CLI_USAGE;
-    }
     pawl_client_perform(&request, &answer);
     pawl_buf_deinit(&call.url);
 
@@ -190,7 +172,7 @@ static enum pawl_cli_exit print_json(json_t *json, enum pawl_cli_exit code)
     struct pawl_buf buf;
     buf_init(&buf);
     pawl_view_json(json, &buf);
-    return print(&buf, code);
+    return pawl_cli_print(&buf, code);
 }
 
 static enum pawl_cli_exit print_state(const struct pawl_cli_options *options, json_t *state,
@@ -200,10 +182,10 @@ static enum pawl_cli_exit print_state(const struct pawl_cli_options *options, js
     struct pawl_buf buf;
     buf_init(&buf);
     if (options->command == PAWL_CLI_SCHEDULE_GET)
-        pawl_view_schedule(state, terminal_width(), &buf);
+        pawl_view_schedule(state, pawl_cli_terminal_width(), &buf);
     else
-        pawl_view_state(state, terminal_width(), &buf);
-    return print(&buf, code);
+        pawl_view_state(state, pawl_cli_terminal_width(), &buf);
+    return pawl_cli_print(&buf, code);
 }
 
 static enum pawl_cli_exit run_get(const struct pawl_cli_options *options)
@@ -391,12 +373,12 @@ static enum pawl_cli_exit run_many(const struct pawl_cli_options *options)
         if (options->json)
             pawl_view_json(all, &buf);
         else if (is_schedules)
-            pawl_view_schedules(all, terminal_width(), &buf);
+            pawl_view_schedules(all, pawl_cli_terminal_width(), &buf);
         else if (is_list)
-            pawl_view_list(all, terminal_width(), &buf);
+            pawl_view_list(all, pawl_cli_terminal_width(), &buf);
         else
-            pawl_view_history(all, terminal_width(), &buf);
-        code = print(&buf, code);
+            pawl_view_history(all, pawl_cli_terminal_width(), &buf);
+        code = pawl_cli_print(&buf, code);
     }
     pawl_buf_deinit(&buf);
     json_decref(all);
@@ -442,8 +424,8 @@ static enum pawl_cli_exit run_dead_letters(const struct pawl_cli_options *option
     } else if (code == PAWL_CLI_OK) {
         struct pawl_buf buf;
         buf_init(&buf);
-        pawl_view_dead_letters(all, terminal_width(), &buf);
-        code = print(&buf, code);
+        pawl_view_dead_letters(all, pawl_cli_terminal_width(), &buf);
+        code = pawl_cli_print(&buf, code);
     }
     json_decref(all);
     return code;

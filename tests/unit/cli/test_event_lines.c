@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "cli/event_lines.h"
 
 #define SEEN_SIZE 512
@@ -121,6 +122,23 @@ static void a_line_or_an_event_without_end_is_refused(void **state)
     free(piece);
 }
 
+static void an_id_longer_than_any_position_is_refused_and_the_last_one_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    char *line = malloc(PAWL_POSITION_SIZE_MAX + 16);
+    assert_non_null(line);
+    memset(line, 'x', PAWL_POSITION_SIZE_MAX + 16);
+    memcpy(line, "id: ", 4);
+    memcpy(line + 4 + PAWL_POSITION_SIZE_MAX, "x\n", 3);
+    assert_true(take(fixture, "id: p1\n"));
+    assert_false(take(fixture, line));
+    assert_string_equal(id_of(fixture), "p1");
+    memcpy(line + 4 + PAWL_POSITION_SIZE_MAX, "\n", 2);
+    assert_true(take(fixture, line));
+    assert_int_equal(strlen(id_of(fixture)), PAWL_POSITION_SIZE_MAX);
+    free(line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +147,7 @@ int main(void)
         TEST(what_is_not_known_is_passed_over),
         TEST(a_half_event_is_forgotten_with_its_connection),
         TEST(it_ends_when_it_is_enough),
+        TEST(an_id_longer_than_any_position_is_refused_and_the_last_one_stays),
         TEST(a_line_or_an_event_without_end_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,11 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "base/timetext.h"
 #include "cli/call.h"
 #include "cli/options.h"
@@ -132,7 +134,7 @@ static void schedules_have_commands_of_their_own(void **state)
           "pawl schedule create a/b --workflow W --every 15m --overlap buffer --paused -a h:1",
           NULL);
     assert_true(parsed.good);
-    pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call);
+    assert_true(pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call));
     assert_string_equal(call.method, "POST");
     assert_string_equal((const char *)call.url.data,
                         "http://h:1/v1.0/schedules/a%2Fb/create?workflow=W&every=15m&overlap=buffer"
@@ -141,7 +143,7 @@ static void schedules_have_commands_of_their_own(void **state)
     parsed_deinit(&parsed);
     parse(&parsed, "pawl schedule pause s -r why -a h:1", NULL);
     assert_true(parsed.good);
-    pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call);
+    assert_true(pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call));
     assert_string_equal((const char *)call.url.data,
                         "http://h:1/v1.0/schedules/s/pause?reason=why");
     pawl_buf_deinit(&call.url);
@@ -166,7 +168,7 @@ static void placement_has_an_address_and_filters_of_its_own(void **state)
     assert_int_equal(parsed.options.command, PAWL_CLI_PLACEMENT_TABLE);
     assert_true(parsed.options.json);
     struct pawl_call call;
-    pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call);
+    assert_true(pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call));
     assert_string_equal(call.method, "GET");
     assert_string_equal((const char *)call.url.data,
                         "http://127.0.0.1:50006/v1.0/placement/table?namespace=n%2F1&app=a");
@@ -174,7 +176,7 @@ static void placement_has_an_address_and_filters_of_its_own(void **state)
     parsed_deinit(&parsed);
     parse(&parsed, "pawl placement members --address h:1/", NULL);
     assert_true(parsed.good);
-    pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call);
+    assert_true(pawl_call_make(&parsed.options, &(struct pawl_call_page){ .from = 0 }, &call));
     assert_string_equal((const char *)call.url.data, "http://h:1/v1.0/placement/members");
     pawl_buf_deinit(&call.url);
     parsed_deinit(&parsed);
@@ -254,7 +256,7 @@ static void check_url(const char *line, const struct pawl_call_page *page, const
     struct pawl_call call;
     parse(&parsed, line, "h:1/");
     assert_true(parsed.good);
-    pawl_call_make(&parsed.options, page, &call);
+    assert_true(pawl_call_make(&parsed.options, page, &call));
     assert_string_equal(call.method, method);
     assert_string_equal((const char *)call.url.data, url);
     pawl_buf_deinit(&call.url);
@@ -300,6 +302,57 @@ static void commands_become_urls_with_every_name_escaped(void **state)
               V "/a/history?from=3&limit=2");
     check_url("pawl workflow wait a --for started", &(struct pawl_call_page){ .wait_ms = 1500 },
               "GET", V "/a/wait?for=started&timeout=1500ms");
+}
+
+/* A text of `size` bytes. */
+static char *text_of(size_t size)
+{
+    char *text = malloc(size + 1);
+    assert_non_null(text);
+    memset(text, 'x', size);
+    text[size] = 0;
+    return text;
+}
+
+static bool parse_watch(struct parsed *parsed, char *option, char *value)
+{
+    char pawl[] = "pawl", workflow[] = "workflow", watch[] = "watch";
+    char *argv[] = { pawl, workflow, watch, option, value, NULL };
+    *parsed = (struct parsed){ .error = NULL };
+    pawl_arena_init(&parsed->arena);
+    return pawl_cli_parse(5, argv, "h:1", NULL, &parsed->arena, &parsed->options, &parsed->error);
+}
+
+static void an_argument_too_long_for_a_url_makes_none(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    struct pawl_call call;
+    char *name = text_of(65536);
+    char option[] = "--name";
+    assert_true(parse_watch(&parsed, option, name));
+    const struct pawl_call_page page = { .from = 0 };
+    assert_false(pawl_call_make(&parsed.options, &page, &call));
+    name[65000] = 0;
+    assert_true(pawl_call_make(&parsed.options, &page, &call));
+    pawl_buf_deinit(&call.url);
+    parsed_deinit(&parsed);
+    free(name);
+}
+
+static void a_position_is_as_long_as_a_sidecar_makes_it(void **state)
+{
+    (void)state;
+    struct parsed parsed;
+    char *position = text_of(PAWL_POSITION_SIZE_MAX + 1);
+    char option[] = "--position";
+    assert_false(parse_watch(&parsed, option, position));
+    assert_non_null(strstr(parsed.error, "--position is longer than 65536 bytes"));
+    parsed_deinit(&parsed);
+    position[PAWL_POSITION_SIZE_MAX] = 0;
+    assert_true(parse_watch(&parsed, option, position));
+    parsed_deinit(&parsed);
+    free(position);
 }
 
 static void times_and_durations_are_read_as_written(void **state)
@@ -389,6 +442,8 @@ int main(void)
         cmocka_unit_test(options_of_the_app_stay_with_the_app),
         cmocka_unit_test(a_replay_has_files_before_its_app),
         cmocka_unit_test(commands_become_urls_with_every_name_escaped),
+        cmocka_unit_test(an_argument_too_long_for_a_url_makes_none),
+        cmocka_unit_test(a_position_is_as_long_as_a_sidecar_makes_it),
         cmocka_unit_test(times_and_durations_are_read_as_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -470,7 +470,8 @@ pawl_err pawl_client_start(struct pawl_client *client, const struct pawl_start *
                                               [PAWL_ID_REUSE_NEVER] = PAWL_REUSE_REFUSE,
                                               [PAWL_ID_REUSE_RETURN] = PAWL_REUSE_RETURN,
                                               [PAWL_ID_REUSE_TERMINATE] = PAWL_REUSE_TERMINATE };
-    if ((unsigned int)start->reuse > PAWL_ID_REUSE_TERMINATE) return PAWL_E_INVALID;
+    if ((unsigned int)start->reuse > PAWL_ID_REUSE_TERMINATE)
+        return pawl_client_refuse(client, "reuse: none of enum pawl_id_reuse", ret_result);
     char id[PAWL_ID_TEXT_SIZE], request_id[PAWL_ID_TEXT_SIZE];
     pawl_client_random_text(id);
     pawl_client_random_text(request_id);

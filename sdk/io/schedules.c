@@ -54,7 +54,8 @@ pawl_err pawl_client_create_schedule(struct pawl_client *client,
                                      const struct pawl_schedule *schedule, const char *request_id,
                                      struct pawl_result **ret_result)
 {
-    if ((unsigned int)schedule->overlap > PAWL_OVERLAP_TERMINATES) return PAWL_E_INVALID;
+    if ((unsigned int)schedule->overlap > PAWL_OVERLAP_TERMINATES)
+        return pawl_client_refuse(client, "overlap: none of enum pawl_overlap", ret_result);
     struct pawl_arena arena;
     char random[PAWL_ID_TEXT_SIZE];
     pawl_arena_init(&arena);

@@ -368,6 +368,32 @@ static void answer_page(uint32_t from, uint32_t total, const char *waiting)
     answer_events(from, total, events, waiting ? 2 : 1);
 }
 
+static pawl_err start_with_a_wrong_reuse(struct pawl_client *client,
+                                         struct pawl_result **ret_result)
+{
+    struct pawl_start start = { .name = "order", .reuse = (enum pawl_id_reuse)99 };
+    return pawl_client_start(client, &start, ret_result);
+}
+
+static pawl_err schedule_with_a_wrong_overlap(struct pawl_client *client,
+                                              struct pawl_result **ret_result)
+{
+    struct pawl_schedule schedule = { .id = "s", .overlap = (enum pawl_overlap)99 };
+    return pawl_client_create_schedule(client, &schedule, NULL, ret_result);
+}
+
+static void what_is_none_of_an_enum_is_refused_with_a_result(void **state)
+{
+    (void)state;
+    begin(start_with_a_wrong_reuse);
+    assert_int_equal(end(), PAWL_E_INVALID);
+    assert_string_equal(pawl_result_message(fixture->result), "reuse: none of enum pawl_id_reuse");
+    pawl_result_free(fixture->result);
+    begin(schedule_with_a_wrong_overlap);
+    assert_int_equal(end(), PAWL_E_INVALID);
+    assert_string_equal(pawl_result_message(fixture->result), "overlap: none of enum pawl_overlap");
+}
+
 static void an_export_is_of_one_moment(void **state)
 {
     (void)state;
@@ -526,6 +552,7 @@ int main(void)
         TEST(history_is_decoded_item_by_item),
         TEST(a_count_takes_a_whole_query),
         TEST(a_batch_tells_how_many_and_where_to_go_on),
+        TEST(what_is_none_of_an_enum_is_refused_with_a_result),
         TEST(an_export_is_of_one_moment),
         TEST(an_export_of_what_never_rests_is_given_up),
         TEST(an_export_says_that_the_sidecar_keeps_something_back),

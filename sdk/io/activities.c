@@ -1,12 +1,12 @@
 #include "sdk/io/activities.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "sdk/io/link.h"
+#include "sdk/io/thread.h"
 
 struct pawl_activities {
     const struct pawl_allocator *allocator;
@@ -283,17 +283,6 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-/* Signals belong to the app's own threads. */
-static int start_thread(pthread_t *thread, struct pawl_activities *activities)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int result = pthread_create(thread, NULL, thread_main, activities);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return result;
-}
-
 pawl_err pawl_activities_new(const struct pawl_allocator *allocator, uint32_t threads_count,
                              void (*wake)(void *context), void *context,
                              struct pawl_activities **ret_activities)
@@ -310,9 +299,11 @@ pawl_err pawl_activities_new(const struct pawl_allocator *allocator, uint32_t th
     pawl_list_init(&activities->beating);
     pawl_list_init(&activities->finished);
     while (activities->threads_count < threads_count) {
-        if (start_thread(&activities->threads[activities->threads_count], activities) != 0) {
+        pthread_t *thread = &activities->threads[activities->threads_count];
+        pawl_err err = pawl_thread_start(thread, thread_main, activities);
+        if (err != PAWL_OK) {
             pawl_activities_free(activities);
-            return PAWL_E_NOMEM;
+            return err;
         }
         activities->threads_count++;
     }

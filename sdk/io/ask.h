@@ -39,9 +39,6 @@ bool pawl_client_rest(struct pawl_client *client, struct pawl_cancel *cancel, in
 
 const struct pawl_allocator *pawl_client_allocator(const struct pawl_client *client);
 
-/* A thread that gets no signals. PAWL_E_NOMEM. */
-pawl_err pawl_thread_start(pthread_t *ret_thread, void *(*run)(void *), void *context);
-
 /* 32 hex digits that nobody else has. */
 void pawl_client_random_text(char text[PAWL_ID_TEXT_SIZE]);
 

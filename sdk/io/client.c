@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -19,6 +18,7 @@
 #include "sdk/io/link.h"
 #include "sdk/io/result.h"
 #include "sdk/io/settings.h"
+#include "sdk/io/thread.h"
 #include "sdk/tags.h"
 
 /* On top of a wait's own time, for the answer to arrive. */
@@ -200,16 +200,6 @@ static void *client_main(void *argument)
 }
 
 /* Life -------------------------------------------------------------------------------------- */
-
-pawl_err pawl_thread_start(pthread_t *ret_thread, void *(*run)(void *), void *context)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int result = pthread_create(ret_thread, NULL, run, context);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return result == 0 ? PAWL_OK : PAWL_E_NOMEM;
-}
 
 static pawl_err start_thread(struct pawl_client *client)
 {

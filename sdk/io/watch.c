@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "sdk/io/ask.h"
+#include "sdk/io/thread.h"
 
 #define BEAT_MS  15000 /* an answer comes then, though nothing has happened */
 #define AGAIN_MS 500   /* after an error that may pass */

@@ -2,7 +2,6 @@
 #include "pawl/worker.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -15,6 +14,7 @@
 #include "sdk/io/link.h"
 #include "sdk/io/settings.h"
 #include "sdk/io/stack.h"
+#include "sdk/io/thread.h"
 #include "sdk/replay.h"
 
 /* Bounds of what the options may ask for. */
@@ -648,19 +648,10 @@ pawl_err pawl_worker_start(struct pawl_worker *worker)
 {
     pawl_err err = prepare(worker);
     if (err != PAWL_OK) return err;
-    /* Signals belong to the app's own threads. */
-    sigset_t all, before;
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int result = pthread_create(&worker->thread, NULL, worker_main, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (result != 0) {
-        atomic_store(&worker->state, WORKER_ENDED);
-        return PAWL_E_NOMEM;
-    }
-    worker->has_thread = true;
-    return PAWL_OK;
+    err = pawl_thread_start(&worker->thread, worker_main, worker);
+    worker->has_thread = err == PAWL_OK;
+    if (err != PAWL_OK) atomic_store(&worker->state, WORKER_ENDED);
+    return err;
 }
 
 pawl_err pawl_worker_join(struct pawl_worker *worker)

@@ -52,7 +52,7 @@ struct pawl_redis_find {
     struct pawl_redis_slots *slots; /* CLUSTER: the last answer */
     uv_timer_t timer;
     struct pawl_rng rng;
-    char why[512]; /* the last one who did not answer */
+    char why[768]; /* the last one who did not answer */
 };
 
 static void find_try(struct pawl_redis_find *find);

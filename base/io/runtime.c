@@ -52,7 +52,12 @@ pawl_err pawl_runtime_line_read(const char *path, struct pawl_arena *arena, cons
     }
     char line[LINE_SIZE_MAX];
     size_t size = fread(line, 1, sizeof line - 1, file);
+    int error = ferror(file) ? errno : 0; /* EISDIR, for one: a folder can be opened */
     fclose(file);
+    if (error != 0) {
+        *ret_message = say(arena, path, strerror(error));
+        return PAWL_E_UNAVAILABLE;
+    }
     line[size] = 0;
     line[strcspn(line, "\r\n")] = 0;
     *ret_line = (const char *)pawl_arena_printf(arena, "%s", line).data;

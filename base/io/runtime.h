@@ -10,7 +10,8 @@
 PAWL_MUST_USE pawl_err pawl_runtime_folder_make(const char *path, struct pawl_arena *arena,
                                                 const char **ret_message);
 
-/* The first line of a small file, without the line's end. */
+/* The first line of a small file, without the line's end. PAWL_E_UNAVAILABLE: *ret_message
+ * says why it cannot be read. */
 PAWL_MUST_USE pawl_err pawl_runtime_line_read(const char *path, struct pawl_arena *arena,
                                               const char **ret_line, const char **ret_message);
 

@@ -471,6 +471,9 @@ static void a_token_is_the_first_line_of_its_file(void **state)
     assert_string_equal(line, "s3cret");
     assert_int_equal(pawl_runtime_line_read("/nowhere", &f->arena, &line, &f->message),
                      PAWL_E_UNAVAILABLE);
+    assert_int_equal(pawl_runtime_line_read("/tmp", &f->arena, &line, &f->message),
+                     PAWL_E_UNAVAILABLE);
+    assert_string_equal(f->message, "/tmp: Is a directory");
 }
 
 /* Several sidecars --------------------------------------------------------------------- */

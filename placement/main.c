@@ -309,7 +309,8 @@ static pawl_err server_open(struct service *service, const char **ret_message)
     return pawl_placement_server_open(&server, &service->arena, &service->server, ret_message);
 }
 
-static int service_run(struct service *service)
+/* Between the making of the loop and its end. */
+static int service_run_loop(struct service *service)
 {
     pawl_log(PAWL_LOG_INFO, "placement", "pawl-placement %s, %s", PAWL_VERSION,
              service->config.store ? "one of several replicas" : "the only replica");
@@ -329,6 +330,20 @@ static int service_run(struct service *service)
     return EXIT_SUCCESS;
 }
 
+static int service_run(struct service *service)
+{
+    int error = uv_loop_init(&service->uv);
+    if (error != 0) {
+        pawl_log(PAWL_LOG_ERROR, "placement", "cannot start: cannot make an event loop: %s",
+                 uv_strerror(error));
+        return EXIT_FAILURE;
+    }
+    int status = service_run_loop(service);
+    error = uv_loop_close(&service->uv);
+    PAWL_ASSERT(error == 0); /* every adapter has closed its handles */
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     /* Each of NNG's threads would get an arena of its own. */
@@ -340,10 +355,7 @@ int main(int argc, char **argv)
     int status = options_read(&service, argc, argv);
     if (status < 0) {
         pawl_log_open((enum pawl_log_level)(service.config.log_level + 1), service.config.log_json);
-        if (uv_loop_init(&service.uv) != 0) return complain("cannot make an event loop");
         status = service_run(&service);
-        int rc = uv_loop_close(&service.uv);
-        PAWL_ASSERT(rc == 0); /* every adapter has closed its handles */
     }
     pawl_arena_deinit(&service.arena);
     return status;

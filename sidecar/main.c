@@ -500,7 +500,8 @@ static pawl_err sidecar_open(struct sidecar *sidecar, const char **ret_message)
     return err;
 }
 
-static int sidecar_run(struct sidecar *sidecar)
+/* Between the making of the loop and its end. */
+static int sidecar_run_loop(struct sidecar *sidecar)
 {
     const char *message = "out of memory";
     pawl_err err = sidecar_open(sidecar, &message);
@@ -516,6 +517,20 @@ static int sidecar_run(struct sidecar *sidecar)
     return EXIT_SUCCESS;
 }
 
+static int sidecar_run(struct sidecar *sidecar)
+{
+    int error = uv_loop_init(&sidecar->uv);
+    if (error != 0) {
+        pawl_log(PAWL_LOG_ERROR, "sidecar", "cannot start: cannot make an event loop: %s",
+                 uv_strerror(error));
+        return EXIT_FAILURE;
+    }
+    int status = sidecar_run_loop(sidecar);
+    error = uv_loop_close(&sidecar->uv);
+    PAWL_ASSERT(error == 0); /* every adapter has closed its handles */
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     /* Each of NNG's threads would get an arena of its own. */
@@ -529,10 +544,7 @@ int main(int argc, char **argv)
     if (status < 0) {
         pawl_log_open((enum pawl_log_level)(sidecar.config.log_level + 1),
                       sidecar.config.log_format == PAWL_LOG_FORMAT_JSON);
-        if (uv_loop_init(&sidecar.uv) != 0) return complain("cannot make an event loop");
         status = sidecar_run(&sidecar);
-        int rc = uv_loop_close(&sidecar.uv);
-        PAWL_ASSERT(rc == 0); /* every adapter has closed its handles */
     }
     pawl_zones_free(sidecar.zones);
     pawl_arena_deinit(&sidecar.arena);

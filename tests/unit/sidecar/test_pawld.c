@@ -392,6 +392,24 @@ static int remove_folder(void **state)
     return 0;
 }
 
+static void without_an_event_loop_it_cannot_start_and_says_so(void **state)
+{
+    (void)state;
+    /* Enough descriptors to load a program, too few for libuv's loop, its pipe and its event. */
+    FILE *file = popen("exec 2>&1 3>&- 4>&- 5>&- 6>&- 7>&-; ulimit -n 8; exec " PAWLD
+                       " --app-id a --store mem://",
+                       "re");
+    assert_non_null(file);
+    char text[4096];
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    text[size] = 0;
+    int status = pclose(file);
+    if (!strstr(text, "cannot start: cannot make an event loop")) fail_msg("%s", text);
+    assert_null(strstr(text, "--help"));
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EXIT_FAILURE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +423,7 @@ int main(void)
         cmocka_unit_test(a_store_that_cannot_be_opened_ends_it_with_status_1),
         cmocka_unit_test(help_and_version_are_printed_and_nothing_else_happens),
         cmocka_unit_test(the_log_can_be_json),
+        cmocka_unit_test(without_an_event_loop_it_cannot_start_and_says_so),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -194,6 +194,13 @@ static void submit(struct doctor *doctor, const struct pawl_store_request *reque
     doctor->must_flush = true;
 }
 
+static void flush(struct doctor *doctor)
+{
+    if (!doctor->must_flush) return;
+    doctor->must_flush = false;
+    doctor->store->ops->flush(doctor->store);
+}
+
 static void lane_walk(struct lane *lane, uint32_t partition)
 {
     const struct pawl_doctor_subject *subject = &lane->doctor->subject;
@@ -356,6 +363,8 @@ static void on_retry(uv_timer_t *timer)
         if (doctor->lanes[i].must_retry) submit(doctor, &doctor->lanes[i].request);
     for (uint32_t i = 0; i < LANES_COUNT; i++) doctor->lanes[i].must_retry = false;
     (void)uv_timer_stop(timer);
+    /* Between a timer and the check the loop waits, for replies to what was not sent yet. */
+    flush(doctor);
 }
 
 /* A connection that breaks comes back by itself. */
@@ -439,10 +448,7 @@ static void on_late(uv_timer_t *timer)
 
 static void on_check(uv_check_t *check)
 {
-    struct doctor *doctor = check->data;
-    if (!doctor->must_flush) return;
-    doctor->must_flush = false;
-    doctor->store->ops->flush(doctor->store);
+    flush(check->data);
 }
 
 /* Run -------------------------------------------------------------------------------------- */

@@ -198,10 +198,10 @@ static void count_left(struct pawl_grpc *grpc)
     grpc->counters.ended_total[PAWL_GRPC_CANCELLED]++;
 }
 
+/* Of a call that is no longer among grpc->calls. */
 static void tell_cancelled(struct pawl_grpc *grpc, uint64_t id, const char *why)
 {
     const struct pawl_grpc_service *service = &grpc->config.service;
-    (void)pawl_map_remove(&grpc->calls, id_key(&id));
     service->on_cancel(service->context, id, why, grpc->now_ms);
 }
 

@@ -387,8 +387,11 @@ static pawl_err http_open(struct pawl_placement_server *server, struct pawl_aren
     const char *why = NULL;
     pawl_err err = pawl_http_get_open(&http, &server->http, &why);
     if (err == PAWL_OK) return PAWL_OK;
-    *ret_message = say(arena, server->config.http_host, why,
-                       "--http-host and --http-port say where; port 0 takes any free one");
+    const char *where = (const char *)pawl_arena_printf(arena, "%s:%u", server->config.http_host,
+                                                        server->config.http_port)
+                            .data;
+    *ret_message =
+        say(arena, where, why, "--http-host and --http-port say where; port 0 takes any free one");
     return err;
 }
 

@@ -52,6 +52,8 @@ PAWL_MUST_USE pawl_err pawl_placement_server_open(const struct pawl_placement_se
                                                   struct pawl_placement_server **ret_server,
                                                   const char **ret_message);
 
+/* The store's answer to a lease_take or lease_release: exactly one to each, with its token.
+ * Not from inside those; the views of `answer` may end with the call. */
 void pawl_placement_server_on_lease(struct pawl_placement_server *server,
                                     const struct pawl_placement_lease_answer *answer);
 

@@ -100,8 +100,12 @@ void pawl_exchange_free(struct pawl_exchange *exchange);
 enum MHD_Result pawl_exchange_on_access(struct pawl_exchange *exchange, const char *method,
                                         const char *data, size_t *data_size);
 
+/* *ret_peer: freed by pawl_peer_close; left alone when the socket cannot be watched, which
+ * costs nothing but that its end is noticed later. */
 void pawl_peer_open(struct pawl_http *http, struct MHD_Connection *connection,
                     struct pawl_peer **ret_peer);
+
+/* NULL is fine. Needs the loop for its uv_close callback. */
 void pawl_peer_close(struct pawl_peer *peer);
 
 /* NULL: its socket could not be watched. */
@@ -120,6 +124,7 @@ void pawl_exchange_abort(struct pawl_exchange *exchange);
  * connection, for one, does not wake its epoll. */
 void pawl_http_run_soon(struct pawl_http *http);
 
+/* What the system says of this process now; -1 for what it does not say. */
 void pawl_process_stats_read(struct pawl_process_stats *ret_stats);
 
 #endif /* PAWL_SIDECAR_IO_HTTP_INTERNAL_H */

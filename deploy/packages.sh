@@ -13,7 +13,7 @@ build_packages=(
 # To check it as well.
 check_packages=(
     "${build_packages[@]}" ccache clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
-    libcmocka-dev redis-server python3 jq curl git g++
+    libcmocka-dev redis-server python3 jq curl git g++ openssl
 )
 
 is_installed() {

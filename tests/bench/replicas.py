@@ -18,7 +18,8 @@ from collections import namedtuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
-from harness import (Process, Redis, RedisError, Sidecar, Timeout,  # noqa: E402
+from harness import RedisCluster as Shards  # noqa: E402
+from harness import (Process, Redis, Sidecar, Timeout,  # noqa: E402
                      _die_with_parent, log_tail, until)
 
 PARTITIONS = 128
@@ -26,7 +27,6 @@ BEAT, RUN, PARKED, WOKEN, DONE, ERROR = range(1, 7)  # as in replica.h
 RECORD = struct.Struct("=QQII")
 Record = namedtuple("Record", "time value number replica")  # time in s, as time.monotonic()
 EVERYSEC = ("--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
-SLOTS = 16384
 
 
 def cpu_seconds(pid):
@@ -56,30 +56,13 @@ class OneRedis:
         self.server.kill()
 
 
-class RedisCluster:
-    """A Redis Cluster of three shards without replicas."""
+class RedisCluster(Shards):
+    """Of three shards without replicas."""
 
     name = "3-shard Redis Cluster"
 
-    def __init__(self, harness, shards=3):
-        self.servers = [Redis(harness, f"shard-{n}", EVERYSEC, clustered=True).start()
-                        for n in range(shards)]
-        for number, server in enumerate(self.servers):
-            first, end = number * SLOTS // shards, (number + 1) * SLOTS // shards
-            server.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
-        for server in self.servers[1:]:
-            server.command("CLUSTER", "MEET", "127.0.0.1", self.servers[0].port,
-                           self.servers[0].bus_port)
-        until(self._is_whole, 120, "the shards know of each other")
-        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{s.port}" for s in self.servers)
-
-    def _is_whole(self):
-        for server in self.servers:
-            info = server.command("CLUSTER", "INFO").decode()
-            known = f"cluster_known_nodes:{len(self.servers)}" in info
-            if not known or "cluster_state:ok" not in info:
-                return False
-        return True
+    def __init__(self, harness):
+        super().__init__(harness, options=EVERYSEC)
 
     def cpu(self):
         return sum(cpu_seconds(server.pid) for server in self.servers)

@@ -287,6 +287,59 @@ class Redis(Process):
                 return sorted(set(found))
 
 
+class RedisCluster:
+    """A Redis Cluster of some shards without replicas."""
+
+    SLOTS = 16384
+
+    def __init__(self, harness, shards=3, options=()):
+        self.servers = [Redis(harness, f"shard-{n}", options, clustered=True).start()
+                        for n in range(shards)]
+        for number, server in enumerate(self.servers):
+            first, end = number * self.SLOTS // shards, (number + 1) * self.SLOTS // shards
+            server.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        for server in self.servers[1:]:
+            server.command("CLUSTER", "MEET", "127.0.0.1", self.servers[0].port,
+                           self.servers[0].bus_port)
+        until(self._is_whole, 2 * PATIENCE, "the shards know of each other")
+        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{s.port}" for s in self.servers)
+
+    def _is_whole(self):
+        for server in self.servers:
+            info = server.command("CLUSTER", "INFO").decode()
+            known = f"cluster_known_nodes:{len(self.servers)}" in info
+            if not known or "cluster_state:ok" not in info:
+                return False
+        return True
+
+
+class TlsRedis(Redis):
+    """One whose URL speaks TLS, by a certificate of its own that no system trusts. Commands of
+    the tests go to a second port, which does not."""
+
+    def __init__(self, harness, name="redis"):
+        self.certificate = harness.folder / f"{name}.pem"
+        key = harness.folder / f"{name}.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-subj", "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", key, "-out", self.certificate],
+                       check=True, capture_output=True)
+        self.tls_port = free_port()
+        super().__init__(harness, name, [
+            "--tls-port", self.tls_port, "--tls-auth-clients", "no",
+            "--tls-cert-file", self.certificate, "--tls-key-file", key,
+            "--tls-ca-cert-file", self.certificate])
+
+    @property
+    def bare_url(self):
+        """Without what makes the certificate trusted."""
+        return f"rediss://127.0.0.1:{self.tls_port}"
+
+    @property
+    def url(self):
+        return f"{self.bare_url}?cafile={self.certificate}"
+
+
 class Sqlite:
     """A SQLite file as a store, and a reader of it for checks."""
 
@@ -721,6 +774,12 @@ class Harness:
 
     def redis(self, name="redis", options=()):
         return Redis(self, name, options).start()
+
+    def tls_redis(self):
+        return TlsRedis(self).start()
+
+    def redis_cluster(self):
+        return RedisCluster(self)
 
     def sqlite(self, name="pawl.db"):
         return Sqlite(self, name)

@@ -40,13 +40,31 @@ def percentile(values, percent):
     return values[(len(values) - 1) * percent // 100] if values else None
 
 
+class WallClock:
+    """That of the processes whose environment has `env`. It can be put ahead for all of them."""
+
+    def __init__(self, harness):
+        self.path = harness.folder / "clock-ahead"
+        self.path.write_bytes(struct.pack("=q", 0))
+        options = [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]
+        self.env = {"LD_PRELOAD": str(harness.build / "tests/bench/libclock_ahead.so"),
+                    "CLOCK_AHEAD_FILE": str(self.path),
+                    "ASAN_OPTIONS": ":".join(filter(None, options))}
+
+    def put_ahead(self, seconds):
+        with open(self.path, "r+b") as file:
+            file.write(struct.pack("=q", seconds))
+
+
 class OneRedis:
     """One redis-server, with the durability that the benchmarks are taken with."""
 
     name = "1 Redis"
 
-    def __init__(self, harness):
-        self.server = Redis(harness, "redis", EVERYSEC).start()
+    def __init__(self, harness, env=None):
+        self.server = Redis(harness, "redis", EVERYSEC)
+        self.server.env.update(env or {})
+        self.server.start()
         self.url = self.server.url
 
     def cpu(self):
@@ -120,7 +138,7 @@ class Pair:
         options = [f"--placement={world.placement.address}", "--peer-listen=127.0.0.1:0",
                    "--log-level=warn", *world.options]
         self.sidecar = Sidecar(world.harness, f"pawld-{name}", app_id, world.store,
-                               options=options)
+                               options=options, env=world.env)
         self.sidecar.start()
         self.api = self.sidecar.api
         self.app = Replica(world.harness, f"app-{name}", self.sidecar).start()
@@ -143,8 +161,9 @@ class Pair:
 class World:
     """Replicas of one app, or with `apps` of several, side by side."""
 
-    def __init__(self, harness, store, count, apps=1, options=()):
-        self.harness, self.store, self.options = harness, store, options
+    def __init__(self, harness, store, count, apps=1, options=(), env=None):
+        """`env`: of the sidecars."""
+        self.harness, self.store, self.options, self.env = harness, store, options, env
         self.made, self.all_apps = 0, []
         self.placement = harness.placement()
         self.pairs = [self.make(f"bench{app}") for app in range(apps) for _ in range(count)]

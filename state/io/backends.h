@@ -5,6 +5,7 @@
 
 #include <uv.h>
 
+#include "base/slew.h"
 #include "state/store.h"
 
 struct pawl_store_config {
@@ -22,6 +23,10 @@ struct pawl_store_config {
      * With ready = true again: news of a store that stays usable, such as a part of a
      * cluster that is away. Called on the loop's thread, never from inside open. */
     void (*on_state)(void *context, bool ready, const char *why);
+    /* What the store's own clock showed: before on_state says for the first time that it is
+     * ready, and about every minute from then on. For a store without a clock of its own, and a
+     * Redis that does not tell its time, it never comes. On the loop's thread; may be NULL. */
+    void (*on_clock)(void *context, const struct pawl_clock_reading *reading);
     void *context;
 };
 

@@ -466,12 +466,14 @@ pawl_err pawl_redis_store_open(const struct pawl_store_config *config,
     store->loop = config->loop;
     store->on_reply = config->on_reply;
     store->on_state = config->on_state;
+    store->on_clock = config->on_clock;
     store->context = config->context;
     store->partitions = config->partitions;
     store->read_only = config->read_only;
     store->timeout_ms = options->timeout_ms;
     store->waiting_max = options->waiting_max;
     store->held_ms = options->held_ms;
+    store->clock_ms = options->clock_ms ? options->clock_ms : PAWL_STORE_CLOCK_MS;
     if (options->wait_ms) store->url.wait_ms = options->wait_ms;
     (void)snprintf(store->namespace_, sizeof store->namespace_, "%s", config->namespace_);
     (void)snprintf(store->app, sizeof store->app, "%s", config->app);

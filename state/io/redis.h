@@ -23,6 +23,7 @@ struct pawl_redis_options {
     uint32_t timeout_ms;  /* PAWL_STORE_TIMEOUT_MS; for as long no byte went either way */
     uint32_t waiting_max; /* PAWL_STORE_WAITING_MAX */
     uint32_t held_ms;     /* PAWL_STORE_HELD_MS_MAX */
+    uint32_t clock_ms;    /* 0: PAWL_STORE_CLOCK_MS */
     uint32_t wait_ms;     /* for replicas (d2); 0: as the URL says */
 };
 

@@ -77,6 +77,40 @@ void pawl_redis_wait(struct pawl_buf *out, const struct pawl_redis_url *url)
     pawl_redis_command(out, 3, words);
 }
 
+void pawl_redis_time(struct pawl_buf *out)
+{
+    struct pawl_bytes word = PAWL_BYTES_LITERAL("TIME");
+    pawl_redis_command(out, 1, &word);
+}
+
+/* -1 for what is no number up to `max`. */
+static int64_t decimal_parse(const struct pawl_redis_value *value, int64_t max)
+{
+    if (value->kind != PAWL_REDIS_STRING || value->text.size == 0) return -1;
+    int64_t number = 0;
+    for (size_t i = 0; i < value->text.size; i++) {
+        uint8_t c = value->text.data[i];
+        if (c < '0' || c > '9') return -1;
+        number = number * 10 + (c - '0');
+        if (number > max) return -1;
+    }
+    return number;
+}
+
+/* 2020 and the end of 9999: outside, it was never set. */
+#define TIME_S_MIN INT64_C(1577836800)
+#define TIME_S_MAX INT64_C(253402300799)
+
+bool pawl_redis_time_parse(const struct pawl_redis_value *value, int64_t *ret_unix_ms)
+{
+    if (value->kind != PAWL_REDIS_ARRAY || value->count != 2) return false;
+    int64_t seconds = decimal_parse(&value->items[0], TIME_S_MAX);
+    int64_t micros = decimal_parse(&value->items[1], 999999);
+    if (seconds < TIME_S_MIN || micros < 0) return false;
+    *ret_unix_ms = seconds * 1000 + micros / 1000;
+    return true;
+}
+
 static void hello_durability(struct pawl_redis_hello *hello, struct pawl_buf *out)
 {
     if (hello->url->durability == PAWL_REDIS_D0) return;
@@ -93,13 +127,22 @@ static void hello_durability(struct pawl_redis_hello *hello, struct pawl_buf *ou
     hello_expect(hello, PAWL_REDIS_HELLO_WAIT, 0);
 }
 
-void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out)
+static void hello_clock(struct pawl_redis_hello *hello, struct pawl_buf *out, int64_t now_ms)
+{
+    if (!hello->wants_clock) return;
+    pawl_redis_time(out);
+    hello->clock.asked_ms = now_ms;
+    hello_expect(hello, PAWL_REDIS_HELLO_CLOCK, 0);
+}
+
+void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out, int64_t now_ms)
 {
     hello->expected_count = 0;
     hello->expected_next = 0;
     hello->second_half = false;
     hello->advice[0] = 0;
     hello->is_schema_ok = false;
+    hello->has_clock = false;
     if (pawl_redis_login(out, hello->url->user, hello->url->password))
         hello_expect(hello, PAWL_REDIS_HELLO_AUTH, 0);
     hello_select(hello, out);
@@ -107,6 +150,7 @@ void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out
     struct pawl_bytes role = PAWL_BYTES_LITERAL("ROLE");
     pawl_redis_command(out, 1, &role);
     hello_expect(hello, PAWL_REDIS_HELLO_ROLE, 0);
+    hello_clock(hello, out, now_ms);
     struct pawl_bytes info[] = { PAWL_BYTES_LITERAL("INFO"), PAWL_BYTES_LITERAL("memory") };
     pawl_redis_command(out, 2, info);
     hello_expect(hello, PAWL_REDIS_HELLO_MEMORY, 0);
@@ -210,6 +254,18 @@ static void hello_check_memory(struct pawl_redis_hello *hello, const struct pawl
         && memmem(value->text.data, value->text.size, policy, sizeof policy - 1))
         hello_advise(hello, "it may drop workflow state when its memory is full: set "
                             "maxmemory-policy to noeviction");
+}
+
+/* `value` may be an error, or no time. */
+static void hello_check_clock(struct pawl_redis_hello *hello, const struct pawl_redis_value *value,
+                              int64_t now_ms)
+{
+    hello->clock.answered_ms = now_ms;
+    hello->has_clock = pawl_redis_time_parse(value, &hello->clock.unix_ms);
+    if (hello->has_clock) return;
+    hello_advise(
+        hello, "it does not tell its time (TIME), so this sidecar goes by the clock of its own "
+               "machine: let its user run that command, or keep the clocks of all machines right");
 }
 
 /* The value of a setting in name, value, …; absent when it is not there. */
@@ -339,6 +395,10 @@ static pawl_err hello_on_error(struct pawl_redis_hello *hello, enum pawl_redis_h
     bool optional = step == PAWL_REDIS_HELLO_NAME || step == PAWL_REDIS_HELLO_ROLE
                     || step == PAWL_REDIS_HELLO_MEMORY;
     if (optional && pawl_redis_error_is(text, "NOPERM")) return PAWL_OK;
+    if (step == PAWL_REDIS_HELLO_CLOCK) {
+        hello_check_clock(hello, &(const struct pawl_redis_value){ .kind = PAWL_REDIS_ERROR }, 0);
+        return PAWL_OK;
+    }
     if (step == PAWL_REDIS_HELLO_CONFIG) {
         hello_check_config(hello, &(const struct pawl_redis_value){ .kind = PAWL_REDIS_ERROR });
         return PAWL_OK;
@@ -351,7 +411,7 @@ static pawl_err hello_on_error(struct pawl_redis_hello *hello, enum pawl_redis_h
 }
 
 static pawl_err hello_on_step(struct pawl_redis_hello *hello, enum pawl_redis_hello_step step,
-                              int op, const struct pawl_redis_value *value)
+                              int op, const struct pawl_redis_value *value, int64_t now_ms)
 {
     switch (step) {
     case PAWL_REDIS_HELLO_AUTH:
@@ -360,6 +420,7 @@ static pawl_err hello_on_step(struct pawl_redis_hello *hello, enum pawl_redis_he
     case PAWL_REDIS_HELLO_ROLE:
         if (role_is_master(value)) return PAWL_OK;
         return hello_refuse(hello, PAWL_E_UNAVAILABLE, "is a replica, not the master");
+    case PAWL_REDIS_HELLO_CLOCK: hello_check_clock(hello, value, now_ms); return PAWL_OK;
     case PAWL_REDIS_HELLO_MEMORY: hello_check_memory(hello, value); return PAWL_OK;
     case PAWL_REDIS_HELLO_CONFIG: hello_check_config(hello, value); return PAWL_OK;
     case PAWL_REDIS_HELLO_WAIT: return hello_check_wait(hello, value);
@@ -381,7 +442,7 @@ static pawl_err hello_on_step(struct pawl_redis_hello *hello, enum pawl_redis_he
 
 pawl_err pawl_redis_hello_on_value(struct pawl_redis_hello *hello,
                                    const struct pawl_redis_value *value, struct pawl_buf *out,
-                                   bool *ret_done)
+                                   int64_t now_ms, bool *ret_done)
 {
     PAWL_ASSERT(hello->expected_next < hello->expected_count);
     enum pawl_redis_hello_step step = hello->expected[hello->expected_next].step;
@@ -389,7 +450,7 @@ pawl_err pawl_redis_hello_on_value(struct pawl_redis_hello *hello,
     hello->expected_next++;
 
     pawl_err err = value->kind == PAWL_REDIS_ERROR ? hello_on_error(hello, step, value->text)
-                                                   : hello_on_step(hello, step, op, value);
+                                                   : hello_on_step(hello, step, op, value, now_ms);
     if (err) return err;
     *ret_done = false;
     if (hello->expected_next < hello->expected_count) return PAWL_OK;

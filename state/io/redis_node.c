@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/io/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "state/io/redis_decode.h"
@@ -22,6 +23,7 @@
 #define AGAIN_MS 10u
 
 static void node_pump(struct pawl_redis_node *node);
+static void clock_tend(struct pawl_redis_node *node, uint64_t now_ms);
 
 static void node_check(const struct pawl_redis_node *node)
 {
@@ -96,7 +98,7 @@ void pawl_redis_node_fail_sent(struct pawl_redis_node *node, const char *why)
         pawl_redis_fail(node->store, request, PAWL_E_UNKNOWN, why);
     for (struct pawl_redis_request *request = take_in_flight(node); request;
          request = take_in_flight(node)) {
-        if (request->is_wait)
+        if (request->own)
             pawl_mem_free(request);
         else
             pawl_redis_fail(node->store, request, PAWL_E_UNKNOWN, why);
@@ -194,6 +196,7 @@ static void on_tick(uv_timer_t *timer)
         return;
     }
     settle(node);
+    clock_tend(node, now_ms);
     if (!request_is_late(node, now_ms)) return;
     (void)snprintf(why, sizeof why, "Redis at %s: no reply within %u ms", node->address.text,
                    (unsigned)store->timeout_ms);
@@ -215,15 +218,22 @@ static void request_send(struct pawl_redis_node *node, struct pawl_redis_request
         pawl_redis_write(node, request, pawl_redis_conn_out(node->conn));
 }
 
+/* The same list as requests: replies come in the order of sending. */
+static void own_send(struct pawl_redis_node *node, enum pawl_redis_own own)
+{
+    struct pawl_redis_request *request = PAWL_NEW(struct pawl_redis_request);
+    request->own = own;
+    request->written_ms = uv_now(node->store->loop);
+    request->asked_ms = pawl_clock_ms(CLOCK_BOOTTIME);
+    pawl_list_push_tail(&node->in_flight, &request->link);
+    node->in_flight_count++;
+}
+
 /* One for everything that was written with this flush. */
 static void wait_send(struct pawl_redis_node *node)
 {
     pawl_redis_wait(pawl_redis_conn_out(node->conn), &node->store->url);
-    struct pawl_redis_request *wait = PAWL_NEW(struct pawl_redis_request);
-    wait->is_wait = true;
-    wait->written_ms = uv_now(node->store->loop);
-    pawl_list_push_tail(&node->in_flight, &wait->link);
-    node->in_flight_count++;
+    own_send(node, PAWL_REDIS_OWN_WAIT);
     node->waits_count++;
 }
 
@@ -257,6 +267,46 @@ void pawl_redis_node_tend(struct pawl_redis_node *node)
     for (struct pawl_redis_request *first = pawl_redis_first(&node->waiting);
          first && first->local_err; first = pawl_redis_first(&node->waiting))
         pawl_redis_fail(node->store, pawl_redis_node_unqueue(node), first->local_err, "");
+}
+
+/* Clock ------------------------------------------------------------------------ */
+
+static void clock_tell(struct pawl_redis_node *node, const struct pawl_clock_reading *reading)
+{
+    struct pawl_redis_store *store = node->store;
+    store->clock_asked_ms = uv_now(store->loop);
+    if (store->on_clock) store->on_clock(store->context, reading);
+}
+
+static void clock_tend(struct pawl_redis_node *node, uint64_t now_ms)
+{
+    struct pawl_redis_store *store = node->store;
+    if (!pawl_redis_has_clock(node) || now_ms - store->clock_asked_ms < store->clock_ms) return;
+    if (!node_may_send(node)) return;
+    store->clock_asked_ms = now_ms;
+    pawl_redis_time(pawl_redis_conn_out(node->conn));
+    own_send(node, PAWL_REDIS_OWN_TIME);
+    pawl_redis_conn_flush(node->conn);
+}
+
+static void clock_on_value(struct pawl_redis_node *node, int64_t asked_ms,
+                           const struct pawl_redis_value *value)
+{
+    struct pawl_clock_reading reading = { .asked_ms = asked_ms,
+                                          .answered_ms = pawl_clock_ms(CLOCK_BOOTTIME) };
+    if (pawl_redis_time_parse(value, &reading.unix_ms)) {
+        clock_tell(node, &reading);
+        return;
+    }
+    struct pawl_bytes error = value->kind == PAWL_REDIS_ERROR ? value->text : PAWL_BYTES_ABSENT;
+    char why[sizeof node->store->why];
+    (void)snprintf(why, sizeof why,
+                   "Redis at %s: asked again, it did not tell its time (TIME)%s%.*s; this sidecar "
+                   "goes on by what is known",
+                   node->address.text, error.size ? ": " : "",
+                   (int)(error.size < 200 ? error.size : 200),
+                   error.size ? (const char *)error.data : "");
+    pawl_redis_report(node->store, true, why);
 }
 
 /* Replies ---------------------------------------------------------------------- */
@@ -362,8 +412,8 @@ static void on_hello_value(struct pawl_redis_node *node, const struct pawl_redis
 {
     struct pawl_redis_store *store = node->store;
     bool done = false;
-    pawl_err err =
-        pawl_redis_hello_on_value(&node->hello, value, pawl_redis_conn_out(node->conn), &done);
+    pawl_err err = pawl_redis_hello_on_value(&node->hello, value, pawl_redis_conn_out(node->conn),
+                                             pawl_clock_ms(CLOCK_BOOTTIME), &done);
     if (err) {
         if (err == PAWL_E_VERSION) {
             store->is_version_wrong = true;
@@ -382,6 +432,7 @@ static void on_hello_value(struct pawl_redis_node *node, const struct pawl_redis
         store->is_schema_ok = true;
         store->partitions = store->store.partitions = node->hello.partitions;
     }
+    if (node->hello.has_clock && store->is_schema_ok) clock_tell(node, &node->hello.clock);
     const char *advice = node->hello.advice;
     char text[sizeof store->why];
     text[0] = 0;
@@ -392,6 +443,20 @@ static void on_hello_value(struct pawl_redis_node *node, const struct pawl_redis
     if (!store->is_ready_reported || text[0]) pawl_redis_report(store, true, text);
     node->was_lost = false;
     pawl_redis_soon(store); /* all nodes may have waited for the schema */
+}
+
+static void own_on_value(struct pawl_redis_node *node, struct pawl_redis_request *own,
+                         const struct pawl_redis_value *value)
+{
+    bool is_wait = own->own == PAWL_REDIS_OWN_WAIT;
+    int64_t asked_ms = own->asked_ms;
+    pawl_mem_free(own);
+    if (is_wait) {
+        node->waits_count--;
+        node_confirm(node, value);
+    } else {
+        clock_on_value(node, asked_ms, value);
+    }
 }
 
 static void on_value(void *context, const struct pawl_redis_value *value, struct pawl_arena *arena)
@@ -411,10 +476,8 @@ static void on_value(void *context, const struct pawl_redis_value *value, struct
         pawl_redis_node_lose(node, why);
         return;
     }
-    if (request->is_wait) {
-        pawl_mem_free(request);
-        node->waits_count--;
-        node_confirm(node, value);
+    if (request->own) {
+        own_on_value(node, request, value);
     } else if (!request_is_sent_back(node, request, value)) {
         if (node_is_careful(node)) {
             request->value = value;
@@ -455,7 +518,8 @@ static void on_written(void *context)
 static void on_open(void *context)
 {
     struct pawl_redis_node *node = context;
-    pawl_redis_hello_start(&node->hello, pawl_redis_conn_out(node->conn));
+    pawl_redis_hello_start(&node->hello, pawl_redis_conn_out(node->conn),
+                           pawl_clock_ms(CLOCK_BOOTTIME));
     pawl_redis_conn_flush(node->conn);
 }
 
@@ -474,7 +538,8 @@ static void hello_prepare(struct pawl_redis_node *node)
                                         .namespace_ = store->namespace_,
                                         .app = store->app,
                                         .partitions = store->partitions,
-                                        .read_only = store->read_only };
+                                        .read_only = store->read_only,
+                                        .wants_clock = pawl_redis_has_clock(node) };
     for (uint32_t i = 0; i + 1 < store->routes_count && !hello->has_partition; i++) {
         hello->has_partition = store->routes[i].node == node;
         hello->partition = i;

@@ -26,6 +26,13 @@
 /* Two names of 64 bytes, their separators, four digits, and room. */
 #define PAWL_REDIS_KEY_SIZE_MAX 160u
 
+/* What we say for ourselves among the requests. */
+enum pawl_redis_own {
+    PAWL_REDIS_OWN_NOTHING, /* it is a request */
+    PAWL_REDIS_OWN_WAIT,    /* confirms those before it */
+    PAWL_REDIS_OWN_TIME,
+};
+
 struct pawl_redis_request {
     struct pawl_list link;
     uint64_t seq; /* in the order of submit */
@@ -35,8 +42,9 @@ struct pawl_redis_request {
     enum pawl_store_op op;
     uint32_t history_from; /* LOAD: the reply repeats it */
     pawl_err local_err;    /* not PAWL_OK: never sent, answered with this */
-    bool is_wait;          /* not a request: a WAIT among them, which confirms those before */
-    bool is_sent;          /* counted by its route */
+    enum pawl_redis_own own;
+    int64_t asked_ms; /* TIME: CLOCK_BOOTTIME */
+    bool is_sent;     /* counted by its route */
     bool is_probe;
     bool send_source; /* EVAL instead of EVALSHA */
     uint64_t submitted_ms;
@@ -108,12 +116,14 @@ struct pawl_redis_store {
     uv_loop_t *loop;
     pawl_store_on_reply *on_reply;
     void (*on_state)(void *context, bool ready, const char *why);
+    void (*on_clock)(void *context, const struct pawl_clock_reading *reading);
     void *context;
     uint32_t partitions; /* 0: as many as there are, known when ready */
     bool read_only;
     uint32_t timeout_ms;
     uint32_t waiting_max;
-    uint32_t held_ms; /* so long a request waits for a slot or a shard, then it is refused */
+    uint32_t clock_ms; /* between two looks at the server's clock */
+    uint32_t held_ms;  /* so long a request waits for a slot or a shard, then it is refused */
     struct pawl_redis_url url;
     char namespace_[65];
     char app[65];
@@ -130,6 +140,8 @@ struct pawl_redis_store {
     uint64_t flushed_seq;
     uint32_t queued_count; /* on waiting and held, everywhere */
     size_t queued_size;
+
+    uint64_t clock_asked_ms; /* the last look; uv_now */
 
     bool is_schema_ok;
     bool is_version_wrong;
@@ -180,6 +192,13 @@ struct pawl_redis_node *pawl_redis_node_at(struct pawl_redis_store *store,
 
 /* Somebody must be asked where things are: `node` (may be NULL) may know best. */
 void pawl_redis_lost(struct pawl_redis_store *store, const struct pawl_redis_node *node);
+
+/* Redis' clock for all sidecars of the app: that of the server which has the schema, so in a
+ * cluster they take the same one. */
+static inline bool pawl_redis_has_clock(const struct pawl_redis_node *node)
+{
+    return node->store->routes[node->store->routes_count - 1].node == node;
+}
 
 /* redis_route.c ---------------------------------------------------------------- */
 

@@ -38,6 +38,13 @@ static void on_state(void *context, bool ready, const char *why)
     (void)snprintf(client->why, sizeof client->why, "%s", why ? why : "");
 }
 
+static void on_clock(void *context, const struct pawl_clock_reading *reading)
+{
+    struct redis_client *client = context;
+    client->clocks_count++;
+    client->clock = *reading;
+}
+
 const struct pawl_redis_options redis_client_patient = { .timeout_ms = REDIS_CLIENT_PATIENCE_MS,
                                                          .waiting_max = PAWL_STORE_WAITING_MAX,
                                                          .held_ms = REDIS_CLIENT_PATIENCE_MS,
@@ -64,6 +71,7 @@ void redis_client_open(struct redis_client *client, const char *url, uint32_t pa
         .read_only = partitions == 0,
         .on_reply = on_reply,
         .on_state = on_state,
+        .on_clock = on_clock,
         .context = client,
     };
     const char *message = NULL;

@@ -21,6 +21,8 @@ struct redis_client {
     bool ready;
     uint32_t state_changes;
     char why[512];
+    uint32_t clocks_count; /* readings of the server's clock */
+    struct pawl_clock_reading clock;
     uint32_t replies_count; /* since the last redis_client_forget */
     struct redis_client_reply replies[REDIS_CLIENT_REPLIES_MAX];
 };

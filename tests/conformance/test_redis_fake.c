@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/io/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "redis_client.h"
@@ -18,6 +19,10 @@
 #include "state/io/redis_value.h"
 
 #define SHA "0123456789012345678901234567890123456789"
+
+/* 2027-01-15 08:00:00.123456 */
+#define TIME_TEXT "*2\r\n$10\r\n1800000000\r\n$6\r\n123456\r\n"
+#define TIME_MS   INT64_C(1800000000123)
 
 /* For the tests of a server that is silent or slow. */
 #define SILENCE_MS 1500u
@@ -30,6 +35,7 @@ struct fake {
     char url[128];
     /* What it says; NULL: nothing at all. */
     const char *role;
+    const char *time;
     const char *script_load;
     const char *schema;
     const char *answer; /* to requests */
@@ -118,6 +124,8 @@ static void peer_on_command(struct peer *peer, const struct pawl_redis_value *co
 {
     if (word_is(command, 0, "ROLE"))
         peer_say(peer, peer->fake->role);
+    else if (word_is(command, 0, "TIME"))
+        peer_say(peer, peer->fake->time);
     else if (word_is(command, 0, "SCRIPT"))
         peer_say(peer, peer->fake->script_load);
     else if (word_is(command, 0, "EVAL") && word_is(command, 2, "2"))
@@ -168,13 +176,12 @@ static void on_connection(uv_stream_t *listener, int status)
 }
 
 /* A server as Redis is, in the client's own loop; the test changes what it says. */
-static void begin_with(uint32_t timeout_ms)
+static void begin_as(const struct pawl_redis_options *options)
 {
-    struct pawl_redis_options options = redis_client_patient;
-    options.timeout_ms = timeout_ms;
     fake = (struct fake){
         .folder = "/tmp/pawl-fake-XXXXXX",
         .role = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n",
+        .time = TIME_TEXT,
         .script_load = "$40\r\n" SHA "\r\n",
         .schema = "*2\r\n$1\r\n1\r\n$1\r\n4\r\n",
         .answer = "*1\r\n$2\r\nOK\r\n",
@@ -182,16 +189,23 @@ static void begin_with(uint32_t timeout_ms)
     };
     assert_non_null(mkdtemp(fake.folder));
     (void)snprintf(fake.url, sizeof fake.url, "redis+unix://%s/s", fake.folder);
-    redis_client_open(&client, fake.url, 4, &options);
+    redis_client_open(&client, fake.url, 4, options);
     assert_int_equal(uv_pipe_init(&client.loop, &fake.listener, 0), 0);
     fake.listener.data = &fake;
     assert_int_equal(uv_pipe_bind(&fake.listener, fake.url + strlen("redis+unix://")), 0);
     assert_int_equal(uv_listen((uv_stream_t *)&fake.listener, 8, on_connection), 0);
 }
 
+static void begin_with(uint32_t timeout_ms)
+{
+    struct pawl_redis_options options = redis_client_patient;
+    options.timeout_ms = timeout_ms;
+    begin_as(&options);
+}
+
 static void begin(void)
 {
-    begin_with(redis_client_patient.timeout_ms);
+    begin_as(&redis_client_patient);
 }
 
 static void finish(void)
@@ -466,6 +480,121 @@ static void a_server_that_never_answers_the_hello_is_given_up(void **state)
     finish();
 }
 
+/* The clock -------------------------------------------------------------------- */
+
+static const char *const no_times[] = {
+    "+OK\r\n",
+    ":1800000000\r\n",
+    "$-1\r\n",
+    "*-1\r\n",
+    "*0\r\n",
+    "*1\r\n$10\r\n1800000000\r\n",
+    "*3\r\n$10\r\n1800000000\r\n$1\r\n0\r\n$1\r\n0\r\n",
+    "*2\r\n:1800000000\r\n:0\r\n",
+    "*2\r\n$0\r\n\r\n$1\r\n0\r\n",
+    "*2\r\n$10\r\n1800000000\r\n$0\r\n\r\n",
+    "*2\r\n$11\r\n-1800000000\r\n$1\r\n0\r\n",
+    "*2\r\n$10\r\n18000 0000\r\n$1\r\n0\r\n",
+    "*2\r\n$10\r\n1800000000\r\n$7\r\n1000000\r\n",
+    "*2\r\n$1\r\n0\r\n$1\r\n0\r\n", /* 1970: never set */
+    "*2\r\n$12\r\n253402300800\r\n$1\r\n0\r\n",
+    "*2\r\n$40\r\n9999999999999999999999999999999999999999\r\n$1\r\n0\r\n",
+    "-NOPERM this user has no permissions to run the 'time' command\r\n",
+    "-ERR unknown command 'TIME'\r\n",
+};
+
+static void the_clock_is_read_before_the_store_is_ready(void **state)
+{
+    (void)state;
+    begin();
+    int64_t before_ms = pawl_clock_ms(CLOCK_BOOTTIME);
+    redis_client_wait_ready(&client, true);
+    assert_int_equal(client.clocks_count, 1);
+    assert_true(client.clock.unix_ms == TIME_MS);
+    assert_true(before_ms <= client.clock.asked_ms);
+    assert_true(client.clock.asked_ms <= client.clock.answered_ms);
+    assert_true(client.clock.answered_ms <= pawl_clock_ms(CLOCK_BOOTTIME));
+    assert_string_equal(client.why, "");
+    finish();
+}
+
+static void what_is_no_time_is_told_and_nothing_else_follows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof no_times / sizeof *no_times; i++) {
+        begin();
+        fake.time = no_times[i];
+        redis_client_wait_ready(&client, true);
+        assert_non_null(strstr(client.why, "does not tell its time"));
+        assert_int_equal(client.clocks_count, 0);
+        assert_int_equal(call(PAWL_STORE_PURGE), PAWL_OK);
+        assert_int_equal(fake.connections, 1);
+        finish();
+    }
+}
+
+static void wait_for_clocks(uint32_t count)
+{
+    while (client.clocks_count < count) (void)uv_run(&client.loop, UV_RUN_ONCE);
+}
+
+/* Requests that cross it keep their answers. */
+static void the_clock_is_read_again_and_again(void **state)
+{
+    (void)state;
+    struct pawl_redis_options options = redis_client_patient;
+    options.clock_ms = 1;
+    begin_as(&options);
+    for (uint32_t i = 0; i < 4; i++) {
+        wait_for_clocks(2 * i + 1);
+        assert_int_equal(call(PAWL_STORE_PURGE), PAWL_OK);
+    }
+    fake.time = "*2\r\n$10\r\n1800003600\r\n$1\r\n0\r\n";
+    while (client.clock.unix_ms == TIME_MS) wait_for_clocks(client.clocks_count + 1);
+    assert_true(client.clock.unix_ms == INT64_C(1800003600000));
+    assert_int_equal(fake.connections, 1);
+    finish();
+}
+
+static void what_is_no_time_later_is_told_as_well(void **state)
+{
+    (void)state;
+    struct pawl_redis_options options = redis_client_patient;
+    options.clock_ms = 1;
+    for (size_t i = 0; i < sizeof no_times / sizeof *no_times; i += 4) {
+        begin_as(&options);
+        redis_client_wait_ready(&client, true);
+        assert_string_equal(client.why, "");
+        fake.time = no_times[i];
+        while (!strstr(client.why, "did not tell its time"))
+            (void)uv_run(&client.loop, UV_RUN_ONCE);
+        assert_true(client.ready);
+        assert_int_equal(call(PAWL_STORE_PURGE), PAWL_OK);
+        uint32_t before = client.clocks_count;
+        fake.time = TIME_TEXT;
+        wait_for_clocks(before + 1);
+        assert_int_equal(fake.connections, 1);
+        finish();
+    }
+}
+
+/* As a request without an answer would. */
+static void a_clock_that_never_answers_ends_the_connection(void **state)
+{
+    (void)state;
+    struct pawl_redis_options options = redis_client_patient;
+    options.timeout_ms = SILENCE_MS;
+    options.clock_ms = 1;
+    begin_as(&options);
+    redis_client_wait_ready(&client, true);
+    fake.time = NULL;
+    redis_client_wait_ready(&client, false);
+    assert_non_null(strstr(client.why, "no reply within 1500 ms"));
+    fake.time = TIME_TEXT;
+    redis_client_wait_ready(&client, true);
+    finish();
+}
+
 static void the_hello_takes_any_reply_without_harm(void **state)
 {
     (void)state;
@@ -481,6 +610,7 @@ static void the_hello_takes_any_reply_without_harm(void **state)
         "$0\r\n\r\n",
         "$40\r\n" SHA "\r\n",
         "*1\r\n$6\r\nmaster\r\n",
+        TIME_TEXT,
     };
     struct pawl_redis_url url;
     const char *message;
@@ -489,12 +619,15 @@ static void the_hello_takes_any_reply_without_harm(void **state)
     pawl_rng_init(&rng, 3);
     uint32_t refused = 0;
     for (int round = 0; round < 5000; round++) {
-        struct pawl_redis_hello hello = {
-            .url = &url, .address = &url.seeds[0], .namespace_ = "n", .app = "a", .partitions = 4
-        };
+        struct pawl_redis_hello hello = { .url = &url,
+                                          .address = &url.seeds[0],
+                                          .namespace_ = "n",
+                                          .app = "a",
+                                          .partitions = 4,
+                                          .wants_clock = true };
         struct pawl_buf out;
         pawl_buf_init(&out, 1u << 20);
-        pawl_redis_hello_start(&hello, &out);
+        pawl_redis_hello_start(&hello, &out, 1);
         struct pawl_redis_reader *reader = pawl_redis_reader_new();
         bool done = false;
         for (pawl_err err = PAWL_OK; !err && !done;) {
@@ -502,7 +635,7 @@ static void the_hello_takes_any_reply_without_harm(void **state)
             const struct pawl_redis_value *value = NULL;
             assert_int_equal(pawl_redis_reader_feed(reader, text, strlen(text)), PAWL_OK);
             assert_int_equal(pawl_redis_reader_next(reader, &value), PAWL_OK);
-            err = pawl_redis_hello_on_value(&hello, value, &out, &done);
+            err = pawl_redis_hello_on_value(&hello, value, &out, 2, &done);
             refused += err != PAWL_OK;
             if (err) assert_null(strstr(hello.why, "u:p"));
         }
@@ -531,6 +664,11 @@ int main(void)
         cmocka_unit_test(a_replica_is_not_even_asked_for_its_schema),
         cmocka_unit_test(a_user_who_may_not_ask_for_the_role_is_let_in),
         cmocka_unit_test(a_server_that_never_answers_the_hello_is_given_up),
+        cmocka_unit_test(the_clock_is_read_before_the_store_is_ready),
+        cmocka_unit_test(what_is_no_time_is_told_and_nothing_else_follows),
+        cmocka_unit_test(the_clock_is_read_again_and_again),
+        cmocka_unit_test(what_is_no_time_later_is_told_as_well),
+        cmocka_unit_test(a_clock_that_never_answers_ends_the_connection),
         cmocka_unit_test(the_hello_takes_any_reply_without_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,20 @@ static void say_map(struct peer *peer)
     say(peer, text);
 }
 
+/* The servers' clocks are an hour apart. */
+static int64_t time_of(const struct fake *fake)
+{
+    return INT64_C(1800000000) + 3600 * (fake - fakes);
+}
+
+static void say_time(struct peer *peer)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "*2\r\n$10\r\n%lld\r\n$1\r\n0\r\n",
+                   (long long)time_of(peer->fake));
+    say(peer, text);
+}
+
 /* "" ends the connection, "half" does so in the middle of an answer. */
 static void on_request(struct peer *peer)
 {
@@ -110,6 +124,8 @@ static void on_command(struct peer *peer, const struct pawl_redis_value *command
         say(peer, "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
     else if (word_is(command, 0, "CLUSTER"))
         say_map(peer);
+    else if (word_is(command, 0, "TIME"))
+        say_time(peer);
     else if (word_is(command, 0, "SCRIPT"))
         say(peer, "$40\r\n" SHA "\r\n");
     else if (word_is(command, 0, "EVAL") && word_is(command, 2, "2"))
@@ -198,10 +214,12 @@ static void fake_listen(uint32_t index)
     assert_int_equal(uv_listen((uv_stream_t *)&fake->listener, 8, on_connection), 0);
 }
 
-static void begin_held(const char *scheme, const char *parameters, uint32_t held_ms)
+static void begin_as(const char *scheme, const char *parameters, uint32_t held_ms,
+                     uint32_t clock_ms)
 {
     struct pawl_redis_options options = redis_client_patient;
     options.held_ms = held_ms;
+    options.clock_ms = clock_ms;
     options.wait_ms = 0;
     map_owner = 0;
     wait_answer = ":1\r\n";
@@ -214,6 +232,11 @@ static void begin_held(const char *scheme, const char *parameters, uint32_t held
     redis_client_open(&client, url, PARTITIONS, &options);
     for (uint32_t i = 0; i < NODES; i++) fake_listen(i);
     redis_client_wait_ready(&client, true);
+}
+
+static void begin_held(const char *scheme, const char *parameters, uint32_t held_ms)
+{
+    begin_as(scheme, parameters, held_ms, 0);
 }
 
 static void begin(const char *scheme, const char *parameters)
@@ -492,6 +515,60 @@ static void flushes_pile_up_behind_a_slow_confirmation(void **state)
     finish();
 }
 
+/* The clock ------------------------------------------------------------------------ */
+
+/* Until what was read is the clock of that server. */
+static void wait_for_clock(uint32_t index)
+{
+    while (client.clock.unix_ms != 1000 * time_of(&fakes[index]))
+        (void)uv_run(&client.loop, UV_RUN_ONCE);
+}
+
+static void wait_for_clocks(uint32_t count)
+{
+    while (client.clocks_count < count) (void)uv_run(&client.loop, UV_RUN_ONCE);
+}
+
+/* So all sidecars of an app go by the same one. */
+static void the_clock_is_that_of_the_server_with_the_schema(void **state)
+{
+    (void)state;
+    begin_as("redis+cluster", "", redis_client_patient.held_ms, 1);
+    assert_int_equal(client.clocks_count, 1);
+    wait_for_clock(0);
+    fakes[0].answers[0] = moved_to(1);
+    map_owner = 1;
+    submit_many(1, 3);
+    check_replies(3, PAWL_OK);
+    wait_for_clock(1);
+    uint32_t count = client.clocks_count;
+    while (client.clocks_count < count + 3) {
+        wait_for_clock(1);
+        wait_for_clocks(client.clocks_count + 1);
+    }
+    wait_for_clock(1);
+    finish();
+}
+
+/* Nobody needs to confirm it. */
+static void a_look_at_the_clock_is_nothing_that_replicas_confirm(void **state)
+{
+    (void)state;
+    begin_as("redis", "?durability=d2", redis_client_patient.held_ms, 1);
+    uint32_t before = waits;
+    wait_for_clocks(3);
+    assert_int_equal(waits, before);
+    wait_answer = NULL;
+    submit_many(1, 3);
+    while (!waiting || !waiting->is_blocked) (void)uv_run(&client.loop, UV_RUN_ONCE);
+    wait_answer = ":1\r\n";
+    confirm(wait_answer);
+    check_replies(3, PAWL_OK);
+    wait_for_clocks(client.clocks_count + 2);
+    assert_int_equal(waits, before + 1);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +586,8 @@ int main(void)
         cmocka_unit_test(too_few_confirmations_make_what_was_done_unknown),
         cmocka_unit_test(a_connection_lost_before_the_confirmation_makes_all_of_it_unknown),
         cmocka_unit_test(flushes_pile_up_behind_a_slow_confirmation),
+        cmocka_unit_test(the_clock_is_that_of_the_server_with_the_schema),
+        cmocka_unit_test(a_look_at_the_clock_is_nothing_that_replicas_confirm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/io/clock.h"
 #include "base/limits.h"
 #include "redis_client.h"
 #include "redis_server.h"
@@ -636,6 +637,25 @@ static void a_host_that_does_not_exist_is_said(void **state)
     redis_client_close(&client);
 }
 
+#define MINUTE_MS 60000
+
+/* Of this very machine; somebody may be setting it meanwhile. */
+static void the_clock_of_a_server_is_read(void **state)
+{
+    (void)state;
+    struct pawl_redis_options options = redis_client_patient;
+    options.clock_ms = 1;
+    start(NULL);
+    redis_client_open(&client, unix_url(""), PARTITIONS, &options);
+    redis_client_wait_ready(&client, true);
+    assert_int_equal(client.clocks_count, 1);
+    while (client.clocks_count < 4) (void)uv_run(&client.loop, UV_RUN_ONCE);
+    int64_t offset_ms = pawl_clock_ms(CLOCK_REALTIME) - pawl_clock_ms(CLOCK_BOOTTIME);
+    assert_true(client.clock.unix_ms - client.clock.answered_ms <= offset_ms + MINUTE_MS);
+    assert_true(client.clock.unix_ms - client.clock.asked_ms >= offset_ms - MINUTE_MS);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -662,6 +682,7 @@ int main(void)
         cmocka_unit_test(a_request_larger_than_the_socket_buffer_arrives_whole),
         cmocka_unit_test(closing_answers_everything_that_is_outstanding),
         cmocka_unit_test(a_host_that_does_not_exist_is_said),
+        cmocka_unit_test(the_clock_of_a_server_is_read),
     };
     if (!redis_server_is_installed()) return 77;
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* What comes from a Redis server: bytes on the wire, then the answer of a script. The
  * first byte of the input is the operation asked (a digit), 'u' for a store URL, 's' for
- * the map of a cluster, 'm' for an error that names a server. */
+ * the map of a cluster, 'm' for an error that names a server, 't' for the time. */
 #include "fuzz.h"
 
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "state/io/redis_decode.h"
+#include "state/io/redis_hello.h"
 #include "state/io/redis_slots.h"
 #include "state/io/redis_url.h"
 
@@ -49,6 +50,21 @@ static void check_slots(const uint8_t *data, size_t size)
             PAWL_ASSERT(slots->masters[i] == PAWL_REDIS_SLOT_NOBODY
                         || slots->masters[i] < slots->nodes_count);
     pawl_mem_free(slots);
+    pawl_redis_reader_free(reader);
+}
+
+/* What is taken for a time is one of this age. */
+static void check_time(const uint8_t *data, size_t size)
+{
+    struct pawl_redis_reader *reader = pawl_redis_reader_new();
+    const struct pawl_redis_value *value = NULL;
+    int64_t unix_ms = 0;
+    if (pawl_redis_reader_feed(reader, data, size) == PAWL_OK
+        && pawl_redis_reader_next(reader, &value) == PAWL_OK && value
+        && pawl_redis_time_parse(value, &unix_ms)) {
+        PAWL_ASSERT(unix_ms >= INT64_C(1577836800000));
+        PAWL_ASSERT(unix_ms < INT64_C(253402300800000));
+    }
     pawl_redis_reader_free(reader);
 }
 
@@ -105,6 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_slots(data + 1, size - 1);
     else if (data[0] == 'm')
         check_moved(data + 1, size - 1);
+    else if (data[0] == 't')
+        check_time(data + 1, size - 1);
     else if (data[0] > '0' && data[0] < '0' + PAWL_STORE_OPS_END)
         check_wire((enum pawl_store_op)(data[0] - '0'), data + 1, size - 1);
     return 0;

@@ -584,6 +584,7 @@ static const char *const redis_answers[] = {
     "s*2\r\n*4\r\n:0\r\n:99\r\n*3\r\n$1\r\na\r\n:7000\r\n$1\r\ni\r\n*2\r\n$-1\r\n:7001\r\n"
     "*3\r\n:100\r\n:16383\r\n*2\r\n$0\r\n\r\n:7002\r\n",
     "mMOVED 3999 ::1:6381",
+    "t*2\r\n$10\r\n1800000000\r\n$6\r\n123456\r\n",
     NULL
 };
 

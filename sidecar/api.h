@@ -67,7 +67,9 @@ struct pawl_api_info {
     const char *version;
     const char *store_url; /* password removed */
     const char *app_endpoint;
-    int64_t started_ms;
+    int64_t started_ms;        /* by the clock of the machine */
+    int64_t clock_skew_ms;     /* the sidecar's time minus the clock of its machine */
+    int64_t clock_left_ms;     /* the store's clock minus the sidecar's time, which is led to it */
     const char *peer_endpoint; /* where other sidecars reach it; NULL without placement */
     const struct pawl_api_placement *placement; /* NULL without */
     uint32_t peers_count;

@@ -63,6 +63,7 @@ struct pawl_grpc_workers {
     uint32_t past_capacity;
     struct pawl_bytes *past; /* in `out` */
     int64_t wake_at_ms;
+    bool is_held;
     bool is_stopping;
 };
 
@@ -192,6 +193,7 @@ static const char *stream_refusal(const struct pawl_grpc_workers *workers,
                                   const Pawl__WorkItemFilters *filters)
 {
     if (workers->is_stopping) return "this sidecar is stopping; connect again in a moment";
+    if (workers->is_held) return "the workflow store has not answered yet; connect again";
     if (!filters) return NULL;
     if (pawl_grpc_names_are_valid(filters->n_workflows, filters->workflows)
         && pawl_grpc_names_are_valid(filters->n_activities, filters->activities))
@@ -207,8 +209,9 @@ void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc 
 {
     const char *refusal = stream_refusal(workers, request->filters);
     if (refusal) {
+        bool is_later = workers->is_stopping || workers->is_held;
         pawl_grpc_finish(grpc, call->id,
-                         workers->is_stopping ? PAWL_GRPC_UNAVAILABLE : PAWL_GRPC_INVALID_ARGUMENT,
+                         is_later ? PAWL_GRPC_UNAVAILABLE : PAWL_GRPC_INVALID_ARGUMENT,
                          pawl_bytes_str(refusal));
         return;
     }
@@ -833,6 +836,11 @@ void pawl_grpc_workers_on_tick(struct pawl_grpc_workers *workers, int64_t now_ms
 }
 
 /* The end ---------------------------------------------------------------------------------- */
+
+void pawl_grpc_workers_hold(struct pawl_grpc_workers *workers, bool is_held)
+{
+    workers->is_held = is_held;
+}
 
 void pawl_grpc_workers_stop(struct pawl_grpc_workers *workers)
 {

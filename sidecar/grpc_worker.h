@@ -79,6 +79,10 @@ void pawl_grpc_workers_on_tick(struct pawl_grpc_workers *workers, int64_t now_ms
 int64_t pawl_grpc_workers_now_ms(const struct pawl_grpc_workers *workers);
 int64_t pawl_grpc_workers_wake_at_ms(const struct pawl_grpc_workers *workers);
 
+/* While it is held, streams are refused in the way that makes their workers dial again: the
+ * sidecar does not serve anybody yet. It is not held at first. */
+void pawl_grpc_workers_hold(struct pawl_grpc_workers *workers, bool is_held);
+
 /* The sidecar is stopping: workers get nothing new. */
 void pawl_grpc_workers_stop(struct pawl_grpc_workers *workers);
 

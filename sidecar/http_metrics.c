@@ -225,6 +225,25 @@ static void write_engine(struct expo *expo, const struct pawl_node_metrics *m, c
                     bounds);
 }
 
+/* The clock ---------------------------------------------------------------------------- */
+
+static void write_seconds(struct expo *expo, const char *name, const char *help, int64_t ms)
+{
+    write_head(expo, name, "gauge", help);
+    write_name(expo, name, NULL, NULL);
+    pawl_buf_printf(expo->buf, "%.3f\n", (double)ms / 1000.0);
+}
+
+static void write_clock(struct expo *expo, const struct pawl_api_info *info)
+{
+    write_seconds(expo, "pawl_clock_skew_seconds",
+                  "The sidecar's time, which is the store's, minus the clock of its machine.",
+                  info->clock_skew_ms);
+    write_seconds(expo, "pawl_clock_left_seconds",
+                  "The store's clock minus the sidecar's time, which is led to it.",
+                  info->clock_left_ms);
+}
+
 /* Placement and the links to other sidecars ---------------------------------------------- */
 
 static void write_placement(struct expo *expo, const struct pawl_api_placement *placement)
@@ -415,6 +434,7 @@ void pawl_http_metrics_reply(struct pawl_http_reply *reply, const struct pawl_ap
     write_one(&expo, "pawl_ready", "gauge", "1 when the sidecar can serve workflows, else 0.",
               info->ready ? 1 : 0);
     write_engine(&expo, info->metrics, bounds);
+    write_clock(&expo, info);
     if (info->placement) write_placement(&expo, info->placement);
     if (info->peer_metrics) write_peers(&expo, info->peer_metrics);
     write_http(&expo, counters);

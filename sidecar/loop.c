@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
-#include "base/io/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,14 +12,6 @@
 #define HANDLES_COUNT 5u
 
 /* Time --------------------------------------------------------------------------------- */
-
-/* Unix time as it was at start plus the steady clock since then: it never goes back,
- * whatever happens to the wall clock. BOOTTIME, because timers of workflows go on
- * while a laptop sleeps. */
-int64_t pawl_loop_now_ms(const struct pawl_loop *loop)
-{
-    return loop->clock_offset_ms + pawl_clock_ms(CLOCK_BOOTTIME);
-}
 
 /* The earlier of two times, where 0 means never. */
 static int64_t earlier(int64_t a_ms, int64_t b_ms)
@@ -47,10 +38,8 @@ static void timer_arm(struct pawl_loop *loop)
         uv_timer_stop(&loop->timer);
         return;
     }
-    int64_t now_ms = pawl_loop_now_ms(loop);
     uv_update_time(loop->config.uv);
-    int rc = uv_timer_start(&loop->timer, on_timer,
-                            wake_ms > now_ms ? (uint64_t)(wake_ms - now_ms) : 0, 0);
+    int rc = uv_timer_start(&loop->timer, on_timer, pawl_loop_clock_wait_ms(loop, wake_ms), 0);
     PAWL_ASSERT(rc == 0);
 }
 
@@ -231,11 +220,35 @@ static void store_settle(struct pawl_loop *loop)
     pawl_loop_step(loop, &event);
 }
 
+/* One sidecar, no placement: every partition is ours. */
+static void partitions_own(struct pawl_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->config.node.partitions; i++) {
+        const struct pawl_node_event own = { .type = PAWL_NODE_OWN,
+                                             .now_ms = pawl_loop_now_ms(loop),
+                                             .own = { .partition = i, .table_version = 1 } };
+        pawl_loop_step(loop, &own);
+    }
+}
+
+/* The time is known as well as it will be. Connections may have waited for that. */
+static void begin_settle(struct pawl_loop *loop)
+{
+    if (loop->is_begun || !loop->store_was_ready || loop->state != LOOP_RUNNING) return;
+    loop->is_begun = true;
+    pawl_slew_use(&loop->clock);
+    if (!loop->config.node.placed) partitions_own(loop);
+    pawl_grpc_workers_hold(loop->grpc_workers, false);
+    uv_async_send(&loop->hub_async);
+    uv_async_send(&loop->peer_async);
+}
+
 /* Send off what this turn has produced. A store may reply from inside its flush, which
  * steps the node again: so look twice. */
 static void loop_settle(struct pawl_loop *loop)
 {
     if (loop->state == LOOP_STOPPED || loop->state == LOOP_CLOSED) return;
+    begin_settle(loop);
     store_settle(loop);
     fronts_run(loop);
     ready_report(loop);
@@ -303,6 +316,7 @@ static void on_store_state(void *context, bool ready, const char *why)
         loop->give_up_ms = 0;
     else if (loop->store_ready)
         loop->give_up_ms = pawl_loop_now_ms(loop) + PAWL_STORE_TIMEOUT_MS;
+    loop->store_was_ready = loop->store_was_ready || ready;
     loop->store_is_back = ready && loop->store_was_away;
     loop->store_was_away = !ready;
     loop->store_ready = ready;
@@ -337,21 +351,13 @@ static void handles_init(struct pawl_loop *loop)
 
 static pawl_err store_open(struct pawl_loop *loop, const char **ret_message)
 {
-    const struct pawl_loop_store_events events = { on_store_reply, on_store_state, loop };
+    const struct pawl_loop_store_events events = { .on_reply = on_store_reply,
+                                                   .on_state = on_store_state,
+                                                   .on_clock = pawl_loop_clock_on_reading,
+                                                   .context = loop };
     snprintf(loop->store_why, sizeof loop->store_why, "the store has not answered yet");
     return loop->config.store_open(loop->config.context, loop->config.uv, &events, &loop->store,
                                    ret_message);
-}
-
-/* One sidecar, no placement: every partition is ours. */
-static void partitions_own(struct pawl_loop *loop)
-{
-    for (uint32_t i = 0; i < loop->config.node.partitions; i++) {
-        const struct pawl_node_event own = { .type = PAWL_NODE_OWN,
-                                             .now_ms = pawl_loop_now_ms(loop),
-                                             .own = { .partition = i, .table_version = 1 } };
-        pawl_loop_step(loop, &own);
-    }
 }
 
 static struct pawl_loop *loop_new(const struct pawl_loop_config *config)
@@ -361,8 +367,7 @@ static struct pawl_loop *loop_new(const struct pawl_loop_config *config)
     loop->config.node.placed = config->placement.addresses_count > 0;
     loop->config.node.namespace_ = config->namespace_;
     loop->state = LOOP_RUNNING;
-    loop->clock_offset_ms = pawl_clock_ms(CLOCK_REALTIME) - pawl_clock_ms(CLOCK_BOOTTIME);
-    loop->started_ms = pawl_loop_now_ms(loop);
+    pawl_loop_clock_init(loop);
     pawl_loop_calls_init(loop);
     pawl_arena_init(&loop->info_arena);
     pawl_effects_init(&loop->effects);
@@ -391,7 +396,6 @@ pawl_err pawl_loop_open(const struct pawl_loop_config *config, struct pawl_loop 
     }
     uv_prepare_start(&loop->prepare, on_prepare);
     uv_check_start(&loop->check, on_check);
-    if (!loop->config.node.placed) partitions_own(loop);
     *ret_loop = loop;
     return PAWL_OK;
 }
@@ -404,7 +408,7 @@ void pawl_loop_stop(struct pawl_loop *loop)
     if (loop->state != LOOP_RUNNING) return;
     int64_t now_ms = pawl_loop_now_ms(loop);
     loop->stop_by_ms = now_ms + PAWL_STOP_MS_MAX;
-    if (loop->peers) {
+    if (loop->peers && loop->is_begun) {
         loop->state = LOOP_LEAVING;
         loop->leave_by_ms = now_ms + PAWL_PLACEMENT_LEAVE_MS;
         loop->leave_owned = pawl_node_metrics(loop->node)->partitions_owned;

@@ -3,8 +3,9 @@
  * Everything here runs on the loop's thread. Whatever reaches the sidecar becomes a
  * node event; the node is stepped from the top of a callback only, never from inside
  * a step. What one loop turn has produced leaves together: one flush of the store and
- * one of the streams per turn. There is one clock (Unix ms, never going back) and one
- * timer, so an idle sidecar sleeps.
+ * one of the streams per turn. There is one clock (Unix ms, never going back, led by the
+ * store's) and one timer, so an idle sidecar sleeps. Until the store is ready for the first
+ * time the time is not known: connections wait, and the node hears of nothing.
  *
  *   open -> RUNNING --stop--> STOPPING --quiet, or too long--> ENDING --> on_stopped
  *                  '-> LEAVING -^
@@ -18,6 +19,7 @@
 
 #include <uv.h>
 
+#include "base/slew.h"
 #include "placement/follower.h"
 #include "sidecar/api.h"
 
@@ -27,6 +29,7 @@ struct pawl_loop;
 struct pawl_loop_store_events {
     pawl_store_on_reply *on_reply;
     void (*on_state)(void *context, bool ready, const char *why);
+    void (*on_clock)(void *context, const struct pawl_clock_reading *reading);
     void *context;
 };
 

@@ -14,7 +14,7 @@ static void on_hub_notify(void *context)
 void pawl_loop_apps_on_async(uv_async_t *async)
 {
     struct pawl_loop *loop = async->data;
-    if (loop->hub) pawl_hub_drain(loop->hub);
+    if (loop->hub && loop->is_begun) pawl_hub_drain(loop->hub);
 }
 
 static void on_hub_open(void *context, pawl_conn_id conn, uint32_t endpoint)

@@ -203,6 +203,7 @@ static struct pawl_api_info api_info(struct pawl_api *api)
         .not_ready = pawl_loop_not_ready(loop),
         .metrics = pawl_node_metrics(loop->node),
     };
+    pawl_loop_clock_info(loop, &info);
     info.ready = info.not_ready == NULL;
     pawl_loop_peers_info(loop, &info);
     pawl_loop_workers(loop, &info);

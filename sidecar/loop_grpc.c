@@ -26,6 +26,7 @@ void pawl_loop_grpc_init(struct pawl_loop *loop)
         .now_ms = workers_now_ms,
     };
     loop->grpc_workers = pawl_grpc_workers_new(&config);
+    pawl_grpc_workers_hold(loop->grpc_workers, true);
 }
 
 struct pawl_grpc_workers *pawl_loop_grpc_workers(struct pawl_loop *loop)

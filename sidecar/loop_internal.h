@@ -1,6 +1,7 @@
 /* Loop, inside: what its files share.
  *
- *   loop.c        one turn, one clock, the node, the store, start and stop
+ *   loop.c        one turn, the node, the store, start and stop
+ *   loop_clock.c  the one clock
  *   loop_calls.c  management calls, from their asking to their answer
  *   loop_apps.c   the connections of apps
  *   loop_grpc.c   workers that speak gRPC
@@ -56,14 +57,16 @@ struct pawl_loop {
     struct pawl_node *node;
     struct pawl_effects effects;
     bool stepping;
+    bool is_begun; /* the store was ready, so the time is known and the node is told things */
     bool was_ready;
     bool rival_seen; /* the log says that another sidecar owns the same partitions */
 
     struct pawl_store *store;
     bool store_dirty; /* something was submitted since the last flush */
     bool store_ready;
-    bool store_is_back;  /* and the node does not know yet */
-    bool store_was_away; /* it said so */
+    bool store_was_ready; /* once */
+    bool store_is_back;   /* and the node does not know yet */
+    bool store_was_away;  /* it said so */
     char store_why[256];
     int64_t give_up_ms; /* the store is away: answer then whom it leaves waiting; 0: no */
 
@@ -90,17 +93,27 @@ struct pawl_loop {
     uint64_t next_token;
     struct pawl_arena info_arena; /* of one loop turn */
 
-    int64_t clock_offset_ms; /* Unix time minus the steady clock */
+    struct pawl_slew clock;
     int64_t started_ms;
     int64_t node_wake_ms;
     int64_t stop_by_ms;
     int64_t armed_ms; /* what the timer is set to; 0: it is not */
 };
 
-/* loop.c */
+/* loop_clock.c */
 
-/* The one clock. */
+/* The one clock: Unix ms. */
 int64_t pawl_loop_now_ms(const struct pawl_loop *loop);
+
+/* As the machine's says, until the store tells what its own does. */
+void pawl_loop_clock_init(struct pawl_loop *loop);
+void pawl_loop_clock_on_reading(void *context, const struct pawl_clock_reading *reading);
+
+/* From now on until the clock shows `wake_ms`, for a timer. */
+uint64_t pawl_loop_clock_wait_ms(const struct pawl_loop *loop, int64_t wake_ms);
+void pawl_loop_clock_info(const struct pawl_loop *loop, struct pawl_api_info *info);
+
+/* loop.c */
 
 /* The only place that steps the node. Carrying out its effects calls nothing that could
  * come back here: stores reply later, fronts only queue. */

@@ -94,7 +94,7 @@ static void on_notify(void *context)
 void pawl_loop_peers_on_async(uv_async_t *async)
 {
     struct pawl_loop *loop = async->data;
-    if (loop->peer_hub) pawl_hub_drain(loop->peer_hub);
+    if (loop->peer_hub && loop->is_begun) pawl_hub_drain(loop->peer_hub);
 }
 
 static void on_open(void *context, pawl_conn_id conn, uint32_t endpoint)
@@ -161,6 +161,12 @@ static void peer_step(void *context, const struct pawl_node_event *event)
 
 /* Turns and time --------------------------------------------------------------------------- */
 
+/* There is placement, and the time is known, by which all of this goes. */
+static bool is_at_work(const struct pawl_loop *loop)
+{
+    return loop->follower && loop->is_begun;
+}
+
 static void placement_update(struct pawl_loop *loop)
 {
     bool runs_activities = pawl_node_runs_activities(loop->node);
@@ -184,14 +190,14 @@ static void placement_update(struct pawl_loop *loop)
 
 void pawl_loop_peers_settle(struct pawl_loop *loop)
 {
-    if (!loop->follower) return;
+    if (!is_at_work(loop)) return;
     placement_update(loop);
     pawl_hub_flush(loop->peer_hub);
 }
 
 void pawl_loop_peers_on_tick(struct pawl_loop *loop, int64_t now_ms)
 {
-    if (!loop->follower) return;
+    if (!is_at_work(loop)) return;
     pawl_peer_stream_on_tick(loop->peers, now_ms);
     if (now_ms < pawl_follower_wake_at_ms(loop->follower)) return;
     follower_step(loop, (struct pawl_follower_event){ .type = PAWL_FOLLOWER_TICK });
@@ -199,7 +205,7 @@ void pawl_loop_peers_on_tick(struct pawl_loop *loop, int64_t now_ms)
 
 int64_t pawl_loop_peers_wake_at_ms(const struct pawl_loop *loop)
 {
-    if (!loop->follower) return 0;
+    if (!is_at_work(loop)) return 0;
     int64_t placement_ms = pawl_follower_wake_at_ms(loop->follower);
     int64_t peers_ms = pawl_peer_stream_wake_at_ms(loop->peers);
     return peers_ms && peers_ms < placement_ms ? peers_ms : placement_ms;

@@ -242,6 +242,7 @@ static pawl_err open_store(void *context, uv_loop_t *uv,
         .synchronous = pawl_config_synchronous(&sidecar->config),
         .on_reply = events->on_reply,
         .on_state = events->on_state,
+        .on_clock = events->on_clock,
         .context = events->context,
     };
     return pawl_store_open(&config, ret_store, ret_message);

@@ -59,6 +59,7 @@ struct doctor {
     uv_check_t check;
     struct pawl_store *store;
     struct pawl_doctor_subject subject;
+    struct pawl_slew clock; /* as the sidecars' */
     struct pawl_doctor_report *report;
     struct pawl_doctor_story *story; /* NULL: everything is looked at */
     bool is_ready;
@@ -410,6 +411,7 @@ static void on_reply(void *context, const struct pawl_store_reply *reply)
 static void begin(struct doctor *doctor)
 {
     struct pawl_doctor_subject *subject = &doctor->subject;
+    subject->now_ms = pawl_slew_now_ms(&doctor->clock, pawl_clock_ms(CLOCK_BOOTTIME));
     doctor->report = pawl_doctor_report_new(subject, doctor->store->partitions);
     uint32_t lanes_count = LANES_COUNT;
     if (subject->instance) {
@@ -437,6 +439,12 @@ static void on_state(void *context, bool ready, const char *why)
     begin(doctor);
 }
 
+static void on_clock(void *context, const struct pawl_clock_reading *reading)
+{
+    struct doctor *doctor = context;
+    (void)pawl_slew_read(&doctor->clock, reading, pawl_clock_ms(CLOCK_BOOTTIME));
+}
+
 static void on_late(uv_timer_t *timer)
 {
     struct doctor *doctor = timer->data;
@@ -457,7 +465,7 @@ static struct doctor *doctor_new(const struct pawl_doctor_subject *subject)
 {
     struct doctor *doctor = PAWL_NEW(struct doctor);
     doctor->subject = *subject;
-    doctor->subject.now_ms = pawl_clock_ms(CLOCK_REALTIME);
+    pawl_slew_init(&doctor->clock, pawl_clock_ms(CLOCK_REALTIME), pawl_clock_ms(CLOCK_BOOTTIME));
     int status = uv_loop_init(&doctor->loop);
     PAWL_ASSERT(status == 0);
     (void)uv_timer_init(&doctor->loop, &doctor->timer);
@@ -503,6 +511,7 @@ static pawl_err open_store(struct doctor *doctor, const char **ret_message)
         .read_only = true,
         .on_reply = on_reply,
         .on_state = on_state,
+        .on_clock = on_clock,
         .context = doctor,
     };
     if (strncmp(config.url, "mem:", 4) == 0) {

@@ -20,7 +20,7 @@ class Pair:
     def __init__(self, cluster, number, app_options=()):
         h = cluster.harness
         self.sidecar = Sidecar(h, f"pawld-{number}", cluster.app_id, cluster.store,
-                               options=cluster.options())
+                               options=cluster.options(), env=cluster.envs.get(number))
         self.api = self.sidecar.api
         self.sidecar.start()
         self.app = test_app(h, self.sidecar, *app_options, name=f"app-{number}",
@@ -64,8 +64,9 @@ class Client(Api):
 
 class Cluster:
     def __init__(self, harness, count, app_id="shop", store=None, placements=None, replicas=1,
-                 program="e2e_app"):
+                 program="e2e_app", envs=None):
         self.harness, self.app_id, self.program = harness, app_id, program
+        self.envs = envs or {}  # of sidecars, by their number: "shop-1" is the first
         self.store = store or harness.redis()
         self.placements = placements or self.start_placement(replicas)
         self.placement = self.placements[0]

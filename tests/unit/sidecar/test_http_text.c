@@ -202,9 +202,12 @@ static char *metrics_text(void)
     metrics.turn_seconds.buckets[PAWL_HISTOGRAM_BUCKETS - 1] = 1;
     metrics.turn_seconds.count = 4;
     metrics.turn_seconds.sum_seconds = 400.5;
-    struct pawl_api_info info = {
-        .app = "we\"ird\\\n", .version = "1", .ready = true, .metrics = &metrics
-    };
+    struct pawl_api_info info = { .app = "we\"ird\\\n",
+                                  .version = "1",
+                                  .ready = true,
+                                  .metrics = &metrics,
+                                  .clock_skew_ms = -3600250,
+                                  .clock_left_ms = 5 };
     const struct pawl_api_placement placement = { .version = 12, .members_count = 3 };
     const struct pawl_peer_metrics peers = { .frames_dropped_total = 4, .links_ready = 2 };
     info.placement = &placement;
@@ -300,6 +303,8 @@ static void histograms_are_cumulative_and_labels_are_escaped(void **state)
         "\npawl_turn_duration_seconds_count{app=\"we\\\"ird\\\\\\n\"} 4\n",
         "route=\"start\",code=\"2xx\"} 5\n",
         "route=\"none\",code=\"4xx\"} 6\n",
+        "\npawl_clock_skew_seconds{app=\"we\\\"ird\\\\\\n\"} -3600.250\n",
+        "\npawl_clock_left_seconds{app=\"we\\\"ird\\\\\\n\"} 0.005\n",
         "\npawl_placement_connected{app=\"we\\\"ird\\\\\\n\"} 0\n",
         "\npawl_members_version{app=\"we\\\"ird\\\\\\n\"} 12\n",
         "\npawl_peer_links{app=\"we\\\"ird\\\\\\n\"} 2\n",

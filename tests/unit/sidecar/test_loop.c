@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/io/clock.h"
 #include "base/io/stream.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -266,10 +267,18 @@ static struct world *world_waiting(void)
     return world;
 }
 
-static struct world *world_new(void)
+/* The store has, and nobody has heard it yet. */
+static struct world *world_opened(void)
 {
     struct world *world = world_waiting();
     store.events.on_state(store.events.context, true, NULL);
+    return world;
+}
+
+static struct world *world_new(void)
+{
+    struct world *world = world_opened();
+    uv_run(&world->uv, UV_RUN_NOWAIT);
     return world;
 }
 
@@ -337,16 +346,18 @@ static void node_answers(uint64_t token)
 static void every_partition_is_owned_at_start_and_the_store_is_flushed_once(void **state)
 {
     (void)state;
-    struct world *world = world_new();
-    assert_int_equal(node->events_count, PARTITIONS);
+    struct world *world = world_waiting();
+    turn(world);
+    assert_int_equal(node->events_count, 0);
+    store.events.on_state(store.events.context, true, NULL);
+    turn(world);
+    assert_int_equal(node->events_count, PARTITIONS + 1); /* the last one is a reply */
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         assert_int_equal(node->events[i].type, PAWL_NODE_OWN);
         assert_int_equal(node->events[i].own.partition, i);
         assert_true(node->events[i].own.table_version > 0);
     }
     assert_int_equal(store.submits_count, PARTITIONS);
-    assert_int_equal(store.flushes_count, 0);
-    turn(world);
     assert_int_equal(store.flushes_count, 1);
     turn(world);
     assert_int_equal(store.flushes_count, 1);
@@ -356,7 +367,7 @@ static void every_partition_is_owned_at_start_and_the_store_is_flushed_once(void
 static void a_reply_from_inside_the_flush_steps_the_node_and_its_effects_are_flushed(void **state)
 {
     (void)state;
-    struct world *world = world_new();
+    struct world *world = world_opened();
     static struct pawl_store_request more = { .token = 99, .op = PAWL_STORE_LOAD };
     node->next[0] = (struct pawl_effect){ .type = PAWL_EFFECT_STORE, .store = &more };
     node->next_count = 1;
@@ -444,15 +455,83 @@ static void the_node_is_ticked_when_it_asked_for_it_and_not_before(void **state)
     world_free(world);
 }
 
+/* The clock ------------------------------------------------------------------------------- */
+
+#define HOUR_MS INT64_C(3600000)
+
+/* The store's clock is `ahead_ms` ahead of this machine's. */
+static void store_tells_time(int64_t ahead_ms)
+{
+    const struct pawl_clock_reading reading = { pawl_clock_ms(CLOCK_REALTIME) + ahead_ms,
+                                                pawl_clock_ms(CLOCK_BOOTTIME),
+                                                pawl_clock_ms(CLOCK_BOOTTIME) };
+    store.events.on_clock(store.events.context, &reading);
+}
+
+/* By how much the last event of the node was ahead of this machine's clock. */
+static int64_t last_ahead_ms(void)
+{
+    return node->events[node->events_count - 1].now_ms - pawl_clock_ms(CLOCK_REALTIME);
+}
+
+/* A busy machine may hold the test up between two looks at a clock. */
+static void assert_near(int64_t ms, int64_t wanted_ms)
+{
+    assert_true(ms >= wanted_ms - HOUR_MS / 6);
+    assert_true(ms <= wanted_ms + HOUR_MS / 6);
+}
+
+static void the_time_is_the_stores_before_the_node_hears_of_anything(void **state)
+{
+    (void)state;
+    const int64_t aheads_ms[] = { HOUR_MS, -HOUR_MS };
+    for (size_t i = 0; i < 2; i++) {
+        struct world *world = world_waiting();
+        turn(world);
+        store_tells_time(aheads_ms[i]);
+        turn(world);
+        assert_int_equal(node->events_count, 0);
+        store.events.on_state(store.events.context, true, NULL);
+        turn(world);
+        assert_true(node->events_count > PARTITIONS);
+        assert_near(last_ahead_ms(), aheads_ms[i]);
+        struct pawl_api_info info = world->api->ops->info(world->api);
+        assert_near(info.clock_skew_ms, aheads_ms[i]);
+        assert_int_equal(info.clock_left_ms, 0);
+        assert_near(info.started_ms - pawl_clock_ms(CLOCK_REALTIME), 0);
+        world_free(world);
+    }
+}
+
+/* The fake node checks that no event is earlier than the one before. */
+static void a_jump_of_the_stores_clock_is_followed_slowly(void **state)
+{
+    (void)state;
+    const int64_t aheads_ms[] = { HOUR_MS, -HOUR_MS };
+    for (size_t i = 0; i < 2; i++) {
+        struct world *world = world_new();
+        store_tells_time(aheads_ms[i]);
+        (void)call_get(world, "a");
+        turn(world);
+        assert_int_equal(last_type(), PAWL_NODE_REQUEST);
+        assert_near(last_ahead_ms(), 0);
+        struct pawl_api_info info = world->api->ops->info(world->api);
+        assert_near(info.clock_skew_ms, 0);
+        assert_near(info.clock_left_ms, aheads_ms[i]);
+        world_free(world);
+    }
+}
+
 /* Calls ----------------------------------------------------------------------------------- */
 
 static void a_call_reaches_the_node_later_with_its_own_copy_and_is_answered(void **state)
 {
     (void)state;
     struct world *world = world_new();
+    uint32_t before = node->events_count;
     uint64_t token = call_get(world, "order-1");
     node_answers(token);
-    assert_int_equal(node->events_count, PARTITIONS);
+    assert_int_equal(node->events_count, before);
     turn(world);
     assert_string_equal(node->instance, "order-1");
     assert_int_equal(node->token, token);
@@ -460,7 +539,7 @@ static void a_call_reaches_the_node_later_with_its_own_copy_and_is_answered(void
     assert_int_equal(world->answer_err, PAWL_E_NOT_FOUND);
     world->api->ops->cancel(world->api, token); /* too late: nothing happens */
     turn(world);
-    assert_int_equal(node->events[PARTITIONS].type, PAWL_NODE_REQUEST);
+    assert_int_equal(node->events[before].type, PAWL_NODE_REQUEST);
     assert_int_not_equal(last_type(), PAWL_NODE_REQUEST_GONE);
     world_free(world);
 }
@@ -583,7 +662,7 @@ static void worker_on_close(void *context, pawl_conn_id conn, pawl_err err, cons
     world->worker_closed = true;
 }
 
-static void worker_connect(struct world *world)
+static void worker_dial(struct world *world)
 {
     assert_int_equal(uv_async_init(&world->uv, &world->worker_async, worker_on_async), 0);
     world->worker_async.data = world;
@@ -597,6 +676,11 @@ static void worker_connect(struct world *world)
                                             .on_close = worker_on_close };
     assert_int_equal(pawl_hub_open(&config, &world->worker), PAWL_OK);
     (void)pawl_hub_dial(world->worker, pawl_loop_app_endpoint(world->loop), 0);
+}
+
+static void worker_connect(struct world *world)
+{
+    worker_dial(world);
     WAIT_FOR(world, world->worker_frames_count == 1);
     assert_int_equal(world->worker_frame.type, PAWL_FRAME_WELCOME);
 }
@@ -640,6 +724,24 @@ static void a_worker_connects_gets_frames_and_asks_through_the_node(void **state
     /* And it may go. */
     pawl_hub_end(world->worker, world->worker_conn, false);
     WAIT_FOR(world, last_type() == PAWL_NODE_WORKER_CLOSED);
+    world_free(world);
+}
+
+static void a_worker_waits_until_the_store_has_answered(void **state)
+{
+    (void)state;
+    struct world *world = world_waiting();
+    worker_dial(world);
+    WAIT_FOR(world, world->worker_conn != 0); /* it has said HELLO */
+    for (int i = 0; i < 5; i++) turn(world);
+    assert_int_equal(node->events_count, 0);
+    assert_int_equal(world->api->ops->info(world->api).workers_count, 0);
+    store_tells_time(-HOUR_MS);
+    store.events.on_state(store.events.context, true, NULL);
+    WAIT_FOR(world, node->events_count > 0 && last_type() == PAWL_NODE_WORKER_OPENED);
+    assert_near(last_ahead_ms(), -HOUR_MS);
+    WAIT_FOR(world, world->worker_frames_count == 1);
+    assert_int_equal(world->worker_frame.type, PAWL_FRAME_WELCOME);
     world_free(world);
 }
 
@@ -693,6 +795,21 @@ static void a_stop_waits_for_answers_but_not_for_waits(void **state)
     assert_int_equal(world->answers_count, 1);
     assert_true(pawl_loop_calls_are_over(world->loop));
     WAIT_FOR(world, world->stopped_count == 1);
+    world_free(world);
+}
+
+static void a_stop_before_the_store_has_answered_waits_for_nothing(void **state)
+{
+    (void)state;
+    struct world *world = world_waiting();
+    worker_dial(world);
+    WAIT_FOR(world, world->worker_conn != 0);
+    pawl_loop_stop(world->loop);
+    store.events.on_state(store.events.context, true, NULL);
+    while (world->stopped_count == 0) {
+        assert_int_equal(node->events_count, 0);
+        uv_run(&world->uv, UV_RUN_ONCE);
+    }
     world_free(world);
 }
 
@@ -764,6 +881,10 @@ int main(void)
         cmocka_unit_test(a_worker_connects_gets_frames_and_asks_through_the_node),
         cmocka_unit_test(stopping_refuses_new_calls_and_waits_for_what_runs),
         cmocka_unit_test(a_stop_waits_for_answers_but_not_for_waits),
+        cmocka_unit_test(the_time_is_the_stores_before_the_node_hears_of_anything),
+        cmocka_unit_test(a_jump_of_the_stores_clock_is_followed_slowly),
+        cmocka_unit_test(a_worker_waits_until_the_store_has_answered),
+        cmocka_unit_test(a_stop_before_the_store_has_answered_waits_for_nothing),
         cmocka_unit_test(a_stop_does_not_wait_for_ever),
         cmocka_unit_test(a_store_that_cannot_be_opened_is_reported_and_nothing_stays),
         cmocka_unit_test(an_occupied_address_is_reported_with_what_to_do),

@@ -391,6 +391,21 @@ static void a_stopping_sidecar_ends_its_streams_well(void **state)
     }
 }
 
+static void a_sidecar_that_does_not_serve_yet_sends_its_workers_away_for_a_while(void **state)
+{
+    struct hub_world world;
+    (void)state;
+    hub_world_init(&world, PAWL_DIALECT_MICROSOFT);
+    pawl_grpc_workers_hold(world.workers, true);
+    assert_int_equal(hub_world_work(&world, 0, 0)->status, PAWL_GRPC_UNAVAILABLE);
+    assert_int_equal(pawl_grpc_workers_count(world.workers), 0);
+    pawl_grpc_workers_hold(world.workers, false);
+    struct grpc_reply *work = hub_world_work(&world, 0, 0);
+    start(&world, "i");
+    assert_non_null(hub_world_item(&world, work, 0));
+    hub_world_deinit(&world);
+}
+
 /* Management --------------------------------------------------------------------------------- */
 
 static void what_is_not_there_is_told_as_each_dialect_does(void **state)
@@ -788,6 +803,7 @@ int main(void)
         cmocka_unit_test(what_a_worker_cannot_be_given_is_said_on_the_instance),
         cmocka_unit_test(what_is_no_text_is_said_on_the_instance),
         cmocka_unit_test(a_stopping_sidecar_ends_its_streams_well),
+        cmocka_unit_test(a_sidecar_that_does_not_serve_yet_sends_its_workers_away_for_a_while),
         cmocka_unit_test(what_is_not_there_is_told_as_each_dialect_does),
         cmocka_unit_test(garbage_is_refused_and_disturbs_nobody),
         cmocka_unit_test(an_id_in_use_is_refused_or_replaced_as_the_policy_says),

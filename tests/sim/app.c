@@ -63,20 +63,26 @@ static struct held *held_get(struct app *app, struct pawl_bytes instance)
     return held;
 }
 
-static void app_reply(struct sim *sim, uint32_t target, const struct pawl_frame *frame)
+void sim_app_send(struct sim *sim, uint32_t target, struct pawl_bytes frame)
 {
     struct node *node = &sim->nodes[target];
-    struct pawl_buf buf;
-    pawl_buf_init(&buf, PAWL_FRAME_SIZE_MAX);
-    pawl_frame_encode(&buf, frame);
-    PAWL_ASSERT(buf.bad == PAWL_OK);
     struct item *item = sim_item_new(ITEM_TO_NODE, target, node->app.life);
-    item->frame = pawl_arena_copy(&item->arena, pawl_buf_view(&buf));
-    pawl_buf_deinit(&buf);
+    item->frame = pawl_arena_copy(&item->arena, frame);
     int64_t at_ms = sim->now_ms + sim_draw_ms(&sim->network, sim->faults.link_ms_max);
     if (at_ms < node->app.to_node_ms) at_ms = node->app.to_node_ms;
     node->app.to_node_ms = at_ms;
     sim_item_at(sim, item, at_ms);
+}
+
+static void app_reply(struct sim *sim, uint32_t target, const struct pawl_frame *frame)
+{
+    struct pawl_buf buf;
+    pawl_buf_init(&buf, PAWL_FRAME_SIZE_MAX);
+    pawl_frame_encode(&buf, frame);
+    PAWL_ASSERT(buf.bad == PAWL_OK);
+    sim_app_send(sim, target, pawl_buf_view(&buf));
+    sim_hostile_on_sent(sim, target, frame, pawl_buf_view(&buf));
+    pawl_buf_deinit(&buf);
 }
 
 static void app_grant(struct sim *sim, uint32_t target, uint32_t turns, uint32_t activities)
@@ -101,6 +107,7 @@ static void held_add_actions(struct held *held, const struct pawl_turn_done *don
         case PAWL_ACTION_ACTIVITY: break;
         case PAWL_ACTION_TIMER: event.kind = PAWL_EVENT_TIMER_CREATED; break;
         case PAWL_ACTION_CHILD: event.kind = PAWL_EVENT_CHILD_CREATED; break;
+        case PAWL_ACTION_SEND_EVENT: event.kind = PAWL_EVENT_EVENT_SENT; break;
         case PAWL_ACTION_DETACHED: event.kind = PAWL_EVENT_DETACHED_CREATED; break;
         case PAWL_ACTION_CANCEL_TIMER: event.kind = PAWL_EVENT_TIMER_CANCELLED; break;
         case PAWL_ACTION_CANCEL_ACTIVITY: event.kind = PAWL_EVENT_TASK_CANCELLED; break;
@@ -206,6 +213,8 @@ static void app_on_turn(struct sim *sim, uint32_t target, const struct pawl_turn
         return;
     }
     sim_program_run(turn, held->count, held->events, arena, &done.turn_done);
+    for (uint32_t i = 0; i < done.turn_done.actions_count; i++)
+        if (done.turn_done.actions[i].kind == PAWL_ACTION_SEND_EVENT) sim->coverage->tells++;
     if (!is_delta) code_check(app, turn, held, &done.turn_done);
     done.turn_done.cached = true;
     held->turn = turn->turn;

@@ -86,8 +86,8 @@ static void client_request(struct sim *sim, uint32_t index, struct pawl_arena *a
     case CLIENT_LATE:
         request.op = PAWL_REQUEST_START;
         request.name = PAWL_BYTES_LITERAL("Program");
-        request.payload =
-            sim_program_broken_input(arena, client->seed, client->breaks, index, sim_detaches(sim));
+        request.payload = sim_program_broken_input(arena, client->seed, client->breaks, index,
+                                                   sim_detaches(sim), sim->is_wide);
         request.request_id = first_request_id(arena, index);
         request.tags = client_tags(arena, index);
         if (client->signals && client->events_wanted > 0) client_add_event(client, arena, &request);
@@ -177,6 +177,7 @@ void sim_client_step(struct sim *sim, uint32_t index)
     struct pawl_request request;
     pawl_arena_init(&arena);
     client_request(sim, index, &arena, &request);
+    sim->has_begun = true;
     struct pawl_node_event event = { .type = PAWL_NODE_REQUEST };
     event.request.token = client->attempt;
     event.request.request = &request;
@@ -289,7 +290,8 @@ static void client_next(struct sim *sim, struct client *client)
 }
 
 /* What a client is shown of an ended instance is what it must end with. */
-static void client_check_end(struct client *client, const struct pawl_answer *answer)
+static void client_check_end(const struct sim *sim, struct client *client,
+                             const struct pawl_answer *answer)
 {
     PAWL_ASSERT(answer->states_count == 1);
     const struct pawl_instance_state *state = &answer->states[0];
@@ -309,6 +311,7 @@ static void client_check_end(struct client *client, const struct pawl_answer *an
     pawl_arena_init(&arena);
     PAWL_ASSERT(
         pawl_bytes_is_equal(state->output, sim_program_expected(&arena, client->seed, &events)));
+    PAWL_ASSERT(!sim->is_wide || pawl_bytes_is_equal(state->custom_status, state->output));
     pawl_arena_deinit(&arena);
 }
 
@@ -367,7 +370,7 @@ void sim_client_on_answer(struct sim *sim, uint64_t token, const struct pawl_ans
     if (is_waiting && is_settled) {
         PAWL_ASSERT(answer->states_count == 1 || !client->started);
         is_settled = answer->reached;
-        if (is_settled) client_check_end(client, answer);
+        if (is_settled) client_check_end(sim, client, answer);
         /* An earlier attempt to suspend, given up, may have come late. */
         bool is_asleep = !is_settled && answer->states_count == 1
                          && answer->states[0].status == PAWL_STATUS_SUSPENDED;
@@ -447,8 +450,8 @@ void sim_client_draw_signals(struct client *client, uint64_t seed, uint32_t inde
     client->signals = pawl_rng_below(&rng, 4) == 0 && !client->will_purge && !client->will_again;
 }
 
-static void stored_is_first(const struct client *client, const struct pawl_snapshot *snapshot,
-                            struct pawl_arena *arena)
+static void stored_is_first(const struct sim *sim, const struct client *client,
+                            const struct pawl_snapshot *snapshot, struct pawl_arena *arena)
 {
     uint32_t events = 0;
     PAWL_ASSERT(!client->first_is_gone); /* never again */
@@ -456,6 +459,8 @@ static void stored_is_first(const struct client *client, const struct pawl_snaps
     PAWL_ASSERT(snapshot->metadata.status == PAWL_STATUS_COMPLETED);
     PAWL_ASSERT(pawl_bytes_is_equal(snapshot->payloads.output,
                                     sim_program_expected(arena, client->seed, &events)));
+    PAWL_ASSERT(!sim->is_wide
+                || pawl_bytes_is_equal(snapshot->custom_status, snapshot->payloads.output));
 }
 
 static void stored_is_second(const struct client *client, const struct pawl_snapshot *snapshot,
@@ -489,7 +494,7 @@ void sim_client_check_stored(const struct sim *sim, uint32_t index)
     if (reply.err != PAWL_OK)
         PAWL_ASSERT(reply.err == PAWL_E_NOT_FOUND && client->asked_purge);
     else if (pawl_bytes_is_equal(snapshot->metadata.request_id, first_request_id(&arena, index)))
-        stored_is_first(client, snapshot, &arena);
+        stored_is_first(sim, client, snapshot, &arena);
     else
         stored_is_second(client, snapshot, &arena);
     pawl_arena_deinit(&arena);

@@ -2,7 +2,9 @@
  *
  *   sim --seeds N [--from S]   N seeds, each checked; the first of every hundred twice
  *   sim --seed S               one seed, with the engine's log
- *   sim --file F               the seeds that the lines of F begin with
+ *   sim --file F               the seeds that the lines of F begin with; "narrow S" is S as
+ *                              it is without what only wide worlds have (tests/sim/sim.h)
+ *   sim --points N             each crash point of N programs (points.c)
  *   sim --shrink S [--out F]   make a failing seed smaller; the plan goes to F
  *   sim --plan F               run a plan
  *   sim --plan F --seeds N     N seeds with the plan's faults
@@ -18,6 +20,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,6 +92,8 @@ static int run_seeds(uint64_t from, uint64_t count)
     return 0;
 }
 
+#define NARROW "narrow "
+
 /* The seeds of old bugs. */
 static int run_file(const char *path)
 {
@@ -101,10 +106,13 @@ static int run_file(const char *path)
     char line[256];
     uint64_t count = 0;
     while (fgets(line, sizeof line, file)) {
-        char *end;
-        uint64_t seed = strtoull(line, &end, 10);
-        if (end == line) continue; /* a comment */
-        (void)run_seed(seed, false, &coverage);
+        bool is_narrow = strncmp(line, NARROW, strlen(NARROW)) == 0;
+        char *end, *number = line + (is_narrow ? strlen(NARROW) : 0);
+        uint64_t seed = strtoull(number, &end, 10);
+        if (end == number) continue; /* a comment */
+        struct sim_plan plan = is_narrow ? sim_plan_draw_narrow(seed) : sim_plan_draw(seed);
+        current_seed = seed;
+        (void)sim_run(&plan, false, &coverage);
         count++;
     }
     (void)fclose(file);
@@ -123,6 +131,18 @@ static int run_plan(const char *path)
     (void)sim_run(&plan, true, &coverage);
     coverage_print(&coverage, 1);
     return 0;
+}
+
+static int run_points(uint64_t programs)
+{
+    struct sim_coverage coverage = { 0 };
+    uint64_t points = 0;
+    for (current_seed = 1; current_seed <= programs; current_seed++)
+        points += sim_points_run(current_seed, &coverage);
+    coverage_print(&coverage, points);
+    printf("%llu crash points of %llu programs\n", (unsigned long long)points,
+           (unsigned long long)programs);
+    return points ? 0 : 1;
 }
 
 static bool plan_fails(const struct sim_plan *plan)
@@ -233,19 +253,16 @@ static int no_mutants(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "seeds", required_argument, NULL, 'n' },
-                                             { "seed", required_argument, NULL, 's' },
-                                             { "from", required_argument, NULL, 'f' },
-                                             { "file", required_argument, NULL, 'F' },
-                                             { "mutant", required_argument, NULL, 'm' },
-                                             { "mutants", no_argument, NULL, 'l' },
-                                             { "marks", no_argument, NULL, 'k' },
-                                             { "plan", required_argument, NULL, 'p' },
-                                             { "shrink", required_argument, NULL, 'x' },
-                                             { "out", required_argument, NULL, 'o' },
-                                             { NULL, 0, NULL, 0 } };
+    static const struct option options[] = {
+        { "seeds", required_argument, NULL, 'n' },  { "seed", required_argument, NULL, 's' },
+        { "from", required_argument, NULL, 'f' },   { "file", required_argument, NULL, 'F' },
+        { "mutant", required_argument, NULL, 'm' }, { "mutants", no_argument, NULL, 'l' },
+        { "marks", no_argument, NULL, 'k' },        { "plan", required_argument, NULL, 'p' },
+        { "points", required_argument, NULL, 'P' }, { "shrink", required_argument, NULL, 'x' },
+        { "out", required_argument, NULL, 'o' },    { NULL, 0, NULL, 0 }
+    };
     struct sim_plan faults;
-    uint64_t count = 0, from = 1, one = 0, failing = 0;
+    uint64_t count = 0, from = 1, one = 0, failing = 0, points = 0;
     const char *mutant = NULL, *path = NULL, *plan = NULL, *out = "sim.plan";
     bool list = false, marks = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -258,6 +275,7 @@ int main(int argc, char **argv)
         case 'l': list = true; break;
         case 'k': marks = true; break;
         case 'p': plan = optarg; break;
+        case 'P': points = strtoull(optarg, NULL, 10); break;
         case 'x': failing = strtoull(optarg, NULL, 10); break;
         case 'o': out = optarg; break;
         default: return 2;
@@ -277,6 +295,7 @@ int main(int argc, char **argv)
     if (mutant && failing) return shrink_mutant(mutant, failing, out);
     if (mutant) return run_mutant(mutant, path, from, count);
     if (marks) return run_marks(from, count);
+    if (points) return run_points(points);
     if (failing) return shrink(failing, out);
     if (plan) return run_plan(plan);
     if (one) {

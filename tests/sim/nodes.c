@@ -3,6 +3,9 @@
 
 #include "tests/sim/world.h"
 
+/* Clocks are set right before they are off by more. */
+#define DRIFT_MS_MAX 5000
+
 uint32_t sim_node_app(uint32_t target)
 {
     return target < SIM_NODES_OF_A ? 0 : 1;
@@ -34,10 +37,48 @@ static void node_check_sent(struct sim *sim, uint32_t target, const struct pawl_
     sim_limits_on_activity(sim, target, frame->activity.token);
 }
 
+static int64_t clock_drift_ms(const struct sim *sim, const struct node *node)
+{
+    int64_t drift_ms = (sim->now_ms - node->started_ms) * node->drift_permille / 1000;
+    if (drift_ms > DRIFT_MS_MAX) return DRIFT_MS_MAX;
+    return drift_ms < -DRIFT_MS_MAX ? -DRIFT_MS_MAX : drift_ms;
+}
+
+/* What others notice, since there was something to do. */
+static bool effect_counts(const struct sim *sim, const struct pawl_effect *effect)
+{
+    return !sim->calm && sim->has_begun && effect->type != PAWL_EFFECT_LOG;
+}
+
+/* Before which of its effects it dies; UINT32_MAX: it does not. */
+static uint32_t node_draw_end(struct sim *sim, const struct node *node)
+{
+    for (uint32_t i = 0; i < node->effects.count; i++) {
+        if (!effect_counts(sim, &node->effects.items[i])) continue;
+        sim->coverage->effects++;
+        if (++sim->effects == sim->faults.crash_at) return i;
+    }
+    bool may_die = !sim->calm && sim->faults.node_crash_amid && node->effects.count > 0;
+    if (!may_die || !sim_chance(&sim->wide_rng, sim->faults.node_crash_amid)) return UINT32_MAX;
+    return (uint32_t)pawl_rng_below(&sim->wide_rng, node->effects.count);
+}
+
+static void node_die_amid(struct sim *sim, uint32_t target)
+{
+    sim->coverage->crashes_amid++;
+    sim->nodes[target].is_dying = true;
+    sim_item_at(sim, sim_item_new(ITEM_NODE_CRASH, target, sim->nodes[target].life), sim->now_ms);
+}
+
 static void node_carry_out(struct sim *sim, uint32_t target)
 {
     struct node *node = &sim->nodes[target];
+    uint32_t end = node_draw_end(sim, node);
     for (uint32_t i = 0; i < node->effects.count; i++) {
+        if (i == end) {
+            node_die_amid(sim, target);
+            return;
+        }
         const struct pawl_effect *effect = &node->effects.items[i];
         switch (effect->type) {
         case PAWL_EFFECT_STORE: sim_store_submit(sim, target, effect->store); break;
@@ -71,7 +112,7 @@ static void node_carry_out(struct sim *sim, uint32_t target)
         }
     }
     if (node->effects.wake_at_ms && node->effects.wake_at_ms != node->wake_ms) {
-        int64_t at_ms = node->effects.wake_at_ms - node->skew_ms;
+        int64_t at_ms = node->effects.wake_at_ms - node->skew_ms - clock_drift_ms(sim, node);
         node->wake_ms = node->effects.wake_at_ms;
         struct item *wake = sim_item_new(ITEM_WAKE, target, node->life);
         wake->link = ++node->wakes;
@@ -82,10 +123,12 @@ static void node_carry_out(struct sim *sim, uint32_t target)
 void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event event)
 {
     struct node *node = &sim->nodes[target];
-    event.now_ms = sim->now_ms + node->skew_ms;
+    if (node->is_dying) return;
+    event.now_ms = sim->now_ms + node->skew_ms + clock_drift_ms(sim, node);
     pawl_node_step(node->node, &event, &node->effects);
     sim->coverage->steps++;
     node_carry_out(sim, target);
+    if (node->is_dying) return;
     if (event.type == PAWL_NODE_WORKER_OPENED || event.type == PAWL_NODE_WORKER_CLOSED
         || node->runs_workflows != pawl_node_runs_workflows(node->node))
         sim_follower_tell(sim, target);
@@ -114,6 +157,15 @@ void sim_app_stay_away(struct sim *sim, uint32_t target)
     sim->coverage->apps_away++;
     sim->nodes[target].app.away_ms = sim->now_ms + sim_draw_ms(&sim->apps_rng, 20000);
     sim_app_disconnect(sim, target, true);
+}
+
+void sim_app_stall(struct sim *sim, uint32_t target, int64_t for_ms)
+{
+    struct app *app = &sim->nodes[target].app;
+    int64_t until_ms = sim->now_ms + for_ms;
+    sim->coverage->stalls++;
+    if (until_ms > app->to_app_ms) app->to_app_ms = until_ms;
+    if (until_ms > app->to_node_ms) app->to_node_ms = until_ms;
 }
 
 static void node_end(struct sim *sim, uint32_t target)
@@ -190,6 +242,17 @@ static void node_start_follower(struct sim *sim, uint32_t target)
     sim_follower_step(sim, target, (struct pawl_follower_event){ .type = PAWL_FOLLOWER_TICK });
 }
 
+static int64_t clock_draw_drift(struct sim *sim)
+{
+    int64_t max = sim->faults.drift_permille;
+    return max ? sim_draw_ms(&sim->wide_rng, (uint32_t)(2 * max + 1)) - max - 1 : 0;
+}
+
+int64_t sim_clock_off_ms(const struct sim *sim)
+{
+    return sim->faults.skew_ms_max + (sim->faults.drift_permille ? DRIFT_MS_MAX : 0);
+}
+
 void sim_node_start(struct sim *sim, uint32_t target)
 {
     struct node *node = &sim->nodes[target];
@@ -214,6 +277,9 @@ void sim_node_start(struct sim *sim, uint32_t target)
     node->node = pawl_node_new(&config);
     node->skew_ms = sim_draw_ms(&sim->world, 2 * sim->faults.skew_ms_max + 1)
                     - (int64_t)sim->faults.skew_ms_max - 1;
+    node->started_ms = sim->now_ms;
+    node->drift_permille = clock_draw_drift(sim);
+    node->is_dying = false;
     node->wake_ms = 0;
     node->paused_ms = 0;
     memset(node->knows, 0, sizeof node->knows);

@@ -41,6 +41,18 @@ void sim_peer_cut(struct sim *sim, uint32_t a, uint32_t b, int64_t for_ms)
     if (sim->nodes[b].life) peer_tell_down(sim, b, pawl_bytes_str(sim->nodes[a].host));
 }
 
+void sim_peer_stall(struct sim *sim, uint32_t from, uint32_t to, int64_t for_ms)
+{
+    int64_t *arrive_ms = &peer_link(sim, from, to)->arrive_ms[from < to];
+    int64_t until_ms = sim->now_ms + for_ms;
+    sim->coverage->stalls++;
+    if (until_ms > *arrive_ms) *arrive_ms = until_ms;
+    sim_limits_on_cut(sim, from, for_ms);
+    sim_limits_on_cut(sim, to, for_ms);
+    sim_runs_disturb(sim, from, until_ms);
+    sim_runs_disturb(sim, to, until_ms);
+}
+
 void sim_peer_send(struct sim *sim, uint32_t from, struct pawl_bytes host,
                    const struct pawl_peer_frame *frame)
 {

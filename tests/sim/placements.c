@@ -2,6 +2,8 @@
  * sidecars and replicas. */
 #include "tests/sim/world.h"
 
+#include <stdio.h>
+
 static struct placement_link *link_of(struct sim *sim, uint64_t conn)
 {
     PAWL_ASSERT(conn > 0 && conn <= sim->placement_links_count);
@@ -66,7 +68,7 @@ static void follower_dial(struct sim *sim, uint32_t target, uint64_t number,
     uint32_t placement = address.data[7] == '0' ? 0 : 1; /* tcp://pN:1 */
     uint64_t conn = link_new(sim, target, number, placement);
     struct placement_link *link = link_of(sim, conn);
-    if (!link->placement_life) {
+    if (!link->placement_life || sim->now_ms < sim->nodes[target].placement_cut_ms) {
         sim_item_at(sim, link_item(sim, conn, ITEM_FOLLOWER_CLOSED, true),
                     link_arrival(sim, link, 0));
         return;
@@ -217,27 +219,46 @@ static void lease_ask(struct sim *sim, uint32_t target, uint64_t token)
     sim_item_at(sim, item, sim->now_ms + sim_draw_ms(&sim->network, sim->faults.store_ms_max));
 }
 
+/* A failover takes a second at least, and epochs are made of seconds. */
+void sim_lease_lose(struct sim *sim)
+{
+    sim->coverage->leases_lost++;
+    memset(&sim->lease, 0, sizeof sim->lease);
+    sim->lease_away_ms = sim->now_ms + 1000 + sim_draw_ms(&sim->wide_rng, 2000);
+}
+
+static void lease_take(struct sim *sim, const struct item *item, struct pawl_lease_reply *ret_reply)
+{
+    char holder[32];
+    int size =
+        snprintf(holder, sizeof holder, "%u-%llu", item->target, (unsigned long long)item->life);
+    const struct pawl_lease_request request = {
+        .op = PAWL_LEASE_TAKE,
+        .token = item->link,
+        .holder = pawl_bytes_make((const uint8_t *)holder, (size_t)size),
+        .address = placement_address(item->target),
+        .ttl_ms = PAWL_LEADER_LEASE_MS,
+    };
+    *ret_reply = (struct pawl_lease_reply){ .token = item->link, .err = PAWL_E_UNAVAILABLE };
+    if (sim->now_ms < sim->lease_away_ms) return;
+    int64_t unix_ms = (int64_t)PAWL_LEASE_EPOCH_ZERO_S * 1000 + sim->now_ms;
+    pawl_mem_lease_apply(&sim->lease, &request, unix_ms, ret_reply);
+}
+
 /* The lease in the store: taken, renewed, or somebody else's. */
 void sim_lease_apply(struct sim *sim, struct item *item)
 {
-    bool is_mine = sim->lease.holder == item->target && sim->lease.life == item->life;
-    if (!is_mine && sim->now_ms >= sim->lease.until_ms) {
-        sim->lease.holder = item->target;
-        sim->lease.life = item->life;
-        sim->lease.epoch++;
-        is_mine = true;
-    }
-    if (is_mine) sim->lease.until_ms = sim->now_ms + PAWL_LEADER_LEASE_MS;
+    struct pawl_lease_reply taken;
+    lease_take(sim, item, &taken);
     if (item->silent) return;
     struct item *reply = sim_item_new(ITEM_LEASE_REPLY, item->target, item->life);
     reply->lease =
         (struct pawl_leader_event){ .type = PAWL_LEADER_ANSWER,
-                                    .token = item->link,
-                                    .err = is_mine ? PAWL_OK : PAWL_E_CONFLICT,
-                                    .epoch = sim->lease.epoch,
-                                    .address = is_mine ? PAWL_BYTES_ABSENT
-                                                       : placement_address(sim->lease.holder),
-                                    .remaining_ms = (uint32_t)(sim->lease.until_ms - sim->now_ms) };
+                                    .token = taken.token,
+                                    .err = taken.err,
+                                    .epoch = taken.epoch,
+                                    .address = pawl_arena_copy(&reply->arena, taken.address),
+                                    .remaining_ms = taken.remaining_ms };
     sim_item_at(sim, reply, sim->now_ms + sim_draw_ms(&sim->network, sim->faults.store_ms_max));
 }
 

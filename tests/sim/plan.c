@@ -14,6 +14,7 @@ struct knob {
 static const struct knob knobs[] = { { "clients", offsetof(struct sim_plan, clients), 1 },
                                      { "schedules", offsetof(struct sim_plan, schedules), 0 },
                                      { "safety_ms", offsetof(struct sim_plan, safety_ms), 1000 },
+                                     { "wide", offsetof(struct sim_plan, wide), 0 },
 #define X(name) { #name, offsetof(struct sim_plan, faults.name), 0 },
                                      SIM_FAULT_MAP(X)
 #undef X

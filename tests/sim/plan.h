@@ -15,4 +15,8 @@ typedef bool sim_plan_fails(const struct sim_plan *plan);
 /* Turn off and halve whatever is not needed for the failure. */
 void sim_plan_shrink(struct sim_plan *plan, sim_plan_fails *fails);
 
+/* Runs a program without faults, and then with the death of a sidecar at each of its effects
+ * (points.c). Returns how many these are. */
+uint64_t sim_points_run(uint64_t seed, struct sim_coverage *coverage);
+
 #endif /* PAWL_TESTS_SIM_PLAN_H */

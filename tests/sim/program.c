@@ -26,7 +26,7 @@ struct program {
     bool continues; /* as new, at the end */
 };
 
-/* "seed depth generation consumed accumulator breaks client detaches waits" */
+/* "seed depth generation consumed accumulator breaks client detaches waits tells" */
 struct input {
     uint64_t seed;
     uint32_t depth;
@@ -37,14 +37,15 @@ struct input {
     uint32_t client;   /* who mends it */
     uint32_t detaches; /* 1: it starts detached workflows, and leaves children behind */
     uint32_t waits;    /* 1: it does nothing for ever */
+    uint32_t tells;    /* 1: its children tell it that they are there; see SIM_TELL */
 };
 
 static struct pawl_bytes input_format(struct pawl_arena *arena, const struct input *input)
 {
-    return pawl_arena_printf(arena, "%llu %u %u %u %llu %d %u %u %u",
-                             (unsigned long long)input->seed, input->depth, input->generation,
-                             input->consumed, (unsigned long long)input->accumulator,
-                             (int)input->breaks, input->client, input->detaches, input->waits);
+    return pawl_arena_printf(
+        arena, "%llu %u %u %u %llu %d %u %u %u %u", (unsigned long long)input->seed, input->depth,
+        input->generation, input->consumed, (unsigned long long)input->accumulator,
+        (int)input->breaks, input->client, input->detaches, input->waits, input->tells);
 }
 
 static struct input input_parse(struct pawl_bytes text)
@@ -63,6 +64,7 @@ static struct input input_parse(struct pawl_bytes text)
     input.client = (uint32_t)strtoul(next, &next, 10);
     input.detaches = (uint32_t)strtoul(next, &next, 10);
     input.waits = (uint32_t)strtoul(next, &next, 10);
+    input.tells = (uint32_t)strtoul(next, &next, 10);
     return input;
 }
 
@@ -181,9 +183,12 @@ struct pawl_bytes sim_program_input(struct pawl_arena *arena, uint64_t seed)
 }
 
 struct pawl_bytes sim_program_broken_input(struct pawl_arena *arena, uint64_t seed,
-                                           enum sim_breaks breaks, uint32_t client, bool detaches)
+                                           enum sim_breaks breaks, uint32_t client, bool detaches,
+                                           bool tells)
 {
-    struct input input = { .seed = seed, .breaks = breaks, .client = client, .detaches = detaches };
+    struct input input = {
+        .seed = seed, .breaks = breaks, .client = client, .detaches = detaches, .tells = tells
+    };
     return input_format(arena, &input);
 }
 
@@ -234,6 +239,7 @@ struct fact {
     bool failed;
     bool unknown; /* failed, because nobody knew its name */
     bool cancelled;
+    bool told;         /* the child's event has come */
     uint32_t position; /* of the resolution */
     struct pawl_bytes output;
 };
@@ -268,6 +274,16 @@ static uint32_t raised_value(struct pawl_bytes payload)
     return (uint32_t)strtoul(copy, NULL, 10);
 }
 
+/* A child, whose id ends in that of its operation, tells once that it is there. */
+static void run_read_tell(struct run *run, const struct pawl_history_event *event)
+{
+    if (!run->input.tells) return; /* an earlier instance had this id, and the child */
+    struct fact *child = fact_of(run, (int32_t)raised_value(event->payload));
+    PAWL_ASSERT(child->scheduled == PAWL_EVENT_CHILD_CREATED);
+    PAWL_ASSERT(!child->told); /* an event is delivered once */
+    child->told = true;
+}
+
 static void run_read(struct run *run, uint32_t position, struct pawl_bytes bytes)
 {
     struct pawl_history_event event;
@@ -279,6 +295,7 @@ static void run_read(struct run *run, uint32_t position, struct pawl_bytes bytes
     case PAWL_EVENT_TASK_SCHEDULED:
     case PAWL_EVENT_TIMER_CREATED:
     case PAWL_EVENT_DETACHED_CREATED:
+    case PAWL_EVENT_EVENT_SENT:
     case PAWL_EVENT_CHILD_CREATED: fact_of(run, event.id)->scheduled = (uint8_t)event.kind; break;
     case PAWL_EVENT_TASK_CANCELLED:
     case PAWL_EVENT_TIMER_CANCELLED: fact_of(run, event.ref)->cancelled = true; break;
@@ -299,6 +316,10 @@ static void run_read(struct run *run, uint32_t position, struct pawl_bytes bytes
         break;
     }
     case PAWL_EVENT_EVENT_RAISED:
+        if (pawl_bytes_is_str(event.name, SIM_TELL)) {
+            run_read_tell(run, &event);
+            break;
+        }
         PAWL_ASSERT(run->raised_count < EVENTS_MAX);
         run->raised[run->raised_count] = bytes;
         run->raised_values[run->raised_count++] = raised_value(event.payload);
@@ -381,6 +402,7 @@ static bool run_race(struct run *run, uint32_t step)
         struct pawl_action *action = &run->done->actions[actions_count];
         action->start_to_close_ms = step % 2 ? 30 : 0;
         action->heartbeat_ms = step % 3 ? 20 : 0;
+        action->start_within_ms = run->input.tells && step % 4 == 3 ? 25 : 0;
     }
     int32_t timer = run_timer(run, 50);
     const struct fact *work = fact_of(run, activity);
@@ -425,9 +447,11 @@ static bool run_child(struct run *run, uint32_t step)
 {
     struct input child = { .seed = child_seed(&run->input, step),
                            .depth = run->input.depth + 1,
-                           .detaches = run->input.detaches };
+                           .detaches = run->input.detaches,
+                           .tells = run->input.tells };
     const struct fact *fact = fact_of(run, run_start_child(run, step, &child));
     if (!fact->resolved) return false;
+    if (run->input.tells && !fact->told && !fact->failed) return false;
     /* A child fails only when this instance was terminated and the turn runs at a former
      * owner that has not noticed: its commit will be refused. */
     run->input.accumulator =
@@ -477,6 +501,42 @@ static void run_left_child(struct run *run, uint32_t step, bool ends_with_us)
                                          ends_with_us ? SIM_CHILD_CLOSED : SIM_CHILD_LEFT);
 }
 
+/* One that may not wait long for its beginning: whatever becomes of it, the answer comes. */
+static bool run_hurried_child(struct run *run, uint32_t step)
+{
+    struct input child = { .seed = mix(child_seed(&run->input, step), 11), .depth = DEPTH_MAX };
+    uint32_t actions_count = run->done->actions_count;
+    int32_t id = run_start_child(run, step, &child);
+    if (run->done->actions_count > actions_count)
+        run->done->actions[actions_count].start_within_ms = 1 + (int64_t)(child.seed % 60);
+    return fact_of(run, id)->resolved;
+}
+
+/* "<app><parent>.<generation of the parent>.<operation>" */
+static struct pawl_bytes id_parent(struct pawl_bytes instance, struct pawl_bytes *ret_op)
+{
+    size_t size = instance.size;
+    while (instance.data[size - 1] != '.') size--;
+    *ret_op = pawl_bytes_make(instance.data + size, instance.size - size);
+    size--;
+    while (instance.data[size - 1] != '.') size--;
+    return pawl_bytes_make(instance.data + 1, size - 2);
+}
+
+/* The first thing a child does, if its parent waits for it. */
+static void run_tell(struct run *run)
+{
+    struct pawl_action *action;
+    struct pawl_bytes op;
+    (void)run_schedule(run, PAWL_EVENT_EVENT_SENT, PAWL_ACTION_SEND_EVENT, &action);
+    if (!action) return;
+    action->instance = id_parent(run->instance, &op);
+    action->name = PAWL_BYTES_LITERAL(SIM_TELL);
+    action->payload = op;
+    if (sim_app_of(action->instance) != sim_app_of(run->instance))
+        action->target_app = other_app(run->instance);
+}
+
 static bool run_step(struct run *run, uint32_t index, const struct step *step)
 {
     switch (step->kind) {
@@ -497,6 +557,7 @@ static bool run_step(struct run *run, uint32_t index, const struct step *step)
             run_left_child(run, index, true);
             run_left_child(run, index, false);
         }
+        if (run->input.tells && !run_hurried_child(run, index)) return false;
         run->input.accumulator = mix(run->input.accumulator, STEP_FORGOTTEN);
         return true;
     }
@@ -544,6 +605,14 @@ static bool run_fragile(struct run *run)
     return fact->resolved && !fact->failed;
 }
 
+/* The custom status: how far it is, and at last the output. */
+static void run_show(struct run *run, struct pawl_bytes text)
+{
+    if (!run->input.tells) return;
+    run->done->custom_status_set = true;
+    run->done->custom_status = text;
+}
+
 static void run_end(struct run *run, const struct program *program)
 {
     if (!program->continues) {
@@ -551,6 +620,7 @@ static void run_end(struct run *run, const struct program *program)
         action->status = PAWL_STATUS_COMPLETED;
         action->payload =
             pawl_arena_printf(run->arena, "%llu", (unsigned long long)run->input.accumulator);
+        run_show(run, action->payload);
         return;
     }
     struct pawl_action *action = run_act(run, PAWL_ACTION_CONTINUE);
@@ -578,6 +648,8 @@ void sim_program_run(const struct pawl_turn *turn, uint32_t events_count,
 
     struct program program = program_draw(&run.input);
     if (run.input.waits) return;
+    run_show(&run, pawl_arena_printf(arena, "%u events", run.raised_count));
+    if (run.input.tells && run.input.depth > 0 && run.input.generation == 0) run_tell(&run);
     for (uint32_t i = 0; i < program.steps_count; i++)
         if (!run_step(&run, i, &program.steps[i])) return;
     if (program.continues || run_fragile(&run)) run_end(&run, &program);

@@ -137,7 +137,7 @@ void sim_reader_check_purge(struct sim *sim, uint32_t app, const struct pawl_sto
     pawl_mem_store_apply(sim->shards[app].mem, &look, &arena, &reply);
     const struct pawl_metadata *metadata = &reply.load.snapshot.metadata;
     if (reply.err == PAWL_OK && pawl_id_is_equal(metadata->inc, request->purge.inc)) {
-        int64_t off_ms = 2 * (int64_t)sim->faults.skew_ms_max + 2;
+        int64_t off_ms = 2 * sim_clock_off_ms(sim) + 2;
         PAWL_ASSERT(pawl_status_is_terminal(metadata->status));
         PAWL_ASSERT(sim->now_ms - metadata->completed_ms >= sim->retention_ms - off_ms);
         sim->coverage->swept++;

@@ -60,16 +60,27 @@
     X(placement_crash)                                                             \
     X(placement_pause)                                                             \
     X(placement_cut)                                                               \
-    X(failover)       /* per store: its replica takes over, the tail is lost */    \
-    X(store_refuse)   /* per request: UNAVAILABLE, not applied */                  \
-    X(request_lost)   /* per request: UNKNOWN, not applied */                      \
-    X(reply_lost)     /* per request: UNKNOWN, applied */                          \
-    X(request_late)   /* per request: UNKNOWN, applied much later */               \
-    X(request_twice)  /* per request: applied again later */                       \
-    X(cache_drop)     /* per turn: the app has forgotten an instance */            \
-    X(answer_lost)    /* per answer: a client does not hear it */                  \
-    X(replica_ms_max) /* how late the replica is; 0: there is none */              \
-    X(skew_ms_max)    /* how far a sidecar's clock may be off */                   \
+    X(failover)        /* per store: its replica takes over, the tail is lost */   \
+    X(store_refuse)    /* per request: UNAVAILABLE, not applied */                 \
+    X(request_lost)    /* per request: UNKNOWN, not applied */                     \
+    X(reply_lost)      /* per request: UNKNOWN, applied */                         \
+    X(request_late)    /* per request: UNKNOWN, applied much later */              \
+    X(request_twice)   /* per request: applied again later */                      \
+    X(cache_drop)      /* per turn: the app has forgotten an instance */           \
+    X(answer_lost)     /* per answer: a client does not hear it */                 \
+    X(replica_ms_max)  /* how late the replica is; 0: there is none */             \
+    X(skew_ms_max)     /* how far a sidecar's clock may be off */                  \
+    X(node_crash_amid) /* per step: between two of its effects */                  \
+    X(crash_at)        /* the one whose effect is of this number dies before it */ \
+    X(store_cut)       /* a sidecar does not reach its store for up to 8 s */      \
+    X(store_deaf)      /* … or does not hear its answers */                      \
+    X(failover_half)   /* of a store that is two: the other half is not touched */ \
+    X(peer_stall)      /* what one sends another arrives up to 30 s later */       \
+    X(link_stall)      /* … what a sidecar and its app send, up to 10 s */       \
+    X(placement_away)  /* a sidecar reaches no replica for up to 20 s */           \
+    X(lease_lost)      /* the store forgets who leads placement, in a failover */  \
+    X(app_hostile)     /* per frame: it says it again, or answers for another */   \
+    X(drift_permille)  /* how much faster or slower a sidecar's clock may be */    \
     X(store_ms_max)                                                                \
     X(link_ms_max)                                                                 \
     X(peer_ms_max)                                                                 \
@@ -88,10 +99,13 @@ struct sim_plan {
     uint32_t clients;
     uint32_t schedules;
     uint32_t safety_ms;
+    uint32_t wide; /* 1: more operations (SIM_TELL) and more faults; half of the seeds */
 };
 
-/* The plan of a seed. */
+/* The plan of a seed; a narrow one has nothing that only wide ones have, and is the same
+ * otherwise. */
 struct sim_plan sim_plan_draw(uint64_t seed);
+struct sim_plan sim_plan_draw_narrow(uint64_t seed);
 
 /* What a seed has seen: a run that exercised nothing proves nothing. */
 #define SIM_COVERAGE_MAP(X)                   \
@@ -101,6 +115,13 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(fenced, "fenced")                       \
     X(unknown, "unknown outcomes")            \
     X(node_crashes, "sidecar crashes")        \
+    X(effects, "effects")                     \
+    X(crashes_amid, "crashes amid effects")   \
+    X(store_cuts, "cut off from the store")   \
+    X(stalls, "stalled links")                \
+    X(half_failovers, "failovers of a half")  \
+    X(tells, "events of workflows")           \
+    X(forged, "answers for others")           \
     X(failovers, "store failovers")           \
     X(lost_writes, "lost writes")             \
     X(pauses, "pauses")                       \
@@ -109,6 +130,7 @@ struct sim_plan sim_plan_draw(uint64_t seed);
     X(apps_away, "apps away for long")        \
     X(apps_absent, "apps away for ever")      \
     X(placement_crashes, "placement crashes") \
+    X(leases_lost, "lost leases")             \
     X(lists, "member lists")                  \
     X(peer_downs, "broken peer links")        \
     X(continued, "continued as new")          \
@@ -174,7 +196,12 @@ enum sim_breaks { SIM_BREAKS_NOT, SIM_BREAKS, SIM_BREAKS_IN_CHILD };
 /* Of the clients that may. */
 #define SIM_BREAKS_PERCENT 33
 struct pawl_bytes sim_program_broken_input(struct pawl_arena *arena, uint64_t seed,
-                                           enum sim_breaks breaks, uint32_t client, bool detaches);
+                                           enum sim_breaks breaks, uint32_t client, bool detaches,
+                                           bool tells);
+
+/* In wide worlds a child sends its parent this event, which the parent waits for as well; some
+ * children may not wait long for their beginning; and the custom status is at last the output. */
+#define SIM_TELL "tell"
 
 /* How the ids of detached workflows end; those of the second kind are used by several. */
 #define SIM_DETACHED        "-detached"
@@ -214,9 +241,10 @@ void sim_check_applied(struct sim_check *check, uint32_t app,
                        const struct pawl_store_request *request,
                        const struct pawl_store_reply *reply);
 
-/* The store has lost its last writes, none of which it had answered. Then the owners, as
- * the kept requests made them. */
-void sim_check_failed_over(struct sim_check *check, uint32_t app, struct pawl_mem *mem);
+/* The store has lost its last writes, none of which it had answered, in the partitions of these
+ * bits. Then the owners, as the kept requests made them. */
+void sim_check_failed_over(struct sim_check *check, uint32_t app, uint32_t partitions,
+                           struct pawl_mem *mem);
 void sim_check_owner(struct sim_check *check, uint32_t app,
                      const struct pawl_store_request *request,
                      const struct pawl_store_reply *reply);

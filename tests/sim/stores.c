@@ -14,6 +14,13 @@ static uint32_t twice_chance(const struct sim_faults *faults, enum pawl_store_op
     return op == PAWL_STORE_CREATE ? faults->request_twice * 40 : faults->request_twice;
 }
 
+static bool is_refused(struct sim *sim, const struct item *item)
+{
+    if (sim->now_ms < sim->shards[item->app].away_ms[item->request.partition]) return true;
+    if (sim->now_ms < sim->nodes[item->target].store_cut_ms) return true;
+    return !sim->calm && sim_chance(&sim->network, sim->faults.store_refuse);
+}
+
 void sim_store_submit(struct sim *sim, uint32_t target, const struct pawl_store_request *request)
 {
     struct node *node = &sim->nodes[target];
@@ -27,8 +34,7 @@ void sim_store_submit(struct sim *sim, uint32_t target, const struct pawl_store_
     if (apply_ms < node->apply_ms) apply_ms = node->apply_ms;
     node->apply_ms = apply_ms;
 
-    bool is_away = sim->now_ms < sim->shards[item->app].away_ms;
-    if (is_away || (!calm && sim_chance(&sim->network, faults->store_refuse))) {
+    if (is_refused(sim, item)) {
         item->kind = ITEM_STORE_REPLY;
         item->reply = (struct pawl_store_reply){ .token = request->token,
                                                  .op = request->op,
@@ -89,11 +95,12 @@ static void shard_log(struct sim *sim, struct item *item)
         entry->arena = PAWL_NEW(struct pawl_arena);
         pawl_arena_init(entry->arena);
         pawl_store_request_copy(entry->arena, &item->request, &entry->request);
+        entry->number = ++shard->log_last;
         entry->replicated_ms = sim->now_ms + sim_draw_ms(&sim->network, sim->faults.replica_ms_max);
         if (entry->replicated_ms < before_ms) entry->replicated_ms = before_ms;
         shard->log_count++;
     }
-    item->log_index = shard->log_count;
+    item->log_number = shard->log_last;
 }
 
 /* When the replica has all that the answer rests on. A read does not wait. */
@@ -109,17 +116,59 @@ bool sim_store_is_lost(const struct sim *sim, const struct item *item)
 {
     const struct shard *shard = &sim->shards[item->app];
     if (PAWL_MUTANT(ANSWER_BEFORE_REPLICA) || !op_writes(item->request.op)) return false;
-    return item->shard_generation < shard->generation
-           && item->log_index > shard->cuts[item->shard_generation];
+    for (uint32_t i = item->shard_generation; i < shard->generation; i++) {
+        const struct cut *cut = &shard->cuts[i];
+        bool is_of_it = cut->partitions >> item->request.partition & 1u;
+        if (is_of_it && item->log_number > cut->kept) return true;
+    }
+    return false;
 }
 
-static void log_drop(struct shard *shard, uint32_t kept)
+void sim_store_cut(struct sim *sim, uint32_t target, int64_t for_ms)
 {
-    while (shard->log_count > kept) {
-        struct log_entry *entry = &shard->log[--shard->log_count];
-        pawl_arena_deinit(entry->arena);
-        pawl_mem_free(entry->arena);
+    struct node *node = &sim->nodes[target];
+    if (!node->life) return;
+    sim->coverage->store_cuts++;
+    node->store_cut_ms = sim->now_ms + for_ms;
+    sim_item_at(sim, sim_item_new(ITEM_STORE_BACK, target, node->life), node->store_cut_ms);
+}
+
+bool sim_store_is_unheard(const struct sim *sim, const struct item *item)
+{
+    const struct node *node = &sim->nodes[item->target];
+    bool is_cut = sim->now_ms < node->store_cut_ms || sim->now_ms < node->store_deaf_ms;
+    return is_cut && item->reply.err != PAWL_E_UNAVAILABLE; /* that one nobody had to say */
+}
+
+static void entry_free(struct log_entry *entry)
+{
+    pawl_arena_deinit(entry->arena);
+    pawl_mem_free(entry->arena);
+}
+
+/* Returns how many were lost. */
+static uint32_t log_cut(struct shard *shard, const struct cut *cut)
+{
+    uint32_t kept = 0;
+    uint32_t count = shard->log_count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct log_entry *entry = &shard->log[i];
+        bool is_of_it = cut->partitions >> entry->request.partition & 1u;
+        if (is_of_it && entry->number > cut->kept)
+            entry_free(entry);
+        else
+            shard->log[kept++] = *entry;
     }
+    shard->log_count = kept;
+    return count - kept;
+}
+
+/* The last entry that the replica has. */
+static uint64_t log_replicated(const struct sim *sim, const struct shard *shard)
+{
+    uint32_t kept = shard->log_count;
+    while (kept > 0 && shard->log[kept - 1].replicated_ms > sim->now_ms) kept--;
+    return kept ? shard->log[kept - 1].number : 0;
 }
 
 static void shard_replay(struct sim *sim, uint32_t app)
@@ -136,29 +185,29 @@ static void shard_replay(struct sim *sim, uint32_t app)
     pawl_arena_deinit(&arena);
 }
 
-void sim_store_fail_over(struct sim *sim, uint32_t app)
+void sim_store_fail_over(struct sim *sim, uint32_t app, uint32_t partitions)
 {
     struct shard *shard = &sim->shards[app];
     if (sim->faults.replica_ms_max == 0) return;
-    uint32_t kept = shard->log_count;
-    while (kept > 0 && shard->log[kept - 1].replicated_ms > sim->now_ms) kept--;
+    struct cut cut = { partitions, log_replicated(sim, shard) };
     sim->coverage->failovers++;
-    sim->coverage->lost_writes += shard->log_count - kept;
-    log_drop(shard, kept);
+    sim->coverage->lost_writes += log_cut(shard, &cut);
     if (shard->cuts_count == shard->cuts_capacity) {
         shard->cuts_capacity = shard->cuts_capacity * 2 + 16;
         shard->cuts = pawl_mem_resize(shard->cuts, shard->cuts_capacity * sizeof *shard->cuts);
     }
-    shard->cuts[shard->cuts_count++] = kept;
+    shard->cuts[shard->cuts_count++] = cut;
     shard->generation++;
-    shard->away_ms = sim->now_ms + sim_draw_ms(&sim->world, 2000);
+    int64_t back_ms = sim->now_ms + sim_draw_ms(&sim->world, 2000);
+    for (uint32_t i = 0; i < SIM_PARTITIONS; i++)
+        if (partitions >> i & 1u) shard->away_ms[i] = back_ms;
     pawl_mem_store_free(shard->mem);
     shard->mem = pawl_mem_store_new();
-    sim_check_failed_over(sim->check, app, shard->mem);
+    sim_check_failed_over(sim->check, app, partitions, shard->mem);
     shard_replay(sim, app);
     for (uint32_t i = 0; i < SIM_NODES; i++)
         if (sim->nodes[i].life && sim_node_app(i) == app)
-            sim_item_at(sim, sim_item_new(ITEM_STORE_BACK, i, sim->nodes[i].life), shard->away_ms);
+            sim_item_at(sim, sim_item_new(ITEM_STORE_BACK, i, sim->nodes[i].life), back_ms);
 }
 
 void sim_store_init(struct sim *sim, uint32_t app)
@@ -169,7 +218,7 @@ void sim_store_init(struct sim *sim, uint32_t app)
 void sim_store_deinit(struct sim *sim, uint32_t app)
 {
     struct shard *shard = &sim->shards[app];
-    log_drop(shard, 0);
+    for (uint32_t i = 0; i < shard->log_count; i++) entry_free(&shard->log[i]);
     pawl_mem_free(shard->log);
     pawl_mem_free(shard->cuts);
     pawl_mem_store_free(shard->mem);

@@ -48,6 +48,7 @@ static enum target_kind item_target(enum item_kind kind)
     case ITEM_WAKE:
     case ITEM_STORE_BACK:
     case ITEM_NODE_STOP:
+    case ITEM_NODE_CRASH:
     case ITEM_PEER_FRAME:
     case ITEM_PEER_DOWN:
     case ITEM_FOLLOWER_WAKE:
@@ -67,7 +68,8 @@ static void item_run_at_node(struct sim *sim, struct item *item)
     struct node *node = &sim->nodes[item->target];
     switch (item->kind) {
     case ITEM_STORE_REPLY:
-        if (sim_store_is_lost(sim, item)) item->reply.err = PAWL_E_UNKNOWN;
+        if (sim_store_is_lost(sim, item) || sim_store_is_unheard(sim, item))
+            item->reply.err = PAWL_E_UNKNOWN;
         if (item->reply.err == PAWL_E_UNKNOWN) sim->coverage->unknown++;
         sim_node_step(
             sim, item->target,
@@ -83,6 +85,7 @@ static void item_run_at_node(struct sim *sim, struct item *item)
         return;
     case ITEM_TO_NODE: sim_node_on_frame(sim, item); return;
     case ITEM_NODE_STOP: sim_node_stop(sim, item->target); return;
+    case ITEM_NODE_CRASH: sim_node_crash(sim, item->target); return;
     case ITEM_PEER_FRAME: sim_peer_on_frame(sim, item); return;
     case ITEM_PEER_DOWN: sim_peer_on_down(sim, item); return;
     default: sim_follower_on_item(sim, item); return;
@@ -158,6 +161,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
     pawl_rng_init(&sim->network, pawl_rng_next(&seeds));
     pawl_rng_init(&sim->workload, pawl_rng_next(&seeds));
     pawl_rng_init(&sim->apps_rng, pawl_rng_next(&seeds));
+    pawl_rng_init(&sim->wide_rng, pawl_rng_next(&seeds));
     sim->now_ms = SIM_START_MS;
     pawl_heap_init(&sim->queue);
     struct pawl_mem *mems[SIM_APPS];
@@ -169,7 +173,7 @@ static void sim_init(struct sim *sim, const struct sim_plan *plan)
     sim->faults = plan->faults;
     sim_operator_init(sim, plan);
     sim_limits_init(sim);
-    sim->lease.holder = SIM_PLACEMENTS;
+    sim_hostile_init(&sim->hostile);
     for (uint32_t i = 0; i < SIM_PLACEMENTS; i++) sim_placement_start(sim, i);
     for (uint32_t i = 0; i < SIM_NODES; i++) {
         pawl_effects_init(&sim->nodes[i].effects);
@@ -252,6 +256,7 @@ static void sim_deinit(struct sim *sim)
     pawl_mem_free(sim->placement_links);
     sim_check_free(sim->check);
     sim_watchers_deinit(sim);
+    sim_hostile_deinit(&sim->hostile);
     for (uint32_t i = 0; i < SIM_APPS; i++) sim_store_deinit(sim, i);
 }
 
@@ -260,6 +265,7 @@ uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage 
     struct sim *sim = PAWL_NEW(struct sim);
     sim->seed = plan->seed;
     sim->verbose = verbose;
+    sim->is_wide = plan->wide != 0;
     sim->coverage = coverage;
     sim_init(sim, plan);
     sim_until(sim, SIM_START_MS + plan->safety_ms, false);

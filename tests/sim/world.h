@@ -14,6 +14,7 @@
  *   runs.c        activities that run twice
  *   starts.c      children that an earlier start gets back
  *   watchers.c    subscribers to lifecycle events
+ *   hostile.c     apps that answer for others
  */
 #ifndef PAWL_TESTS_SIM_WORLD_H
 #define PAWL_TESTS_SIM_WORLD_H
@@ -24,6 +25,7 @@
 #include "placement/leader.h"
 #include "placement/membership.h"
 #include "sdk/schedule.h"
+#include "state/lease.h"
 #include "tests/sim/sim.h"
 
 enum item_kind {
@@ -35,6 +37,7 @@ enum item_kind {
     ITEM_STORE_BACK,
     ITEM_NODE_START,
     ITEM_NODE_STOP,
+    ITEM_NODE_CRASH,
     ITEM_APP_CONNECT,
     ITEM_APP_RENEW,
     ITEM_ACTIVITY_END,
@@ -68,7 +71,7 @@ struct item {
     uint64_t
         link; /* PEER_FRAME: generation of the link; placement: number of the link; WAKE: its own */
     uint32_t shard_generation; /* STORE_REPLY: when it was applied */
-    uint32_t log_index;        /* … it rests on all requests before this one */
+    uint64_t log_number;       /* … it rests on this entry of the log, and those before it */
     bool silent;               /* apply, but nobody hears of it */
     bool lost;                 /* STORE_REPLY: what arrives is UNKNOWN */
     struct pawl_arena arena;
@@ -141,10 +144,16 @@ struct node {
     bool leaving;
     int64_t stop_by_ms; /* leaving: no longer than this */
     uint64_t version;   /* of the last list it got */
-    int64_t skew_ms;    /* of its clock */
-    int64_t paused_ms;  /* stands still until then */
-    int64_t wake_ms;    /* of the last WAKE put in the queue */
-    uint64_t wakes;     /* … and its number */
+    int64_t skew_ms;    /* of its clock, when it started … */
+    int64_t started_ms;
+    int64_t drift_permille; /* … and what comes to it since */
+    bool is_dying;          /* it has died between two effects: nothing follows */
+    int64_t paused_ms;      /* stands still until then */
+    int64_t store_cut_ms;   /* does not reach its store until then */
+    int64_t store_deaf_ms;  /* … or does not hear it */
+    int64_t placement_cut_ms;
+    int64_t wake_ms; /* of the last WAKE put in the queue */
+    uint64_t wakes;  /* … and its number */
     int64_t follower_wake_ms;
     int64_t apply_ms;
     int64_t reply_ms;
@@ -175,12 +184,17 @@ struct shard {
     struct log_entry {
         struct pawl_arena *arena;
         struct pawl_store_request request;
+        uint64_t number;
         int64_t replicated_ms;
     } * log;
-    uint32_t cuts_count; /* of each generation that ended: how much of the log was kept */
+    uint64_t log_last;   /* number of the newest entry there ever was */
+    uint32_t cuts_count; /* one for each generation that ended */
     uint32_t cuts_capacity;
-    uint32_t *cuts;
-    int64_t away_ms; /* refuses everything until then */
+    struct cut {
+        uint32_t partitions; /* bits: those that lost … */
+        uint64_t kept;       /* … what is behind this entry */
+    } * cuts;
+    int64_t away_ms[SIM_PARTITIONS]; /* refuses everything until then */
 };
 
 /* A placement replica. */
@@ -302,12 +316,29 @@ struct reader {
     uint64_t counts[PAWL_STATUS_COUNT];
 };
 
+#define SIM_REMEMBERED_MAX 16u
+
+/* What hostile apps have heard of (hostile.c). */
+struct hostile {
+    uint32_t next;
+    struct remembered {
+        uint32_t from;
+        struct pawl_id turn;
+        char instance[64];
+        size_t instance_size; /* 0: nothing yet */
+        struct pawl_buf frame;
+    } turns[SIM_REMEMBERED_MAX];
+};
+
 struct sim_watchers;
 
 struct sim {
     uint64_t seed;
     bool verbose;
     bool calm; /* the liveness phase */
+    bool is_wide;
+    bool has_begun;   /* some client has asked for something */
+    uint64_t effects; /* … since then */
     int64_t calm_ms;
     int64_t now_ms;
     uint64_t trace;
@@ -315,6 +346,7 @@ struct sim {
     struct pawl_heap queue;
     struct pawl_rng world, network, workload;
     struct pawl_rng apps_rng; /* which of them stay away */
+    struct pawl_rng wide_rng; /* what only wide worlds have */
     struct sim_faults faults;
     struct sim_coverage *coverage;
     struct shard shards[SIM_APPS];
@@ -322,12 +354,8 @@ struct sim {
     struct node nodes[SIM_NODES];
     struct peer_link peers[SIM_NODES][SIM_NODES]; /* [smaller][larger] */
     struct placement placements[SIM_PLACEMENTS];
-    struct {             /* the lease in the store */
-        uint32_t holder; /* SIM_PLACEMENTS: nobody */
-        uint64_t life;
-        int64_t until_ms;
-        uint32_t epoch;
-    } lease;
+    struct pawl_mem_lease lease;
+    int64_t lease_away_ms; /* nobody gets it before */
     uint32_t placement_links_count;
     uint32_t placement_links_capacity;
     struct placement_link *placement_links; /* conn id = index + 1 */
@@ -340,6 +368,7 @@ struct sim {
     uint32_t attempts_max; /* of a turn and of an activity; UINT32_MAX: any number */
     struct pawl_rng schedules_rng;
     struct limits limits;
+    struct hostile hostile;
     uint32_t schedules_count;
     struct schedule schedules[SIM_SCHEDULES_MAX];
     struct sim_watchers *watchers; /* see watchers.c */
@@ -358,7 +387,14 @@ void sim_store_apply(struct sim *sim, struct item *item);
 
 /* True: what the reply says was lost with the store's tail. */
 bool sim_store_is_lost(const struct sim *sim, const struct item *item);
-void sim_store_fail_over(struct sim *sim, uint32_t app);
+/* A sidecar does not reach its store for so long. */
+void sim_store_cut(struct sim *sim, uint32_t target, int64_t for_ms);
+
+/* True: the sidecar does not hear its store now. */
+bool sim_store_is_unheard(const struct sim *sim, const struct item *item);
+
+/* Of the partitions of these bits. */
+void sim_store_fail_over(struct sim *sim, uint32_t app, uint32_t partitions);
 void sim_store_init(struct sim *sim, uint32_t app);
 void sim_store_deinit(struct sim *sim, uint32_t app);
 
@@ -381,6 +417,9 @@ void sim_until(struct sim *sim, int64_t end_ms, bool stop_when_finished);
 uint32_t sim_node_app(uint32_t target);
 void sim_node_start(struct sim *sim, uint32_t target);
 void sim_node_crash(struct sim *sim, uint32_t target);
+
+/* How far a sidecar's clock may be off. */
+int64_t sim_clock_off_ms(const struct sim *sim);
 void sim_node_leave(struct sim *sim, uint32_t target);
 void sim_node_stop(struct sim *sim, uint32_t target); /* when it has left */
 
@@ -389,13 +428,23 @@ void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event even
 void sim_app_disconnect(struct sim *sim, uint32_t target, bool process_dies);
 void sim_app_stay_away(struct sim *sim, uint32_t target);
 
+/* What a sidecar and its app have sent each other, and has not arrived, takes so long. */
+void sim_app_stall(struct sim *sim, uint32_t target, int64_t for_ms);
+
 /* The app beside a node (app.c). */
 void sim_app_connect(struct sim *sim, uint32_t target);
 void sim_app_renew(struct sim *sim, const struct item *item);
 void sim_app_on_frame(struct sim *sim, struct item *item);
 void sim_app_drop_all(struct app *app);
+void sim_app_send(struct sim *sim, uint32_t target, struct pawl_bytes frame);
 void sim_activity_end(struct sim *sim, struct item *item);
 void sim_node_on_frame(struct sim *sim, struct item *item);
+
+/* Hostile apps (hostile.c): what they do when the app beside `target` has sent this. */
+void sim_hostile_init(struct hostile *hostile);
+void sim_hostile_deinit(struct hostile *hostile);
+void sim_hostile_on_sent(struct sim *sim, uint32_t target, const struct pawl_frame *frame,
+                         struct pawl_bytes bytes);
 
 /* Between sidecars (peers.c). */
 void sim_peer_send(struct sim *sim, uint32_t from, struct pawl_bytes host,
@@ -404,6 +453,9 @@ void sim_peer_on_frame(struct sim *sim, struct item *item);
 void sim_peer_on_down(struct sim *sim, struct item *item);
 void sim_peer_cut(struct sim *sim, uint32_t a, uint32_t b, int64_t for_ms);
 
+/* What `from` sends to `to`, and has not arrived, arrives after so long. */
+void sim_peer_stall(struct sim *sim, uint32_t from, uint32_t to, int64_t for_ms);
+
 /* Placement (placements.c). */
 void sim_follower_step(struct sim *sim, uint32_t target, struct pawl_follower_event event);
 void sim_follower_tell(struct sim *sim, uint32_t target);
@@ -411,6 +463,7 @@ void sim_follower_on_item(struct sim *sim, struct item *item);
 void sim_placement_start(struct sim *sim, uint32_t target);
 void sim_placement_crash(struct sim *sim, uint32_t target);
 void sim_lease_apply(struct sim *sim, struct item *item);
+void sim_lease_lose(struct sim *sim);
 void sim_placement_on_item(struct sim *sim, struct item *item);
 void sim_placement_cut(struct sim *sim, uint32_t node);
 

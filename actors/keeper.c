@@ -300,13 +300,14 @@ static void keeper_look_settled(struct pawl_node *node)
 {
     struct pawl_keeper *keeper = &node->keeper;
     if (keeper->is_settled || !pawl_partition_is_owned(&node->partitions[0])) return;
-    bool is_first = node->partitions[0].fence.epoch == 1;
     bool is_over = node->now_ms >= keeper->acquired_ms + PAWL_KEEPER_SETTLE_MS;
+    uint64_t epoch = node->partitions[0].fence.epoch;
+    bool is_next = keeper->handed_epoch + 1 == epoch || PAWL_MUTANT(KEEPER_CREDULOUS);
     bool is_handed_over =
-        keeper->handed_version == node->directory.version && keeper_heard_all(node);
+        is_next && keeper->handed_version == node->directory.version && keeper_heard_all(node);
     if (is_handed_over) PAWL_COVER(KEEPER_HANDED_OVER);
     if (is_over) PAWL_COVER(KEEPER_WAITED);
-    keeper->is_settled = is_first || is_over || is_handed_over || PAWL_MUTANT(KEEPER_HASTY);
+    keeper->is_settled = epoch == 1 || is_over || is_handed_over || PAWL_MUTANT(KEEPER_HASTY);
 }
 
 static void keeper_set_alarm(struct pawl_node *node)
@@ -378,9 +379,10 @@ void pawl_keeper_on_wanted(struct pawl_node *node, struct pawl_host *host,
     holder->version = wanted->version;
     holder->heard_ms = node->now_ms;
     holder_take(keeper, holder, wanted);
-    bool is_claim = wanted->kept_version != 0 && wanted->version == node->directory.version
-                    && wanted->kept_version + 1 == wanted->version;
-    if (is_claim) keeper->handed_version = wanted->version;
+    if (wanted->kept_epoch && wanted->version == node->directory.version) {
+        keeper->handed_version = wanted->version;
+        keeper->handed_epoch = wanted->kept_epoch;
+    }
     keeper_look_settled(node);
     holder->is_new = true;
     if (keeper->is_settled)
@@ -435,7 +437,7 @@ void pawl_keeper_on_members(struct pawl_node *node, uint64_t before)
         keeper->is_settled && keeper_is_confirmed(node) && node->directory.version == before + 1;
     PAWL_LIST_EACH(holder, holder, &keeper->holders, link)
         if (holder_holds(holder) && !holder_is_listed(node, holder)) may_claim = false;
-    keeper->kept_version = may_claim ? before : 0;
+    keeper->kept_epoch = may_claim ? node->partitions[0].fence.epoch : 0;
 }
 
 void pawl_keeper_after_members(struct pawl_node *node)
@@ -453,8 +455,7 @@ void pawl_keeper_after_members(struct pawl_node *node)
 
 uint64_t pawl_keeper_claim(const struct pawl_node *node)
 {
-    const struct pawl_keeper *keeper = &node->keeper;
-    return keeper->kept_version + 1 == node->directory.version ? keeper->kept_version : 0;
+    return node->keeper.kept_epoch;
 }
 
 void pawl_keeper_init(struct pawl_node *node)

@@ -12,8 +12,8 @@
  *
  * One that is new knows nothing of what was given by the one before. It repeats to each sidecar
  * what that one holds, and gives out nothing, until it is settled:
- *   - the one before said, on its way, that whoever holds places is in the present member
- *     list, and all in that list have reported; or
+ *   - the one directly before said, on its way, that whoever holds places is in the present
+ *     member list, and all in that list have reported; or
  *   - PAWL_KEEPER_SETTLE_MS have passed: neither the one before nor anybody who hears only that
  *     one begins anything any more; or
  *   - the partition never had an owner.
@@ -43,8 +43,9 @@ void pawl_keeper_on_lost(struct pawl_node *node);
 void pawl_keeper_on_members(struct pawl_node *node, uint64_t before);
 void pawl_keeper_after_members(struct pawl_node *node);
 
-/* The version of the list until which this sidecar was the keeper, and settled, and after
- * which the present one came, without anybody who held places being lost; 0: it was not. */
+/* In which epoch of the partition this sidecar was the keeper, and settled, until the present
+ * list came, without anybody who held places being lost; 0: it was not. Only who owns the
+ * partition in the very next epoch may rely on it: nobody was the keeper between the two. */
 uint64_t pawl_keeper_claim(const struct pawl_node *node);
 
 #endif /* PAWL_ACTORS_KEEPER_H */

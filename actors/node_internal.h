@@ -126,8 +126,9 @@ struct pawl_places_state {
 struct pawl_keeper {
     bool is_settled;
     int64_t acquired_ms;     /* partition 0 */
-    uint64_t handed_version; /* the one before has handed over under this list */
-    uint64_t kept_version;   /* this one would: it was the keeper until the list after it */
+    uint64_t handed_version; /* somebody has handed over under this list … */
+    uint64_t handed_epoch;   /* … who owned the partition in this epoch */
+    uint64_t kept_epoch;     /* this one would, under the present list; 0: it would not */
     uint64_t given;          /* grows with each place that is given */
     struct pawl_list holders;
     struct pawl_list pools;

@@ -98,7 +98,7 @@ static void ids_encode(struct pawl_buf *buf, uint32_t count, const struct pawl_i
 static void places_encode(struct pawl_buf *buf, const struct pawl_peer_places *places)
 {
     pawl_write_uint(buf, places->version);
-    pawl_write_uint(buf, places->kept_version);
+    pawl_write_uint(buf, places->kept_epoch);
     pawl_write_id(buf, places->process);
     pawl_write_uint(buf, places->number);
     pawl_write_array(buf, places->items_count * PLACES_ITEM_FIELDS);
@@ -331,7 +331,7 @@ static void places_item_decode(struct decoder *in, struct pawl_peer_places_item 
 static void places_decode(struct decoder *in, struct pawl_peer_places *places)
 {
     places->version = read_u64(in);
-    places->kept_version = read_u64(in);
+    places->kept_epoch = read_u64(in);
     places->process = read_id(in);
     places->number = read_u64(in);
     expect(in, places->number > 0);

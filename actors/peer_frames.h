@@ -161,7 +161,7 @@ struct pawl_peer_places_item {
 
 struct pawl_peer_places {
     uint64_t version;       /* of the sender's member list */
-    uint64_t kept_version;  /* WANTED: see pawl_keeper_claim */
+    uint64_t kept_epoch;    /* WANTED: see pawl_keeper_claim */
     struct pawl_id process; /* that asks */
     uint64_t number;        /* of the question; the answer repeats it. At least 1 */
     uint32_t items_count;   /* up to PAWL_PEER_PLACES_MAX */

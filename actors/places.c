@@ -163,7 +163,7 @@ static void places_ask(struct pawl_node *node, struct pawl_host *keeper)
     struct pawl_peer_frame *frame = pawl_node_peer_frame(node, PAWL_PEER_PLACES_WANTED);
     struct pawl_peer_places *wanted = &frame->places;
     wanted->version = node->directory.version;
-    wanted->kept_version = pawl_keeper_claim(node);
+    wanted->kept_epoch = pawl_keeper_claim(node);
     if (places->number == 0) places->process = pawl_rng_id(&node->rng);
     wanted->process = places->process;
     wanted->number = ++places->number;

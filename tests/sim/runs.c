@@ -5,7 +5,7 @@
  * sidecar stood still, was missing in somebody's member list, or lost a frame or a link; nor
  * does it count what a sidecar does that was so lately. And an activity counts when it has run
  * for a while: a first RUN may be on its way when its instance gets another owner. Nor does one
- * count that was sent by somebody who could not know: it may be at two sidecars since. */
+ * count that was sent or begun by somebody who could not know: it may be at two since. */
 #include "actors/activity.h"
 #include "base/hash.h"
 #include "tests/sim/world.h"
@@ -19,16 +19,6 @@
 static uint64_t run_key(struct pawl_bytes key)
 {
     return pawl_hash_stable(key);
-}
-
-void sim_runs_on_activity(const struct sim *sim, uint32_t target, struct running *running)
-{
-    const struct pawl_node *node = sim->nodes[target].node;
-    const struct pawl_activity *activity =
-        pawl_map_find(&node->activities_token,
-                      pawl_bytes_make(running->token.bytes, sizeof running->token.bytes));
-    if (activity) running->key = run_key(activity->key);
-    running->since_ms = sim->now_ms;
 }
 
 static uint32_t doubt_bit(uint64_t key)
@@ -86,6 +76,17 @@ static bool knows(const struct sim *sim, uint32_t target, uint32_t other, int64_
 static bool is_disturbed(const struct sim *sim, uint32_t target)
 {
     return sim->now_ms < sim->nodes[target].disturbed_ms + DISTURBED_MS;
+}
+
+void sim_runs_on_activity(struct sim *sim, uint32_t target, struct running *running)
+{
+    const struct pawl_node *node = sim->nodes[target].node;
+    const struct pawl_activity *activity =
+        pawl_map_find(&node->activities_token,
+                      pawl_bytes_make(running->token.bytes, sizeof running->token.bytes));
+    if (activity) running->key = run_key(activity->key);
+    running->since_ms = sim->now_ms;
+    if (is_disturbed(sim, target)) doubt(sim, running->key);
 }
 
 static bool is_at(const struct sim *sim, uint32_t target, uint64_t key)

@@ -504,7 +504,7 @@ void sim_limits_on_pause(struct sim *sim, uint32_t target);
 void sim_limits_on_cut(struct sim *sim, uint32_t target, int64_t for_ms);
 
 /* Runs (runs.c). */
-void sim_runs_on_activity(const struct sim *sim, uint32_t target, struct running *running);
+void sim_runs_on_activity(struct sim *sim, uint32_t target, struct running *running);
 void sim_runs_on_members(struct sim *sim, uint32_t target, const struct pawl_members *members);
 void sim_runs_on_run(struct sim *sim, uint32_t from, uint32_t to, const struct pawl_peer_run *run);
 /* It stands still, or its links are not good, until then. */

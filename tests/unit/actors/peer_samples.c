@@ -42,7 +42,7 @@ static struct pawl_peer_run sample_run(void)
 static struct pawl_peer_places sample_places(struct pawl_arena *arena)
 {
     struct pawl_peer_places places = {
-        .version = 9, .kept_version = 8, .process = id_make(0x10), .number = 3, .items_count = 2
+        .version = 9, .kept_epoch = 8, .process = id_make(0x10), .number = 3, .items_count = 2
     };
     places.items = PAWL_ARENA_ARRAY(arena, struct pawl_peer_places_item, 2);
     places.items[0] = (struct pawl_peer_places_item){

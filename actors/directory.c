@@ -9,6 +9,7 @@
 #include "actors/presence.h"
 #include "actors/router.h"
 #include "actors/run.h"
+#include "base/cover.h"
 #include "base/hash.h"
 #include "base/mutant.h"
 #include "placement/ring.h"
@@ -28,6 +29,8 @@ static struct pawl_bytes host_number_key(const struct pawl_host *host)
     return pawl_bytes_make(host->number_key, sizeof host->number_key);
 }
 
+static void host_on_refused_alarm(struct pawl_node *node, struct pawl_alarm *alarm);
+
 static struct pawl_host *host_new(struct pawl_node *node, struct pawl_bytes name)
 {
     struct pawl_directory *directory = &node->directory;
@@ -38,6 +41,7 @@ static struct pawl_host *host_new(struct pawl_node *node, struct pawl_bytes name
     host->hash = pawl_ring_hash(name);
     host->is_self = pawl_bytes_is_str(name, node->host);
     host->ask_runs.fire = pawl_runs_on_ask_alarm;
+    host->refused.fire = host_on_refused_alarm;
     pawl_list_init(&host->runs);
     pawl_list_init(&host->asks);
     pawl_list_init(&host->messages);
@@ -55,6 +59,7 @@ static void host_unlist(struct pawl_node *node, struct pawl_host *host)
 static void host_free(struct pawl_node *node, struct pawl_host *host)
 {
     pawl_alarm_clear(node, &host->ask_runs);
+    pawl_alarm_clear(node, &host->refused);
     PAWL_ASSERT(pawl_list_is_empty(&host->runs));
     PAWL_ASSERT(pawl_list_is_empty(&host->asks));
     PAWL_ASSERT(pawl_list_is_empty(&host->messages));
@@ -106,7 +111,7 @@ static struct pawl_app *app_of(struct pawl_node *node, const struct pawl_member 
 
 static bool host_runs_activities(const struct pawl_node *node, const struct pawl_host *host)
 {
-    if (host->leaving) return false;
+    if (host->leaving || host->is_refusing) return false;
     return host->is_self ? node->task_workers > 0 : host->runs_activities;
 }
 
@@ -200,6 +205,8 @@ static void list_take_member(struct pawl_node *node, const struct pawl_member *m
     host->listed = true;
     host->leaving = member->leaving;
     host->runs_activities = member->runs_activities;
+    host->is_refusing = false;
+    pawl_alarm_clear(node, &host->refused);
     host->runs_workflows = member->runs_workflows;
     host->owner_rank = pawl_member_owner_rank(member);
     if (PAWL_MUTANT(WORKERLESS_OWN) && host->owner_rank) host->owner_rank = 1;
@@ -409,9 +416,22 @@ void pawl_node_peer_send(struct pawl_node *node, const struct pawl_host *host,
     effect->peer.frame = frame;
 }
 
-void pawl_directory_on_runners_changed(struct pawl_node *node, struct pawl_host *host)
+void pawl_directory_on_refused(struct pawl_node *node, struct pawl_host *host)
 {
+    if (host->is_refusing) return;
+    host->is_refusing = true;
     app_pick_runners(node, host->app);
+    pawl_alarm_set(node, &host->refused, node->now_ms + PAWL_RUN_REFUSED_MS);
+}
+
+static void host_on_refused_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
+{
+    struct pawl_host *host = PAWL_CONTAINER_OF(alarm, struct pawl_host, refused);
+    if (PAWL_MUTANT(REFUSED_FOR_EVER)) return;
+    host->is_refusing = false;
+    app_pick_runners(node, host->app);
+    PAWL_COVER(RUN_TRIED_AGAIN);
+    pawl_runs_route_waiting(node);
 }
 
 static void host_set_silent(struct pawl_node *node, struct pawl_host *host, bool silent)

@@ -29,6 +29,8 @@ struct pawl_host {
     struct pawl_list messages;  /* messages sent to it: pawl_message.link */
     int64_t news_until_ms;      /* it wants to hear of changes (news.h) */
     struct pawl_alarm ask_runs; /* when to ask for the runs */
+    bool is_refusing;           /* it had no worker for an activity a moment ago … */
+    struct pawl_alarm refused;  /* … until then, or until the next list */
 };
 
 /* The sidecars of one app. */
@@ -110,8 +112,11 @@ bool pawl_directory_is_peer_of(const struct pawl_node *node, const struct pawl_h
 struct pawl_host *pawl_directory_find(struct pawl_node *node, struct pawl_bytes name);
 struct pawl_host *pawl_directory_find_number(struct pawl_node *node, uint64_t number);
 
-/* What is known of one host has changed. */
-void pawl_directory_on_runners_changed(struct pawl_node *node, struct pawl_host *host);
+/* It had no worker for an activity: others are asked for a moment. Not for longer, for the
+ * refusal may have come late, and the list may say already that it has one again. */
+void pawl_directory_on_refused(struct pawl_node *node, struct pawl_host *host);
+
+/* Its link broke, or it does not answer. */
 void pawl_directory_set_silent(struct pawl_node *node, struct pawl_host *host);
 
 /* Why nothing can be sent to the app, for a person. */

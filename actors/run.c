@@ -508,9 +508,7 @@ void pawl_run_on_refused(struct pawl_node *node, struct pawl_host *host,
         return;
     }
     PAWL_COVER(RUN_REFUSED);
-    /* Until placement says that it has a worker again. */
-    host->runs_activities = false;
-    pawl_directory_on_runners_changed(node, host);
+    pawl_directory_on_refused(node, host);
     run_route_again(node, run);
 }
 

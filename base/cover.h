@@ -15,6 +15,7 @@
     X(RUN_REBOUND, "a new owner asked for an activity that was under way")            \
     X(RUN_DONE_ALREADY, "an owner asked for an activity that had ended")              \
     X(RUN_REFUSED, "an activity was refused for want of a worker")                    \
+    X(RUN_TRIED_AGAIN, "who had refused an activity was given others after a while")  \
     X(RUN_UNREGISTERED, "an activity was unknown where it was sent")                  \
     X(RUN_UNKNOWN, "a peer did not know an activity it was asked about")              \
     X(RUN_STAYED, "an only activity was run where its instance is")                   \

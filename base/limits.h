@@ -222,6 +222,7 @@
 #define PAWL_PEER_REPEAT_MS      5000u  /* what a peer has not answered is sent again */
 #define PAWL_ACTIVITIES_KEPT_MAX 16u    /* so many run here: the next goes where its key says */
 #define PAWL_RUN_ASK_EVERY_MS    5000u  /* "do you still run this?" */
+#define PAWL_RUN_REFUSED_MS      1000u /* who had no worker is tried again, if it is listed with one */
 #define PAWL_RUN_ASK_MAX         1024u  /* runs in one such question; more follow later */
 #define PAWL_FIND_GATHER_MS      5u     /* "is one of you at it?" waits so long for more of them */
 #define PAWL_FIND_MS             250u   /* no answer to it for so long: ask again … */

@@ -37,6 +37,7 @@
     X(STALLED_STAYS, "a stalled instance is not tried when a fitting worker connects")      \
     /* Many sidecars */                                                                     \
     X(WORKERLESS_OWN, "a sidecar without a worker owns as much as the others")              \
+    X(REFUSED_FOR_EVER, "who refused an activity late is never given one again")            \
     X(LOST_RUN_STAYS, "a peer that does not know a run is taken to be at it")               \
     X(FIND_NOBODY, "a new owner does not ask who is at an activity")                        \
     X(NO_RUN_QUESTIONS, "an owner never asks for the runs it has sent")                     \

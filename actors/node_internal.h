@@ -73,6 +73,7 @@ struct pawl_partition {
     int64_t recover_until_ms;
     uint32_t recovery_skip; /* timers due at recover_from_ms that were passed over */
     bool was_recovery;      /* the last poll */
+    bool is_drained;        /* what was there when it was acquired has been seen, all of it */
     int64_t polled_ms;
     int64_t confirmed_ms; /* still ours then, says the store */
     uint32_t poll_max;    /* reminders per poll */

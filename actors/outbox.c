@@ -604,10 +604,13 @@ static void message_too_late(struct pawl_node *node, struct pawl_message *messag
                   pawl_arena_printf(arena, "not started in time: %.*s", PAWL_BYTES_FMT(why)));
 }
 
-/* A terminate must not overtake the start of the same child, which then would live on. */
+/* A terminate must not overtake the start of the same child, which then would live on; nor when
+ * a new owner has read the one, and not yet the other. */
 static bool message_must_queue(struct pawl_node *node, const struct pawl_message *message)
 {
     if (message->body.kind != PAWL_MESSAGE_TERMINATE) return false;
+    bool may_come = !node->partitions[message->origin.partition].is_drained;
+    if (may_come && !PAWL_MUTANT(TERMINATE_HASTY)) return true;
     struct pawl_op_ref call = parents_call(&message->body.parent);
     return message_find(node, pawl_turn_child_message_id(&call)) != NULL;
 }

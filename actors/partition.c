@@ -53,6 +53,7 @@ static bool fence_is_equal(const struct pawl_fence *a, const struct pawl_fence *
 static void partition_recover(const struct pawl_node *node, struct pawl_partition *partition)
 {
     partition->recovering = true;
+    partition->is_drained = false;
     partition->was_recovery = false;
     partition->recovery_skip = 0;
     partition->recover_from_ms = node->now_ms + 1;
@@ -144,6 +145,7 @@ static void partition_on_polled(struct pawl_node *node, struct pawl_call *call,
     partition->poll_max = grown < PAWL_POLL_ITEMS_MAX ? grown : PAWL_POLL_ITEMS_MAX;
     for (uint32_t i = 0; i < reply->poll.items_count; i++)
         partition_poll_item(node, partition, &reply->poll.items[i]);
+    if (!partition->was_full && !was_recovery) partition->is_drained = true;
     if (pawl_partition_is_owned(partition)) pawl_alarm_set(node, &partition->alarm, next_ms);
     pawl_pace_on_polled(node);
 }

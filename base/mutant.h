@@ -33,6 +33,7 @@
     X(PLACES_TWICE, "places of a global limit are given out a second time")                 \
     X(KEEPER_HASTY, "a new keeper gives out places before it knows what is held")           \
     X(KEEPER_CREDULOUS, "a new keeper believes who was the keeper long ago")                \
+    X(TERMINATE_HASTY, "a new owner ends children whose starts it may not have read yet")   \
     X(TURN_OF_ANYBODY, "an answer counts for a turn that it was not given for")             \
     X(STALLED_STAYS, "a stalled instance is not tried when a fitting worker connects")      \
     /* Many sidecars */                                                                     \

@@ -51,7 +51,12 @@ def wait_connected(app, sidecar):
 
 def check_quick(measure, seconds, attempts=5):
     """What `measure` measures, in seconds, takes no longer than that in one of so many attempts:
-    a machine that stands still for a moment must not look like a product that is slow."""
+    a machine that stands still for a moment must not look like a product that is slow.
+
+    It catches what has become slow always, not what is slow now and then. For that there are, in
+    virtual time, the unit tests of the engine and the simulator's bound on when all must have ended; and,
+    over many of them and with the slowest shown, recoveries in tests/chaos (docs/CHAOS.md) and pauses
+    in tests/bench/cluster.py (docs/BENCHMARK.md)."""
     took = []
     while not took or (min(took) >= seconds and len(took) < attempts):
         took.append(measure())

@@ -31,7 +31,7 @@ def told(body):
 
 def run_once(scenario, attempts=4):
     """`scenario` gives the executions of instances that have five activities each. None of these
-    ran twice in one attempt at least: a sidecar that stands still for half a second when others
+    ran twice in one attempt at least: a sidecar that stands still for two seconds when others
     ask it what it runs is not waited for, and then they run it, too."""
     for attempt in range(attempts):
         runs = scenario(attempt)

@@ -1,10 +1,10 @@
 /* The app of the chaos run: the workflow "program" carries out a program that its input
- * spells out, so that programs.py knows its output beforehand; "ticker" shows that time goes
- * on. Every run of an activity first leaves a line in the file "chaos.log" of the current
- * folder:
+ * spells out, so that programs.py knows its output beforehand; "ticker" and "spread_ticker"
+ * show that time goes on. Every run of an activity first leaves a line in the file "chaos.log" of
+ * the current folder:
  *
- *     <activity> <instance> <execution id> <attempt> <hash of the input> <output>
- *     tick <instance> <number> <Unix ms>
+ *     <activity> <instance> <execution id> <attempt> <hash of the input> <output, or -what it fails
+ * with> tick <instance> <number> <Unix ms>
  *
  * Input of a program: "accumulator|steps", its output is the accumulator. Steps are separated
  * by blanks; "@APP" behind a letter means another app:
@@ -32,6 +32,7 @@
 #define FLAKY_FAILS      2
 #define LONG_MS          2500
 #define SHORT_MS         25
+#define SPREAD_TICKS     2
 #define TICK_MS          100
 #define TICKS_GENERATION 20
 
@@ -96,7 +97,8 @@ static pawl_err toil(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
 
 static pawl_err refuse(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
 {
-    if (!note(ctx, input, "-")) return pawl_activity_fail(ctx, "Disk", "cannot write the log");
+    if (!note(ctx, input, "-declined"))
+        return pawl_activity_fail(ctx, "Disk", "cannot write the log");
     return pawl_activity_fail(ctx, "Declined", "not today");
 }
 
@@ -109,6 +111,8 @@ static pawl_err flaky(struct pawl_activity_ctx *ctx, struct pawl_bytes input)
         int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd < 0) continue;
         (void)close(fd);
+        if (!note(ctx, input, i == 0 ? "-first" : "-second"))
+            return pawl_activity_fail(ctx, "Disk", "cannot write the log");
         return pawl_activity_fail(ctx, "Flaky", "not yet");
     }
     return work_for(ctx, input, 0);
@@ -305,19 +309,42 @@ static pawl_err run_program(struct pawl_workflow_ctx *ctx, struct pawl_bytes inp
     return pawl_continue_as_new(ctx, pawl_text(pawl_format(ctx, "%s|%s", value, program.next)));
 }
 
-/* A tick every TICK_MS until the event "stop" -> how many there were */
-static pawl_err ticker(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+static pawl_err tick_at_once(struct pawl_workflow_ctx *ctx, long first, long width)
+{
+    struct pawl_task *tasks[SPREAD_TICKS];
+    for (long i = 0; i < width; i++)
+        tasks[i] = pawl_schedule_activity(ctx, "tick",
+                                          pawl_text(pawl_format(ctx, "%ld", first + i)), NULL);
+    pawl_err err = pawl_when_all(ctx, tasks, (size_t)width);
+    for (long i = 0; i < width && !err; i++) err = pawl_await(ctx, tasks[i], NULL);
+    return err;
+}
+
+/* So many ticks at once every TICK_MS until the event "stop" -> how many there were */
+static pawl_err run_ticks(struct pawl_workflow_ctx *ctx, struct pawl_bytes input, long width)
 {
     long count = strtol(pawl_as_text(input), NULL, 10);
     for (int i = 0; i < TICKS_GENERATION; i++) {
         pawl_err err = pawl_wait_for_event(ctx, "stop", TICK_MS, NULL);
-        const char *text = pawl_format(ctx, "%ld", count);
-        if (err != PAWL_E_TIMEOUT) return err ? err : pawl_return(ctx, pawl_text(text));
-        err = pawl_call_activity(ctx, "tick", pawl_text(text), NULL, NULL);
+        if (err != PAWL_E_TIMEOUT)
+            return err ? err : pawl_return(ctx, pawl_text(pawl_format(ctx, "%ld", count)));
+        err = tick_at_once(ctx, count, width);
         if (err) return err;
-        count++;
+        count += width;
     }
     return pawl_continue_as_new(ctx, pawl_text(pawl_format(ctx, "%ld", count)));
+}
+
+/* One activity at a time runs at the sidecar that owns the workflow. */
+static pawl_err ticker(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    return run_ticks(ctx, input, 1);
+}
+
+/* Several at once are spread over all sidecars. */
+static pawl_err spread_ticker(struct pawl_workflow_ctx *ctx, struct pawl_bytes input)
+{
+    return run_ticks(ctx, input, SPREAD_TICKS);
 }
 
 /* Main ------------------------------------------------------------------------------------- */
@@ -341,6 +368,7 @@ static pawl_err register_all(struct pawl_worker *worker)
     static const struct pawl_workflow_def workflows[] = {
         { .name = "program", .run = run_program },
         { .name = "ticker", .run = ticker },
+        { .name = "spread_ticker", .run = spread_ticker },
     };
     pawl_err err = PAWL_OK;
     for (size_t i = 0; i < sizeof activities / sizeof *activities && !err; i++)

@@ -46,6 +46,10 @@ class Nemesis:
             self.rng.shuffle(self.left)
         return getattr(self, self.left.pop())()
 
+    def postpone(self, faults):
+        """They were drawn and do not begin: others of their kind come next."""
+        self.left += [fault.kind for fault in faults]
+
     def hold(self, low, high):
         return self.rng.uniform(low, high)
 

@@ -23,14 +23,18 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
+from checks import check_history
 from clients import AppLog, Client, Failure, call, history
 from disk import Disk
 from harness import TERMINAL, ApiError, Harness, Timeout, output_of, until
 from nemesis import BEGIN, SIDECAR_STARTS, Nemesis
+from programs import hash_text
 from world import APPS, World
 
-TICKERS = 16  # of each app
-RECOVERED_TICKS = 2  # the first may be of a turn from before the fault
+TICKERS = {"ticker": 16, "spread_ticker": 4}  # of each app
+AT_ONCE = {"ticker": 1, "spread_ticker": 2}  # activities: SPREAD_TICKS in chaos_app.c
+RECOVERED_TURNS = 2  # the first may be of a turn from before the fault
+REPLAYED_MAX = 50  # histories of each app that are replayed in the end
 RECOVERY_MAX = 60.0
 END_SECONDS = 120.0
 CALL_SECONDS = 60.0  # for one that meets no fault
@@ -39,14 +43,14 @@ BAD = re.compile(r"assert|Sanitizer|runtime error|level=fatal|core dumped|intern
 
 
 class Record:
-    """What the clients were answered."""
+    """What the clients were answered, and what was found in histories."""
 
-    def __init__(self, path):
-        self.path, self.lock = path, threading.Lock()
+    def __init__(self, path, app_log):
+        self.path, self.lock, self.app_log = path, threading.Lock(), app_log
         self.file = open(path, "a", buffering=1)
         self.entries = collections.defaultdict(dict)  # kind: {(app, instance): last detail}
         self.counts = collections.Counter()
-        self.took, self.results = [], 0
+        self.took, self.results, self.failures, self.children = [], 0, 0, 0
 
     def note(self, kind, app, instance, detail=None):
         with self.lock:
@@ -54,18 +58,40 @@ class Record:
             self.entries[kind][app, instance] = detail
             self.counts[kind] += 1
 
+    def check_history(self, instance, events):
+        """It is sound, and every result and failure in it is that of a real run with that input."""
+        try:
+            check_history(instance, events)
+        except AssertionError as error:
+            raise Failure(str(error)) from None
+        self.app_log.read()
+        scheduled = {event["eventId"]: event for event in events
+                     if event["kind"] == "TaskScheduled"}
+        for event in events:
+            if event["kind"] not in ("TaskCompleted", "TaskFailed"):
+                continue
+            task = scheduled[event["scheduledId"]]
+            if task["name"] == "tick":
+                continue  # they are counted: see check_tickers
+            execution = task["taskExecutionId"].replace("-", "")
+            output = event["output"] if event["kind"] == "TaskCompleted" else None
+            if not self.app_log.has_run(execution, str(hash_text(task["input"])), output):
+                raise Failure(f"{instance}: a result of no run: {task}, {event}")
+            self.results += 1
+            self.failures += output is None
+
 
 class Run:
     def __init__(self, harness, options):
         self.h, self.options = harness, options
         self.world = World(harness)
         self.app_log = AppLog(harness.folder / "chaos.log")
-        self.record = Record(harness.folder / "clients.log")
+        self.record = Record(harness.folder / "clients.log", self.app_log)
         self.disk = Disk(harness.folder)
         self.nemesis = Nemesis(self.world, random.Random(f"{harness.seed} nemesis"),
                                options.only.split(","))
         self.clients = [Client(n, self.world, random.Random(f"{harness.seed} client {n}"),
-                               self.app_log, self.record) for n in range(options.clients)]
+                               self.record) for n in range(options.clients)]
         self.recoveries = collections.defaultdict(list)
         self.faults = collections.Counter()
         self.idle_faults = []  # nothing was done in their time
@@ -75,31 +101,34 @@ class Run:
     # Tickers -----------------------------------------------------------------------------
 
     def start_tickers(self):
-        self.tickers = [(app, f"ticker-{app}-{n}") for app in APPS for n in range(TICKERS)]
-        for app, instance in self.tickers:
-            call(self.world.of(app)[0].api, "POST", "ticker/start", None, CALL_SECONDS,
+        self.tickers = [(app, f"ticker-{kind}-{app}-{n}", kind) for app in APPS
+                        for kind, count in TICKERS.items() for n in range(count)]
+        for app, instance, kind in self.tickers:
+            call(self.world.of(app)[0].api, "POST", f"{kind}/start", None, CALL_SECONDS,
                  {"instanceID": instance}, payload="0", retry_for=CALL_SECONDS,
                  headers={"Idempotency-Key": f"start-{instance}"})
         self.wait_ticking(time.time(), RECOVERY_MAX, "at the start")
 
     def standing(self, since):
-        """Tickers that have not gone on since then, and when the last of the others did."""
+        """Tickers that have not gone on since then, and of each kind the seconds until the last of
+        the others did."""
         self.app_log.read()
-        standing, last = [], since
-        for _, instance in self.tickers:
+        standing, took = [], dict.fromkeys(TICKERS, 0.0)
+        for _, instance, kind in self.tickers:
             times = self.app_log.ticks_after(instance, since)
-            if len(times) < RECOVERED_TICKS:
+            ticks = RECOVERED_TURNS * AT_ONCE[kind]
+            if len(times) < ticks:
                 standing.append(instance)
             else:
-                last = max(last, times[RECOVERED_TICKS - 1])
-        return standing, last
+                took[kind] = max(took[kind], times[ticks - 1] - since)
+        return standing, took
 
     def wait_ticking(self, since, seconds, what):
-        """Seconds from then until all have gone on."""
+        """Of each kind, seconds from then until all have gone on."""
         while True:
-            standing, last = self.standing(since)
+            standing, took = self.standing(since)
             if not standing:
-                return last - since
+                return took
             if time.time() - since > seconds:
                 raise Failure(f"{what}: {len(standing)} of {len(self.tickers)} tickers stand "
                               f"still after {seconds:g} s: {standing[:5]}")
@@ -131,7 +160,8 @@ class Run:
         return time.monotonic() - self.started >= self.options.minutes * 60
 
     def inject(self, faults):
-        faults = self.compatible(faults)
+        faults, postponed = self.compatible(faults)
+        self.nemesis.postpone(postponed)
         before = self.app_log.executed
         self.collect()
         for fault in faults:
@@ -157,21 +187,23 @@ class Run:
         self.faults.update(fault.kind for fault in faults)
         slowest = self.disk.slowest(faults[0].begun)
         self.say(f"{names}: held {ended - faults[0].begun:.1f} s, {worked} activities meanwhile, "
-                 f"all went on after {took:.2f} s"
+                 f"all went on after {max(took.values()):.2f} s"
                  + (f"; the disk took {slowest:.1f} s to sync" if slowest > SLOW_DISK else ""))
 
     @staticmethod
     def compatible(faults):
-        """At most one for each target, lest one undoes the other's begin."""
-        chosen, targets = [], set()
+        """At most one for each target, lest one undoes the other's begin; and the others."""
+        chosen, others, targets = [], [], set()
         for fault in faults:
             words = set(re.findall(r"(?:shop|bank|placement)-\d|redis|sentinel|both", fault.target))
             if "both" in words:
                 words |= {"placement-0", "placement-1"}
-            if not words & targets:
+            if words & targets:
+                others.append(fault)
+            else:
                 targets |= words
                 chosen.append(fault)
-        return chosen
+        return chosen, others
 
     def hold(self, faults):
         end = time.time() + max(fault.hold for fault in faults)
@@ -184,8 +216,8 @@ class Run:
         took = None
         while took is None or time.time() - fault.begun < fault.hold:
             if took is None:
-                standing, last = self.standing(fault.begun)
-                took = None if standing else last - fault.begun
+                standing, took = self.standing(fault.begun)
+                took = None if standing else took
             if time.time() - fault.begun > max(fault.hold, RECOVERY_MAX):
                 raise Failure(f"{fault}: {standing} stand still, nobody took over")
             self.check_clients()
@@ -230,17 +262,20 @@ class Run:
                     raise Failure(f"a client is still at: {client.doing}")
                 client.join(0.2)
         self.check_clients()
-        for app, instance in self.tickers:
+        for app, instance, _ in self.tickers:
             call(self.world.of(app)[0].api, "POST", f"{instance}/raiseEvent/stop", None,
                  CALL_SECONDS, retry_for=CALL_SECONDS,
                  headers={"Idempotency-Key": f"stop-{instance}"})
         states = self.wait_all_ended(healed)
         self.say(f"everything has ended {time.monotonic() - healed:.1f} s after the last fault")
         self.check_states(states)
+        self.check_histories(states)
         self.check_tickers()
         self.check_vacuity()
         self.check_doctor()
+        self.export(states)
         self.world.stop()
+        self.check_replays()
         self.check_logs()
         self.report()
 
@@ -293,13 +328,47 @@ class Run:
             if state["runtimeStatus"] != "COMPLETED" and not was_ended:
                 raise Failure(f"{key} should have completed: {state}")
 
+    def check_histories(self, states):
+        """Of all that are still there: terminated ones, and children of terminated parents, too."""
+        for app, instance in states:
+            self.record.check_history(
+                instance, history(self.world.of(app)[0].api, None, CALL_SECONDS, instance))
+
+    def pawl(self, *arguments, seconds=120):
+        return subprocess.run([self.h.build / "cli/pawl", *arguments], capture_output=True,
+                              text=True, timeout=seconds, cwd=self.h.folder)
+
+    def export(self, states):
+        """Some histories of each app, into a folder of its own."""
+        rng = random.Random(f"{self.h.seed} replay")
+        self.exported = {app: 0 for app in APPS}
+        for app in APPS:
+            folder = self.h.folder / f"histories-{app}"
+            folder.mkdir()
+            mine = sorted(instance for of, instance in states if of == app)
+            address = f"http://127.0.0.1:{self.world.of(app)[0].sidecar.http_port}"
+            for instance in rng.sample(mine, min(REPLAYED_MAX, len(mine))):
+                done = self.pawl("workflow", "history", instance, "--export", "-a", address)
+                if done.returncode != 0:
+                    raise Failure(f"export of {instance}: {done.stderr}")
+                (folder / f"{instance}.json").write_text(done.stdout)
+                self.exported[app] += 1
+
+    def check_replays(self):
+        """What the code does on those histories is what it did then."""
+        for app, count in self.exported.items():
+            done = self.pawl("replay", "--strict", f"--app-id={app}", f"histories-{app}", "--",
+                             str(self.h.build / "tests/chaos/chaos_app"), seconds=600)
+            if done.returncode != 0 or f"{count} of {count} histories" not in done.stdout:
+                raise Failure(f"pawl replay, app {app}: {done.stdout[-3000:]}{done.stderr[-1000:]}")
+
     def check_tickers(self):
         """Each tick that was counted has been run, and no other but perhaps the last."""
         self.app_log.read()
-        for app, instance in self.tickers:
+        for app, instance, kind in self.tickers:
             count = int(output_of(self.world.of(app)[0].api.get(instance), json_=False))
             numbers = set(self.app_log.ticks[instance])
-            if not set(range(count)) <= numbers or max(numbers) > count:
+            if not set(range(count)) <= numbers or max(numbers) >= count + AT_ONCE[kind]:
                 raise Failure(f"{instance}: output {count}, ticks {sorted(numbers)[-5:]}")
 
     def unproved(self):
@@ -313,7 +382,7 @@ class Run:
             missing.append("no activity ran again")
         if not self.record.took:
             missing.append("no program was completed")
-        if sum(self.faults.values()) >= 2 * len(Nemesis.KINDS):
+        if sum(self.faults.values()) >= len(Nemesis.KINDS):
             missing += [f"no {kind}" for kind in set(Nemesis.KINDS) - set(self.faults)]
         return missing
 
@@ -326,9 +395,8 @@ class Run:
 
     def check_doctor(self):
         for app in APPS:
-            done = subprocess.run(
-                [self.h.build / "cli/pawl", "doctor", f"--store={self.world.redis.url}",
-                 f"--app-id={app}", "--stuck=10s"], capture_output=True, text=True, timeout=120)
+            done = self.pawl("doctor", f"--store={self.world.redis.url}", f"--app-id={app}",
+                             "--stuck=10s")
             if done.returncode != 0:
                 raise Failure(f"pawl doctor, app {app}: {done.stdout}{done.stderr}")
 
@@ -345,23 +413,28 @@ class Run:
 
     def report(self):
         took = sorted(self.record.took)
-        every = sorted(value for values in self.recoveries.values() for value in values)
         print(f"\n{sum(self.faults.values())} faults, {len(took)} programs completed, "
               f"{self.record.counts['terminated']} terminated, {self.record.counts['purged']} "
               f"purged, {self.record.counts['raised']} events, {self.app_log.executed} "
               f"activities ({self.app_log.repeated} ran again), {self.record.results} results "
-              f"checked")
-        print(f"recovery p50 {at(every, 0.5):.2f} s, p99 {at(every, 0.99):.2f} s, "
-              f"max {at(every, 1):.2f} s")
+              f"checked ({self.record.failures} of them failures), {self.record.children} children "
+              f"of completed ones, {sum(self.exported.values())} histories replayed")
+        print("recovery:              activities at the owner           at any sidecar")
+        self.report_recovery("all", [took for every in self.recoveries.values() for took in every])
         for kind in Nemesis.KINDS:
-            values = sorted(self.recoveries[kind])
-            if values:
-                print(f"  {kind:20} {self.faults[kind]:4} times, p50 {at(values, 0.5):6.2f} s, "
-                      f"max {at(values, 1):6.2f} s")
+            if self.recoveries[kind]:
+                self.report_recovery(kind, self.recoveries[kind])
         for name in ("pawl_fenced_total", "pawl_commits_conflict_total",
                      "pawl_commits_unknown_total", "pawl_activities_lost_total",
                      "pawl_peer_links_lost_total", "pawl_peer_frames_dropped_total"):
             print(f"  {name:34} {self.totals[name]:.0f}")
+
+
+    def report_recovery(self, name, took):
+        columns = [sorted(one[kind] for one in took) for kind in TICKERS]
+        shown = [f"p50 {at(values, 0.5):5.2f} s, p99 {at(values, 0.99):5.2f} s, "
+                 f"max {at(values, 1):5.2f} s" for values in columns]
+        print(f"  {name:20} {len(took):4} times  {' | '.join(shown)}")
 
 
 def at(values, share):

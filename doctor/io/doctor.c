@@ -56,7 +56,7 @@ struct lane {
 struct doctor {
     uv_loop_t loop;
     uv_timer_t timer; /* no store so far; later: try again */
-    uv_check_t check;
+    uv_prepare_t prepare;
     struct pawl_store *store;
     struct pawl_doctor_subject subject;
     struct pawl_slew clock; /* as the sidecars' */
@@ -193,13 +193,6 @@ static void submit(struct doctor *doctor, const struct pawl_store_request *reque
 {
     doctor->store->ops->submit(doctor->store, request);
     doctor->must_flush = true;
-}
-
-static void flush(struct doctor *doctor)
-{
-    if (!doctor->must_flush) return;
-    doctor->must_flush = false;
-    doctor->store->ops->flush(doctor->store);
 }
 
 static void lane_walk(struct lane *lane, uint32_t partition)
@@ -364,8 +357,6 @@ static void on_retry(uv_timer_t *timer)
         if (doctor->lanes[i].must_retry) submit(doctor, &doctor->lanes[i].request);
     for (uint32_t i = 0; i < LANES_COUNT; i++) doctor->lanes[i].must_retry = false;
     (void)uv_timer_stop(timer);
-    /* Between a timer and the check the loop waits, for replies to what was not sent yet. */
-    flush(doctor);
 }
 
 /* A connection that breaks comes back by itself. */
@@ -454,9 +445,13 @@ static void on_late(uv_timer_t *timer)
         (void)snprintf(doctor->why, sizeof doctor->why, "the store does not answer");
 }
 
-static void on_check(uv_check_t *check)
+/* Before the loop waits, whoever asked: a reply, or a timer. */
+static void on_prepare(uv_prepare_t *prepare)
 {
-    flush(check->data);
+    struct doctor *doctor = prepare->data;
+    if (!doctor->must_flush) return;
+    doctor->must_flush = false;
+    doctor->store->ops->flush(doctor->store);
 }
 
 /* Run -------------------------------------------------------------------------------------- */
@@ -469,9 +464,9 @@ static struct doctor *doctor_new(const struct pawl_doctor_subject *subject)
     int status = uv_loop_init(&doctor->loop);
     PAWL_ASSERT(status == 0);
     (void)uv_timer_init(&doctor->loop, &doctor->timer);
-    (void)uv_check_init(&doctor->loop, &doctor->check);
+    (void)uv_prepare_init(&doctor->loop, &doctor->prepare);
     doctor->timer.data = doctor;
-    doctor->check.data = doctor;
+    doctor->prepare.data = doctor;
     for (uint32_t i = 0; i < LANES_COUNT; i++)
         doctor->lanes[i] = (struct lane){ .doctor = doctor,
                                           .index = i,
@@ -485,7 +480,7 @@ static void doctor_free(struct doctor *doctor)
 {
     if (doctor->store) doctor->store->ops->close(doctor->store);
     uv_close((uv_handle_t *)&doctor->timer, NULL);
-    uv_close((uv_handle_t *)&doctor->check, NULL);
+    uv_close((uv_handle_t *)&doctor->prepare, NULL);
     (void)uv_run(&doctor->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&doctor->loop);
     for (uint32_t i = 0; i < LANES_COUNT; i++) {
@@ -552,7 +547,7 @@ enum pawl_doctor_outcome pawl_doctor_run(const struct pawl_doctor_subject *subje
         fail(doctor, message);
     } else {
         (void)uv_timer_start(&doctor->timer, on_late, READY_MS, 0);
-        (void)uv_check_start(&doctor->check, on_check);
+        (void)uv_prepare_start(&doctor->prepare, on_prepare);
         while (!doctor->is_over) (void)uv_run(&doctor->loop, UV_RUN_ONCE);
     }
     enum pawl_doctor_outcome outcome = tell(doctor, json, ret_text);

@@ -439,3 +439,12 @@ void pawl_redis_command(struct pawl_buf *out, uint32_t count, const struct pawl_
         pawl_buf_append(out, "\r\n", 2);
     }
 }
+
+uint64_t pawl_redis_backoff_ms(uint32_t *failures, struct pawl_rng *rng)
+{
+    uint64_t delay_ms = PAWL_STORE_RECONNECT_MS_MAX;
+    if (*failures < 6) delay_ms = (uint64_t)PAWL_RECONNECT_MS_MIN << *failures;
+    if (delay_ms > PAWL_STORE_RECONNECT_MS_MAX) delay_ms = PAWL_STORE_RECONNECT_MS_MAX;
+    (*failures)++;
+    return delay_ms / 2 + pawl_rng_below(rng, delay_ms / 2 + 1);
+}

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/rng.h"
 #include "state/io/redis_url.h"
 #include "state/io/redis_value.h"
 
@@ -58,6 +59,10 @@ struct pawl_arena *pawl_redis_conn_arena(struct pawl_redis_conn *conn);
 /* While on, values that were handed over stay valid; switched off, their memory goes with
  * the next one. Only from on_value. */
 void pawl_redis_conn_keep(struct pawl_redis_conn *conn, bool keep);
+
+/* How long to wait before the next attempt, after *failures in a row, which it counts:
+ * doubling, with jitter, so that a herd of sidecars spreads. */
+uint64_t pawl_redis_backoff_ms(uint32_t *failures, struct pawl_rng *rng);
 
 /* One command, formatted onto `out`. */
 void pawl_redis_command(struct pawl_buf *out, uint32_t count, const struct pawl_bytes *words);

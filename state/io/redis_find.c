@@ -128,11 +128,7 @@ static void find_end_round(struct pawl_redis_find *find)
 static void find_fail_round(struct pawl_redis_find *find)
 {
     find_end_round(find);
-    uint64_t delay_ms = PAWL_STORE_RECONNECT_MS_MAX;
-    if (find->failures < 6) delay_ms = (uint64_t)PAWL_RECONNECT_MS_MIN << find->failures;
-    if (delay_ms > PAWL_STORE_RECONNECT_MS_MAX) delay_ms = PAWL_STORE_RECONNECT_MS_MAX;
-    find->failures++;
-    find_pause(find, delay_ms / 2 + pawl_rng_below(&find->rng, delay_ms / 2 + 1));
+    find_pause(find, pawl_redis_backoff_ms(&find->failures, &find->rng));
 
     char why[sizeof find->why + 64];
     (void)snprintf(why, sizeof why, "%s: %s",

@@ -131,16 +131,6 @@ static void on_retry(uv_timer_t *timer)
         pawl_redis_node_connect(node);
 }
 
-/* Doubling with jitter, so that a herd of sidecars spreads. */
-static uint64_t retry_delay_ms(struct pawl_redis_node *node)
-{
-    uint64_t delay_ms = PAWL_STORE_RECONNECT_MS_MAX;
-    if (node->failures < 6) delay_ms = (uint64_t)PAWL_RECONNECT_MS_MIN << node->failures;
-    if (delay_ms > PAWL_STORE_RECONNECT_MS_MAX) delay_ms = PAWL_STORE_RECONNECT_MS_MAX;
-    node->failures++;
-    return delay_ms / 2 + pawl_rng_below(&node->store->rng, delay_ms / 2 + 1);
-}
-
 void pawl_redis_node_lose(struct pawl_redis_node *node, const char *why)
 {
     struct pawl_redis_store *store = node->store;
@@ -152,7 +142,8 @@ void pawl_redis_node_lose(struct pawl_redis_node *node, const char *why)
     node->was_lost = true;
     node->is_leaving = false;
     (void)uv_timer_stop(&node->tick);
-    (void)uv_timer_start(&node->retry, on_retry, retry_delay_ms(node), 0);
+    uint64_t delay_ms = pawl_redis_backoff_ms(&node->failures, &store->rng);
+    (void)uv_timer_start(&node->retry, on_retry, delay_ms, 0);
 
     pawl_redis_node_fail_sent(node, text);
     pawl_redis_report(store, false, text);

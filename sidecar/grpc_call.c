@@ -1,6 +1,8 @@
 /* Calls: from the first header to the last byte of the answer. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 #include "base/bytes.h"
 #include "base/fsm.h"
@@ -358,32 +360,23 @@ static struct pawl_grpc_metadata metadata_of(const struct pawl_grpc_active *call
     return (struct pawl_grpc_metadata){ pawl_buf_view(&call->headers) };
 }
 
-/* Takes the same time wherever the two differ; only the length shows. */
-static bool token_is_equal(struct pawl_bytes have, const char *want)
-{
-    if (have.size != strlen(want)) return false;
-    uint8_t difference = 0;
-    for (size_t i = 0; i < have.size; i++)
-        difference = (uint8_t)(difference | (have.data[i] ^ (uint8_t)want[i]));
-    return difference == 0;
-}
-
 static bool is_authorized(const struct pawl_grpc_active *call)
 {
     static const char *const names[] = { "pawl-api-token", "dapr-api-token" };
-    const char *want = call->conn->grpc->config.token;
-    if (!want) return true;
+    struct pawl_bytes want = pawl_bytes_str(call->conn->grpc->config.token);
+    if (pawl_bytes_is_absent(want)) return true;
     struct pawl_grpc_metadata metadata = metadata_of(call);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (token_is_equal(pawl_grpc_metadata_find(&metadata, names[i]), want)) return true;
+        struct pawl_bytes have = pawl_grpc_metadata_find(&metadata, names[i]);
+        if (pawl_bytes_is_equal_secret(have, want)) return true;
     }
     struct pawl_bytes bearer = pawl_grpc_metadata_find(&metadata, "authorization");
     const size_t scheme_size = strlen("Bearer ");
-    if (bearer.size < scheme_size || memcmp(bearer.data + 1, "earer ", scheme_size - 1) != 0
-        || (bearer.data[0] | 0x20) != 'b')
+    if (bearer.size < scheme_size
+        || strncasecmp((const char *)bearer.data, "Bearer ", scheme_size) != 0)
         return false;
-    return token_is_equal(pawl_bytes_make(bearer.data + scheme_size, bearer.size - scheme_size),
-                          want);
+    struct pawl_bytes have = pawl_bytes_make(bearer.data + scheme_size, bearer.size - scheme_size);
+    return pawl_bytes_is_equal_secret(have, want);
 }
 
 static void refuse_http(struct pawl_grpc_active *call, uint16_t http_status, const char *what)

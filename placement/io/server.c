@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -217,26 +218,16 @@ void pawl_placement_server_on_lease(struct pawl_placement_server *server,
 
 /* HTTP ------------------------------------------------------------------------------ */
 
-static bool token_is_right(const char *expected, const char *given)
-{
-    if (!given) return false;
-    size_t size = strlen(expected);
-    if (strlen(given) != size) return false;
-    unsigned difference = 0;
-    for (size_t i = 0; i < size; i++)
-        difference |= (unsigned char)expected[i] ^ (unsigned char)given[i];
-    return difference == 0;
-}
-
 static bool is_allowed(const struct pawl_placement_server *server,
                        const struct pawl_http_get_request *request)
 {
-    const char *token = server->config.token;
-    if (!token) return true;
+    struct pawl_bytes want = pawl_bytes_str(server->config.token);
+    if (pawl_bytes_is_absent(want)) return true;
+    struct pawl_bytes have = pawl_bytes_str(pawl_http_get_header(request, "pawl-api-token"));
+    if (pawl_bytes_is_equal_secret(have, want)) return true;
     const char *bearer = pawl_http_get_header(request, "Authorization");
-    if (bearer && strncmp(bearer, "Bearer ", 7) == 0 && token_is_right(token, bearer + 7))
-        return true;
-    return token_is_right(token, pawl_http_get_header(request, "pawl-api-token"));
+    if (!bearer || strncasecmp(bearer, "Bearer ", 7) != 0) return false;
+    return pawl_bytes_is_equal_secret(pawl_bytes_str(bearer + 7), want);
 }
 
 static void answer_health(const struct pawl_placement_view *view, struct pawl_http_get_reply *reply)

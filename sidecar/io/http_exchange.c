@@ -74,30 +74,18 @@ static void exchange_refuse(struct pawl_exchange *exchange, int status, const ch
     pawl_http_reply_problem(&exchange->reply, status, code, message);
 }
 
-/* Time depends on the sizes alone, so that a guess learns nothing from it. */
-static bool token_is_equal(const char *have, const char *want)
-{
-    size_t have_size = strlen(have);
-    size_t want_size = strlen(want);
-    unsigned differ = have_size != want_size;
-    for (size_t i = 0; i < have_size && i < want_size; i++) {
-        differ |= (unsigned char)(have[i] ^ want[i]);
-    }
-    return differ == 0;
-}
-
 static bool exchange_is_authorized(const struct pawl_exchange *exchange)
 {
-    const char *want = exchange->http->token;
-    if (!want) return true;
+    struct pawl_bytes want = pawl_bytes_str(exchange->http->token);
+    if (pawl_bytes_is_absent(want)) return true;
     const char *names[] = { "pawl-api-token", "dapr-api-token" };
     for (size_t i = 0; i < 2; i++) {
-        const char *have = header(exchange, names[i]);
-        if (have && token_is_equal(have, want)) return true;
+        struct pawl_bytes have = pawl_bytes_str(header(exchange, names[i]));
+        if (pawl_bytes_is_equal_secret(have, want)) return true;
     }
     const char *bearer = header(exchange, "Authorization");
     if (!bearer || strncasecmp(bearer, "Bearer ", 7) != 0) return false;
-    return token_is_equal(bearer + 7, want);
+    return pawl_bytes_is_equal_secret(pawl_bytes_str(bearer + 7), want);
 }
 
 /* A page that some other site has opened in a browser on this machine can send us

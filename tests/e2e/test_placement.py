@@ -242,7 +242,7 @@ class OneReplica(Placement):
         status, _, _ = replica.api.raw("GET", "/v1.0/placement/members")
         self.assertEqual(status, 401)
         status, _, _ = replica.api.raw("GET", "/v1.0/placement/members",
-                                       headers={"Authorization": "Bearer s3cret"})
+                                       headers={"Authorization": "bearer s3cret"})
         self.assertEqual(status, 200)
         self.assertNotIn("s3cret", replica.log())
 

@@ -526,7 +526,8 @@ static void token_is_asked_for(void **state)
     static const char *const right[][3] = { { "dapr-api-token", "secret", NULL },
                                             { "pawl-api-token", "secret", NULL },
                                             { "authorization", "Bearer secret", NULL },
-                                            { "authorization", "bearer secret", NULL } };
+                                            { "authorization", "bearer secret", NULL },
+                                            { "authorization", "BEARER secret", NULL } };
     static const char *const wrong[][3] = { { "dapr-api-token", "secreT", NULL },
                                             { "dapr-api-token", "secret1", NULL },
                                             { "authorization", "secret", NULL },

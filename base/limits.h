@@ -74,6 +74,8 @@
 #define PAWL_CREDIT_MAX             100000u
 #define PAWL_HELLO_NAMES_MAX        4096u
 #define PAWL_TOKEN_SIZE_MAX         1024u /* of a HELLO; longer: the connection ends */
+#define PAWL_TOKEN_ASKED_SIZE_MAX   256u  /* that a server asks for: it does not start, says so */
+#define PAWL_READY_LINE_SIZE_MAX    4096u /* to --ready-fd: a sidecar of another version, says so */
 #define PAWL_FRAME_ACTIONS_MAX      (2u * PAWL_TURN_ACTIONS_MAX) /* as above */
 #define PAWL_HISTORY_CHUNK_SIZE     (1u << 20) /* history frames of a replayed turn */
 #define PAWL_RECONNECT_MS_MIN       100u
@@ -107,6 +109,7 @@
 #define PAWL_INSPECT_ROWS_MAX       256u         /* of each kind per page; more takes pages */
 #define PAWL_INSPECT_MESSAGES_MAX   16u          /* as above, of the outbox: they are large */
 #define PAWL_INSPECT_SIZE_MAX       (1u << 20)   /* bytes of history, of inbox per page: as above */
+#define PAWL_SQLITE_LOCK_MS         3000u        /* for who has the file: then it is in use */
 #define PAWL_STORE_IN_FLIGHT_MAX    4096u        /* more wait in the adapter, in order */
 #define PAWL_STORE_TIMEOUT_MS       5000u        /* then PAWL_E_UNKNOWN and a new connection */
 #define PAWL_STORE_RECONNECT_MS_MAX 1000u        /* between two attempts */
@@ -149,6 +152,10 @@
 
 /* Processes -------------------------------------------------------------------- */
 #define PAWL_STOP_SAME_MS 500u /* a signal so soon after the one to stop is the same wish */
+
+/* Libpawl ------------------------------------------------------------------------ */
+#define PAWL_STACK_SIZE_MIN (16u << 10) /* of a workflow's coroutine: PAWL_E_INVALID */
+#define PAWL_STACK_SIZE_MAX (64u << 20) /* as above */
 
 /* Testing kit ------------------------------------------------------------------ */
 #define PAWL_TEST_TURNS_MAX     100000u     /* of one run, unless set otherwise: PAWL_E_LIMIT */

@@ -1,7 +1,6 @@
 /* pawl-placement: says which sidecar hosts which actor. The only place of this layer that
  * names the concrete store of the lease. */
 
-#include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
@@ -9,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
@@ -24,10 +22,9 @@
 #include "placement/io/server.h"
 #include "state/io/redis_lease.h"
 
-#define EXIT_USAGE     2 /* a wrong option */
-#define OPTIONS_MAX    32u
-#define HELP_SIZE_MAX  (64u << 10)
-#define READY_SIZE_MAX 4096u
+#define EXIT_USAGE    2 /* a wrong option */
+#define OPTIONS_MAX   32u
+#define HELP_SIZE_MAX (64u << 10)
 
 enum { FLAG_READY_FD = 1000, FLAG_HELP, FLAG_VERSION };
 
@@ -91,16 +88,6 @@ static void flags_make(struct option flags[OPTIONS_MAX])
     flags[n] = (struct option){ NULL, 0, NULL, 0 };
 }
 
-static bool ready_fd_parse(struct service *service, const char *text)
-{
-    char *end = NULL;
-    errno = 0;
-    long fd = strtol(text, &end, 10);
-    if (errno != 0 || *text == 0 || *end != 0 || fd < 0 || fd > 1000000) return false;
-    service->ready_fd = (int)fd;
-    return true;
-}
-
 /* -1: go on; else the exit status. */
 static int environment_read(struct service *service)
 {
@@ -132,7 +119,7 @@ static int flags_read(struct service *service, int argc, char **argv)
         case FLAG_HELP: return show_help();
         case FLAG_VERSION: puts("pawl-placement " PAWL_VERSION); return EXIT_SUCCESS;
         case FLAG_READY_FD:
-            if (!ready_fd_parse(service, optarg))
+            if (!pawl_runtime_fd_parse(optarg, &service->ready_fd))
                 return complain("--ready-fd: give the number of an open file descriptor");
             break;
         default:
@@ -152,17 +139,10 @@ static int token_read(struct service *service)
     struct pawl_placement_config *config = &service->config;
     if (!config->token_file) return -1;
     const char *message = NULL;
-    pawl_err err =
-        pawl_runtime_line_read(config->token_file, &service->arena, &config->token, &message);
-    if (err != PAWL_OK) {
-        fprintf(stderr, "pawl-placement: cannot read the token file %s\n", message);
-        return EXIT_FAILURE;
-    }
-    if (pawl_placement_token_is_valid(config->token)) return -1;
-    fprintf(stderr,
-            "pawl-placement: the first line of the token file %s is no token: it must be 1 to 256 "
-            "printable ASCII characters without spaces\n",
-            config->token_file);
+    pawl_err err = pawl_runtime_token_read(config->token_file, pawl_placement_token_is_valid,
+                                           &service->arena, &config->token, &message);
+    if (err == PAWL_OK) return -1;
+    fprintf(stderr, "pawl-placement: %s\n", message);
     return EXIT_FAILURE;
 }
 
@@ -275,13 +255,10 @@ static void ready_tell(struct service *service)
              pawl_placement_server_http_port(service->server));
     if (service->ready_fd < 0) return;
     struct pawl_buf line;
-    pawl_buf_init(&line, READY_SIZE_MAX);
+    pawl_buf_init(&line, PAWL_READY_LINE_SIZE_MAX);
     ready_line(service, &line);
-    if (write(service->ready_fd, line.data, line.size) != (ssize_t)line.size)
-        pawl_log(PAWL_LOG_WARN, "placement", "cannot write to --ready-fd: %s", strerror(errno));
+    pawl_runtime_ready_tell(&service->ready_fd, pawl_buf_view(&line), "placement");
     pawl_buf_deinit(&line);
-    close(service->ready_fd);
-    service->ready_fd = -1;
 }
 
 /* Start ----------------------------------------------------------------------------- */

@@ -12,7 +12,6 @@
 #include "placement/names.h"
 #include "state/keys.h"
 
-#define TOKEN_SIZE_MAX         256u
 #define IN_FLIGHT_MAX          1000000
 #define ATTEMPTS_MAX           1000
 #define IDLE_MS_MIN            100
@@ -514,7 +513,7 @@ const char *pawl_config_synchronous(const struct pawl_config *config)
 bool pawl_config_token_is_valid(const char *token)
 {
     size_t size = strlen(token);
-    if (size == 0 || size > TOKEN_SIZE_MAX) return false;
+    if (size == 0 || size > PAWL_TOKEN_ASKED_SIZE_MAX) return false;
     for (const char *c = token; *c; c++) {
         if (*c <= ' ' || *c > '~') return false;
     }
@@ -528,8 +527,8 @@ static pawl_err check_id(struct pawl_config *config, const char *name, const cha
 {
     if (pawl_app_id_is_valid(pawl_bytes_str(value))) return PAWL_OK;
     *ret_message = TEXT(pawl_arena_printf(
-        config->arena, "%s: \"%s\" is not allowed; give 1 to 64 letters, digits, '-', '_' or '.'",
-        name, value));
+        config->arena, "%s: \"%s\" is not allowed; give 1 to %u letters, digits, '-', '_' or '.'",
+        name, value, PAWL_APP_ID_SIZE_MAX));
     return PAWL_E_INVALID;
 }
 
@@ -552,8 +551,10 @@ static pawl_err check_token(struct pawl_config *config, const char **ret_message
         return PAWL_E_INVALID;
     }
     if (config->token && !pawl_config_token_is_valid(config->token)) {
-        *ret_message = "the token is not allowed; give 1 to 256 printable ASCII characters "
-                       "without spaces";
+        *ret_message = TEXT(pawl_arena_printf(
+            config->arena,
+            "the token is not allowed; give 1 to %u printable ASCII characters without spaces",
+            PAWL_TOKEN_ASKED_SIZE_MAX));
         return PAWL_E_INVALID;
     }
     return PAWL_OK;
@@ -568,6 +569,14 @@ static bool listen_url_is_valid(const char *url)
     return port && port > url + 6 && pawl_config_number_parse(port + 1, 0, UINT16_MAX, &number);
 }
 
+static pawl_err too_many(struct pawl_config *config, const char *flag, uint32_t max,
+                         const char **ret_message)
+{
+    *ret_message =
+        TEXT(pawl_arena_printf(config->arena, "--%s: at most %u addresses are allowed", flag, max));
+    return PAWL_E_INVALID;
+}
+
 static pawl_err split_listen(struct pawl_config *config, const char **ret_message)
 {
     char *rest = (char *)(uintptr_t)copy_str(config->arena, config->app_listen.text);
@@ -577,8 +586,7 @@ static pawl_err split_listen(struct pawl_config *config, const char **ret_messag
                                       config->app_listen.source, url, ret_message);
         }
         if (config->app_urls_count == PAWL_CONFIG_URLS_MAX) {
-            *ret_message = "--app-listen: at most 8 addresses are allowed";
-            return PAWL_E_INVALID;
+            return too_many(config, "app-listen", PAWL_CONFIG_URLS_MAX, ret_message);
         }
         config->app_urls[config->app_urls_count++] = url;
     }
@@ -647,8 +655,7 @@ static pawl_err split_placement(struct pawl_config *config, const char **ret_mes
                                       config->placement.source, address, ret_message);
         }
         if (config->placement_urls_count == PAWL_PLACEMENT_ADDRESSES_MAX) {
-            *ret_message = "--placement: at most 16 addresses are allowed";
-            return PAWL_E_INVALID;
+            return too_many(config, "placement", PAWL_PLACEMENT_ADDRESSES_MAX, ret_message);
         }
         config->placement_urls[config->placement_urls_count++] = url;
     }

@@ -189,7 +189,7 @@ static void stream_register(struct stream *stream, const Pawl__WorkItemFilters *
 }
 
 /* Why this stream is not taken; NULL: it is. */
-static const char *stream_refusal(const struct pawl_grpc_workers *workers,
+static const char *stream_refusal(struct pawl_grpc_workers *workers,
                                   const Pawl__WorkItemFilters *filters)
 {
     if (workers->is_stopping) return "this sidecar is stopping; connect again in a moment";
@@ -198,9 +198,12 @@ static const char *stream_refusal(const struct pawl_grpc_workers *workers,
     if (pawl_grpc_names_are_valid(filters->n_workflows, filters->workflows)
         && pawl_grpc_names_are_valid(filters->n_activities, filters->activities))
         return NULL;
-    return "a work item filter has more than 4096 names and versions, or one that is not 1 to 256 "
-           "bytes of "
-           "text without control characters";
+    struct pawl_bytes text = pawl_arena_printf(
+        &workers->out,
+        "a work item filter has more than %u names and versions, or one that is not 1 to %u bytes "
+        "of text without control characters",
+        PAWL_HELLO_NAMES_MAX, PAWL_NAME_SIZE_MAX);
+    return (const char *)text.data;
 }
 
 void pawl_grpc_workers_open(struct pawl_grpc_workers *workers, struct pawl_grpc *grpc,
@@ -354,8 +357,8 @@ static const char *too_large_text(struct pawl_grpc_workers *workers, size_t size
         &workers->out,
         "its worker would have to be sent %zu bytes, and --work-item-size allows %u MiB: continue "
         "as new more often or pass smaller payloads; or raise the receive limit of the workers' "
-        "gRPC client first, and then --work-item-size of the sidecar (64 at most)",
-        size, (unsigned)workers->config.work_item_mib);
+        "gRPC client first, and then --work-item-size of the sidecar (%u at most)",
+        size, (unsigned)workers->config.work_item_mib, PAWL_GRPC_WORK_ITEM_MIB_MAX);
     return (const char *)text.data;
 }
 

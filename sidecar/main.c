@@ -1,6 +1,5 @@
 /* pawld: the sidecar. The only place that names the concrete adapters. */
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -17,6 +16,7 @@
 #include "base/io/runtime.h"
 #include "base/io/stop_signal.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "sidecar/config.h"
 #include "sidecar/io/config_yaml.h"
@@ -27,10 +27,9 @@
 #include "sidecar/taskhub.h"
 #include "state/io/backends.h"
 
-#define EXIT_USAGE     2 /* a wrong option */
-#define OPTIONS_MAX    64u
-#define HELP_SIZE_MAX  (64u << 10)
-#define READY_SIZE_MAX 4096u
+#define EXIT_USAGE    2 /* a wrong option */
+#define OPTIONS_MAX   64u
+#define HELP_SIZE_MAX (64u << 10)
 
 enum { FLAG_CONFIG = 1000, FLAG_READY_FD, FLAG_HELP, FLAG_VERSION };
 
@@ -106,16 +105,6 @@ static void flags_make(struct option flags[OPTIONS_MAX])
     flags[n] = (struct option){ NULL, 0, NULL, 0 };
 }
 
-static bool ready_fd_parse(struct sidecar *sidecar, const char *text)
-{
-    char *end = NULL;
-    errno = 0;
-    long fd = strtol(text, &end, 10);
-    if (errno != 0 || *text == 0 || *end != 0 || fd < 0 || fd > 1000000) return false;
-    sidecar->ready_fd = (int)fd;
-    return true;
-}
-
 /* Go over the arguments: first for what says where the other sources are, then, with
  * `apply`, for the options themselves. -1: go on; else the exit status. */
 static int flags_read(struct sidecar *sidecar, int argc, char **argv, bool apply)
@@ -139,7 +128,7 @@ static int flags_read(struct sidecar *sidecar, int argc, char **argv, bool apply
         case FLAG_VERSION: puts("pawld " PAWL_VERSION); return EXIT_SUCCESS;
         case FLAG_CONFIG: sidecar->config_path = optarg; break;
         case FLAG_READY_FD:
-            if (!ready_fd_parse(sidecar, optarg)) {
+            if (!pawl_runtime_fd_parse(optarg, &sidecar->ready_fd)) {
                 return complain("--ready-fd: give the number of an open file descriptor");
             }
             break;
@@ -175,17 +164,10 @@ static int token_read(struct sidecar *sidecar)
     struct pawl_config *config = &sidecar->config;
     if (!config->token_file) return -1;
     const char *message = NULL;
-    pawl_err err =
-        pawl_runtime_line_read(config->token_file, &sidecar->arena, &config->token, &message);
-    if (err != PAWL_OK) {
-        fprintf(stderr, "pawld: cannot read the token file %s\n", message);
-        return EXIT_FAILURE;
-    }
-    if (pawl_config_token_is_valid(config->token)) return -1;
-    fprintf(stderr,
-            "pawld: the first line of the token file %s is no token: it must be 1 to 256 "
-            "printable ASCII characters without spaces\n",
-            config->token_file);
+    pawl_err err = pawl_runtime_token_read(config->token_file, pawl_config_token_is_valid,
+                                           &sidecar->arena, &config->token, &message);
+    if (err == PAWL_OK) return -1;
+    fprintf(stderr, "pawld: %s\n", message);
     return EXIT_FAILURE;
 }
 
@@ -287,14 +269,10 @@ static void on_ready(void *context)
     if (sidecar->ready_fd < 0) return;
 
     struct pawl_buf line;
-    pawl_buf_init(&line, READY_SIZE_MAX);
+    pawl_buf_init(&line, PAWL_READY_LINE_SIZE_MAX);
     ready_line(sidecar, &line, port, endpoint, peer);
-    if (write(sidecar->ready_fd, line.data, line.size) != (ssize_t)line.size) {
-        pawl_log(PAWL_LOG_WARN, "sidecar", "cannot write to --ready-fd: %s", strerror(errno));
-    }
+    pawl_runtime_ready_tell(&sidecar->ready_fd, pawl_buf_view(&line), "sidecar");
     pawl_buf_deinit(&line);
-    close(sidecar->ready_fd);
-    sidecar->ready_fd = -1;
 }
 
 /* Ends the calls that still wait, so before the loop. */

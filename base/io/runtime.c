@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -13,8 +14,11 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/limits.h"
+#include "base/log.h"
 
 #define LINE_SIZE_MAX 1024
+#define FD_MAX        1000000
 
 static const char *say(struct pawl_arena *arena, const char *path, const char *what)
 {
@@ -63,6 +67,46 @@ pawl_err pawl_runtime_line_read(const char *path, struct pawl_arena *arena, cons
     *ret_line = (const char *)pawl_arena_printf(arena, "%s", line).data;
     explicit_bzero(line, sizeof line);
     return PAWL_OK;
+}
+
+pawl_err pawl_runtime_token_read(const char *path, bool (*is_valid)(const char *),
+                                 struct pawl_arena *arena, const char **ret_token,
+                                 const char **ret_message)
+{
+    const char *why = NULL;
+    pawl_err err = pawl_runtime_line_read(path, arena, ret_token, &why);
+    if (err != PAWL_OK) {
+        *ret_message =
+            (const char *)pawl_arena_printf(arena, "cannot read the token file %s", why).data;
+        return err;
+    }
+    if (is_valid(*ret_token)) return PAWL_OK;
+    *ret_message = (const char *)pawl_arena_printf(
+                       arena,
+                       "the first line of the token file %s is no token: it must be 1 to %u "
+                       "printable ASCII characters without spaces",
+                       path, PAWL_TOKEN_ASKED_SIZE_MAX)
+                       .data;
+    return PAWL_E_INVALID;
+}
+
+bool pawl_runtime_fd_parse(const char *text, int *ret_fd)
+{
+    char *end = NULL;
+    errno = 0;
+    long fd = strtol(text, &end, 10);
+    if (errno != 0 || *text == 0 || *end != 0 || fd < 0 || fd > FD_MAX) return false;
+    *ret_fd = (int)fd;
+    return true;
+}
+
+void pawl_runtime_ready_tell(int *fd, struct pawl_bytes line, const char *part)
+{
+    if (*fd < 0) return;
+    if (write(*fd, line.data, line.size) != (ssize_t)line.size)
+        pawl_log(PAWL_LOG_WARN, part, "cannot write to --ready-fd: %s", strerror(errno));
+    close(*fd);
+    *fd = -1;
 }
 
 static bool is_host_char(char c)

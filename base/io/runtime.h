@@ -15,6 +15,19 @@ PAWL_MUST_USE pawl_err pawl_runtime_folder_make(const char *path, struct pawl_ar
 PAWL_MUST_USE pawl_err pawl_runtime_line_read(const char *path, struct pawl_arena *arena,
                                               const char **ret_line, const char **ret_message);
 
+/* The token in the first line of a file. PAWL_E_UNAVAILABLE, or PAWL_E_INVALID when `is_valid`
+ * says that it is none: *ret_message is a whole sentence. */
+PAWL_MUST_USE pawl_err pawl_runtime_token_read(const char *path, bool (*is_valid)(const char *),
+                                               struct pawl_arena *arena, const char **ret_token,
+                                               const char **ret_message);
+
+/* A file descriptor as it is written for --ready-fd. False: that is none. */
+PAWL_MUST_USE bool pawl_runtime_fd_parse(const char *text, int *ret_fd);
+
+/* Tell who has started us: write `line` to *fd, close it and set it to -1. Nothing when it is
+ * -1 already. The log of `part` says when it cannot be written. */
+void pawl_runtime_ready_tell(int *fd, struct pawl_bytes line, const char *part);
+
 /* "<host name>-<process id>-<random>", as a name for placement/names.h: what a host name
  * may have and a host id may not becomes '-'. */
 const char *pawl_runtime_host_id(struct pawl_arena *arena);

@@ -17,11 +17,11 @@
 
 #include "base/bytes.h"
 #include "base/io/clock.h"
+#include "base/limits.h"
 #include "cli/io/child.h"
 #include "cli/io/say.h"
 
-#define STOP_MS        15000 /* how long a stopped process may take before it is killed */
-#define READY_SIZE_MAX 4096u
+#define STOP_MS 15000 /* how long a stopped process may take before it is killed */
 
 struct run {
     const struct pawl_cli_options *options;
@@ -374,7 +374,7 @@ int pawl_cli_run(const struct pawl_cli_options *options)
                        .sidecar = { .out = { .fd = -1 }, .err = { .fd = -1 } },
                        .app = { .out = { .fd = -1 }, .err = { .fd = -1 } } };
     pawl_arena_init(&run.arena);
-    pawl_buf_init(&run.ready_line, READY_SIZE_MAX);
+    pawl_buf_init(&run.ready_line, PAWL_READY_LINE_SIZE_MAX);
     run.colors = !options->no_color && !getenv("NO_COLOR") && isatty(STDERR_FILENO);
     run.signals = pawl_child_signals_open();
     if (run.signals < 0) {

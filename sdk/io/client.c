@@ -716,8 +716,10 @@ pawl_err pawl_client_import(struct pawl_client *client, struct pawl_bytes json, 
     if (json.size == 0)
         return pawl_client_refuse(client, "json is empty: nothing to import", ret_result);
     if (json.size > PAWL_IMPORT_SIZE_MAX) {
-        (void)pawl_client_refuse(
-            client, "json is larger than 16 MiB, the most that can be imported", ret_result);
+        char why[100];
+        (void)snprintf(why, sizeof why, "json is larger than %u MiB, the most that can be imported",
+                       PAWL_IMPORT_SIZE_MAX >> 20);
+        (void)pawl_client_refuse(client, why, ret_result);
         return PAWL_E_TOO_LARGE;
     }
     pawl_client_random_text(random);

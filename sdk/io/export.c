@@ -1,8 +1,12 @@
 /* An export is pages of a history, each written where it arrives. Its head and what waits are
  * those of its last page, when all pages are of one moment: nothing was added between them. */
+#include <stdio.h>
+
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "sdk/io/ask.h"
+
+#define WHY_SIZE 128u
 
 struct collection {
     struct pawl_buf events;
@@ -74,16 +78,24 @@ static pawl_err export_write(const struct collection *all, struct pawl_result *l
     return err;
 }
 
-/* What the sidecar has not said. NULL: it has. */
-static const char *export_wrong(pawl_err err)
+/* What the sidecar has not said. False: it has. */
+static bool export_explain(pawl_err err, char ret_why[WHY_SIZE])
 {
     switch (err) {
     case PAWL_E_CONFLICT:
-        return "the instance changes faster than its history can be read; suspend it, then export "
-               "it";
-    case PAWL_E_TOO_LARGE: return "the history is larger than 512 MiB of JSON";
-    case PAWL_E_CORRUPT: return "the sidecar answered with fewer events than it says there are";
-    default: return NULL;
+        (void)snprintf(ret_why, WHY_SIZE,
+                       "the instance changes faster than its history can be read; suspend it, "
+                       "then export it");
+        return true;
+    case PAWL_E_TOO_LARGE:
+        (void)snprintf(ret_why, WHY_SIZE, "the history is larger than %u MiB of JSON",
+                       PAWL_EXPORT_SIZE_MAX >> 20);
+        return true;
+    case PAWL_E_CORRUPT:
+        (void)snprintf(ret_why, WHY_SIZE,
+                       "the sidecar answered with fewer events than it says there are");
+        return true;
+    default: return false;
     }
 }
 
@@ -98,10 +110,11 @@ pawl_err pawl_client_export(struct pawl_client *client, const char *id,
         err = collection_read(&all, client, id, &last);
     if (err == PAWL_OK) err = export_write(&all, last);
     pawl_buf_deinit(&all.events);
-    if (export_wrong(err)) {
+    char why[WHY_SIZE];
+    if (export_explain(err, why)) {
         pawl_result_free(last);
         last = NULL;
-        (void)pawl_client_refuse(client, export_wrong(err), &last);
+        (void)pawl_client_refuse(client, why, &last);
     }
     if (err == PAWL_E_CONFLICT) err = PAWL_E_BUSY;
     if (ret_result)

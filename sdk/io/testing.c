@@ -20,8 +20,6 @@
 #define START_MS         INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
 #define REPLAY_EVERY     4u
 #define STACK_SIZE       65536u
-#define STACK_SIZE_MIN   (16u << 10)
-#define STACK_SIZE_MAX   (64u << 20)
 #define SEED             UINT64_C(1)
 #define MESSAGE_TEXT_MAX 4096u
 
@@ -360,8 +358,8 @@ static bool fill_options(struct pawl_test_options *options)
     if (options->seed == 0) options->seed = SEED;
     if (options->stack_size == 0) options->stack_size = STACK_SIZE;
     if (!options->log) options->log = log_errors;
-    return options->now_ms > 0 && options->stack_size >= STACK_SIZE_MIN
-           && options->stack_size <= STACK_SIZE_MAX;
+    return options->now_ms > 0 && options->stack_size >= PAWL_STACK_SIZE_MIN
+           && options->stack_size <= PAWL_STACK_SIZE_MAX;
 }
 
 pawl_err pawl_test_new(const struct pawl_test_options *options, struct pawl_test **ret_test)

@@ -18,10 +18,8 @@
 #include "sdk/replay.h"
 
 /* Bounds of what the options may ask for. */
-#define THREADS_MAX    1024u
-#define STACK_SIZE_MIN (16u << 10)
-#define STACK_SIZE_MAX (64u << 20)
-#define CACHE_MAX      1000000u
+#define THREADS_MAX 1024u
+#define CACHE_MAX   1000000u
 
 /* After the work is over, the last frames get so long to leave. */
 #define GOODBYE_MS 1500
@@ -202,8 +200,8 @@ static pawl_err choose_options(struct pawl_worker *worker)
     if (!is_match) return PAWL_E_INVALID;
     bool fits = options->turns_max <= PAWL_CREDIT_MAX && options->activities_max <= PAWL_CREDIT_MAX
                 && options->activity_threads <= THREADS_MAX && options->cache_max <= CACHE_MAX
-                && options->stack_size >= STACK_SIZE_MIN && options->stack_size <= STACK_SIZE_MAX
-                && options->stop_timeout_ms > 0;
+                && options->stack_size >= PAWL_STACK_SIZE_MIN
+                && options->stack_size <= PAWL_STACK_SIZE_MAX && options->stop_timeout_ms > 0;
     return fits ? PAWL_OK : PAWL_E_INVALID;
 }
 

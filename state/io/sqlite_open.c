@@ -14,10 +14,6 @@
 
 #define APPLICATION_ID 0x5061776c /* "Pawl" */
 
-/* How long another process may take to let go of the file: one that was killed is torn down by
- * the system while its successor starts already. */
-#define LOCK_WAIT_MS 3000
-
 static const char schema[] =
     "CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL,"
     "  partitions INTEGER NOT NULL, app TEXT NOT NULL, namespace TEXT NOT NULL);"
@@ -165,7 +161,8 @@ static pawl_err connect_file(struct opening *opening)
     int code = sqlite3_open_v2(opening->path, &opening->db->connection, flags, NULL);
     if (code != SQLITE_OK) return refuse_sqlite(opening, code);
     sqlite3_extended_result_codes(opening->db->connection, 1);
-    sqlite3_busy_timeout(opening->db->connection, LOCK_WAIT_MS);
+    /* One that was killed is torn down by the system while its successor starts already. */
+    sqlite3_busy_timeout(opening->db->connection, PAWL_SQLITE_LOCK_MS);
     /* SQLite opens a file that it may not write for reading only, without a word. */
     if (sqlite3_db_readonly(opening->db->connection, "main") == 1) return refuse_folder(opening);
     return PAWL_OK;

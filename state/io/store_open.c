@@ -1,4 +1,5 @@
 /* Which backend a URL means. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,29 +26,33 @@ static bool is_redis(const char *url)
     return false;
 }
 
-static pawl_err refuse(const char **ret_message, const char *format, const char *value)
+static pawl_err refuse(const char **ret_message, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static pawl_err refuse(const char **ret_message, const char *format, ...)
 {
-    /* Formats are literals of this file with one %.100s. */
-    snprintf(message_text, sizeof message_text, format, value);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(message_text, sizeof message_text, format, args);
+    va_end(args);
     *ret_message = message_text;
     return PAWL_E_INVALID;
 }
 
 static pawl_err config_check(const struct pawl_store_config *config, const char **ret_message)
 {
-    if (!config->url || !config->url[0])
-        return refuse(ret_message, "no state store is configured%.100s", "");
+    if (!config->url || !config->url[0]) return refuse(ret_message, "no state store is configured");
     if (!pawl_app_id_is_valid(pawl_bytes_str(config->app)))
         return refuse(ret_message,
-                      "app id \"%.100s\" is not valid: 1 to 64 letters, digits, '-', '_', '.'",
-                      config->app ? config->app : "");
+                      "app id \"%.100s\" is not valid: 1 to %u letters, digits, '-', '_', '.'",
+                      config->app ? config->app : "", PAWL_APP_ID_SIZE_MAX);
     if (!pawl_app_id_is_valid(pawl_bytes_str(config->namespace_)))
         return refuse(ret_message,
-                      "namespace \"%.100s\" is not valid: 1 to 64 letters, digits, '-', '_', '.'",
-                      config->namespace_ ? config->namespace_ : "");
+                      "namespace \"%.100s\" is not valid: 1 to %u letters, digits, '-', '_', '.'",
+                      config->namespace_ ? config->namespace_ : "", PAWL_APP_ID_SIZE_MAX);
     bool takes_any = config->read_only && config->partitions == 0;
     if ((config->partitions < 1 && !takes_any) || config->partitions > PAWL_PARTITIONS_MAX)
-        return refuse(ret_message, "the number of partitions must be 1 to 4096%.100s", "");
+        return refuse(ret_message, "the number of partitions must be 1 to %u", PAWL_PARTITIONS_MAX);
     return PAWL_OK;
 }
 

@@ -474,6 +474,18 @@ static void a_token_is_the_first_line_of_its_file(void **state)
     assert_int_equal(pawl_runtime_line_read("/tmp", &f->arena, &line, &f->message),
                      PAWL_E_UNAVAILABLE);
     assert_string_equal(f->message, "/tmp: Is a directory");
+
+    bool (*is_valid)(const char *) = pawl_config_token_is_valid;
+    assert_int_equal(pawl_runtime_token_read(f->path, is_valid, &f->arena, &line, &f->message),
+                     PAWL_OK);
+    assert_string_equal(line, "s3cret");
+    assert_int_equal(pawl_runtime_token_read("/tmp", is_valid, &f->arena, &line, &f->message),
+                     PAWL_E_UNAVAILABLE);
+    assert_string_equal(f->message, "cannot read the token file /tmp: Is a directory");
+    load(f, "two words\n");
+    assert_int_equal(pawl_runtime_token_read(f->path, is_valid, &f->arena, &line, &f->message),
+                     PAWL_E_INVALID);
+    assert_says(f, "is no token: it must be 1 to 256 printable ASCII characters");
 }
 
 /* Several sidecars --------------------------------------------------------------------- */

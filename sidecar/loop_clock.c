@@ -62,7 +62,8 @@ void pawl_loop_clock_on_reading(void *context, const struct pawl_clock_reading *
 {
     struct pawl_loop *loop = context;
     if (loop->state == LOOP_CLOSED) return;
-    bool is_first = !loop->clock.is_in_use;
+    bool is_first = !loop->clock_was_read;
+    loop->clock_was_read = true;
     int64_t off_ms = pawl_slew_read(&loop->clock, reading, steady_now_ms());
     loop->armed_ms = -1; /* the timer goes by another clock now */
     if (off_ms <= PAWL_CLOCK_JUMP_MS && off_ms >= -PAWL_CLOCK_JUMP_MS) return;

@@ -94,6 +94,7 @@ struct pawl_loop {
     struct pawl_arena info_arena; /* of one loop turn */
 
     struct pawl_slew clock;
+    bool clock_was_read; /* the store's */
     int64_t started_ms;
     int64_t node_wake_ms;
     int64_t stop_by_ms;

@@ -129,9 +129,9 @@ static void hello_durability(struct pawl_redis_hello *hello, struct pawl_buf *ou
 
 static void hello_clock(struct pawl_redis_hello *hello, struct pawl_buf *out, int64_t now_ms)
 {
-    if (!hello->wants_clock) return;
     pawl_redis_time(out);
-    hello->clock.asked_ms = now_ms;
+    hello->clock_asked_ms = now_ms;
+    hello->clock_tries++;
     hello_expect(hello, PAWL_REDIS_HELLO_CLOCK, 0);
 }
 
@@ -143,6 +143,7 @@ void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out
     hello->advice[0] = 0;
     hello->is_schema_ok = false;
     hello->has_clock = false;
+    hello->clock_tries = 0;
     if (pawl_redis_login(out, hello->url->user, hello->url->password))
         hello_expect(hello, PAWL_REDIS_HELLO_AUTH, 0);
     hello_select(hello, out);
@@ -150,7 +151,7 @@ void pawl_redis_hello_start(struct pawl_redis_hello *hello, struct pawl_buf *out
     struct pawl_bytes role = PAWL_BYTES_LITERAL("ROLE");
     pawl_redis_command(out, 1, &role);
     hello_expect(hello, PAWL_REDIS_HELLO_ROLE, 0);
-    hello_clock(hello, out, now_ms);
+    if (hello->wants_clock) hello_clock(hello, out, now_ms);
     struct pawl_bytes info[] = { PAWL_BYTES_LITERAL("INFO"), PAWL_BYTES_LITERAL("memory") };
     pawl_redis_command(out, 2, info);
     hello_expect(hello, PAWL_REDIS_HELLO_MEMORY, 0);
@@ -256,16 +257,33 @@ static void hello_check_memory(struct pawl_redis_hello *hello, const struct pawl
                             "maxmemory-policy to noeviction");
 }
 
-/* `value` may be an error, or no time. */
-static void hello_check_clock(struct pawl_redis_hello *hello, const struct pawl_redis_value *value,
-                              int64_t now_ms)
+#define CLOCK_TRIES_MAX 3u
+
+/* Without a time, which may be an error. */
+static void hello_miss_clock(struct pawl_redis_hello *hello)
 {
-    hello->clock.answered_ms = now_ms;
-    hello->has_clock = pawl_redis_time_parse(value, &hello->clock.unix_ms);
-    if (hello->has_clock) return;
+    if (hello->has_clock) return; /* a first answer, which took long, is better than none */
     hello_advise(
         hello, "it does not tell its time (TIME), so this sidecar goes by the clock of its own "
                "machine: let its user run that command, or keep the clocks of all machines right");
+}
+
+/* The first reading sets the time, so it had better be a good one. */
+static void hello_check_clock(struct pawl_redis_hello *hello, const struct pawl_redis_value *value,
+                              struct pawl_buf *out, int64_t now_ms)
+{
+    struct pawl_clock_reading reading = { .asked_ms = hello->clock_asked_ms,
+                                          .answered_ms = now_ms };
+    if (!pawl_redis_time_parse(value, &reading.unix_ms)) {
+        hello_miss_clock(hello);
+        return;
+    }
+    int64_t took_ms = reading.answered_ms - reading.asked_ms;
+    if (!hello->has_clock || took_ms < hello->clock.answered_ms - hello->clock.asked_ms)
+        hello->clock = reading;
+    hello->has_clock = true;
+    if (took_ms > PAWL_STORE_CLOCK_TOOK_MS && hello->clock_tries < CLOCK_TRIES_MAX)
+        hello_clock(hello, out, now_ms);
 }
 
 /* The value of a setting in name, value, …; absent when it is not there. */
@@ -396,7 +414,7 @@ static pawl_err hello_on_error(struct pawl_redis_hello *hello, enum pawl_redis_h
                     || step == PAWL_REDIS_HELLO_MEMORY;
     if (optional && pawl_redis_error_is(text, "NOPERM")) return PAWL_OK;
     if (step == PAWL_REDIS_HELLO_CLOCK) {
-        hello_check_clock(hello, &(const struct pawl_redis_value){ .kind = PAWL_REDIS_ERROR }, 0);
+        hello_miss_clock(hello);
         return PAWL_OK;
     }
     if (step == PAWL_REDIS_HELLO_CONFIG) {
@@ -411,7 +429,8 @@ static pawl_err hello_on_error(struct pawl_redis_hello *hello, enum pawl_redis_h
 }
 
 static pawl_err hello_on_step(struct pawl_redis_hello *hello, enum pawl_redis_hello_step step,
-                              int op, const struct pawl_redis_value *value, int64_t now_ms)
+                              int op, const struct pawl_redis_value *value, struct pawl_buf *out,
+                              int64_t now_ms)
 {
     switch (step) {
     case PAWL_REDIS_HELLO_AUTH:
@@ -420,7 +439,7 @@ static pawl_err hello_on_step(struct pawl_redis_hello *hello, enum pawl_redis_he
     case PAWL_REDIS_HELLO_ROLE:
         if (role_is_master(value)) return PAWL_OK;
         return hello_refuse(hello, PAWL_E_UNAVAILABLE, "is a replica, not the master");
-    case PAWL_REDIS_HELLO_CLOCK: hello_check_clock(hello, value, now_ms); return PAWL_OK;
+    case PAWL_REDIS_HELLO_CLOCK: hello_check_clock(hello, value, out, now_ms); return PAWL_OK;
     case PAWL_REDIS_HELLO_MEMORY: hello_check_memory(hello, value); return PAWL_OK;
     case PAWL_REDIS_HELLO_CONFIG: hello_check_config(hello, value); return PAWL_OK;
     case PAWL_REDIS_HELLO_WAIT: return hello_check_wait(hello, value);
@@ -449,8 +468,9 @@ pawl_err pawl_redis_hello_on_value(struct pawl_redis_hello *hello,
     int op = hello->expected[hello->expected_next].op;
     hello->expected_next++;
 
-    pawl_err err = value->kind == PAWL_REDIS_ERROR ? hello_on_error(hello, step, value->text)
-                                                   : hello_on_step(hello, step, op, value, now_ms);
+    pawl_err err = value->kind == PAWL_REDIS_ERROR
+                       ? hello_on_error(hello, step, value->text)
+                       : hello_on_step(hello, step, op, value, out, now_ms);
     if (err) return err;
     *ret_done = false;
     if (hello->expected_next < hello->expected_count) return PAWL_OK;

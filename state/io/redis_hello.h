@@ -47,7 +47,9 @@ struct pawl_redis_hello {
     char advice[512];  /* usable, but: what its operator should change; mostly empty */
     bool is_schema_ok; /* the schema was here, and is ours */
     bool has_clock;
-    struct pawl_clock_reading clock;
+    struct pawl_clock_reading clock; /* of several, the one that took least */
+    int64_t clock_asked_ms;          /* the last one */
+    uint32_t clock_tries;
     /* The expected replies, in order. */
     struct {
         enum pawl_redis_hello_step step;

@@ -122,7 +122,8 @@
 #define PAWL_STORE_WAIT_MS_MAX      4000u        /* refused; below PAWL_STORE_TIMEOUT_MS */
 #define PAWL_STORE_WAITS_MAX        2u           /* flushes that replicas have not confirmed */
 #define PAWL_STORE_CLOCK_MS         60000u       /* between two looks at the store's own clock */
-#define PAWL_STORE_CLOCK_TOOK_MS    500          /* longer at the start: once more, thrice in all */
+#define PAWL_STORE_CLOCK_TOOK_MS    500          /* longer at the start: once more */
+#define PAWL_STORE_CLOCK_TRIES_MAX  3u           /* at the start; the quickest counts */
 #define PAWL_CLOCK_SLEW_DIVISOR     100          /* it is followed by 1/100 of the time */
 #define PAWL_CLOCK_JUMP_MS          1000         /* more than that aside: a warning in the log */
 #define PAWL_REDIS_DB_MAX           65535u       /* the URL is refused */

@@ -257,8 +257,6 @@ static void hello_check_memory(struct pawl_redis_hello *hello, const struct pawl
                             "maxmemory-policy to noeviction");
 }
 
-#define CLOCK_TRIES_MAX 3u
-
 /* Without a time, which may be an error. */
 static void hello_miss_clock(struct pawl_redis_hello *hello)
 {
@@ -282,7 +280,7 @@ static void hello_check_clock(struct pawl_redis_hello *hello, const struct pawl_
     if (!hello->has_clock || took_ms < hello->clock.answered_ms - hello->clock.asked_ms)
         hello->clock = reading;
     hello->has_clock = true;
-    if (took_ms > PAWL_STORE_CLOCK_TOOK_MS && hello->clock_tries < CLOCK_TRIES_MAX)
+    if (took_ms > PAWL_STORE_CLOCK_TOOK_MS && hello->clock_tries < PAWL_STORE_CLOCK_TRIES_MAX)
         hello_clock(hello, out, now_ms);
 }
 

@@ -89,8 +89,7 @@ static struct pawl_ask *ask_new(struct pawl_node *node, struct asker asker,
     ask->asker = asker;
     ask->asked_ms = node->now_ms;
     /* Whoever waits for an instance may have to follow it for as long. */
-    bool is_wait = request->op == PAWL_REQUEST_WAIT || request->op == PAWL_REQUEST_WATCH;
-    bool is_long = is_wait && request->timeout_ms > PAWL_ROUTE_MS_MAX;
+    bool is_long = pawl_request_op_is_wait(request->op) && request->timeout_ms > PAWL_ROUTE_MS_MAX;
     bool is_many = request->op == PAWL_REQUEST_COUNT || request->op == PAWL_REQUEST_BATCH;
     ask->deadline_ms = node->now_ms + (is_long ? request->timeout_ms : PAWL_ROUTE_MS_MAX);
     if (is_many) ask->deadline_ms = node->now_ms + PAWL_BATCH_MS_MAX;

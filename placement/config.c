@@ -190,7 +190,7 @@ pawl_err pawl_placement_config_finish(struct pawl_placement_config *config,
 bool pawl_placement_token_is_valid(const char *token)
 {
     size_t size = strlen(token);
-    if (size < 1 || size > 256) return false;
+    if (size < 1 || size > PAWL_TOKEN_ASKED_SIZE_MAX) return false;
     for (size_t i = 0; i < size; i++) {
         if (token[i] <= ' ' || token[i] > '~') return false;
     }

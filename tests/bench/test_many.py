@@ -8,6 +8,7 @@ PAWL_MANY and PAWL_MANY_TIMERS are how many (200000 and 1000000). Prints what it
 import datetime
 import functools
 import os
+import pathlib
 import sys
 import time
 import unittest
@@ -26,6 +27,7 @@ STOP_S = 15      # for sidecars to stop in
 OUTAGE_S = 3600  # since the timers were due
 FULL = 1000000   # timers: from here on what new work notices is held to its target
 NOTICED_MAX = 2  # p99 of new work meanwhile / before
+BUSY_MAX = 0.2   # of the cores, by others: on a busier machine that is only told
 CLIENTS, PAUSE_MS = 4, 20
 STARVED_S = 10    # a chain of five steps that takes longer was starved
 SAMPLE = min(5000, max(500, MANY // 10))  # to learn how fast instances are started here
@@ -54,6 +56,20 @@ def summary(records):
 
 def p99(records):
     return percentile([record.value for record in records], 99)
+
+
+def busy_share(seconds=2.0):
+    """Of the machine's cores, while nothing of this test works; what others do at a low priority
+    is not counted."""
+    def ticks():
+        user, nice, system, idle, wait, *others = map(
+            int, pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
+        return user + system + sum(others), nice + idle + wait
+
+    busy, idle = ticks()
+    time.sleep(seconds)
+    busy, idle = (now - then for now, then in zip(ticks(), (busy, idle)))
+    return busy / max(1, busy + idle)
 
 
 def unix_seconds(text):
@@ -147,8 +163,9 @@ class Many(unittest.TestCase):
         """By the clocks of the store and the sidecars: nobody waits for an hour."""
         clock = WallClock(self.h)
         world = World(self.h, OneRedis(self.h, clock.env), 2, env=clock.env)
-        due = self.park(world, TIMERS, 0, BASELINE_S + STOP_S + 2)
+        due = self.park(world, TIMERS, 0, BASELINE_S + STOP_S + 4)
         first = world.pairs[0]
+        busy = busy_share()
         first.app.ask(f"load {CLIENTS} {PAUSE_MS}")
         wait_until(due - STOP_S)
         first.app.ask("unload")
@@ -184,8 +201,10 @@ class Many(unittest.TestCase):
         slow = [r for r in during if r.value / 1e9 > STARVED_S]
         # What runs when the sidecars share their work anew may wait behind what is due.
         self.assertLessEqual(len(slow), CLIENTS, summary(during))
-        say(f"p99 of unrelated work during / before: {p99(during) / p99(before):.1f}")
-        if TIMERS >= FULL:  # of a few thousand that are over in seconds it says nothing
+        say(f"p99 of unrelated work during / before: {p99(during) / p99(before):.1f}, on a machine "
+            f"of which others had {busy:.0%}")
+        # Of a few thousand that are over in seconds it says nothing.
+        if TIMERS >= FULL and busy < BUSY_MAX:
             self.assertLessEqual(p99(during), NOTICED_MAX * p99(before))
 
 

@@ -734,7 +734,8 @@ class Harness:
         given = os.environ.get("PAWL_E2E_SEED")
         self.seed = seed if seed is not None else int(given) if given else secrets.randbits(48)
         self.rng = random.Random(self.seed)
-        self.build = pathlib.Path(build or os.environ.get("PAWL_BUILD_DIR") or ROOT / "build/dev")
+        build = build or os.environ.get("PAWL_BUILD_DIR") or ROOT / "build/dev"
+        self.build = pathlib.Path(build).resolve()  # processes run in the folder of the test
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pawl-e2e-"))
         self.processes = []
         atexit.register(self.close)

@@ -94,6 +94,8 @@ struct pawl_pace {
     uint32_t rest_over[PAWL_WAKE_REST_MS_MAX + 1]; /* how many, by the ms (modulo) it ends */
     int64_t rested_ms;                             /* those up to then are free again */
     int64_t released_ms;                           /* the last that was given back */
+    int64_t window_ms;                             /* since then, and in the window before, … */
+    uint32_t quickest_ms, quickest_before_ms;      /* … the shortest time a place was taken */
     struct pawl_list waiting;                      /* pawl_workflow.pace_link: the line */
     struct pawl_list polls_waiting; /* pawl_partition.pace_link: for what they hold */
     struct pawl_alarm alarm;        /* when there may be a place for them */

@@ -1,5 +1,6 @@
 #include "actors/pace.h"
 
+#include "actors/directory.h"
 #include "actors/partition.h"
 #include "actors/workflow.h"
 #include "base/cover.h"
@@ -28,10 +29,38 @@ static void pace_pass(struct pawl_node *node)
     pace->rested_ms = node->now_ms;
 }
 
+/* A window that has passed counts as the one before. */
+static void pace_note_time(struct pawl_node *node, int64_t taken_ms)
+{
+    struct pawl_pace *pace = &node->pace;
+    uint32_t time_ms = taken_ms < PAWL_WAKES_MAX ? (uint32_t)taken_ms : PAWL_WAKES_MAX;
+    if (node->now_ms - pace->window_ms >= PAWL_WAKES_WINDOW_MS) {
+        pace->quickest_before_ms = pace->quickest_ms;
+        pace->quickest_ms = time_ms;
+        pace->window_ms = node->now_ms;
+    }
+    if (time_ms < pace->quickest_ms) pace->quickest_ms = time_ms;
+}
+
+static uint32_t pace_places(const struct pawl_node *node)
+{
+    const struct pawl_pace *pace = &node->pace;
+    uint32_t quickest_ms =
+        pace->quickest_ms < pace->quickest_before_ms ? pace->quickest_ms : pace->quickest_before_ms;
+    struct pawl_host **hosts;
+    uint32_t sidecars = pawl_directory_own_hosts(node, &hosts);
+    uint32_t share = sidecars ? (PAWL_WAKES_SHARED + sidecars - 1) / sidecars : PAWL_WAKES_SHARED;
+    uint32_t places = quickest_ms * PAWL_WAKES_PER_MS;
+    if (places < share) places = share;
+    if (places < PAWL_WAKES_POLL_MIN) places = PAWL_WAKES_POLL_MIN;
+    return places < node->config.wakes_max ? places : node->config.wakes_max;
+}
+
 static uint32_t pace_free(const struct pawl_node *node)
 {
     uint32_t taken = node->pace.taken + node->pace.resting;
-    return taken < node->config.wakes_max ? node->config.wakes_max - taken : 0;
+    uint32_t places = pace_places(node);
+    return taken < places ? places - taken : 0;
 }
 
 uint32_t pawl_pace_room(struct pawl_node *node)
@@ -43,7 +72,7 @@ uint32_t pawl_pace_room(struct pawl_node *node)
 
 bool pawl_pace_has_room(struct pawl_node *node)
 {
-    uint32_t max = node->config.wakes_max;
+    uint32_t max = pace_places(node);
     return pawl_pace_room(node) >= (max < PAWL_WAKES_POLL_MIN ? max : PAWL_WAKES_POLL_MIN);
 }
 
@@ -119,6 +148,7 @@ void pawl_pace_release(struct pawl_node *node, struct pawl_workflow *workflow)
     pace->taken--;
     pace->released_ms = node->now_ms;
     int64_t rest_ms = node->now_ms - workflow->place_ms;
+    pace_note_time(node, rest_ms);
     if (rest_ms > PAWL_WAKE_REST_MS_MAX) rest_ms = PAWL_WAKE_REST_MS_MAX;
     if (rest_ms > 0) {
         pace->resting++;
@@ -141,7 +171,7 @@ static void pace_on_alarm(struct pawl_node *node, struct pawl_alarm *alarm)
     pace_pass(node);
     uint32_t count = pace_free(node);
     if (node->now_ms - pace->released_ms >= STUCK_MS) {
-        count = node->config.wakes_max;
+        count = pace_places(node);
         pace->released_ms = node->now_ms;
     }
     for (; count > 0 && !pawl_list_is_empty(&pace->waiting); count--) {

@@ -166,8 +166,11 @@
 
 /* Sidecar ---------------------------------------------------------------------- */
 #define PAWL_INSTANCE_IDLE_MS 5000u /* then the actor leaves memory */
-#define PAWL_WAKES_MAX        64u /* instances that the clock woke, at work; more wait their turn */
-#define PAWL_WAKES_POLL_MIN   2u  /* places that must be free for a poll; small portions */
+#define PAWL_WAKES_SHARED     40u /* instances that the clock woke, at work in all of an app, … */
+#define PAWL_WAKES_PER_MS     5u /* … or at each sidecar, per ms that the quickest took of late, … */
+#define PAWL_WAKES_MAX        64u    /* … but never more than these; more wait their turn */
+#define PAWL_WAKES_WINDOW_MS  10000u /* "of late" */
+#define PAWL_WAKES_POLL_MIN   2u     /* places that must be free for a poll; small portions */
 #define PAWL_WAKE_REST_MS_MAX 50u /* their places rest as long as they were taken, at most this */
 #define PAWL_LIMITS_MAX       64u /* concurrency limits by name in a configuration: refused, says so */
 #define PAWL_PEER_PLACES_MAX  (PAWL_LIMITS_MAX + 4u) /* of one sidecar: a mistake of the peer */

@@ -18,8 +18,9 @@
 #define PLACES      10
 #define IN_A_MINUTE 60000
 #define AN_HOUR     3600000
+#define MANY        (PAWL_WAKES_MAX + 50) /* more than there ever are places */
 
-static struct pawl_turn waking[SLEEPERS]; /* turns that the worker has, unanswered */
+static struct pawl_turn waking[MANY]; /* turns that the worker has, unanswered */
 static uint32_t waking_count;
 
 /* As many as there are, each asleep until a minute after the start. */
@@ -56,7 +57,7 @@ static uint32_t take_turns(struct fixture *fixture)
 {
     uint32_t before = waking_count;
     for (const struct pawl_frame *turn; (turn = fixture_next(fixture, PAWL_FRAME_TURN)) != NULL;) {
-        assert_true(waking_count < SLEEPERS);
+        assert_true(waking_count < MANY);
         waking[waking_count++] = turn->turn;
     }
     return waking_count - before;
@@ -285,26 +286,57 @@ static void turns_that_never_end_do_not_stop_the_others(void **state)
     fixture_free(fixture);
 }
 
-static void as_many_as_the_limit_says_by_default(void **state)
+/* Of so many instances, all due at once, how many are worked on. */
+static uint32_t woken_at_once(struct fixture *fixture, const char *prefix)
 {
-    (void)state;
-    struct pawl_node_config config = { .partitions = 1, .instance_idle_ms = AN_HOUR };
-    struct fixture *fixture = fixture_new(&config);
-    fixture_connect(fixture, WORKER, 10000, 0);
     struct pawl_action timer = fixture_action(PAWL_ACTION_TIMER, 0);
     timer.fire_at_ms = fixture->now_ms + IN_A_MINUTE;
-    for (uint32_t i = 0; i < PAWL_WAKES_MAX + 50; i++) {
+    for (uint32_t i = 0; i < MANY; i++) {
         char id[16];
-        (void)snprintf(id, sizeof id, "i%u", i);
+        (void)snprintf(id, sizeof id, "%s%u", prefix, i);
         fixture_start(fixture, id);
         fixture->answers_count = 0;
         fixture_turn_done(fixture, WORKER, &fixture_next(fixture, PAWL_FRAME_TURN)->turn, 1,
                           &timer);
     }
     fixture_pass(fixture, IN_A_MINUTE);
-    uint32_t turns = 0;
-    while (fixture_next(fixture, PAWL_FRAME_TURN)) turns++;
-    assert_int_equal(turns, PAWL_WAKES_MAX);
+    waking_count = 0;
+    return take_turns(fixture);
+}
+
+/* Each of them, and of those that follow, takes so long. */
+static void finish_after(struct fixture *fixture, int64_t ms)
+{
+    uint32_t woken = waking_count;
+    fixture_pass(fixture, ms);
+    answer_turns(fixture);
+    while (woken < MANY) {
+        fixture_pass(fixture, 1); /* until places have rested */
+        uint32_t more = take_turns(fixture);
+        if (more == 0) continue;
+        woken += more;
+        fixture_pass(fixture, ms);
+        answer_turns(fixture);
+    }
+}
+
+static void where_even_the_quickest_take_long_there_are_more_places(void **state)
+{
+    (void)state;
+    struct pawl_node_config config = { .partitions = 1, .instance_idle_ms = AN_HOUR };
+    struct fixture *fixture = fixture_new(&config);
+    fixture_connect(fixture, WORKER, 10000, 0);
+    assert_int_equal(woken_at_once(fixture, "a"), PAWL_WAKES_SHARED);
+    finish_after(fixture, 10);
+    assert_int_equal(woken_at_once(fixture, "b"), PAWL_WAKES_SHARED); /* it is early to tell */
+    finish_after(fixture, 10);
+    assert_int_equal(woken_at_once(fixture, "c"), 10 * PAWL_WAKES_PER_MS);
+    finish_after(fixture, 100);
+    assert_int_equal(woken_at_once(fixture, "d"), 10 * PAWL_WAKES_PER_MS); /* as just before */
+    finish_after(fixture, 100);
+    assert_int_equal(woken_at_once(fixture, "e"), PAWL_WAKES_MAX);
+    finish_after(fixture, 1);
+    assert_int_equal(woken_at_once(fixture, "f"), PAWL_WAKES_SHARED); /* one quick one is enough */
     fixture_free(fixture);
 }
 
@@ -322,7 +354,7 @@ int main(void)
         cmocka_unit_test(new_work_needs_no_place),
         cmocka_unit_test(a_place_rests_as_long_as_it_was_taken),
         cmocka_unit_test(turns_that_never_end_do_not_stop_the_others),
-        cmocka_unit_test(as_many_as_the_limit_says_by_default),
+        cmocka_unit_test(where_even_the_quickest_take_long_there_are_more_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

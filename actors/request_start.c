@@ -213,6 +213,8 @@ static void start_on_created(struct pawl_node *node, struct pawl_call *call,
         return;
     case PAWL_E_DUPLICATE:
         pawl_request_answer_instance(node, call->request_token, call->instance);
+        /* Its owner may have died before the answer, and had many: it is not to wait for them. */
+        (void)pawl_workflow_activate(node, call->instance);
         return;
     case PAWL_E_EXISTS:
         if (start_use_existing(node, call->request_token, start, &reply->create.metadata)) return;

@@ -10,7 +10,7 @@
 #define CLUSTER_HOSTS       3u
 #define CLUSTER_PARTITIONS  4u /* of each app */
 #define CLUSTER_FRAMES_MAX  4096u
-#define CLUSTER_ANSWERS_MAX 64u
+#define CLUSTER_ANSWERS_MAX 256u
 
 enum cluster_host { X1, X2, Y1 };
 

@@ -210,6 +210,44 @@ static void what_a_dead_owner_was_at_does_not_wait_behind_what_is_overdue(void *
     fixture_free(fixture);
 }
 
+static void start_again(struct fixture *fixture, const char *instance)
+{
+    struct pawl_request request = { .op = PAWL_REQUEST_START,
+                                    .reuse = PAWL_REUSE_TERMINAL,
+                                    .instance = pawl_bytes_str(instance),
+                                    .request_id = pawl_bytes_str(instance),
+                                    .name = PAWL_BYTES_LITERAL("W") };
+    fixture_call(fixture, &request);
+    assert_int_equal(fixture_last_err(fixture), PAWL_OK);
+    fixture->answers_count = 0;
+}
+
+/* All are at their first turn when their owner dies, and no turn ends at the next one. */
+static void who_starts_it_again_does_not_wait_until_a_dead_owners_work_is_recovered(void **state)
+{
+    (void)state;
+    struct pawl_node_config config = { .partitions = 1, .wakes_max = PLACES };
+    struct fixture *fixture = fixture_new(&config);
+    fixture_connect(fixture, WORKER, 10000, 0);
+    char id[16];
+    for (int i = 0; i < SLEEPERS; i++) {
+        (void)snprintf(id, sizeof id, "i%d", i);
+        start_again(fixture, id);
+        assert_non_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    }
+    fixture_step(fixture, (struct pawl_node_event){ .type = PAWL_NODE_DISOWN });
+    fixture_step(fixture,
+                 (struct pawl_node_event){ .type = PAWL_NODE_OWN, .own.table_version = 2 });
+    waking_count = 0;
+    assert_in_range(take_turns(fixture), 1, SLEEPERS / 2);
+    assert_null(fixture_next(fixture, PAWL_FRAME_TURN));
+    start_again(fixture, id);
+    const struct pawl_frame *turn = fixture_next(fixture, PAWL_FRAME_TURN);
+    assert_non_null(turn);
+    assert_true(pawl_bytes_is_equal(turn->turn.instance, pawl_bytes_str(id)));
+    fixture_free(fixture);
+}
+
 /* Timers that are still to come lie before what is leased, more of them than a poll takes. */
 static void a_recovery_passes_over_timers_that_are_not_due(void **state)
 {
@@ -349,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_recovery_brings_each_row_once),
         cmocka_unit_test(after_a_recovery_leases_last_as_before),
         cmocka_unit_test(what_a_dead_owner_was_at_does_not_wait_behind_what_is_overdue),
+        cmocka_unit_test(who_starts_it_again_does_not_wait_until_a_dead_owners_work_is_recovered),
         cmocka_unit_test(a_recovery_passes_over_timers_that_are_not_due),
         cmocka_unit_test(what_is_due_in_memory_comes_in_pieces),
         cmocka_unit_test(new_work_needs_no_place),

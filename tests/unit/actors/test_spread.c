@@ -125,12 +125,13 @@ static void what_takes_long_is_spread(void **state)
 {
     struct cluster *cluster = *state;
     have_worker(cluster, TASKS);
+    const uint32_t more = 40;
     cluster_step(cluster, X1,
-                 (struct pawl_node_event){
-                     .type = PAWL_NODE_WORKER_CREDIT, .worker = TASKS, .credit = { 0, 100 } });
+                 (struct pawl_node_event){ .type = PAWL_NODE_WORKER_CREDIT,
+                                           .worker = TASKS,
+                                           .credit = { 0, PAWL_ACTIVITIES_KEPT_MAX + more } });
     begin_each(cluster, PAWL_ACTIVITIES_KEPT_MAX);
     assert_int_equal(running_at(cluster, X1), PAWL_ACTIVITIES_KEPT_MAX);
-    const uint32_t more = 40;
     for (uint32_t nth = 0; nth < more; nth++) begin(cluster, PAWL_ACTIVITIES_KEPT_MAX + nth, 1);
     assert_in_range(cluster->sent[PAWL_PEER_RUN], more / 4, more * 3 / 4);
 }

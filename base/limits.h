@@ -232,7 +232,7 @@
 #define PAWL_ROUTE_MS_MAX        10000u /* a call looks for its owner: then UNAVAILABLE */
 #define PAWL_ROUTE_AGAIN_MS      50u    /* … this often, when things have moved */
 #define PAWL_PEER_REPEAT_MS      5000u  /* what a peer has not answered is sent again */
-#define PAWL_ACTIVITIES_KEPT_MAX 16u    /* so many run here: the next goes where its key says */
+#define PAWL_ACTIVITIES_KEPT_MAX 128u   /* so many run here: the next goes where its key says */
 #define PAWL_RUN_ASK_EVERY_MS    5000u  /* "do you still run this?" */
 #define PAWL_RUN_REFUSED_MS      1000u /* who had no worker is tried again, if it is listed with one */
 #define PAWL_RUN_ASK_MAX         1024u  /* runs in one such question; more follow later */

@@ -178,6 +178,8 @@ struct pawl_node *pawl_node_new(const struct pawl_node_config *config)
     if (node->config.instance_idle_ms == 0) node->config.instance_idle_ms = PAWL_INSTANCE_IDLE_MS;
     if (node->config.instances_max == 0) node->config.instances_max = PAWL_INSTANCES_MAX;
     if (node->config.wakes_max == 0) node->config.wakes_max = PAWL_WAKES_MAX;
+    if (node->config.activities_kept_max == 0)
+        node->config.activities_kept_max = PAWL_ACTIVITIES_KEPT_MAX;
     if (node->config.turn_attempts_max == 0)
         node->config.turn_attempts_max = PAWL_TURN_ATTEMPTS_MAX;
     if (node->config.activity_attempts_max == 0)

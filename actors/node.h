@@ -38,6 +38,7 @@ struct pawl_node_config {
     int64_t instance_idle_ms;                /* 0: PAWL_INSTANCE_IDLE_MS */
     uint32_t instances_max;                  /* 0: PAWL_INSTANCES_MAX */
     uint32_t wakes_max;                      /* 0: PAWL_WAKES_MAX */
+    uint32_t activities_kept_max;            /* 0: PAWL_ACTIVITIES_KEPT_MAX */
     int64_t retention_ms[PAWL_STATUS_COUNT]; /* what ended so is purged then; 0: kept */
     uint32_t turn_attempts_max;              /* 0: PAWL_TURN_ATTEMPTS_MAX */
     uint32_t activity_attempts_max;          /* 0: PAWL_ACTIVITY_ATTEMPTS_MAX */

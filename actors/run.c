@@ -177,7 +177,7 @@ static void run_start_here(struct pawl_node *node, struct pawl_run *run)
 static bool run_stays(struct pawl_node *node, const struct pawl_run *run)
 {
     if (run->tried.count || !pawl_directory_is_own_app(node, run->scheduled.target_app)
-        || node->metrics.activities_running >= PAWL_ACTIVITIES_KEPT_MAX)
+        || node->metrics.activities_running >= node->config.activities_kept_max)
         return false;
     const struct pawl_workflow *workflow = pawl_workflow_find(node, run->ref.instance);
     return workflow && workflow->activities_open == 1 && pawl_directory_may_keep(node)

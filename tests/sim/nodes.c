@@ -267,6 +267,8 @@ void sim_node_start(struct sim *sim, uint32_t target)
                                        .instance_idle_ms = 2000,
                                        /* At every other one the clock's work stands in line. */
                                        .wakes_max = target % 2 ? 1 : 0,
+                                       /* So few that some go where their key says. */
+                                       .activities_kept_max = 16,
                                        .limits_count = sim->limits.count,
                                        .limits = sim->limits.rules,
                                        .turn_attempts_max = sim->attempts_max,

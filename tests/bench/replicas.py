@@ -34,6 +34,12 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def keep_to(pid, cores):
+    """A process and all threads that it has by now."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), cores)
+
+
 def percentile(values, percent):
     """Of a list that need not be sorted; None when it is empty."""
     values = sorted(values)
@@ -65,6 +71,7 @@ class OneRedis:
         self.server = Redis(harness, "redis", EVERYSEC)
         self.server.env.update(env or {})
         self.server.start()
+        self.servers = [self.server]
         self.url = self.server.url
 
     def cpu(self):
@@ -186,6 +193,14 @@ class World:
             owned = sum(pair.metric("pawl_partitions_owned") for pair in self.pairs)
             return known and same and owned == PARTITIONS * len(apps)
         until(is_settled, timeout, f"{len(self.pairs)} sidecars know of each other")
+
+    def give_store_a_core(self):
+        """As if it were on a machine of its own: the first core is the store's alone, and
+        everything else shares the others. With one core nothing can be done."""
+        first, *others = sorted(os.sched_getaffinity(0))
+        stores = {server.pid for server in self.store.servers}
+        for process in self.harness.processes if others else ():
+            keep_to(process.pid, {first} if process.pid in stores else others)
 
     def records(self, kind):
         """Of all replicas that there were, by time."""

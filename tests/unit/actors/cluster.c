@@ -226,22 +226,34 @@ void cluster_pass(struct cluster *cluster, int64_t ms)
 
 /* Hosts ---------------------------------------------------------------------------------- */
 
+static struct pawl_member member_of(const struct cluster *cluster, uint32_t host)
+{
+    const struct cluster_node *node = &cluster->nodes[host];
+    return (struct pawl_member){ .host = pawl_bytes_str(names[host]),
+                                 .app = pawl_bytes_str(app_of(host)),
+                                 .address = PAWL_BYTES_LITERAL("tcp://127.0.0.1:1"),
+                                 .partitions = CLUSTER_PARTITIONS,
+                                 .leaving = node->is_leaving,
+                                 .runs_activities = pawl_node_runs_activities(node->node),
+                                 .runs_workflows = pawl_node_runs_workflows(node->node) };
+}
+
+void cluster_tell_alone(struct cluster *cluster, enum cluster_host host, uint64_t version)
+{
+    struct pawl_member item = member_of(cluster, host);
+    struct pawl_members members = { .version = version, .items = &item, .count = 1 };
+    cluster_step(cluster, host,
+                 (struct pawl_node_event){ .type = PAWL_NODE_MEMBERS, .members = &members });
+}
+
 void cluster_tell_members(struct cluster *cluster)
 {
     struct pawl_member items[CLUSTER_HOSTS];
     struct pawl_members members = { .version = ++cluster->version, .items = items };
     for (uint32_t i = 0; i < CLUSTER_HOSTS; i++) {
-        struct cluster_node *node = &cluster->nodes[i];
-        if (node->is_dead) continue;
-        node->has_turns = pawl_node_runs_workflows(node->node);
-        items[members.count++] =
-            (struct pawl_member){ .host = pawl_bytes_str(names[i]),
-                                  .app = pawl_bytes_str(app_of(i)),
-                                  .address = PAWL_BYTES_LITERAL("tcp://127.0.0.1:1"),
-                                  .partitions = CLUSTER_PARTITIONS,
-                                  .leaving = node->is_leaving,
-                                  .runs_activities = pawl_node_runs_activities(node->node),
-                                  .runs_workflows = node->has_turns };
+        if (cluster->nodes[i].is_dead) continue;
+        items[members.count] = member_of(cluster, i);
+        cluster->nodes[i].has_turns = items[members.count++].runs_workflows;
     }
     for (uint32_t i = 0; i < CLUSTER_HOSTS; i++)
         if (!cluster->nodes[i].is_dead && !cluster->nodes[i].is_deaf)

@@ -80,6 +80,9 @@ void cluster_pass(struct cluster *cluster, int64_t ms);
 /* Tell everybody who lives who is there. */
 void cluster_tell_members(struct cluster *cluster);
 
+/* A list of this version reaches this host, and has nobody else in it. */
+void cluster_tell_alone(struct cluster *cluster, enum cluster_host host, uint64_t version);
+
 /* Its memory is gone and its links with it; the list still has it. */
 void cluster_kill(struct cluster *cluster, enum cluster_host host);
 

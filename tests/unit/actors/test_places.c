@@ -7,6 +7,7 @@
 #include <cmocka.h> /* needs the four above */
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "tests/unit/actors/cluster.h"
 
@@ -266,6 +267,54 @@ static void nothing_begins_on_a_place_that_was_given_away_meanwhile(void **state
     nothing_begins_on_a_place_that_was_given_away(X2);
 }
 
+/* Who owns partition 0. */
+static enum cluster_host keeper_of(struct cluster *cluster)
+{
+    for (uint32_t nth = 0; nth < 100; nth++) {
+        const char *id = cluster_instance(cluster, X1, nth);
+        if (pawl_hash_partition(pawl_bytes_str(id), CLUSTER_PARTITIONS) == 0) return X1;
+    }
+    return X2;
+}
+
+/* The other one was frozen before it heard that it is alone, and is so when that is no longer true:
+ * it takes partition 0 by a list that is older than the keeper's, but not older than the one by
+ * which the keeper has it. The keeper, frozen meanwhile, takes it back by its own list, under which
+ * it has told itself that it was the keeper before. */
+static void a_keeper_does_not_believe_what_it_said_before_another_was_it(void **state)
+{
+    const struct pawl_limit_rule rules[] = { { .is_task = true, .is_global = true, .max = 2 } };
+    struct cluster *cluster = new_limited(1, rules);
+    enum cluster_host keeper = keeper_of(cluster), other = keeper == X1 ? X2 : X1;
+    (void)state;
+    start_calls(cluster, keeper, 0);
+    start_calls(cluster, other, 0);
+    cluster_pass(cluster, 1000);
+    cluster_kill(cluster, other);
+    uint64_t late_version = ++cluster->version;
+    cluster_tell_members(cluster);
+    cluster_pass(cluster, PAWL_PLACES_LOST_MS + PAWL_PLACES_RENEW_MS);
+    assert_int_equal(running_at(cluster, keeper), 2);
+    cluster_tell_members(cluster);
+    cluster_pass(cluster, PAWL_PLACES_RENEW_MS);
+
+    cluster_kill(cluster, keeper);
+    cluster_revive(cluster, other);
+    cluster_tell_alone(cluster, other, late_version);
+    cluster_pass(cluster, PAWL_KEEPER_SETTLE_MS + PAWL_PLACES_RENEW_MS);
+    assert_int_equal(running_at(cluster, other), 2);
+
+    cluster_revive(cluster, keeper);
+    while (end_one(cluster, keeper)) continue;
+    cluster_pass(cluster, 2 * PAWL_PLACES_RENEW_MS);
+    assert_int_equal(pawl_node_metrics(cluster->nodes[keeper].node)->partitions_owned,
+                     CLUSTER_PARTITIONS);
+    assert_int_equal(running_at(cluster, keeper), 0);
+    cluster_pass(cluster, PAWL_KEEPER_SETTLE_MS);
+    assert_int_equal(running_at(cluster, keeper), 2);
+    cluster_free(cluster);
+}
+
 static void without_word_from_the_keeper_nothing_more_begins(void **state)
 {
     const struct pawl_limit_rule rules[] = { { .is_task = true, .is_global = true, .max = 4 } };
@@ -301,6 +350,7 @@ int main(void)
         cmocka_unit_test(the_part_of_the_idle_keeper_and_of_the_idle_other_goes_to_who_works),
         cmocka_unit_test(places_come_back_from_a_dead_keeper_and_from_a_dead_other),
         cmocka_unit_test(nothing_begins_on_a_place_that_was_given_away_meanwhile),
+        cmocka_unit_test(a_keeper_does_not_believe_what_it_said_before_another_was_it),
         cmocka_unit_test(without_word_from_the_keeper_nothing_more_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

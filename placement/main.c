@@ -2,8 +2,6 @@
  * names the concrete store of the lease. */
 
 #include <getopt.h>
-#include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +12,7 @@
 #include "base/flags.h"
 #include "base/io/log.h"
 #include "base/io/runtime.h"
-#include "base/io/stop_signal.h"
+#include "base/io/service.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/rng.h"
@@ -32,11 +30,10 @@ struct service {
     struct pawl_arena arena;
     struct pawl_placement_config config;
     int ready_fd; /* -1: nobody wants to know */
-    uv_loop_t uv;
+    struct pawl_service run;
     struct pawl_placement_server *server;
     struct pawl_lease *lease; /* NULL: the only replica */
     char holder[PAWL_ID_TEXT_SIZE];
-    struct pawl_stop_signal signals;
 };
 
 /* Options --------------------------------------------------------------------------- */
@@ -202,7 +199,7 @@ static pawl_err lease_open(struct service *service, const char **ret_message)
     pawl_rng_init(&rng, pawl_runtime_seed());
     pawl_id_format(pawl_rng_id(&rng), service->holder);
     const struct pawl_redis_lease_config config = {
-        .loop = &service->uv,
+        .loop = &service->run.uv,
         .url = service->config.store,
         .name = service->config.lease,
         .on_reply = on_lease_reply,
@@ -213,18 +210,19 @@ static pawl_err lease_open(struct service *service, const char **ret_message)
 
 /* Events of the loop ---------------------------------------------------------------- */
 
-static void service_close(struct service *service)
+static void on_close(void *context)
 {
+    struct service *service = context;
     pawl_placement_server_close(service->server);
     service->server = NULL;
     if (service->lease) service->lease->ops->close(service->lease);
     service->lease = NULL;
-    pawl_stop_signal_close(&service->signals);
 }
 
 static void on_stopped(void *context)
 {
-    service_close(context);
+    struct service *service = context;
+    pawl_service_close(&service->run);
 }
 
 static void on_stop(void *context)
@@ -248,8 +246,9 @@ static void ready_line(const struct service *service, struct pawl_buf *buf)
     pawl_buf_append_str(buf, "\n");
 }
 
-static void ready_tell(struct service *service)
+static void on_open(void *context)
 {
+    struct service *service = context;
     pawl_log(PAWL_LOG_INFO, "placement", "ready: sidecars reach it at %s, HTTP at http://%s:%u",
              pawl_placement_server_address(service->server), service->config.http_host,
              pawl_placement_server_http_port(service->server));
@@ -267,7 +266,7 @@ static pawl_err server_open(struct service *service, const char **ret_message)
 {
     const struct pawl_placement_config *config = &service->config;
     struct pawl_placement_server_config server = {
-        .uv = &service->uv,
+        .uv = &service->run.uv,
         .listens_count = config->listens_count,
         .advertise = config->advertise,
         .token = config->token,
@@ -286,53 +285,30 @@ static pawl_err server_open(struct service *service, const char **ret_message)
     return pawl_placement_server_open(&server, &service->arena, &service->server, ret_message);
 }
 
-/* Between the making of the loop and its end. */
-static int service_run_loop(struct service *service)
+static pawl_err service_open(void *context, const char **ret_message)
 {
+    struct service *service = context;
     pawl_log(PAWL_LOG_INFO, "placement", "pawl-placement %s, %s", PAWL_VERSION,
              service->config.store ? "one of several replicas" : "the only replica");
-    const char *message = "out of memory";
-    pawl_err err = lease_open(service, &message);
-    if (err == PAWL_OK) err = server_open(service, &message);
-    if (err == PAWL_OK) {
-        pawl_stop_signal_open(&service->signals, &service->uv, "placement", on_stop, service);
-        ready_tell(service);
-    } else {
-        pawl_log(PAWL_LOG_ERROR, "placement", "cannot start: %s", message);
-        service_close(service);
-    }
-    uv_run(&service->uv, UV_RUN_DEFAULT);
-    if (err != PAWL_OK) return EXIT_FAILURE;
-    pawl_log(PAWL_LOG_INFO, "placement", "stopped");
-    return EXIT_SUCCESS;
-}
-
-static int service_run(struct service *service)
-{
-    int error = uv_loop_init(&service->uv);
-    if (error != 0) {
-        pawl_log(PAWL_LOG_ERROR, "placement", "cannot start: cannot make an event loop: %s",
-                 uv_strerror(error));
-        return EXIT_FAILURE;
-    }
-    int status = service_run_loop(service);
-    error = uv_loop_close(&service->uv);
-    PAWL_ASSERT(error == 0); /* every adapter has closed its handles */
-    return status;
+    pawl_err err = lease_open(service, ret_message);
+    return err == PAWL_OK ? server_open(service, ret_message) : err;
 }
 
 int main(int argc, char **argv)
 {
-    /* Each of NNG's threads would get an arena of its own. */
-    mallopt(M_ARENA_MAX, 2);
-    signal(SIGPIPE, SIG_IGN);
-
-    struct service service = { .ready_fd = -1 };
+    pawl_service_prepare();
+    struct service service = { .ready_fd = -1,
+                               .run = { .part = "placement",
+                                        .open = service_open,
+                                        .on_open = on_open,
+                                        .stop = on_stop,
+                                        .close = on_close,
+                                        .context = &service } };
     pawl_arena_init(&service.arena);
     int status = options_read(&service, argc, argv);
     if (status < 0) {
         pawl_log_open((enum pawl_log_level)(service.config.log_level + 1), service.config.log_json);
-        status = service_run(&service);
+        status = pawl_service_run(&service.run);
     }
     pawl_arena_deinit(&service.arena);
     return status;

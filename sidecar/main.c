@@ -2,8 +2,6 @@
 
 #include <getopt.h>
 #include <inttypes.h>
-#include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +12,7 @@
 #include "base/flags.h"
 #include "base/io/log.h"
 #include "base/io/runtime.h"
-#include "base/io/stop_signal.h"
+#include "base/io/service.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -44,13 +42,12 @@ struct sidecar {
     struct pawl_config config;
     const char *config_path;
     int ready_fd; /* -1: nobody wants to know */
-    uv_loop_t uv;
+    struct pawl_service run;
     struct pawl_zones *zones;
     struct pawl_loop *loop;
     struct pawl_http *http;
     struct grpc_port dapr;
     struct grpc_port durabletask;
-    struct pawl_stop_signal signals;
 };
 
 /* Options ------------------------------------------------------------------------------ */
@@ -284,20 +281,21 @@ static void grpc_close(struct sidecar *sidecar, struct grpc_port *port, const ch
     *port = (struct grpc_port){ .hub = NULL };
 }
 
-static void sidecar_close(struct sidecar *sidecar)
+static void on_close(void *context)
 {
+    struct sidecar *sidecar = context;
     grpc_close(sidecar, &sidecar->dapr, "dapr");
     grpc_close(sidecar, &sidecar->durabletask, "durabletask");
     if (sidecar->http) pawl_http_close(sidecar->http);
     sidecar->http = NULL;
     pawl_loop_close(sidecar->loop);
     sidecar->loop = NULL;
-    pawl_stop_signal_close(&sidecar->signals);
 }
 
 static void on_stopped(void *context)
 {
-    sidecar_close(context);
+    struct sidecar *sidecar = context;
+    pawl_service_close(&sidecar->run);
 }
 
 static void on_stop(void *context)
@@ -355,7 +353,7 @@ static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
 {
     struct pawl_config *config = &sidecar->config;
     struct pawl_loop_config loop = {
-        .uv = &sidecar->uv,
+        .uv = &sidecar->run.uv,
         .node = { .app = config->app_id,
                   .host = config->host_id ? config->host_id : pawl_runtime_host_id(&sidecar->arena),
                   .partitions = config->partitions,
@@ -401,7 +399,7 @@ static pawl_err loop_open(struct sidecar *sidecar, const char **ret_message)
 static pawl_err http_open(struct sidecar *sidecar, const char **ret_message)
 {
     struct pawl_config *config = &sidecar->config;
-    const struct pawl_http_config http = { .loop = &sidecar->uv,
+    const struct pawl_http_config http = { .loop = &sidecar->run.uv,
                                            .api = pawl_loop_api(sidecar->loop),
                                            .host = config->http_host,
                                            .port = (uint16_t)config->http_port,
@@ -430,7 +428,7 @@ static pawl_err grpc_open(struct sidecar *sidecar, struct grpc_port *port,
                                              .workers = pawl_loop_grpc_workers(sidecar->loop) };
     port->hub = pawl_taskhub_new(&hub);
     const struct pawl_grpc_listener_config listener = {
-        .loop = &sidecar->uv,
+        .loop = &sidecar->run.uv,
         .host = config->grpc_host,
         .port = (uint16_t)number,
         .service = pawl_taskhub_service(port->hub),
@@ -468,8 +466,9 @@ static pawl_err grpc_ports_open(struct sidecar *sidecar, const char **ret_messag
                      sidecar->config.durabletask_port, "durabletask-port", ret_message);
 }
 
-static pawl_err sidecar_open(struct sidecar *sidecar, const char **ret_message)
+static pawl_err sidecar_open(void *context, const char **ret_message)
 {
+    struct sidecar *sidecar = context;
     const char *folder = sidecar->config.runtime_folder;
     pawl_err err =
         folder ? pawl_runtime_folder_make(folder, &sidecar->arena, ret_message) : PAWL_OK;
@@ -479,51 +478,22 @@ static pawl_err sidecar_open(struct sidecar *sidecar, const char **ret_message)
     return err;
 }
 
-/* Between the making of the loop and its end. */
-static int sidecar_run_loop(struct sidecar *sidecar)
-{
-    const char *message = "out of memory";
-    pawl_err err = sidecar_open(sidecar, &message);
-    if (err == PAWL_OK) {
-        pawl_stop_signal_open(&sidecar->signals, &sidecar->uv, "sidecar", on_stop, sidecar);
-    } else {
-        pawl_log(PAWL_LOG_ERROR, "sidecar", "cannot start: %s", message);
-        sidecar_close(sidecar);
-    }
-    uv_run(&sidecar->uv, UV_RUN_DEFAULT);
-    if (err != PAWL_OK) return EXIT_FAILURE;
-    pawl_log(PAWL_LOG_INFO, "sidecar", "stopped");
-    return EXIT_SUCCESS;
-}
-
-static int sidecar_run(struct sidecar *sidecar)
-{
-    int error = uv_loop_init(&sidecar->uv);
-    if (error != 0) {
-        pawl_log(PAWL_LOG_ERROR, "sidecar", "cannot start: cannot make an event loop: %s",
-                 uv_strerror(error));
-        return EXIT_FAILURE;
-    }
-    int status = sidecar_run_loop(sidecar);
-    error = uv_loop_close(&sidecar->uv);
-    PAWL_ASSERT(error == 0); /* every adapter has closed its handles */
-    return status;
-}
-
 int main(int argc, char **argv)
 {
-    /* Each of NNG's threads would get an arena of its own. */
-    mallopt(M_ARENA_MAX, 2);
-    signal(SIGPIPE, SIG_IGN);
-
-    struct sidecar sidecar = { .ready_fd = -1 };
+    pawl_service_prepare();
+    struct sidecar sidecar = { .ready_fd = -1,
+                               .run = { .part = "sidecar",
+                                        .open = sidecar_open,
+                                        .stop = on_stop,
+                                        .close = on_close,
+                                        .context = &sidecar } };
     pawl_arena_init(&sidecar.arena);
     sidecar.zones = pawl_zones_new(NULL);
     int status = options_read(&sidecar, argc, argv);
     if (status < 0) {
         pawl_log_open((enum pawl_log_level)(sidecar.config.log_level + 1),
                       sidecar.config.log_format == PAWL_LOG_FORMAT_JSON);
-        status = sidecar_run(&sidecar);
+        status = pawl_service_run(&sidecar.run);
     }
     pawl_zones_free(sidecar.zones);
     pawl_arena_deinit(&sidecar.arena);

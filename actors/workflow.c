@@ -273,10 +273,16 @@ static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workf
                       "the operation will not be repeated",
                       PAWL_BYTES_FMT(workflow->id), pending->op.kind, pending->op.id);
     }
-    bool delivered = pending->state == PAWL_PENDING_DELIVERED;
     pawl_workflow_add_pending(workflow, pending, &event);
     if (PAWL_MUTANT(NO_RESEND_AFTER_LOAD)) return;
-    if (pending->op.kind != 'a' || delivered || event.kind != PAWL_EVENT_TASK_SCHEDULED) return;
+    if (pending->op.kind != 'a' || event.kind != PAWL_EVENT_TASK_SCHEDULED) return;
+    if (pending->state == PAWL_PENDING_DELIVERED) {
+        /* Nobody is looked for, however long the turn takes that reads its result. */
+        struct pawl_op_ref ref =
+            pawl_workflow_op_ref(workflow, workflow->metadata.gen, pending->op, pending->nonce);
+        pawl_run_done(node, &ref);
+        return;
+    }
     uint32_t count = pawl_attempts_of_op(attempts, pending->op.id);
     pawl_workflow_op_find(workflow, pending->op)->attempts = count;
     bool is_old = node->now_ms >= pawl_limit_at_ms(event.timestamp_ms, PAWL_ATTEMPT_OLD_MS);

@@ -154,7 +154,12 @@ void pawl_workflow_on_delivered(struct pawl_node *node, struct pawl_bytes id, ui
         && pawl_history_event_decode(unpacked.event, &event) == PAWL_OK) {
         struct pawl_op op = { event_op_kind(unpacked.event), (uint32_t)event.ref };
         struct pawl_pending_op *pending = pawl_workflow_op_find(workflow, op);
-        if (pending && pending->nonce == unpacked.nonce) pending->delivered = true;
+        if (pending && pending->nonce == unpacked.nonce) {
+            pending->delivered = true;
+            struct pawl_op_ref ref =
+                pawl_workflow_op_ref(workflow, unpacked.gen, op, unpacked.nonce);
+            pawl_run_done(node, &ref);
+        }
     }
     pawl_workflow_advance(node, workflow);
 }

@@ -337,6 +337,39 @@ static void a_rewind_at_a_former_owner_is_not_run_from_what_it_remembers(void **
     assert_null(cluster_next(cluster, X1, PAWL_FRAME_TURN));
 }
 
+/* What that has in memory waits for nothing: the call was made at the new owner. Who ran it forgets
+ * a result that is acknowledged, and then somebody has to run it again. */
+static void a_former_owner_does_not_acknowledge_a_result_that_it_does_not_wait_for(void **state)
+{
+    struct cluster *cluster = *state;
+    const char *instance = cluster_instance(cluster, X1, 0);
+    cluster_connect(cluster, X1, TURNS);
+    cluster_connect(cluster, X2, TURNS);
+    cluster_connect(cluster, Y1, TASKS);
+    cluster_tell_members(cluster);
+    assert_int_equal(cluster_start(cluster, X1, instance), PAWL_OK);
+    cluster_turn(cluster, X1, 0, NULL);
+    cluster->nodes[X1].is_leaving = true;
+    cluster->nodes[X1].is_deaf = cluster->nodes[Y1].is_deaf = true;
+    cluster_tell_members(cluster);
+    struct pawl_request raise = { .op = PAWL_REQUEST_RAISE,
+                                  .instance = pawl_bytes_str(instance),
+                                  .name = PAWL_BYTES_LITERAL("e") };
+    (void)cluster_ask(cluster, X2, &raise);
+    struct pawl_action activity = cluster_activity(0, "y", 0);
+    cluster_turn(cluster, X2, 1, &activity);
+    cluster_activity_done(cluster, Y1, &cluster_next(cluster, Y1, PAWL_FRAME_ACTIVITY)->activity);
+    assert_true(cluster->sent[PAWL_PEER_RESULT] > 0);
+
+    cluster->nodes[X1].is_deaf = cluster->nodes[Y1].is_deaf = false;
+    cluster_tell_members(cluster);
+    cluster_pass(cluster, 2 * PAWL_POLL_EVERY_MS);
+    const struct pawl_frame *turn = cluster_next(cluster, X2, PAWL_FRAME_TURN);
+    assert_non_null(turn);
+    cluster_pass(cluster, 2 * PAWL_RUN_ASK_EVERY_MS); /* so long its worker takes */
+    assert_null(cluster_next(cluster, Y1, PAWL_FRAME_ACTIVITY));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -358,6 +391,7 @@ int main(void)
         T(a_member_list_from_the_past_is_ignored),
         T(a_call_that_cannot_be_read_is_refused),
         T(a_rewind_at_a_former_owner_is_not_run_from_what_it_remembers),
+        T(a_former_owner_does_not_acknowledge_a_result_that_it_does_not_wait_for),
         cmocka_unit_test(without_placement_there_are_no_other_apps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,19 +247,16 @@ void pawl_workflow_forget(struct pawl_node *node, struct pawl_workflow *workflow
 
 /* With the attempts that are known of. What is stalled for its workers' sake rests until it
  * is resumed, which loads it again. */
-static void workflow_load_activity(struct pawl_node *node, struct pawl_workflow *workflow,
-                                   const struct pawl_pending *pending,
+static void workflow_load_activity(struct pawl_node *node, const struct pawl_workflow *workflow,
+                                   const struct pawl_op_ref *ref, struct pawl_bytes event,
                                    struct pawl_history_event *scheduled, uint32_t attempts)
 {
-    struct pawl_bytes event = pending->event;
     if (workflow->stall == PAWL_STALL_WORKER_LOST) return;
     if (attempts) {
         scheduled->attempts = attempts;
         event = pawl_history_event_pack(&node->effects->arena, scheduled);
     }
-    struct pawl_op_ref ref =
-        pawl_workflow_op_ref(workflow, workflow->metadata.gen, pending->op, pending->nonce);
-    pawl_run_resume(node, &ref, event);
+    pawl_run_resume(node, ref, event);
 }
 
 static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workflow,
@@ -276,18 +273,17 @@ static void workflow_load_op(struct pawl_node *node, struct pawl_workflow *workf
     pawl_workflow_add_pending(workflow, pending, &event);
     if (PAWL_MUTANT(NO_RESEND_AFTER_LOAD)) return;
     if (pending->op.kind != 'a' || event.kind != PAWL_EVENT_TASK_SCHEDULED) return;
+    struct pawl_op_ref ref =
+        pawl_workflow_op_ref(workflow, workflow->metadata.gen, pending->op, pending->nonce);
     if (pending->state == PAWL_PENDING_DELIVERED) {
-        /* Nobody is looked for, however long the turn takes that reads its result. */
-        struct pawl_op_ref ref =
-            pawl_workflow_op_ref(workflow, workflow->metadata.gen, pending->op, pending->nonce);
-        pawl_run_done(node, &ref);
+        pawl_run_done(node, &ref); /* however long the turn takes that reads its result */
         return;
     }
     uint32_t count = pawl_attempts_of_op(attempts, pending->op.id);
     pawl_workflow_op_find(workflow, pending->op)->attempts = count;
     bool is_old = node->now_ms >= pawl_limit_at_ms(event.timestamp_ms, PAWL_ATTEMPT_OLD_MS);
     if (count == 0 && is_first && is_old) count = 1;
-    workflow_load_activity(node, workflow, pending, &event, count);
+    workflow_load_activity(node, workflow, &ref, pending->event, &event, count);
 }
 
 static void workflow_load_past(struct pawl_workflow *workflow, const struct pawl_snapshot *snapshot)

@@ -2,6 +2,7 @@
 
 #include "actors/call.h"
 #include "actors/envelope.h"
+#include "actors/partition.h"
 #include "actors/request_rewind.h"
 #include "actors/turn.h"
 #include "actors/workflow.h"
@@ -566,9 +567,18 @@ static void message_send(struct pawl_node *node, struct pawl_message *message,
     outbox_arm(node);
 }
 
+/* Who carried it out may have lost its partition meanwhile: the new owner has it then. Kept here
+ * it would wait for ever, and be taken for what is being carried out when that one sends it. */
+static bool message_is_mine(const struct pawl_node *node, const struct pawl_message *message)
+{
+    return pawl_partition_is_owned(&node->partitions[message->origin.partition])
+           || PAWL_MUTANT(MESSAGE_KEPT_LOST);
+}
+
 static void message_wait(struct pawl_node *node, struct pawl_message *message)
 {
-    if (node->messages_waiting_count >= PAWL_MESSAGES_WAITING_MAX) {
+    bool is_full = node->messages_waiting_count >= PAWL_MESSAGES_WAITING_MAX;
+    if (is_full || !message_is_mine(node, message)) {
         message_free(node, message); /* its row's reminder brings it back */
         return;
     }

@@ -370,6 +370,55 @@ static void a_former_owner_does_not_acknowledge_a_result_that_it_does_not_wait_f
     assert_null(cluster_next(cluster, Y1, PAWL_FRAME_ACTIVITY));
 }
 
+static uint32_t outbox_count(const struct cluster *cluster, const char *instance)
+{
+    struct pawl_arena arena;
+    struct pawl_message_row *rows;
+    uint32_t partition = pawl_hash_partition(pawl_bytes_str(instance), CLUSTER_PARTITIONS);
+    pawl_arena_init(&arena);
+    uint32_t count = pawl_mem_store_outbox(cluster->mems[0], partition, &arena, &rows);
+    pawl_arena_deinit(&arena);
+    return count;
+}
+
+/* It looked for the child when it lost the parent's partition: what it finds is the new owner's
+ * to hear, and until then nobody's. */
+static void a_terminate_that_a_former_owner_carries_out_is_not_kept_there(void **state)
+{
+    struct cluster *cluster = *state;
+    const char *parent = cluster_instance(cluster, X2, 0);
+    const char *child = cluster_instance(cluster, X1, 0);
+    cluster_connect(cluster, X1, TURNS);
+    cluster_connect(cluster, X2, TURNS);
+    cluster->nodes[X2].is_leaving = true;
+    cluster_tell_members(cluster);
+    assert_int_equal(cluster_start(cluster, X1, parent), PAWL_OK);
+    struct pawl_action call = cluster_child(0, NULL, child);
+    call.parent_close = PAWL_PARENT_CLOSE_TERMINATE;
+    cluster_turn(cluster, X1, 1, &call);
+    cluster_turn(cluster, X1, 0, NULL);
+    struct pawl_request purge = { .op = PAWL_REQUEST_PURGE,
+                                  .instance = pawl_bytes_str(child),
+                                  .force = true };
+    struct pawl_request raise = { .op = PAWL_REQUEST_RAISE,
+                                  .instance = pawl_bytes_str(parent),
+                                  .name = PAWL_BYTES_LITERAL("e") };
+    assert_int_equal(cluster_answer(cluster, cluster_ask(cluster, X1, &purge))->err, PAWL_OK);
+    (void)cluster_ask(cluster, X1, &raise);
+    cluster_complete(cluster, X1, "out");
+    assert_int_equal(outbox_count(cluster, parent), 1);
+
+    cluster->unknown[PAWL_STORE_LOAD] = 100;
+    cluster->unknown[PAWL_STORE_POLL] = CLUSTER_PARTITIONS; /* each of them will look again */
+    cluster_pass(cluster, PAWL_POLL_EVERY_MS);
+    assert_int_equal(cluster->unknown[PAWL_STORE_POLL], 0);
+    cluster->unknown[PAWL_STORE_LOAD] = 0;
+    cluster->nodes[X2].is_leaving = false;
+    cluster_tell_members(cluster);
+    cluster_pass(cluster, 60000);
+    assert_int_equal(outbox_count(cluster, parent), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -392,6 +441,7 @@ int main(void)
         T(a_call_that_cannot_be_read_is_refused),
         T(a_rewind_at_a_former_owner_is_not_run_from_what_it_remembers),
         T(a_former_owner_does_not_acknowledge_a_result_that_it_does_not_wait_for),
+        T(a_terminate_that_a_former_owner_carries_out_is_not_kept_there),
         cmocka_unit_test(without_placement_there_are_no_other_apps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@ struct pawl_mem *pawl_mem_store_new(void)
 void pawl_mem_store_free(struct pawl_mem *mem)
 {
     if (!mem) return;
-    for (uint32_t i = 0; i < PAWL_PARTITIONS_MAX; i++)
+    for (uint32_t i = 0; i < mem->partitions_end; i++)
         if (mem->partitions[i]) pawl_mem_partition_free(mem->partitions[i]);
     pawl_arena_deinit(&mem->scratch);
     pawl_mem_free(mem);
@@ -313,6 +313,7 @@ static struct pawl_mem_partition *partition_of(struct pawl_mem *mem, uint32_t in
 {
     PAWL_ASSERT(index < PAWL_PARTITIONS_MAX);
     if (!mem->partitions[index]) mem->partitions[index] = pawl_mem_partition_new();
+    if (index >= mem->partitions_end) mem->partitions_end = index + 1;
     return mem->partitions[index];
 }
 

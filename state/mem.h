@@ -27,12 +27,13 @@ void pawl_mem_store_plant_reminder(struct pawl_mem *mem, uint32_t partition,
 uint64_t pawl_mem_store_count(const struct pawl_mem *mem, enum pawl_store_op op);
 
 /* Iterate instances (for invariant checks): every partition in order, instances in
- * id order. `visit` gets a full snapshot with pending, inbox, whole history and
- * payloads, and the reminders of that instance. */
+ * id order. `visit` gets a snapshot with what `want` names (PAWL_LOAD_*; the whole history,
+ * if any) and the reminders of that instance. */
 typedef void pawl_mem_visit(void *context, uint32_t partition, struct pawl_bytes instance,
                             const struct pawl_snapshot *snapshot, uint32_t reminders_count,
                             const struct pawl_reminder *reminders);
-void pawl_mem_store_visit(const struct pawl_mem *mem, pawl_mem_visit *visit, void *context);
+void pawl_mem_store_visit(const struct pawl_mem *mem, uint32_t want, pawl_mem_visit *visit,
+                          void *context);
 
 /* Outbox rows of a partition, in id order. Returns their count. */
 uint32_t pawl_mem_store_outbox(const struct pawl_mem *mem, uint32_t partition,

@@ -199,7 +199,7 @@ struct pawl_bytes pawl_mem_store_dump(const struct pawl_mem *mem, struct pawl_ar
 {
     struct pawl_buf buf;
     pawl_buf_init(&buf, SIZE_MAX / 2);
-    for (uint32_t i = 0; i < PAWL_PARTITIONS_MAX; i++)
+    for (uint32_t i = 0; i < mem->partitions_end; i++)
         if (mem->partitions[i]) dump_partition(&buf, i, mem->partitions[i]);
     PAWL_ASSERT(buf.bad == PAWL_OK);
     struct pawl_bytes dump = pawl_arena_copy(arena, pawl_buf_view(&buf));
@@ -225,31 +225,33 @@ static uint32_t reminders_copy(const struct pawl_mem_instance *instance, struct 
 }
 
 static void visit_instance(uint32_t partition, const struct pawl_mem_instance *instance,
-                           struct pawl_arena *arena, pawl_mem_visit *visit, void *context)
+                           uint32_t want, struct pawl_arena *arena, pawl_mem_visit *visit,
+                           void *context)
 {
-    const struct pawl_load everything = {
-        .want = PAWL_LOAD_PENDING | PAWL_LOAD_INBOX | PAWL_LOAD_HISTORY | PAWL_LOAD_PAYLOADS,
+    const struct pawl_load load = {
+        .want = want,
         .history_max = UINT32_MAX,
         .history_size_max = UINT32_MAX,
     };
     struct pawl_snapshot snapshot = { .history_from = 0 };
     struct pawl_reminder *reminders;
-    pawl_mem_snapshot(instance, &everything, arena, &snapshot);
+    pawl_mem_snapshot(instance, &load, arena, &snapshot);
     uint32_t reminders_count = reminders_copy(instance, arena, &reminders);
     visit(context, partition, instance->id, &snapshot, reminders_count, reminders);
 }
 
-void pawl_mem_store_visit(const struct pawl_mem *mem, pawl_mem_visit *visit, void *context)
+void pawl_mem_store_visit(const struct pawl_mem *mem, uint32_t want, pawl_mem_visit *visit,
+                          void *context)
 {
     struct pawl_arena arena;
     pawl_arena_init(&arena);
-    for (uint32_t i = 0; i < PAWL_PARTITIONS_MAX; i++) {
+    for (uint32_t i = 0; i < mem->partitions_end; i++) {
         if (!mem->partitions[i]) continue;
         const struct pawl_tree *instances = &mem->partitions[i]->instances;
         for (const struct pawl_tree_node *node = pawl_tree_first(instances); node;
              node = pawl_tree_next(node)) {
             pawl_arena_reset(&arena);
-            visit_instance(i, PAWL_CONTAINER_OF(node, const struct pawl_mem_instance, by_id),
+            visit_instance(i, PAWL_CONTAINER_OF(node, const struct pawl_mem_instance, by_id), want,
                            &arena, visit, context);
         }
     }

@@ -93,6 +93,7 @@ struct pawl_mem_partition {
 
 struct pawl_mem {
     struct pawl_mem_partition *partitions[PAWL_PARTITIONS_MAX]; /* NULL: untouched */
+    uint32_t partitions_end;                                    /* from here on all are untouched */
     uint64_t counts[PAWL_STORE_OPS_END];
     struct pawl_arena scratch; /* emptied before each request */
 };

@@ -117,5 +117,5 @@ static void stored_visit(void *context, uint32_t partition, struct pawl_bytes in
 void sim_detached_check_stored(struct sim *sim)
 {
     for (uint32_t app = 0; app < SIM_APPS; app++)
-        pawl_mem_store_visit(sim->shards[app].mem, stored_visit, sim);
+        pawl_mem_store_visit(sim->shards[app].mem, PAWL_LOAD_HISTORY, stored_visit, sim);
 }

@@ -66,7 +66,7 @@ void sim_operator_step(struct sim *sim)
 {
     for (uint32_t app = 0; app < SIM_APPS; app++) {
         struct look look = { .count = 0 };
-        pawl_mem_store_visit(sim->shards[app].mem, look_at, &look);
+        pawl_mem_store_visit(sim->shards[app].mem, PAWL_LOAD_PAYLOADS, look_at, &look);
         for (uint32_t i = 0; i < look.count; i++) operator_resume(sim, app, look.instances[i]);
     }
     sim_item_at(sim, sim_item_new(ITEM_OPERATOR, 0, 0), sim->now_ms + LOOK_EVERY_MS);

@@ -9,6 +9,9 @@
 #define STEPS_MAX      6u
 #define FAN_MAX        5u
 #define AGAIN_MAX      512u /* tries of what nobody knows, and the pauses before them */
+#define ACTIONS_MAX    32u  /* of a turn */
+#define FACTS_MAX      (STEPS_MAX * (FAN_MAX + 5) + 8 + AGAIN_MAX)
+#define FACTS_PIECE    16u
 #define DEPTH_MAX      2u
 #define GENERATION_MAX 3u
 #define EVENTS_MAX     4096u
@@ -250,8 +253,7 @@ struct run {
     int64_t now_ms;
     struct pawl_bytes instance;
     uint32_t gen;
-    uint32_t facts_count;
-    struct fact *facts;
+    struct fact *facts[FACTS_MAX / FACTS_PIECE + 1]; /* in pieces: most runs need one */
     uint32_t raised_count;
     struct pawl_bytes *raised; /* encoded events */
     uint32_t *raised_values;
@@ -262,8 +264,10 @@ struct run {
 
 static struct fact *fact_of(struct run *run, int32_t id)
 {
-    PAWL_ASSERT(id >= 0 && (uint32_t)id < run->facts_count);
-    return &run->facts[id];
+    PAWL_ASSERT(id >= 0 && (uint32_t)id < FACTS_MAX);
+    struct fact **piece = &run->facts[(uint32_t)id / FACTS_PIECE];
+    if (!*piece) *piece = PAWL_ARENA_ARRAY(run->arena, struct fact, FACTS_PIECE);
+    return *piece + (uint32_t)id % FACTS_PIECE;
 }
 
 static uint32_t raised_value(struct pawl_bytes payload)
@@ -331,7 +335,7 @@ static void run_read(struct run *run, uint32_t position, struct pawl_bytes bytes
 
 static struct pawl_action *run_act(struct run *run, enum pawl_action_kind kind)
 {
-    PAWL_ASSERT(run->done->actions_count < 128);
+    PAWL_ASSERT(run->done->actions_count < ACTIONS_MAX);
     struct pawl_action *action = &run->done->actions[run->done->actions_count++];
     *action = (struct pawl_action){ .kind = kind, .id = -1, .ref = -1 };
     return action;
@@ -635,16 +639,13 @@ void sim_program_run(const struct pawl_turn *turn, uint32_t events_count,
                      const struct pawl_bytes *events, struct pawl_arena *arena,
                      struct pawl_turn_done *ret_done)
 {
-    struct run run = { .arena = arena,
-                       .instance = turn->instance,
-                       .gen = turn->gen,
-                       .facts_count = STEPS_MAX * (FAN_MAX + 5) + 8 + AGAIN_MAX,
-                       .done = ret_done };
-    run.facts = PAWL_ARENA_ARRAY(arena, struct fact, run.facts_count);
+    struct run run = {
+        .arena = arena, .instance = turn->instance, .gen = turn->gen, .done = ret_done
+    };
     run.raised = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, events_count + 1);
     run.raised_values = PAWL_ARENA_ARRAY(arena, uint32_t, events_count + 1);
     *ret_done = (struct pawl_turn_done){ .turn = turn->turn, .instance = turn->instance };
-    ret_done->actions = PAWL_ARENA_ARRAY(arena, struct pawl_action, 128);
+    ret_done->actions = PAWL_ARENA_ARRAY(arena, struct pawl_action, ACTIONS_MAX);
     for (uint32_t i = 0; i < events_count; i++) run_read(&run, i, events[i]);
 
     struct program program = program_draw(&run.input);

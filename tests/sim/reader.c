@@ -82,7 +82,7 @@ static struct truth *truth_of(struct sim *sim, uint32_t app)
 {
     struct truth *truth = PAWL_ARENA_NEW(&sim->reader.arena, struct truth);
     truth->arena = &sim->reader.arena;
-    pawl_mem_store_visit(sim->shards[app].mem, truth_visit, truth);
+    pawl_mem_store_visit(sim->shards[app].mem, 0, truth_visit, truth);
     return truth;
 }
 

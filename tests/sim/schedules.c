@@ -243,7 +243,7 @@ void sim_schedule_on_applied(struct sim *sim, uint32_t app,
         if (!is_run_of(schedule, request->create.instance)) continue;
         if (schedule->overlap == PAWL_OVERLAP_ALLOW) continue;
         struct runs runs = { .schedule = schedule, .but = request->create.instance };
-        pawl_mem_store_visit(sim->shards[app].mem, runs_visit, &runs);
+        pawl_mem_store_visit(sim->shards[app].mem, PAWL_LOAD_PAYLOADS, runs_visit, &runs);
         PAWL_ASSERT(runs.unfinished == 0); /* they never overlap */
     }
 }
@@ -253,7 +253,7 @@ void sim_schedule_check_stored(const struct sim *sim, uint32_t index)
     const struct schedule *schedule = &sim->schedules[index];
     struct runs runs = { .schedule = schedule };
     PAWL_ASSERT(schedule->state == SCHEDULE_DONE);
-    pawl_mem_store_visit(sim->shards[schedule->app].mem, runs_visit, &runs);
+    pawl_mem_store_visit(sim->shards[schedule->app].mem, PAWL_LOAD_PAYLOADS, runs_visit, &runs);
     if (runs.count != schedule->started)
         fprintf(stderr, "schedule %s: %llu runs are stored, %llu were started\n", schedule->id,
                 (unsigned long long)runs.count, (unsigned long long)schedule->started);

@@ -208,6 +208,6 @@ static void due_visit(void *context, uint32_t partition, struct pawl_bytes insta
 int64_t world_due(struct world *world, enum pawl_reminder_kind kind)
 {
     struct due_search search = { .kind = kind };
-    pawl_mem_store_visit(world->mem, due_visit, &search);
+    pawl_mem_store_visit(world->mem, 0, due_visit, &search);
     return search.due_ms;
 }

@@ -9,6 +9,16 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/starts.h"
 
+#define IDS_MAX 256
+
+/* What the events so far allow to follow. */
+struct grammar {
+    uint8_t scheduled[IDS_MAX], resolved[IDS_MAX];
+    int64_t fire_at_ms[IDS_MAX];
+    int64_t last_raised;
+    uint32_t started, completed;
+};
+
 /* What was seen of one instance's history, to see that it only grows. */
 struct shadow {
     struct pawl_bytes instance; /* owned */
@@ -17,6 +27,7 @@ struct shadow {
     uint32_t gen;
     uint32_t count;
     uint64_t *hashes; /* of each event */
+    struct grammar grammar;
     uint32_t capacity;
     bool was_removed; /* purged or replaced, once at least */
     bool was_rewound;
@@ -110,64 +121,65 @@ static pawl_err check_load(struct sim_check *check, struct pawl_bytes instance, 
 
 /* Grammar of a history: scheduled once, resolved at most once and afterwards, timers
  * never early, external events in order. */
-static void check_history(const struct pawl_snapshot *snapshot)
+static void check_event(struct grammar *grammar, const struct pawl_history_event *event)
 {
-    enum { IDS_MAX = 256 };
-    int64_t fire_at_ms[IDS_MAX] = { 0 };
-    uint8_t scheduled[IDS_MAX] = { 0 }, resolved[IDS_MAX] = { 0 };
-    int64_t last_raised = -1;
-    uint32_t started = 0, completed = 0;
-    for (uint32_t i = 0; i < snapshot->history_count; i++) {
+    PAWL_ASSERT(grammar->completed == 0); /* nothing follows the end */
+    switch (event->kind) {
+    case PAWL_EVENT_EXECUTION_STARTED: grammar->started++; break;
+    case PAWL_EVENT_EXECUTION_COMPLETED: grammar->completed++; break;
+    case PAWL_EVENT_TASK_SCHEDULED:
+    case PAWL_EVENT_CHILD_CREATED:
+    case PAWL_EVENT_DETACHED_CREATED:
+    case PAWL_EVENT_EVENT_SENT:
+    case PAWL_EVENT_TIMER_CREATED:
+        PAWL_ASSERT(event->id >= 0 && event->id < IDS_MAX);
+        PAWL_ASSERT(!grammar->scheduled[event->id]); /* each fact once */
+        grammar->scheduled[event->id] = 1;
+        grammar->fire_at_ms[event->id] = event->fire_at_ms;
+        break;
+    case PAWL_EVENT_TASK_COMPLETED:
+    case PAWL_EVENT_TASK_FAILED:
+    case PAWL_EVENT_CHILD_COMPLETED:
+    case PAWL_EVENT_CHILD_FAILED:
+    case PAWL_EVENT_TASK_CANCELLED:
+    case PAWL_EVENT_TIMER_CANCELLED:
+    case PAWL_EVENT_TIMER_FIRED:
+        PAWL_ASSERT(event->ref >= 0 && event->ref < IDS_MAX);
+        PAWL_ASSERT(grammar->scheduled[event->ref]); /* a result answers a schedule */
+        PAWL_ASSERT(!grammar->resolved[event->ref]); /* at most once */
+        grammar->resolved[event->ref] = 1;
+        if (event->kind == PAWL_EVENT_TIMER_FIRED)
+            PAWL_ASSERT(event->timestamp_ms >= grammar->fire_at_ms[event->ref]);
+        break;
+    case PAWL_EVENT_EVENT_RAISED: {
+        int64_t value = 0;
+        if (pawl_bytes_is_str(event->name, SIM_TELL)) break; /* see program.c */
+        for (size_t k = 0; k < event->payload.size; k++)
+            value = value * 10 + (event->payload.data[k] - '0');
+        PAWL_ASSERT(value > grammar->last_raised);
+        grammar->last_raised = value;
+        break;
+    }
+    default: break;
+    }
+    PAWL_ASSERT(grammar->started <= 1);
+}
+
+/* The events from `from` on; those before are what they were. */
+static void check_history(struct grammar *grammar, const struct pawl_snapshot *snapshot,
+                          uint32_t from)
+{
+    if (from == 0) *grammar = (struct grammar){ .last_raised = -1 };
+    for (uint32_t i = from; i < snapshot->history_count; i++) {
         struct pawl_history_event event;
         pawl_err err = pawl_history_event_decode(snapshot->history[i], &event);
         PAWL_ASSERT(err == PAWL_OK);
-        PAWL_ASSERT(completed == 0); /* nothing follows the end */
-        switch (event.kind) {
-        case PAWL_EVENT_EXECUTION_STARTED: started++; break;
-        case PAWL_EVENT_EXECUTION_COMPLETED: completed++; break;
-        case PAWL_EVENT_TASK_SCHEDULED:
-        case PAWL_EVENT_CHILD_CREATED:
-        case PAWL_EVENT_DETACHED_CREATED:
-        case PAWL_EVENT_EVENT_SENT:
-        case PAWL_EVENT_TIMER_CREATED:
-            PAWL_ASSERT(event.id >= 0 && event.id < IDS_MAX);
-            PAWL_ASSERT(!scheduled[event.id]); /* each fact once */
-            scheduled[event.id] = 1;
-            fire_at_ms[event.id] = event.fire_at_ms;
-            break;
-        case PAWL_EVENT_TASK_COMPLETED:
-        case PAWL_EVENT_TASK_FAILED:
-        case PAWL_EVENT_CHILD_COMPLETED:
-        case PAWL_EVENT_CHILD_FAILED:
-        case PAWL_EVENT_TASK_CANCELLED:
-        case PAWL_EVENT_TIMER_CANCELLED:
-        case PAWL_EVENT_TIMER_FIRED:
-            PAWL_ASSERT(event.ref >= 0 && event.ref < IDS_MAX);
-            PAWL_ASSERT(scheduled[event.ref]); /* a result answers a schedule */
-            PAWL_ASSERT(!resolved[event.ref]); /* at most once */
-            resolved[event.ref] = 1;
-            if (event.kind == PAWL_EVENT_TIMER_FIRED)
-                PAWL_ASSERT(event.timestamp_ms >= fire_at_ms[event.ref]);
-            break;
-        case PAWL_EVENT_EVENT_RAISED: {
-            int64_t value = 0;
-            if (pawl_bytes_is_str(event.name, SIM_TELL)) break; /* see program.c */
-            for (size_t k = 0; k < event.payload.size; k++)
-                value = value * 10 + (event.payload.data[k] - '0');
-            PAWL_ASSERT(value > last_raised);
-            last_raised = value;
-            break;
-        }
-        default: break;
-        }
+        check_event(grammar, &event);
     }
-    PAWL_ASSERT(started <= 1);
 }
 
-static void check_growth(struct sim_check *check, struct pawl_bytes instance,
-                         const struct pawl_snapshot *snapshot)
+static void check_growth(struct shadow *shadow, const struct pawl_snapshot *snapshot)
 {
-    struct shadow *shadow = shadow_of(check, instance);
     bool is_same = pawl_id_is_equal(shadow->inc, snapshot->metadata.inc)
                    && shadow->gen == snapshot->metadata.gen;
     if (!is_same) {
@@ -187,6 +199,7 @@ static void check_growth(struct sim_check *check, struct pawl_bytes instance,
         if (i < shadow->count) PAWL_ASSERT(hash == shadow->hashes[i]); /* and never change */
         shadow->hashes[i] = hash;
     }
+    check_history(&shadow->grammar, snapshot, shadow->count);
     shadow->count = snapshot->history_count;
 }
 
@@ -342,8 +355,7 @@ void sim_check_applied(struct sim_check *check, uint32_t app,
     pawl_err err =
         check_load(check, request->commit.instance, PAWL_LOAD_HISTORY, &arena, &snapshot);
     PAWL_ASSERT(err == PAWL_OK);
-    check_growth(check, request->commit.instance, &snapshot);
-    check_history(&snapshot);
+    check_growth(shadow_of(check, request->commit.instance), &snapshot);
     pawl_arena_deinit(&arena);
 }
 

@@ -9,7 +9,6 @@
 #define STEPS_MAX      6u
 #define FAN_MAX        5u
 #define AGAIN_MAX      512u /* tries of what nobody knows, and the pauses before them */
-#define ACTIONS_MAX    32u  /* of a turn */
 #define FACTS_MAX      (STEPS_MAX * (FAN_MAX + 5) + 8 + AGAIN_MAX)
 #define FACTS_PIECE    16u
 #define DEPTH_MAX      2u
@@ -260,6 +259,7 @@ struct run {
     uint32_t raised_used;
     int32_t next_id;
     struct pawl_turn_done *done;
+    uint32_t actions_room;
 };
 
 static struct fact *fact_of(struct run *run, int32_t id)
@@ -333,10 +333,20 @@ static void run_read(struct run *run, uint32_t position, struct pawl_bytes bytes
     }
 }
 
+/* Where the actions so far are afterwards is another place. */
+static void run_make_room(struct run *run)
+{
+    const struct pawl_action *before = run->done->actions;
+    run->actions_room = run->actions_room * 2 + 4;
+    run->done->actions = PAWL_ARENA_ARRAY(run->arena, struct pawl_action, run->actions_room);
+    for (uint32_t i = 0; i < run->done->actions_count; i++) run->done->actions[i] = before[i];
+}
+
 static struct pawl_action *run_act(struct run *run, enum pawl_action_kind kind)
 {
-    PAWL_ASSERT(run->done->actions_count < ACTIONS_MAX);
-    struct pawl_action *action = &run->done->actions[run->done->actions_count++];
+    struct pawl_turn_done *done = run->done;
+    if (done->actions_count == run->actions_room) run_make_room(run);
+    struct pawl_action *action = &done->actions[done->actions_count++];
     *action = (struct pawl_action){ .kind = kind, .id = -1, .ref = -1 };
     return action;
 }
@@ -645,7 +655,6 @@ void sim_program_run(const struct pawl_turn *turn, uint32_t events_count,
     run.raised = PAWL_ARENA_ARRAY(arena, struct pawl_bytes, events_count + 1);
     run.raised_values = PAWL_ARENA_ARRAY(arena, uint32_t, events_count + 1);
     *ret_done = (struct pawl_turn_done){ .turn = turn->turn, .instance = turn->instance };
-    ret_done->actions = PAWL_ARENA_ARRAY(arena, struct pawl_action, ACTIONS_MAX);
     for (uint32_t i = 0; i < events_count; i++) run_read(&run, i, events[i]);
 
     struct program program = program_draw(&run.input);

@@ -31,7 +31,8 @@ struct watcher {
     uint64_t first[SIM_PARTITIONS]; /* it began behind these */
     uint64_t last[SIM_PARTITIONS];
     uint32_t told_count;
-    struct pawl_lifecycle_event told[TOLD_MAX];
+    uint32_t told_room;
+    struct pawl_lifecycle_event *told; /* owned */
 };
 
 struct sim_watchers {
@@ -86,6 +87,7 @@ void sim_watchers_init(struct sim *sim, const struct sim_plan *plan)
 
 void sim_watchers_deinit(struct sim *sim)
 {
+    for (uint32_t i = 0; i < sim->watchers->count; i++) pawl_mem_free(sim->watchers->items[i].told);
     pawl_arena_deinit(&sim->watchers->arena);
     pawl_mem_free(sim->watchers);
 }
@@ -142,6 +144,10 @@ static void watcher_take_event(struct sim *sim, struct watcher *watcher, struct 
     PAWL_ASSERT(event.number > watcher->last[event.partition]); /* in order, and once */
     watcher->last[event.partition] = event.number;
     PAWL_ASSERT(watcher->told_count < TOLD_MAX);
+    if (watcher->told_count == watcher->told_room) {
+        watcher->told_room = watcher->told_room * 2 + 16;
+        watcher->told = pawl_mem_resize(watcher->told, watcher->told_room * sizeof *watcher->told);
+    }
     watcher->told[watcher->told_count++] = event;
     sim->coverage->watched++;
 }

@@ -2,6 +2,7 @@
 
 #include "actors/attempts.h"
 #include "actors/limit.h"
+#include "actors/partition.h"
 #include "actors/run.h"
 #include "actors/worker.h"
 #include "actors/workflow.h"
@@ -490,12 +491,13 @@ static void activity_refuse(struct pawl_node *node, const struct pawl_host *host
 }
 
 /* Who asked for it is not remembered: the owner may be another by now, and finds out by
- * asking; or it is here, and took this execution for its own. */
+ * asking; or it is here, and took this execution for its own. A former owner that looked for
+ * somebody would never hear how it ended, and look again and again. */
 static bool activity_is_owned_here(struct pawl_node *node, const struct pawl_activity *activity)
 {
-    if (pawl_id_is_zero(activity->run)) return true;
+    if (pawl_id_is_zero(activity->run) && PAWL_MUTANT(ACTIVITY_KEPT_LOST)) return true;
     return pawl_directory_is_own_app(node, activity->app)
-           && pawl_node_partition(node, activity->ref.instance)->state == PAWL_PARTITION_OWNED;
+           && pawl_partition_is_owned(pawl_node_partition(node, activity->ref.instance));
 }
 
 /* The owner looks for somebody else. */
@@ -505,7 +507,7 @@ static void activity_give_back(struct pawl_node *node, struct pawl_activity *act
     struct pawl_arena *arena = &node->effects->arena;
     if (!activity_is_owned_here(node, activity)) {
         struct pawl_route route = pawl_directory_owner(node, activity->app, activity->ref.instance);
-        if (route.kind == PAWL_ROUTE_PEER)
+        if (route.kind == PAWL_ROUTE_PEER && !pawl_id_is_zero(activity->run))
             activity_refuse(node, route.host, activity->run, unregistered);
         activity_free(node, activity);
         return;

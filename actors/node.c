@@ -338,6 +338,8 @@ const struct pawl_node_metrics *pawl_node_metrics(const struct pawl_node *node)
     metrics->turns_queued = node->workflows_in[PAWL_WORKFLOW_QUEUED];
     metrics->activities_queued =
         node->activities.count - node->activities_token.count - node->activities_done;
+    metrics->activities_sent = node->runs.count;
+    metrics->messages = node->messages.count;
     metrics->requests_waiting = node->waiters_token.count;
     metrics->workers = node->workers.count;
     metrics->partitions_owned = node->partitions_owned;

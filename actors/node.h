@@ -105,6 +105,8 @@ struct pawl_node_metrics {
     uint64_t turns_running;
     uint64_t activities_queued;
     uint64_t activities_running;
+    uint64_t activities_sent; /* for own instances: others run them, or are asked or looked for */
+    uint64_t messages;        /* between instances, of and for others: not done yet */
     uint64_t requests_waiting;
     uint64_t workers;
     uint64_t partitions_owned;

@@ -46,6 +46,7 @@
     X(MESSAGE_SENT_ONCE, "a message that was lost on its way is not sent again")            \
     X(MESSAGE_DONE_EARLY, "a peer's message is acknowledged on arrival")                    \
     X(MESSAGE_KEPT_LOST, "a message waits at a sidecar that has lost its outbox")           \
+    X(ACTIVITY_KEPT_LOST, "a former owner looks for somebody to run an activity")           \
     X(MOVED_IS_DONE, "a message for an instance that moved away is acknowledged")           \
     X(MOVED_IS_OK, "a call for an instance that moved away is answered well")               \
     X(TARGET_APP_IGNORED, "a child of another app is started in the own one")               \

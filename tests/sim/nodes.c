@@ -134,6 +134,24 @@ void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event even
         sim_follower_tell(sim, target);
 }
 
+bool sim_nodes_are_idle(const struct sim *sim, struct pawl_arena *arena, struct pawl_bytes *ret_why)
+{
+    for (uint32_t i = 0; i < SIM_NODES; i++) {
+        if (!sim->nodes[i].life) continue;
+        const struct pawl_node_metrics *metrics = pawl_node_metrics(sim->nodes[i].node);
+        if (metrics->activities_sent + metrics->activities_queued + metrics->activities_running
+                + metrics->messages
+            == 0)
+            continue;
+        *ret_why = pawl_arena_printf(
+            arena, "sidecar %s has %lu activities sent, %lu queued, %lu running and %lu messages",
+            sim->nodes[i].host, metrics->activities_sent, metrics->activities_queued,
+            metrics->activities_running, metrics->messages);
+        return false;
+    }
+    return true;
+}
+
 void sim_app_disconnect(struct sim *sim, uint32_t target, bool process_dies)
 {
     struct node *node = &sim->nodes[target];

@@ -225,7 +225,8 @@ void sim_until(struct sim *sim, int64_t end_ms, bool stop_when_finished)
         struct pawl_arena arena;
         struct pawl_bytes why;
         pawl_arena_init(&arena);
-        bool is_finished = sim_check_is_finished(sim->check, &arena, &why);
+        bool is_finished = sim_check_is_finished(sim->check, &arena, &why)
+                           && sim_nodes_are_idle(sim, &arena, &why);
         for (uint32_t i = 0; i < sim->clients_count; i++)
             is_finished = is_finished && sim->clients[i].state == CLIENT_DONE;
         for (uint32_t i = 0; i < sim->schedules_count; i++)
@@ -287,7 +288,8 @@ uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage 
     struct pawl_arena arena;
     struct pawl_bytes why;
     pawl_arena_init(&arena);
-    if (!sim_check_is_finished(sim->check, &arena, &why)) {
+    if (!sim_check_is_finished(sim->check, &arena, &why)
+        || !sim_nodes_are_idle(sim, &arena, &why)) {
         fprintf(stderr, "seed %llu did not finish: %.*s\n", (unsigned long long)plan->seed,
                 PAWL_BYTES_FMT(why));
         for (uint32_t i = 0; i < sim->clients_count; i++)

@@ -425,6 +425,10 @@ void sim_node_stop(struct sim *sim, uint32_t target); /* when it has left */
 
 /* Step a living node and carry out its effects. */
 void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event event);
+
+/* Nobody has anything left of what has ended; else why not. */
+bool sim_nodes_are_idle(const struct sim *sim, struct pawl_arena *arena,
+                        struct pawl_bytes *ret_why);
 void sim_app_disconnect(struct sim *sim, uint32_t target, bool process_dies);
 void sim_app_stay_away(struct sim *sim, uint32_t target);
 

@@ -134,19 +134,27 @@ void sim_node_step(struct sim *sim, uint32_t target, struct pawl_node_event even
         sim_follower_tell(sim, target);
 }
 
+static bool node_is_idle(const struct pawl_node_metrics *metrics)
+{
+    for (uint32_t i = 0; i < metrics->limits_count; i++)
+        if (metrics->limits[i].running || metrics->limits[i].waiting) return false;
+    return metrics->activities_sent == 0 && metrics->activities_queued == 0
+           && metrics->activities_running == 0 && metrics->messages == 0
+           && metrics->active_instances == 0;
+}
+
 bool sim_nodes_are_idle(const struct sim *sim, struct pawl_arena *arena, struct pawl_bytes *ret_why)
 {
     for (uint32_t i = 0; i < SIM_NODES; i++) {
         if (!sim->nodes[i].life) continue;
         const struct pawl_node_metrics *metrics = pawl_node_metrics(sim->nodes[i].node);
-        if (metrics->activities_sent + metrics->activities_queued + metrics->activities_running
-                + metrics->messages
-            == 0)
-            continue;
+        if (node_is_idle(metrics)) continue;
         *ret_why = pawl_arena_printf(
-            arena, "sidecar %s has %lu activities sent, %lu queued, %lu running and %lu messages",
-            sim->nodes[i].host, metrics->activities_sent, metrics->activities_queued,
-            metrics->activities_running, metrics->messages);
+            arena,
+            "sidecar %s has %lu instances, %lu activities sent, %lu queued, %lu running and "
+            "%lu messages, or something has or wants a place",
+            sim->nodes[i].host, metrics->active_instances, metrics->activities_sent,
+            metrics->activities_queued, metrics->activities_running, metrics->messages);
         return false;
     }
     return true;

@@ -138,6 +138,14 @@ static void store_faults(struct sim *sim, uint32_t app)
     sim_store_fail_over(sim, app, pawl_rng_below(&sim->wide_rng, 2) ? half : all & ~half);
 }
 
+/* One that stands still already goes on when it was to: were that changed, what came first
+ * could wait for longer than what came after it on the same stream. */
+static void stand_still(struct sim *sim, int64_t *paused_ms)
+{
+    int64_t until_ms = sim->now_ms + sim_draw_ms(&sim->world, 6000);
+    if (*paused_ms < sim->now_ms) *paused_ms = until_ms;
+}
+
 static void node_faults(struct sim *sim, uint32_t target)
 {
     struct pawl_rng *rng = &sim->world;
@@ -147,7 +155,7 @@ static void node_faults(struct sim *sim, uint32_t target)
     if (sim_chance(rng, faults->node_leave)) sim_node_leave(sim, target);
     if (sim_chance(rng, faults->node_pause) && node->life) {
         sim->coverage->pauses++;
-        node->paused_ms = sim->now_ms + sim_draw_ms(rng, 6000);
+        stand_still(sim, &node->paused_ms);
         sim_limits_on_pause(sim, target);
         sim_runs_disturb(sim, target, node->paused_ms);
     }
@@ -176,7 +184,7 @@ void sim_faults_happen(struct sim *sim)
         if (sim_chance(&sim->world, sim->faults.placement_crash)) sim_placement_crash(sim, i);
         if (sim->is_wide && sim_chance(&sim->wide_rng, sim->faults.lease_lost)) sim_lease_lose(sim);
         if (sim_chance(&sim->world, sim->faults.placement_pause))
-            sim->placements[i].paused_ms = sim->now_ms + sim_draw_ms(&sim->world, 6000);
+            stand_still(sim, &sim->placements[i].paused_ms);
     }
     sim_item_at(sim, sim_item_new(ITEM_FAULTS, 0, 0), sim->now_ms + 1000);
 }

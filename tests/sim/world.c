@@ -118,15 +118,17 @@ static void item_run_in_world(struct sim *sim, struct item *item)
     }
 }
 
-/* True: it waits for a target that stands still. TO_NODE is the worker's connection, whose
- * life is another. */
+/* True: it waits for a target that stands still; behind what waits already, even when it comes
+ * in the very moment in which that goes on. */
 static bool item_is_deferred(struct sim *sim, struct item *item, int64_t paused_ms)
 {
-    if (paused_ms <= sim->now_ms) return false;
+    if (paused_ms < sim->now_ms || item->deferred_ms == paused_ms) return false;
+    item->deferred_ms = paused_ms;
     sim_item_at(sim, item, paused_ms);
     return true;
 }
 
+/* TO_NODE is of the worker's connection, whose life is another. */
 static void item_run(struct sim *sim, struct item *item)
 {
     if (item->kind == ITEM_STORE_APPLY) {

@@ -64,10 +64,11 @@ enum item_kind {
 struct item {
     struct pawl_heap_node node;
     enum item_kind kind;
-    uint32_t target; /* node, placement replica or client */
-    uint64_t life;   /* of the target when it was sent: another one is not meant */
-    uint32_t app;    /* STORE_APPLY: whose store */
-    uint32_t from;   /* PEER_*: node */
+    uint32_t target;     /* node, placement replica or client */
+    uint64_t life;       /* of the target when it was sent: another one is not meant */
+    int64_t deferred_ms; /* its target stood still until then */
+    uint32_t app;        /* STORE_APPLY: whose store */
+    uint32_t from;       /* PEER_*: node */
     uint64_t
         link; /* PEER_FRAME: generation of the link; placement: number of the link; WAKE: its own */
     uint32_t shard_generation; /* STORE_REPLY: when it was applied */

@@ -41,8 +41,8 @@
 /* Time in ms. */
 #define SIM_START_MS    1000000
 #define SIM_SAFETY_MS   60000
-#define SIM_LIVENESS_MS 400000
-#define SIM_RESTLESS_MS 90000 /* after the last fault members may still come and go */
+#define SIM_LIVENESS_MS 1000000 /* programs may take half of it for their timers alone */
+#define SIM_RESTLESS_MS 90000   /* after the last fault members may still come and go */
 
 /* What goes wrong, in 1/1000 per target and second unless said otherwise. */
 #define SIM_FAULT_MAP(X)                                                           \

@@ -145,9 +145,13 @@ void sim_reader_check_purge(struct sim *sim, uint32_t app, const struct pawl_sto
     pawl_arena_deinit(&arena);
 }
 
-/* One that begins in an hour has not ended. */
+/* One that begins in an hour has not ended. What is swept may be started again by a late copy
+ * of a start, or of an event that may start, that was refused as it was there (docs/STATE.md):
+ * all copies come before. */
 static void reader_sweep(struct sim *sim)
 {
+    int64_t copied_ms = sim->calm_ms + SIM_COPIES_MS;
+    if (sim->faults.request_twice && sim->now_ms < copied_ms) sim_until(sim, copied_ms, false);
     for (uint32_t app = 0; app < SIM_APPS; app++) {
         struct pawl_request request = { .op = PAWL_REQUEST_START,
                                         .name = PAWL_BYTES_LITERAL("Program"),

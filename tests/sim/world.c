@@ -285,7 +285,7 @@ uint64_t sim_run(const struct sim_plan *plan, bool verbose, struct sim_coverage 
     /* The start of a detached workflow that was dropped, as its id was in use, may be carried
      * out by a late copy when it is not any more: before all is looked at. */
     if (sim_detaches(sim) && sim->faults.request_twice)
-        sim_until(sim, sim->calm_ms + SIM_LATE_MS, false);
+        sim_until(sim, sim->calm_ms + SIM_COPIES_MS, false);
     sim_until(sim, SIM_START_MS + plan->safety_ms + SIM_LIVENESS_MS, true);
     struct pawl_arena arena;
     struct pawl_bytes why;

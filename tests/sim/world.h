@@ -118,8 +118,9 @@ struct running {
     bool is_disturbed; /* see runs.c */
 };
 
-#define SIM_LATE_MS 30000 /* a copy of a start comes so much later, at most */
-#define SIM_DOUBTS  1024  /* bytes */
+#define SIM_LATE_MS   30000               /* a copy of a start comes so much later, at most */
+#define SIM_COPIES_MS (SIM_LATE_MS + 100) /* after the last fault: all have come */
+#define SIM_DOUBTS    1024                /* bytes */
 
 struct limits {
     struct pawl_rng rng;

@@ -37,6 +37,8 @@ RECOVERED_TURNS = 2  # the first may be of a turn from before the fault
 REPLAYED_MAX = 50  # histories of each app that are replayed in the end
 RECOVERY_MAX = 60.0
 END_SECONDS = 120.0
+LEFT = ("pawl_active_instances", "pawl_activities_sent", "pawl_activities_queued",
+        "pawl_activities_running", "pawl_messages")
 CALL_SECONDS = 60.0  # for one that meets no fault
 SLOW_DISK = 0.5  # seconds: worth saying
 BAD = re.compile(r"assert|Sanitizer|runtime error|level=fatal|core dumped|internal error", re.I)
@@ -268,6 +270,7 @@ class Run:
                  headers={"Idempotency-Key": f"stop-{instance}"})
         states = self.wait_all_ended(healed)
         self.say(f"everything has ended {time.monotonic() - healed:.1f} s after the last fault")
+        self.wait_idle()
         self.check_states(states)
         self.check_histories(states)
         self.check_tickers()
@@ -303,6 +306,19 @@ class Run:
             raise Failure(f"{len(self.open)} not ended or not gone "
                           f"{time.monotonic() - healed:.0f} s after the last fault: "
                           f"{self.open[:10]} {shown} {self.unanswered or ''}") from None
+
+    def wait_idle(self):
+        """Nothing that has ended is in anybody's hands."""
+        def are_idle():
+            self.left = {pair.name: left for pair in self.world.pairs if (left := [
+                (key, value) for key, value in pair.api.metrics().items()
+                if key.split("{")[0] in LEFT and value > 0])}
+            return not self.left
+
+        try:
+            until(are_idle, END_SECONDS, "no sidecar with anything left")
+        except Timeout:
+            raise Failure(f"everything has ended, and sidecars have left: {self.left}") from None
 
     def is_purged(self, key):
         """It, or the root that it is a descendant of, was purged with success. Children of

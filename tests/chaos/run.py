@@ -310,9 +310,12 @@ class Run:
     def wait_idle(self):
         """Nothing that has ended is in anybody's hands."""
         def are_idle():
-            self.left = {pair.name: left for pair in self.world.pairs if (left := [
-                (key, value) for key, value in pair.api.metrics().items()
-                if key.split("{")[0] in LEFT and value > 0])}
+            self.left = {}
+            for pair in self.world.pairs:
+                gauges = {key.split("{")[0]: value for key, value in pair.api.metrics().items()}
+                left = {name: gauges[name] for name in LEFT if gauges[name] > 0}
+                if left:
+                    self.left[pair.name] = left
             return not self.left
 
         try:
